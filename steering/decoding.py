@@ -1,0 +1,223 @@
+"""Text from rows: next-token logits, whole replies, and replies streamed token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from steering.host import Host
+from steering.lane import Job
+from steering.tracing import Batch, Row, Schedule, read_prompts, read_token
+
+
+Finish = Literal["end", "length", "context"]
+FINISHES: dict[Finish, str] = {
+    "end": "the model ended its reply",
+    "length": "the asked length was reached",
+    "context": "the model's context is full",
+}
+_SHOWN_CANDIDATES = 3
+
+
+class DecodeSettings(BaseModel):
+    """How tokens are chosen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_new_tokens: int = Field(60, ge=1, le=4096, description="The most tokens in a reply.")
+    temperature: float = Field(0.0, ge=0, le=5, allow_inf_nan=False, description="0 takes the likeliest token.")
+    top_p: float = Field(1.0, gt=0, le=1, description="Sample from the likeliest tokens with this total probability.")
+    seed: int = Field(0, ge=0, description="Every row draws the same random numbers from it.")
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many positions of a row were really modified."""
+
+    prompt: int = 0
+    generated: int = 0
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first token at which a row and the row it is compared with part."""
+
+    context: str
+    """The reply that both rows share up to there."""
+    candidates: tuple[tuple[str, float, float], ...]
+    """(token, its probability in the other row, its probability in this row), both before temperature."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One row's text, so far or final."""
+
+    text: str
+    ids: tuple[int, ...]
+    finish: Finish | None
+    """Why the reply ended; None while it goes on or when it was stopped."""
+    written: Written
+    divergence: Divergence | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is known after a decoding step; the last one seen is all that a stopped job leaves, and it is complete."""
+
+    index: int
+    """0-based step."""
+    replies: tuple[Reply, ...]
+
+
+@dataclass
+class _RowState:
+    row: Row
+    generator: torch.Generator
+    ids: list[int] = field(default_factory=list)
+    finish: Finish | None = None
+    prompt_written: int = 0
+    generated_written: int = 0
+    divergence: Divergence | None = None
+
+
+def next_token_logits(host: Host, rows: Sequence[Row]) -> Tensor:
+    """Logits of the first reply token, float32 on the CPU, (rows, vocabulary).
+
+    Raises:
+        SteeringError: A prompt longer than the context, or a plan that names a block or site the model does not have.
+    """
+    schedule = Schedule(host, [row.plan for row in rows])
+    batch = Batch.of(host, [row.prompt for row in rows])
+    return host.run(lambda job: read_prompts(host, batch, schedule).logits.cpu(), title="Reading logits")
+
+
+def generate(
+    host: Host, rows: Sequence[Row], settings: DecodeSettings | None = None, *, batch_size: int = 32
+) -> tuple[Reply, ...]:
+    """Replies to all rows, `batch_size` at a time.
+
+    A row's reply does not depend on which rows share its batch, up to float error. Comparisons (`Row.against`) reach only
+    rows of the same batch of one.
+
+    Raises:
+        SteeringError: As `next_token_logits`.
+    """
+
+    def work(job: Job[tuple[Reply, ...]]) -> tuple[Reply, ...]:
+        replies: list[Reply] = []
+        for start in range(0, len(rows), batch_size):
+            job.report(start, len(rows), "replies")
+            replies += _decode(job, host, rows[start : start + batch_size], settings or DecodeSettings(), stream=False)
+        return tuple(replies)
+
+    return host.run(work, title="Generating")
+
+
+def stream(
+    host: Host, rows: Sequence[Row], settings: DecodeSettings | None = None, *, title: str = "Generating"
+) -> Job[tuple[Reply, ...]]:
+    """Queue one batch and return its job at once; the job emits a `Step` per token and results in the replies.
+
+    Raises:
+        SteeringError: As `next_token_logits`, here and not in the job.
+    """
+    Schedule(host, [row.plan for row in rows])
+    Batch.of(host, [row.prompt for row in rows])
+    return host.submit(lambda job: _decode(job, host, rows, settings or DecodeSettings(), stream=True), title=title)
+
+
+def _decode(
+    job: Job[tuple[Reply, ...]], host: Host, rows: Sequence[Row], settings: DecodeSettings, *, stream: bool
+) -> tuple[Reply, ...]:
+    schedule = Schedule(host, [row.plan for row in rows])
+    batch = Batch.of(host, [row.prompt for row in rows])
+    states = [_RowState(row, torch.Generator().manual_seed(settings.seed)) for row in rows]
+    for state, scopes in zip(states, schedule.scopes, strict=True):
+        state.prompt_written = _prompt_positions(scopes, len(state.row.prompt))
+    forward = read_prompts(host, batch, schedule)
+    seen = batch.real
+    for index in range(settings.max_new_tokens):
+        tokens = _choose(host, states, forward.logits, settings)
+        if stream:
+            job.emit(Step(index, tuple(_reply(host, state) for state in states)))
+            job.report(index + 1, settings.max_new_tokens, "tokens")
+        else:
+            job.check()
+        if all(state.finish for state in states) or index + 1 == settings.max_new_tokens:
+            break
+        seen = torch.cat([seen, torch.ones(len(rows), 1, dtype=torch.bool)], dim=1)
+        forward = read_token(host, tokens, seen, forward.cache, schedule)
+        for state, scopes in zip(states, schedule.scopes, strict=True):
+            state.generated_written += bool(scopes & {"all", "reply", "generated"}) and not state.finish
+    return tuple(_reply(host, state) for state in states)
+
+
+def _prompt_positions(scopes: frozenset[str], length: int) -> int:
+    if scopes & {"all", "prompt"}:
+        return length
+    return 1 if scopes & {"last", "reply"} else 0
+
+
+def _choose(host: Host, states: list[_RowState], logits: Tensor, settings: DecodeSettings) -> Tensor:
+    """Append a token to every unfinished row and return the token each row feeds into the next step, (rows,)."""
+    likeliest = logits.argmax(dim=-1).tolist()
+    tokens = [
+        token if settings.temperature == 0 else _sample(scores, settings, state.generator)
+        for state, scores, token in zip(states, logits, likeliest, strict=True)
+    ]
+    # Compare before appending: up to here the two rows have the same reply.
+    for state, token, scores in zip(states, tokens, logits, strict=True):
+        other = state.row.against
+        if other is not None and state.divergence is None and state.ids == states[other].ids and token != tokens[other]:
+            state.divergence = _divergence(host, state, logits[other], scores)
+    for state, token in zip(states, tokens, strict=True):
+        if state.finish:
+            continue
+        if token in host.end_ids:
+            state.finish = "end"
+            continue
+        state.ids.append(token)
+        if len(state.row.prompt) + len(state.ids) >= host.info.context:
+            state.finish = "context"
+        elif len(state.ids) == settings.max_new_tokens:
+            state.finish = "length"
+    # A finished row goes on being fed something, so that the batch keeps its shape; nobody reads what it answers.
+    return torch.tensor(tokens)
+
+
+def _sample(logits: Tensor, settings: DecodeSettings, generator: torch.Generator) -> int:
+    """Inverse-CDF sampling: one uniform number a step, equal in every row, so that rows differ by their logits alone."""
+    chances, order = torch.softmax(logits.double().cpu() / settings.temperature, dim=-1).sort(descending=True)
+    before = chances.cumsum(dim=-1) - chances
+    chances = torch.where(before < settings.top_p, chances, 0.0)
+    draw = torch.rand(1, generator=generator, dtype=torch.float64) * chances.sum()
+    return int(order[torch.searchsorted(chances.cumsum(dim=-1), draw).clamp(max=len(order) - 1)])
+
+
+def _divergence(host: Host, state: _RowState, theirs: Tensor, ours: Tensor) -> Divergence:
+    base, steered = torch.softmax(theirs, dim=-1), torch.softmax(ours, dim=-1)
+    best = torch.maximum(base, steered).topk(min(_SHOWN_CANDIDATES, len(base))).indices.tolist()
+    return Divergence(
+        context=_text(host, state.ids),
+        candidates=tuple((host.tokenizer.decode([i]), base[i].item(), steered[i].item()) for i in best),
+    )
+
+
+def _reply(host: Host, state: _RowState) -> Reply:
+    return Reply(
+        text=_text(host, state.ids),
+        ids=tuple(state.ids),
+        finish=state.finish,
+        written=Written(state.prompt_written, state.generated_written),
+        divergence=state.divergence,
+    )
+
+
+def _text(host: Host, ids: list[int]) -> str:
+    # A character whose bytes are split over tokens shows as U+FFFD until its last token is there.
+    return host.tokenizer.decode(ids, skip_special_tokens=True).rstrip("\ufffd").lstrip()

@@ -1,0 +1,129 @@
+"""From messages to the tokens a model reads, and which part of the prompt each token belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from steering.errors import SteeringError
+
+
+if TYPE_CHECKING:
+    from steering.host import Host
+
+Role = Literal["template", "system", "user", "assistant"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A rendered prompt: the exact tokens that enter the model."""
+
+    text: str
+    """The text after the chat template."""
+    ids: tuple[int, ...]
+    """Token ids, (tokens,)."""
+    roles: tuple[Role, ...]
+    """Whose token each one is; special tokens and the words of the template itself are "template"."""
+    tokens: tuple[str, ...]
+    """Each token as readable text."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def last_of(self, role: Role) -> int | None:
+        """Position of the last token with `role`, None if there is none."""
+        return next((i for i in reversed(range(len(self.roles))) if self.roles[i] == role), None)
+
+
+def conversation(user: str, system: str = "") -> tuple[Message, ...]:
+    """A one-turn conversation; an empty system prompt is left out."""
+    turns = (Message("system", system),) if system.strip() else ()
+    return (*turns, Message("user", user))
+
+
+def render(host: Host, messages: str | Sequence[Message]) -> Prompt:
+    """Apply the chat template once and tokenise.
+
+    A conversation that ends with an assistant message is left open after it (the model continues, or its tokens are read);
+    any other one ends with the template's generation prompt. A model without a chat template gets the contents joined by
+    blank lines. Special tokens are never added twice: the templated text is tokenised as it is.
+
+    Args:
+        host: Whose tokenizer and template to use.
+        messages: A conversation, or the user's text.
+
+    Raises:
+        SteeringError: Nothing to say, or the template refuses the roles.
+    """
+    turns = conversation(messages) if isinstance(messages, str) else tuple(messages)
+    if not any(turn.content.strip() for turn in turns):
+        raise SteeringError("The prompt is empty.", "some text in the user message.", "Type a prompt.")
+    markers = [Message(turn.role, f"\ue000{index}\ue001") for index, turn in enumerate(turns)]
+    if host.info.chat_template:
+        text, frame = _templated(host, turns), _templated(host, tuple(markers))
+    else:
+        text, frame = ("\n\n".join(turn.content for turn in some) for some in (turns, markers))
+    return _tokenise(host.tokenizer, text, _spans(text, frame, turns), special=not host.info.chat_template)
+
+
+def _templated(host: Host, turns: tuple[Message, ...]) -> str:
+    open_reply = turns[-1].role == "assistant"
+    try:
+        return host.tokenizer.apply_chat_template(
+            [{"role": turn.role, "content": turn.content} for turn in turns],
+            tokenize=False,
+            add_generation_prompt=not open_reply,
+            continue_final_message=open_reply,
+        )
+    except Exception as error:  # jinja raises whatever the template's author chose
+        roles = ", ".join(turn.role for turn in turns)
+        raise SteeringError(
+            f"The chat template of {host.name} refuses the roles {roles}: {error}",
+            "a conversation that the template allows (many templates take no system message).",
+            "Move the system prompt into the user message, or start with a user message.",
+        ) from error
+
+
+def _spans(text: str, frame: str, turns: tuple[Message, ...]) -> list[tuple[int, int, Role]]:
+    """Where each turn's content stands in `text`, found from the same template around markers (`frame`).
+
+    Searching the text for a content would mistake the word "user" typed by a user for the template's own.
+    """
+    spans: list[tuple[int, int, Role]] = []
+    cursor = 0
+    for index, turn in enumerate(turns):
+        literal, _, frame = frame.partition(f"\ue000{index}\ue001")
+        start = text.find(literal, cursor) + len(literal) if literal in text[cursor:] else cursor
+        # Templates commonly strip a content; one that rewrites it (drops old thoughts, say) leaves the turn without a span.
+        content = turn.content if text.startswith(turn.content, start) else turn.content.strip()
+        if content and text.startswith(content, start):
+            cursor = start + len(content)
+            spans.append((start, cursor, turn.role))
+    return spans
+
+
+def _tokenise(tokenizer: Any, text: str, spans: list[tuple[int, int, Role]], *, special: bool) -> Prompt:
+    fast = bool(getattr(tokenizer, "is_fast", False))
+    encoded = tokenizer(text, add_special_tokens=special, return_offsets_mapping=fast)
+    ids = tuple(encoded["input_ids"])
+
+    def role(start: int, end: int) -> Role:
+        if start == end:
+            return "template"
+        return next((owner for low, high, owner in spans if start < high and end > low), "template")
+
+    if fast:
+        roles = tuple(role(start, end) for start, end in encoded["offset_mapping"])
+    else:  # without offsets only special tokens can be told apart
+        special_ids = set(tokenizer.all_special_ids)
+        roles = tuple("template" if token in special_ids else "user" for token in ids)
+    return Prompt(text=text, ids=ids, roles=roles, tokens=tuple(tokenizer.decode([token]) for token in ids))
