@@ -1,0 +1,9 @@
+"""The demo model's world: its grammar with ground truth, its tokenizer and its training."""
+
+from __future__ import annotations
+
+from steering.demo.example import Example, Message, split_of
+from steering.demo.grammar import MAKERS, examples, open_reviews, stream
+
+
+__all__ = ["MAKERS", "Example", "Message", "examples", "open_reviews", "split_of", "stream"]

@@ -1,0 +1,193 @@
+"""From a contrast set and a model to a steering vector."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steering.activations import DEFAULT_TOKEN_BUDGET, Pooling, stream_states
+from steering.contrast import ContrastSet, Split
+from steering.errors import SteeringError
+from steering.extraction import METHODS
+from steering.extraction.fitter import Side
+from steering.host import Host
+from steering.lane import Job
+from steering.moments import Moments
+from steering.prompts import Prompt, render
+from steering.sites import Site
+from steering.statistics import auroc, auroc_intervals
+from steering.vectors import Provenance, SteeringVector
+
+
+MIN_TRAIN = 2
+_NEAR_BEST = 0.01
+_SIDES: tuple[Side, Side] = ("positive", "negative")
+_PACKAGES = ("steering-workbench", "torch", "transformers", "nnsight")
+
+
+def extract(
+    host: Host,
+    contrast: ContrastSet,
+    *,
+    method: str = "mean_difference",
+    site: Site = "block_output",
+    pooling: Pooling = "last_token",
+    name: str | None = None,
+    seed: int = 0,
+    token_budget: int = DEFAULT_TOKEN_BUDGET,
+) -> SteeringVector:
+    """Fit a direction per block on the training prompts and measure it on the validation prompts.
+
+    Args:
+        host: The model.
+        contrast: What to tell apart.
+        method: A key of `METHODS`.
+        site: Where in the blocks to read; the vector is later written there.
+        pooling: Which token of a prompt to read.
+        name: What to call the vector; the contrast set's name where None.
+        seed: Of the bootstrap behind the AUROC intervals.
+        token_budget: The most tokens, padding included, in one batch; lower it where memory is short.
+
+    Raises:
+        SteeringError: Too few training prompts, an unknown method, a method that needs pairs on an unpaired set, two sides
+            whose states do not differ, or what `stream_states` raises.
+    """
+    _check(contrast, method)
+
+    def work(job: Job[SteeringVector]) -> SteeringVector:
+        read = partial(stream_states, host, site=site, pooling=pooling, token_budget=token_budget)
+        prompts = {(side, split): _render(host, contrast, side, split) for side in _SIDES for split in _USED}
+        total = sum(map(len, prompts.values()))
+        fitter = METHODS[method].build()
+        moments: dict[Side, Moments] = {"positive": Moments(), "negative": Moments()}
+        done = 0
+        for side in _SIDES:
+            for indices, states in read(prompts[side, "train"]):
+                fitter.update(side, indices, states)
+                moments[side].update(states)
+                done += len(indices)
+                job.report(done, total, "prompts read")
+        directions = fitter.directions()
+        scores = {}
+        for side in _SIDES:
+            scores[side] = torch.zeros(len(prompts[side, "validation"]), host.info.blocks, dtype=torch.float64)
+            for indices, states in read(prompts[side, "validation"]):
+                scores[side][indices] = torch.einsum("nbd,bd->nb", states.double(), directions)
+                done += len(indices)
+                job.report(done, total, "prompts read")
+        separation = _separation(scores["positive"], scores["negative"], contrast.paired, seed)
+        return _vector(host, contrast, method, site, pooling, name, seed, directions, moments, separation)
+
+    return host.run(work, title=f"Extracting {name or contrast.name}")
+
+
+_USED: tuple[Split, Split] = ("train", "validation")
+
+
+def _check(contrast: ContrastSet, method: str) -> None:
+    if method not in METHODS:
+        raise SteeringError(f"The method '{method}' was asked for.", f"one of {', '.join(METHODS)}.", "Choose one of these.")
+    if METHODS[method].needs_pairs and not contrast.paired:
+        raise SteeringError(
+            f"{METHODS[method].title} was asked for on '{contrast.name}', which is two unpaired lists.",
+            "a contrast set of pairs.",
+            "Choose the mean difference, or bring the texts into pairs.",
+        )
+    positive, negative = contrast.counts["train"]
+    if min(positive, negative) < MIN_TRAIN:
+        raise SteeringError(
+            f"'{contrast.name}' has {positive} positive and {negative} negative training prompts.",
+            f"at least {MIN_TRAIN} of each (of 60 / 20 / 20 splits, that takes 4 prompts a side).",
+            "Add prompts to the contrast set.",
+        )
+
+
+def _render(host: Host, contrast: ContrastSet, side: Side, split: Split) -> list[Prompt]:
+    return [render(host, example.messages) for example in contrast.side(side, split)]
+
+
+def _separation(positive: Tensor, negative: Tensor, paired: bool, seed: int) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Held-out AUROC per block with its interval, (block,) each; None where a side has no validation prompts."""
+    if not len(positive) or not len(negative):
+        return None
+    scores = positive.numpy(), negative.numpy()
+    low, high = auroc_intervals(*scores, paired=paired, seed=seed)
+    return tuple(torch.from_numpy(np.asarray(x)).float() for x in (auroc(*scores), low, high))  # type: ignore[return-value]
+
+
+def default_block(scores: Tensor | None, n_blocks: int) -> tuple[int, str]:
+    """Which block to write at unless told otherwise, and why.
+
+    Several blocks often separate equally well; of those, one near the middle is where steering tends to act: early enough
+    for later blocks to use what is written, late enough for the concept to be formed.
+    """
+    middle = (n_blocks - 1) / 2
+    if scores is None:
+        return round(middle), "the middle block: there were no validation prompts to choose by"
+    best = float(scores.max())
+    near = [block for block in range(n_blocks) if float(scores[block]) >= best - _NEAR_BEST]
+    chosen = min(near, key=lambda block: (abs(block - middle), block))
+    return chosen, f"nearest to the middle of the {len(near)} blocks within {_NEAR_BEST} of the best AUROC, {best:.2f}"
+
+
+def _vector(
+    host: Host,
+    contrast: ContrastSet,
+    method: str,
+    site: Site,
+    pooling: Pooling,
+    name: str | None,
+    seed: int,
+    directions: Tensor,
+    moments: dict[Side, Moments],
+    separation: tuple[Tensor, Tensor, Tensor] | None,
+) -> SteeringVector:
+    positive, negative = moments["positive"], moments["negative"]
+    block, reason = default_block(separation[0] if separation else None, host.info.blocks)
+    return SteeringVector(
+        name=name or contrast.name,
+        directions=directions.float(),
+        mean_differences=((positive.mean - negative.mean) * directions).sum(dim=-1).float(),
+        residual_norms=((positive.norm * positive.n + negative.norm * negative.n) / (positive.n + negative.n)).float(),
+        auroc=separation[0] if separation else None,
+        auroc_low=separation[1] if separation else None,
+        auroc_high=separation[2] if separation else None,
+        site=site,
+        default_block=block,
+        default_block_reason=reason,
+        suggested_strength=contrast.suggested_strength,
+        provenance=Provenance(
+            method=method,
+            pooling=pooling,
+            contrast=contrast.name,
+            contrast_digest=contrast.digest,
+            positive_label=contrast.positive_label,
+            negative_label=contrast.negative_label,
+            n_train=contrast.counts["train"],
+            n_validation=contrast.counts["validation"],
+            seed=seed,
+            model=host.name,
+            model_source=host.info.source,
+            revision=host.info.revision,
+            architecture=host.info.architecture,
+            dtype=host.info.dtype,
+            template_digest=host.info.template_digest,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=_versions(),
+        ),
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # the project itself, run from a checkout that was never installed
+            continue
+    return found

@@ -1,0 +1,26 @@
+"""Mean difference."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from steering.extraction.fitter import Side, unit
+from steering.moments import Moments
+
+
+class MeanDifference:
+    """u = (m+ - m-) / |m+ - m-|, with m the mean states of the two sides.
+
+    The class-mean difference is the worst-case optimal additive steering direction among those that keep the covariance
+    (Belrose 2023, "Diff-in-means concept editing is worst-case optimal"); as a steering vector: Rimsky et al. 2023,
+    arXiv 2312.06681. Streams in float64: memory is (block, width), whatever the number of prompts.
+    """
+
+    def __init__(self) -> None:
+        self._moments: dict[Side, Moments] = {"positive": Moments(), "negative": Moments()}
+
+    def update(self, side: Side, indices: Tensor, states: Tensor) -> None:
+        self._moments[side].update(states)
+
+    def directions(self) -> Tensor:
+        return unit(self._moments["positive"].mean - self._moments["negative"].mean)

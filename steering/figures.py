@@ -1,0 +1,85 @@
+"""Plotly figures of results: transparent ground, and one meaning per colour in light and dark alike."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from steering.vectors import SteeringVector
+
+
+RECIPE_A = "#0072b2"
+"""Okabe-Ito blue: the vector at hand."""
+FLOOR = "#8b9098"
+INK = "#7d838c"
+"""Grey that reads on a light and on a dark ground, since a figure does not know which one it will stand on."""
+
+
+def auroc_by_block(vector: SteeringVector) -> go.Figure:
+    """Held-out AUROC at every block with its 95 % interval, and chance as a line."""
+    assert vector.auroc is not None and vector.auroc_low is not None and vector.auroc_high is not None
+    blocks = list(range(vector.n_blocks))
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[*blocks, *blocks[::-1]],
+        y=[*vector.auroc_high.tolist(), *vector.auroc_low.tolist()[::-1]],
+        fill="toself",
+        fillcolor="rgba(0,114,178,0.15)",
+        line={"width": 0},
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=blocks,
+        y=vector.auroc.tolist(),
+        mode="lines+markers",
+        line={"color": RECIPE_A, "width": 2},
+        hovertemplate="block %{x}: AUROC %{y:.3f}<extra></extra>",
+    )
+    figure.add_hline(y=0.5, line={"color": FLOOR, "width": 1, "dash": "dot"})
+    figure.add_annotation(x=blocks[-1], y=0.5, text="chance", showarrow=False, yshift=-10, font={"color": INK, "size": 11})
+    _mark_default(figure, vector)
+    low = min(0.4, float(vector.auroc_low.min()) - 0.05)
+    return _styled(figure, "block", "held-out AUROC", y_range=[low, 1.03])
+
+
+def norms_by_block(vector: SteeringVector) -> go.Figure:
+    """Mean difference as a share of the mean residual norm at every block."""
+    share = (100 * vector.mean_differences / vector.residual_norms).tolist()
+    figure = go.Figure()
+    figure.add_bar(
+        x=list(range(vector.n_blocks)),
+        y=share,
+        marker={"color": [RECIPE_A if b == vector.default_block else "rgba(0,114,178,0.45)" for b in range(vector.n_blocks)]},
+        customdata=list(zip(vector.mean_differences.tolist(), vector.residual_norms.tolist(), strict=True)),
+        hovertemplate="block %{x}: %{y:.1f} %<br>%{customdata[0]:.3g} of %{customdata[1]:.3g} raw<extra></extra>",
+    )
+    return _styled(figure, "block", "mean difference, % of residual norm", y_range=[0, max(share) * 1.1 or 1])
+
+
+def _mark_default(figure: go.Figure, vector: SteeringVector) -> None:
+    figure.add_vline(x=vector.default_block, line={"color": FLOOR, "width": 1})
+    figure.add_annotation(
+        x=vector.default_block,
+        y=0.02,
+        yref="paper",
+        text=f"default block {vector.default_block}",
+        showarrow=False,
+        xanchor="left",
+        xshift=4,
+        font={"color": INK, "size": 11},
+    )
+
+
+def _styled(figure: go.Figure, x: str, y: str, *, y_range: list[float]) -> go.Figure:
+    axis = {"gridcolor": "rgba(125,131,140,0.2)", "zeroline": False, "title": {"font": {"size": 12}}, "tickfont": {"size": 11}}
+    figure.update_layout(
+        template="none",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": INK, "family": "Inter, 'Segoe UI', system-ui, sans-serif"},
+        margin={"l": 56, "r": 12, "t": 8, "b": 44},
+        height=240,
+        showlegend=False,
+        xaxis={**axis, "title": {"text": x, "font": {"size": 12}}, "dtick": 1 if len(figure.data[-1].x) <= 16 else None},
+        yaxis={**axis, "title": {"text": y, "font": {"size": 12}}, "range": y_range},
+    )
+    return figure

@@ -1,0 +1,91 @@
+"""The first study: extract a steering vector and say how well it separates, block by block."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from steering.activations import DEFAULT_TOKEN_BUDGET, Pooling
+from steering.contrast import ContrastSet
+from steering.extraction.extract import extract
+from steering.host import Host
+from steering.lane import Job
+from steering.sites import Site
+from steering.studies.study import Measure, Result, Study
+from steering.vectors import SteeringVector
+
+
+class ExtractSettings(BaseModel):
+    """What to extract and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    contrast: str = Field("sentiment", description="A preset contrast set, or the path of a YAML, JSONL or CSV file.")
+    method: str = Field("mean_difference", description="Extraction method.")
+    site: Site = Field("block_output", description="Where in each block to read.")
+    pooling: Pooling = Field("last_token", description="Which token of each prompt to read.")
+    name: str = Field("", description="Name of the vector; the contrast set's where empty.")
+    seed: int = Field(0, ge=0, description="Of the bootstrap behind the AUROC intervals.")
+    token_budget: int = Field(DEFAULT_TOKEN_BUDGET, ge=1, description="The most tokens in a batch, padding included.")
+
+
+def run(host: Host, settings: ExtractSettings, job: Job[Result]) -> Result:
+    """Extract, and tabulate per block: AUROC with interval, mean difference and residual norm."""
+    vector = extract(
+        host,
+        ContrastSet.load(settings.contrast),
+        method=settings.method,
+        site=settings.site,
+        pooling=settings.pooling,
+        name=settings.name or None,
+        seed=settings.seed,
+        token_budget=settings.token_budget,
+    )
+    return result_of(host, settings, vector)
+
+
+def result_of(host: Host, settings: ExtractSettings, vector: SteeringVector) -> Result:
+    """The tables and measures of a vector just extracted."""
+    block = vector.default_block
+    measures = [
+        Measure("mean_difference", float(vector.mean_differences[block]), None, None, sum(vector.provenance.n_train), "raw"),
+        Measure("residual_norm", float(vector.residual_norms[block]), None, None, sum(vector.provenance.n_train), "raw"),
+    ]
+    if vector.auroc is not None and vector.auroc_low is not None and vector.auroc_high is not None:
+        interval = float(vector.auroc_low[block]), float(vector.auroc_high[block])
+        measures.insert(0, Measure("auroc", float(vector.auroc[block]), *interval, sum(vector.provenance.n_validation)))
+    return Result(
+        study="extract",
+        settings=settings.model_dump(mode="json"),
+        given=tuple(sorted(settings.model_fields_set)),
+        model={**asdict(host.info), "sites": list(host.info.sites)},
+        measures=tuple(measures),
+        tables={"blocks": block_table(vector)},
+        headline="blocks",
+        notes=(f"Default block {block}: {vector.default_block_reason}.",),
+        vectors={vector.name: vector},
+    )
+
+
+def block_table(vector: SteeringVector) -> pd.DataFrame:
+    """One row a block: AUROC with its interval and n, mean difference and residual norm in raw units, and their ratio."""
+    table = pd.DataFrame({"block": range(vector.n_blocks)})
+    for column in ("auroc", "auroc_low", "auroc_high"):
+        values = getattr(vector, column)
+        table[column] = values.tolist() if values is not None else float("nan")
+    table["n_validation"] = sum(vector.provenance.n_validation)
+    table["mean_difference"] = vector.mean_differences.tolist()
+    table["residual_norm"] = vector.residual_norms.tolist()
+    table["share_of_residual"] = (vector.mean_differences / vector.residual_norms).tolist()
+    return table
+
+
+EXTRACT = Study(
+    name="extract",
+    title="Extract a vector",
+    summary="A steering vector from a contrast set, with its held-out AUROC at every block.",
+    settings=ExtractSettings,
+    run=run,
+)
