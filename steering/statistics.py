@@ -31,6 +31,15 @@ def wilson(hits: int, n: int) -> Estimate:
     return Estimate(rate, max(0.0, centre - half), min(1.0, centre + half))
 
 
+def mean_interval(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> Estimate:
+    """A mean with its 95 % percentile-bootstrap interval over items, (items,). NaN where there are none."""
+    if not len(values):
+        return Estimate(math.nan, math.nan, math.nan)
+    picked = np.random.default_rng(seed).integers(0, len(values), size=(resamples, len(values)))
+    low, high = np.quantile(values[picked].mean(axis=1), [0.025, 0.975])
+    return Estimate(float(values.mean()), float(low), float(high))
+
+
 def auroc(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
     """Probability that a positive score exceeds a negative one, ties counting half (Mann-Whitney U / (n m)).
 

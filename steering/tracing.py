@@ -200,18 +200,18 @@ def _forward(
     if "logits_to_keep" in host.accepts and bool((inputs["attention_mask"][:, -1] == 1).all()):
         options["logits_to_keep"] = 1
     stops = _in_forward_order(host, {*visits, *places})
-    wanted = frozenset(places)
+    wanted, n_rows = frozenset(places), len(inputs["input_ids"])
     kept: dict[str, Any] = {}
     with torch.no_grad():
         with host.model.trace(accepted, **options):
             for place, module in stops:
                 is_input = place[1] == "block_input"
                 value = module.input if is_input else module.output
-                states = hidden(value)
+                states = hidden(value, n_rows)
                 if place in visits:
                     states = visits[place].write(states, masks)
                     if is_input:
-                        module.input = states
+                        module.input = with_hidden(value, states)
                     else:
                         module.output = with_hidden(value, states)
                 if place in wanted and read is not None:
@@ -232,14 +232,21 @@ def _in_forward_order(host: Host, places: set[Place]) -> list[tuple[Place, Any]]
     return modules
 
 
-def hidden(value: Any) -> Tensor:
-    """The states in a module's output: the output itself, or the first of a tuple (attention and some MoE modules)."""
-    return value[0] if isinstance(value, tuple) else value
+def hidden(value: Any, n_rows: int) -> Tensor:
+    """The states in a module's output, (batch, position, width).
+
+    Attention and some MoE modules give a tuple whose first entry they are, and OPT runs its MLP on all rows' tokens in one
+    flat list, (batch * position, width).
+    """
+    states: Tensor = value[0] if isinstance(value, tuple) else value
+    return states.reshape(n_rows, -1, states.shape[-1])
 
 
 def with_hidden(value: Any, states: Tensor) -> Any:
-    """A module's output with its states replaced."""
-    return (states, *value[1:]) if isinstance(value, tuple) else states
+    """A module's output with its states replaced, in the shape that the module gave them."""
+    if isinstance(value, tuple):
+        return (states.reshape(value[0].shape), *value[1:])
+    return states.reshape(value.shape)
 
 
 def check_length(host: Host, prompt: Prompt) -> None:

@@ -1,0 +1,48 @@
+# Two commands do all their own set-up: `make run` opens the workbench, `make test` runs every test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := steering workbench panels tests docs bench
+
+.PHONY: run test check format bench clean
+
+run: $(VENV)/.installed
+	$(BIN)/workbench serve
+
+test: $(VENV)/.installed-dev $(VENV)/.browser check
+	$(BIN)/python -m pytest
+
+# Formatter, linter, types.
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+# Speed, printed as ratios against something measured in the same run; never a test.
+bench: $(VENV)/.installed-dev
+	$(BIN)/python bench/decoding.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+
+# torch goes first and pinned: a bare `torch` drags in the newest build with gigabytes that may not suit the machine.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install "$$(grep '^torch==' constraints.txt)"
+	$(PIP) install -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	touch $@
+
+# The browser tests drive a Chromium: the system's if there is one, else from the system's packages, else Playwright's.
+$(VENV)/.browser: $(VENV)/.installed-dev
+	$(BIN)/python tests/chromium.py --install
+	touch $@

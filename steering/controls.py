@@ -1,0 +1,29 @@
+"""Controls: what a vector's effect has to beat."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from steering.extraction.fitter import unit
+from steering.vectors import SteeringVector
+
+
+def random_control(vector: SteeringVector, *, seed: int = 0) -> SteeringVector:
+    """A vector of the same scale at every block whose directions are random: isotropic, one draw a block.
+
+    Added at the same strength it moves the residual stream exactly as far, in a direction that means nothing. It keeps no
+    AUROC, since none was measured.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    directions = unit(torch.randn(vector.directions.shape, generator=generator, dtype=torch.float64)).float()
+    return replace(
+        vector,
+        name=f"random {seed} like {vector.name}",
+        directions=directions,
+        auroc=None,
+        auroc_low=None,
+        auroc_high=None,
+        provenance=replace(vector.provenance, method="random", seed=seed),
+    )

@@ -1,0 +1,115 @@
+"""Shared fixtures: tiny random-weight models of many architectures, the demo model, real checkpoints where they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the suite uses no network: a Hub id must fail at once
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from steering.host import Host
+from steering.lane import Lane
+
+
+ROOT = Path(__file__).parent.parent
+REAL_MODELS = Path(os.environ.get("STEERING_REAL_MODELS", ROOT.parent / "shared" / "models"))
+
+_SMALL = {"vocab_size": 2048, "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "max_position_embeddings": 128}
+_GATED = {**_SMALL, "intermediate_size": 64, "num_key_value_heads": 2}
+_HEAD = {**_GATED, "head_dim": 8}
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "llama": _GATED,
+    "qwen2": _GATED,
+    "qwen3": _HEAD,
+    "mistral": _GATED,
+    "gemma2": {**_HEAD, "sliding_window": 16},
+    "gemma3_text": {**_HEAD, "sliding_window": 16},
+    "phi3": {**_GATED, "pad_token_id": 0},
+    "olmo2": _GATED,
+    "gpt2": {"vocab_size": 2048, "n_embd": 32, "n_layer": 4, "n_head": 4, "n_positions": 128},
+    "gpt_neo": {
+        "vocab_size": 2048,
+        "hidden_size": 32,
+        "num_layers": 4,
+        "num_heads": 4,
+        "max_position_embeddings": 128,
+        "attention_types": [[["global", "local"], 2]],
+        "window_size": 16,
+    },
+    "gpt_neox": {**_SMALL, "intermediate_size": 64},
+    "opt": {**_SMALL, "ffn_dim": 64, "word_embed_proj_dim": 32},
+    "mixtral": {**_GATED, "num_local_experts": 4, "num_experts_per_tok": 2},
+    "qwen2_moe": {
+        **_GATED,
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 32,
+        "shared_expert_intermediate_size": 32,
+    },
+}
+
+
+@cache
+def tiny_model(architecture: str) -> PreTrainedModel:
+    """A random-weight model, built from its configuration alone; weights wide enough that argmax is never a near-tie."""
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(architecture, bos_token_id=1, eos_token_id=None, **ARCHITECTURES[architecture])
+    model = AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(0, 0.25)
+    model.generation_config.eos_token_id = None
+    return model
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Any:
+    """The demo model's tokenizer: 2,048 tokens, with a chat template."""
+    from transformers import AutoTokenizer
+
+    from steering.resources import resource
+
+    return AutoTokenizer.from_pretrained(os.environ.get("TOK") or resource("assets", "models", "demo"))
+
+
+@pytest.fixture(scope="session")
+def lane() -> Iterator[Lane]:
+    lane = Lane()
+    yield lane
+    lane.close()
+
+
+@pytest.fixture(scope="session")
+def tiny_host(tokenizer: Any, lane: Lane) -> Callable[[str], Host]:
+    """Host of a tiny random-weight model, by architecture name."""
+
+    @cache
+    def build(architecture: str) -> Host:
+        return Host.wrap(tiny_model(architecture), tokenizer, name=f"tiny-{architecture}", lane=lane)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def demo(lane: Lane) -> Host:
+    """The demo model that ships with the project."""
+    return Host.load("demo", lane=lane)
+
+
+def real_model(name: str) -> Path:
+    """Folder of a real checkpoint, or a skip that says why."""
+    folder = REAL_MODELS / name
+    if not folder.is_dir():
+        pytest.skip(f"the real checkpoint {name} is not at {REAL_MODELS}; set STEERING_REAL_MODELS to its parent folder")
+    return folder

@@ -1,0 +1,82 @@
+"""Reading states: batched equals one at a time, on both padding sides, and the right token is read."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from steering.activations import batches_by_length, read_positions, read_states
+from steering.errors import SteeringError
+from steering.moments import Moments
+from steering.prompts import Message, render
+from tests.conftest import tiny_model
+
+
+TEXTS = ["Hello.", "Write a review of the hotel.", "What is two plus three, and what is five plus six?", "Is it fine?"]
+
+
+@pytest.mark.parametrize("padding_side", ["left", "right"])
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "opt", "gemma2"])
+@pytest.mark.parametrize("pooling", ["last_token", "mean_content"])
+def test_batched_states_equal_one_at_a_time(architecture, padding_side, pooling, tiny_host) -> None:
+    """GPT-2 and OPT have absolute positions, which padding shifts unless position ids are passed."""
+    host = tiny_host(architecture)
+    prompts = [render(host, text) for text in TEXTS]
+    assert len({len(prompt) for prompt in prompts}) == len(prompts)  # every row but one is padded
+    together = read_states(host, prompts, padding_side=padding_side, pooling=pooling)
+    alone = torch.cat([read_states(host, [prompt], pooling=pooling) for prompt in prompts])
+    assert together.shape == (4, 4, 32)
+    cosine = torch.nn.functional.cosine_similarity(together, alone, dim=-1)
+    assert cosine.min() > 0.9999
+    assert torch.nn.functional.cosine_similarity(alone[0], alone[1], dim=-1).max() < 0.999  # other prompts, other states
+
+
+def test_the_last_token_is_read_at_the_block_output_before_the_final_norm(tiny_host) -> None:
+    host, model = tiny_host("llama"), tiny_model("llama")
+    prompt = render(host, TEXTS[1])
+    seen = {}
+    handles = [
+        layer.register_forward_hook(lambda m, i, o, b=b: seen.update({b: o[0] if isinstance(o, tuple) else o}))
+        for b, layer in enumerate(model.model.layers)
+    ]
+    with torch.no_grad():
+        model(torch.tensor([prompt.ids]))
+    for handle in handles:
+        handle.remove()
+    expected = torch.stack([seen[b][0, -1] for b in range(4)])
+    torch.testing.assert_close(read_states(host, [prompt])[0], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_each_pooling_reads_the_tokens_it_names(tiny_host) -> None:
+    host = tiny_host("llama")
+    prompt = render(host, [Message("system", "Be kind."), Message("user", "Write a review.")])
+    assert read_positions(prompt, "last_token") == (len(prompt) - 1,)
+    assert prompt.roles[-1] == "template"
+    (end,) = read_positions(prompt, "last_content")
+    assert prompt.tokens[end].strip() == "."
+    assert prompt.roles[end] == "user"
+    content = read_positions(prompt, "mean_content")
+    assert "".join(prompt.tokens[i] for i in content).strip() == "Write a review."
+    with pytest.raises(SteeringError, match="one of last_token"):
+        read_positions(prompt, "first")
+
+
+def test_batches_keep_to_the_token_budget_and_miss_nobody() -> None:
+    lengths = [5, 100, 7, 7, 30, 6, 2, 31]
+    batches = batches_by_length(lengths, 64)
+    assert sorted(index for batch in batches for index in batch) == list(range(8))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= 64
+    assert [1] in batches  # longer than the budget: alone, not refused
+    assert len(batches) < 8
+
+
+def test_streamed_moments_equal_those_of_all_states_at_once_in_float64() -> None:
+    states = torch.randn(50, 3, 8, generator=torch.Generator().manual_seed(0)) * 100 + 1e4
+    moments = Moments()
+    for part in states.split([7, 20, 23]):
+        moments.update(part)
+    exact = states.double()
+    assert moments.n == 50
+    torch.testing.assert_close(moments.mean, exact.mean(dim=0), rtol=1e-13, atol=0)
+    torch.testing.assert_close(moments.norm, exact.norm(dim=-1).mean(dim=0), rtol=1e-13, atol=0)

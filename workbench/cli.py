@@ -1,0 +1,292 @@
+"""The `workbench` command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.console import ERR, OUT, follow, reported, table
+from workbench.options import Model, load_host, loads_model
+
+
+if TYPE_CHECKING:
+    from steering.recipes import Recipe
+    from steering.studies.study import Result, Study
+    from steering.vectors import SteeringVector
+
+# torch, transformers and Gradio take seconds to import, so each command imports what it needs: `workbench --help` is quick.
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    help="See, steer and measure what language models represent.",
+)
+demo = typer.Typer(no_args_is_help=True, help="The models that ship with the project.")
+app.add_typer(demo, name="demo")
+
+WorkspaceFolder = Annotated[Path | None, typer.Option("--workspace", help="Folder of the shelf.")]
+
+
+def main() -> None:
+    """Entry point of the `workbench` command."""
+    app()
+
+
+@app.command()
+@loads_model
+def serve(
+    model: Annotated[str, typer.Argument(help="A demo model, a local folder or a Hub id.")] = "demo",
+    address: Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
+    workspace: WorkspaceFolder = None,
+    panels_dir: Annotated[Path | None, typer.Option(help="Folder of single-file panels.")] = None,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+    *,
+    load: dict[str, Any],
+) -> None:
+    """Open the workbench on a model, as a local web page."""
+    with reported():
+        from steering.host import LoadOptions
+        from workbench.shell import launch
+
+        launch(
+            model,
+            host=address,
+            port=port,
+            workspace=workspace,
+            panels_dir=panels_dir,
+            load_options=LoadOptions(**load),
+            open_browser=open_browser,
+        )
+
+
+@app.command()
+def models() -> None:
+    """List the models that ship with the project."""
+    import pandas as pd
+
+    from steering.host import demo_models
+    from steering.resources import resource
+
+    rows = []
+    for name in demo_models():
+        card = json.loads(resource("assets", "models", name, "card.json").read_text(encoding="utf-8"))
+        rows.append({"name": name, "parameters": f"{card['parameters'] / 1e6:.1f} M", "what it is": card["summary"]})
+    OUT.print(table(pd.DataFrame(rows)))
+    OUT.print("\nAny other causal language model: a local folder, or a Hub id such as Qwen/Qwen3-0.6B.", highlight=False)
+
+
+@app.command()
+def panels(
+    panels_dir: Annotated[Path | None, typer.Option(help="Folder of single-file panels.")] = None,
+) -> None:
+    """List the panels that were found, and those that could not be used."""
+    import pandas as pd
+
+    from workbench.discovery import discover
+
+    with reported():
+        found = discover(panels_dir)
+    OUT.print(table(pd.DataFrame([{"id": p.id, "title": p.title, "what it does": p.summary} for p in found.panels])))
+    for broken in found.broken:
+        ERR.print(f"[bold red]{broken.source}:[/] {broken.error}", highlight=False)
+    if found.broken:
+        raise typer.Exit(1)
+
+
+@app.command()
+@loads_model
+def run(
+    study: Annotated[str, typer.Argument(help="Name of the study, such as extract.")],
+    model: Model = "demo",
+    quick: Annotated[bool, typer.Option("--quick", help="Small settings, for a first look.")] = False,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A setting as key=value; may be repeated.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for result.json and the tables.")] = None,
+    *,
+    load: dict[str, Any],
+) -> None:
+    """Run a study without a screen and print its main table."""
+    with reported():
+        from steering.studies import find_study
+
+        chosen = find_study(study)
+        parsed = chosen.parse(_pairs(settings or []), quick=quick)
+        host = load_host(model, load)
+        _finish(chosen, follow(chosen.start(host, parsed)), out)
+
+
+def _pairs(settings: list[str]) -> dict[str, Any]:
+    """`key=value` texts as a mapping; a value that reads as YAML (a number, a list, true) becomes one."""
+    import yaml
+
+    from steering.errors import SteeringError
+
+    given = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key.strip():
+            raise SteeringError(f"--set {setting} was given.", "key=value.", "Write, for example, --set seed=1.")
+        try:
+            given[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            given[key.strip()] = value
+    return given
+
+
+def _finish(study: Study, result: Result, out: Path | None) -> None:
+    OUT.print(table(result.tables[result.headline], study.title))
+    for note in result.notes:
+        OUT.print(note, highlight=False)
+    if out is not None:
+        OUT.print(f"Written to {result.write(out)}", highlight=False)
+
+
+@app.command()
+@loads_model
+def extract(
+    contrast: Annotated[str, typer.Argument(help="A preset contrast set, or a YAML, JSONL or CSV file.")] = "sentiment",
+    model: Model = "demo",
+    method: Annotated[str, typer.Option(help="mean_difference or pairwise_pca.")] = "mean_difference",
+    site: Annotated[str, typer.Option(help="Where in each block to read.")] = "block_output",
+    pooling: Annotated[str, typer.Option(help="last_token, last_content or mean_content.")] = "last_token",
+    name: Annotated[str, typer.Option(help="Name of the vector; the contrast set's by default.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Folder for result.json, the table and the vector.")] = None,
+    workspace: WorkspaceFolder = None,
+    *,
+    load: dict[str, Any],
+) -> None:
+    """Extract a steering vector, print how well it separates at each block, and put it on the shelf."""
+    with reported():
+        from steering.studies import find_study
+        from workbench.workspace import Workspace
+
+        study = find_study("extract")
+        given = {"contrast": contrast, "method": method, "site": site, "pooling": pooling, "name": name}
+        parsed = study.parse(given)
+        shelf = Workspace(workspace)
+        host = load_host(model, load)
+        result = follow(study.start(host, parsed))
+        _finish(study, result, out)
+        for vector in result.vectors.values():
+            OUT.print(f"On the shelf as '{shelf.put(vector)}'.", highlight=False)
+
+
+@app.command()
+@loads_model
+def steer(
+    prompt: Annotated[str, typer.Argument(help="What to say to the model.")],
+    vector: Annotated[list[str] | None, typer.Option("--vector", "-v", help="Name on the shelf, or a file. May be repeated.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A recipe file (JSON or YAML) instead of the options below.")] = None,
+    mode: Annotated[str, typer.Option(help="add or ablate.")] = "add",
+    blocks_written: Annotated[str, typer.Option("--at", help="default, all, everywhere, or numbers: 4, 2,5 or 3-6.")] = "default",
+    strength: Annotated[float | None, typer.Option(help="How far; the vector's suggestion by default. Negative steers away.")] = None,
+    unit: Annotated[str, typer.Option(help="mean_difference, residual_norm or raw.")] = "mean_difference",
+    scope: Annotated[str, typer.Option(help="all, reply, prompt, last or generated.")] = "all",
+    system: Annotated[str, typer.Option(help="System prompt.")] = "",
+    length: Annotated[int, typer.Option(help="The most tokens in the reply.")] = 60,
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    model: Model = "demo",
+    workspace: WorkspaceFolder = None,
+    *,
+    load: dict[str, Any],
+) -> None:
+    """Print the unsteered and the steered reply to a prompt, generated in one batch."""
+    with reported():
+        from steering.decoding import stream
+        from steering.prompts import conversation, render
+        from steering.recipes import Recipe
+        from steering.tracing import Row
+
+        names = vector or []
+        decode = {"max_new_tokens": length, "temperature": temperature, "seed": seed}
+        if recipe:
+            chosen = Recipe.load(recipe)
+            names = [intervention.vector for intervention in chosen.interventions]
+        vectors = _vectors(names, workspace)
+        if not recipe:
+            fields = {"mode": mode, "blocks": blocks_written, "unit": unit, "scope": scope}
+            chosen = _recipe(vectors, fields, strength, decode)
+        host = load_host(model, load)
+        text = render(host, conversation(prompt, system))
+        rows = [Row(text), Row(text, chosen.plan(host, vectors), against=0)]
+        replies = follow(stream(host, rows, chosen.decode))
+        if as_json:
+            from dataclasses import asdict
+
+            print(json.dumps({"recipe": chosen.model_dump(mode="json"), "replies": [asdict(r) for r in replies]}))
+            return
+        for title, reply in zip(("Unsteered", "Steered"), replies, strict=True):
+            OUT.print(f"\n[bold]{title}[/]")
+            OUT.print(reply.text, markup=False, highlight=False)
+            OUT.print(f"[dim]{reply.written.prompt} prompt + {reply.written.generated} generated positions modified[/]")
+
+
+def _vectors(names: list[str], workspace: Path | None) -> dict[str, SteeringVector]:
+    from steering.errors import SteeringError
+    from steering.vectors import SteeringVector
+    from workbench.workspace import Workspace
+
+    if not names:
+        raise SteeringError(
+            "No vector was named.", "--vector with a name on the shelf or a file.", "Run `workbench extract` first."
+        )
+    shelf = Workspace(workspace)
+    return {name: SteeringVector.load(name) if Path(name).is_file() else shelf.get(name).vector for name in names}
+
+
+def _recipe(
+    vectors: dict[str, SteeringVector], fields: dict[str, Any], strength: float | None, decode: dict[str, Any]
+) -> Recipe:
+    from pydantic import ValidationError
+
+    from steering.recipes import Recipe, parse_blocks, validation_error
+
+    fields = {**fields, "blocks": parse_blocks(fields["blocks"])}
+    suggested = {n: 1.0 if fields["mode"] == "ablate" else v.suggested_strength for n, v in vectors.items()}
+    steps = [{"vector": n, **fields, "strength": suggested[n] if strength is None else strength} for n in vectors]
+    try:
+        return Recipe.model_validate({"interventions": steps, "decode": decode})
+    except ValidationError as error:
+        raise validation_error("The recipe", error) from error
+
+
+@app.command()
+@loads_model
+def tour(model: Model = "demo", *, load: dict[str, Any]) -> None:
+    """Extract, steer and ablate on the demo model, and print what happened; takes under a minute."""
+    with reported():
+        from workbench.tour import tour as take
+
+        host = load_host(model, load)
+        take(host)
+
+
+@demo.command("train")
+def demo_train(
+    out: Annotated[Path, typer.Option(help="Folder to write the model to; it must not exist or hold a demo model.")] = Path("demo-model"),
+    steps: Annotated[int | None, typer.Option(help="Fewer steps than the shipped model's, for a trial.")] = None,
+    seed: Annotated[int, typer.Option(help="Of data order and initial weights.")] = 0,
+) -> None:
+    """Train the demo model from the project's own grammar; about half an hour on two cores."""
+    with reported():
+        from steering.demo.train import TrainSettings, train
+        from steering.lane import Lane
+
+        settings = TrainSettings(out=out, seed=seed, **({"steps": steps} if steps else {}))
+        job = Lane().submit(
+            lambda job: train(settings, progress=lambda share, line: job.report(round(1000 * share), 1000, line)),
+            title="Training demo",
+        )
+        card = follow(job)
+        OUT.print(f"Written to {out}. Held-out scores: {card['scores']}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

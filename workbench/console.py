@@ -1,0 +1,90 @@
+"""The terminal: progress of jobs, tables, and one error message with an exit code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from steering.errors import SteeringError
+from steering.lane import Job, Stopped
+from steering.lane import Progress as JobProgress
+from steering.statistics import Estimate
+
+
+T = TypeVar("T")
+
+OUT = Console()
+ERR = Console(stderr=True)
+FAILED = 1
+"""Exit code of a mistake that the user can mend. Typer's own is 2 for wrong usage; 130 is an interrupt."""
+INTERRUPTED = 130
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn a `SteeringError` into one message on standard error and exit code 1, an interrupt into 130."""
+    try:
+        yield
+    except SteeringError as error:
+        ERR.print("[bold red]Error:[/] ", end="")
+        ERR.print(error.given, markup=False, highlight=False)
+        for label, text in (("Expected", error.expected), ("To do", error.remedy)):
+            if text:
+                ERR.print(f"  [dim]{label}:[/] ", end="")
+                ERR.print(text, markup=False, highlight=False)
+        raise typer.Exit(FAILED) from error
+    except (KeyboardInterrupt, Stopped) as error:
+        ERR.print("Stopped.")
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def follow(job: Job[T], on_item: Callable[[Any], None] | None = None) -> T:
+    """Show a job's progress bar until it ends and return its result; Ctrl-C stops the job.
+
+    Args:
+        job: The job.
+        on_item: Called with every item the job emits that is no progress.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TextColumn("{task.fields[unit]}"))
+    try:
+        with Progress(*columns, TimeRemainingColumn(), console=ERR, transient=True) as bar:
+            task = bar.add_task(job.title, total=None, unit="")
+            for event in job.events():
+                if isinstance(event, JobProgress):
+                    bar.update(task, completed=event.done, total=event.total, unit=event.message)
+                elif event is not None and on_item:
+                    on_item(event)
+        return job.result()
+    except KeyboardInterrupt:
+        job.stop()
+        raise
+
+
+def table(frame: pd.DataFrame, title: str = "") -> Table:
+    """A data frame as a terminal table; numbers to three digits, missing ones as a dash."""
+    shown = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2))
+    for column in frame.columns:
+        numeric = pd.api.types.is_numeric_dtype(frame[column])
+        shown.add_column(str(column).replace("_", " "), justify="right" if numeric else "left")
+    for row in frame.itertuples(index=False):
+        shown.add_row(*(_cell(value) for value in row))
+    return shown
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:.3g}"
+    return str(value)
+
+
+def interval(estimate: Estimate, digits: int = 2) -> str:
+    """A value with its 95 % interval, such as `0.93 [0.70, 0.99]`."""
+    return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"

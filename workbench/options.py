@@ -1,0 +1,65 @@
+"""Command-line options that several commands share: how to load a model."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.console import ERR
+
+
+if TYPE_CHECKING:
+    from steering.host import Host
+
+# Written out here although they equal the fields of `steering.host.LoadOptions` (a test compares them): importing that
+# class costs seconds of torch, and `workbench --help` should not.
+_OPTIONS: dict[str, tuple[Any, Any, str]] = {
+    "dtype": (str, "auto", "auto, float32, bfloat16 or float16."),
+    "device": (str, "auto", "auto, cpu, cuda, cuda:1, mps …"),
+    "device_map": (str | None, None, "Placement over several devices, such as auto."),
+    "revision": (str | None, None, "Branch, tag or commit on the Hub."),
+    "quantisation": (str | None, None, "8bit or 4bit (needs the quantisation extra)."),
+    "trust_remote_code": (bool, False, "Run Python code that comes with the model."),
+    "blocks": (str | None, None, "Path of the list of decoder blocks, for an unknown architecture."),
+}
+
+Model = Annotated[str, typer.Option("--model", "-m", help="A demo model, a local folder or a Hub id.")]
+
+
+def loads_model(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options above; it receives them as one mapping named `load`."""
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> Any:
+        load = {name: given.pop(name) for name in _OPTIONS}
+        return command(**given, load=load)
+
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "load"]
+    wrapped.__signature__ = inspect.Signature(own + [_parameter(name) for name in _OPTIONS])  # type: ignore[attr-defined]
+    del wrapped.__wrapped__  # typer would read the annotations of the inner function
+    wrapped.__annotations__ = {p.name: p.annotation for p in wrapped.__signature__.parameters.values()}  # type: ignore[attr-defined]
+    return wrapped
+
+
+def _parameter(name: str) -> inspect.Parameter:
+    kind, default, text = _OPTIONS[name]
+    flag = f"--{name.replace('_', '-')}"
+    option = typer.Option(flag, help=text, rich_help_panel="Loading the model")
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+def load_host(name: str, load: dict[str, Any]) -> Host:
+    """Load a model and say on standard error what was loaded."""
+    from transformers.utils import logging
+
+    from steering.host import Host, LoadOptions
+
+    logging.disable_progress_bar()  # two bars for one thing
+    with ERR.status(f"Loading {name}"):
+        host = Host.load(name, options=LoadOptions(**load))
+    ERR.print(f"[bold]{host.name}[/]  {host.info.summary}", highlight=False)
+    return host
