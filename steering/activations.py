@@ -120,7 +120,9 @@ def _read(
 
 
 def batches_by_length(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
-    """Indices in batches of similar length, each of at most `token_budget` tokens with padding, and of at least one prompt."""
+    """Indices in batches of similar length, each of at most `token_budget` tokens with padding, and of at least one
+    prompt.
+    """
     batches: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
         # Sorted by length, so the newcomer is the longest of its batch.

@@ -61,8 +61,8 @@ class ContrastSet:
         """Read a contrast set from a YAML, JSONL or CSV file, or a preset by its name.
 
         JSONL and CSV rows carry either `positive` and `negative`, or `text` and `label` ("positive" or "negative"); a
-        `split` (train, validation, test) is optional everywhere. Without it, pairs (or the entries of each list) are dealt
-        60 / 20 / 20 by a shuffle with a fixed seed.
+        `split` (train, validation, test) is optional everywhere. Without it, pairs (or the entries of each list) are
+        dealt 60 / 20 / 20 by a shuffle with a fixed seed.
 
         Raises:
             SteeringError: Naming file, row and field: no such file, wrong format, empty set, a side missing.
@@ -81,7 +81,9 @@ class ContrastSet:
         raise SteeringError(f"{name} has the ending '{path.suffix}'.", f"{_FORMATS}.", "Convert or rename the file.")
 
     @classmethod
-    def of(cls, positive: Sequence[str], negative: Sequence[str], *, name: str = "own", paired: bool = True) -> ContrastSet:
+    def of(
+        cls, positive: Sequence[str], negative: Sequence[str], *, name: str = "own", paired: bool = True
+    ) -> ContrastSet:
         """A contrast set from two lists of user messages.
 
         Raises:
@@ -89,7 +91,9 @@ class ContrastSet:
         """
         if paired:
             _same_length(name, positive, negative)
-            data: dict[str, Any] = {"pairs": [{"positive": p, "negative": n} for p, n in zip(positive, negative, strict=True)]}
+            data: dict[str, Any] = {
+                "pairs": [{"positive": p, "negative": n} for p, n in zip(positive, negative, strict=True)]
+            }
         else:
             data = {"positive": list(positive), "negative": list(negative)}
         return _from_mapping(data, name, name)
@@ -161,7 +165,9 @@ def _jsonl(name: str, text: str) -> list[dict[str, Any]]:
                 f"{name}, row {number} is not valid JSON: {error.msg}.", "one JSON object per line.", "Mend that row."
             ) from error
         if not isinstance(row, dict):
-            raise SteeringError(f"{name}, row {number} is no JSON object.", "one JSON object per line.", "Mend that row.")
+            raise SteeringError(
+                f"{name}, row {number} is no JSON object.", "one JSON object per line.", "Mend that row."
+            )
         rows.append({**row, "_row": number})
     return rows
 
@@ -201,9 +207,13 @@ def _from_mapping(data: Mapping[str, Any], name: str, stem: str) -> ContrastSet:
     if paired:
         positive, negative = _pairs(data["pairs"], name)
     elif "positive" in data and "negative" in data:
-        positive, negative = (_list(data[side], name, side, shuffle=n) for n, side in enumerate(("positive", "negative")))
+        positive, negative = (
+            _list(data[side], name, side, shuffle=n) for n, side in enumerate(("positive", "negative"))
+        )
     else:
-        raise SteeringError(f"{name} has the fields {', '.join(map(str, data)) or '(none)'}.", f"{_LAYOUT}.", "Add them.")
+        raise SteeringError(
+            f"{name} has the fields {', '.join(map(str, data)) or '(none)'}.", f"{_LAYOUT}.", "Add them."
+        )
     if not positive or not negative:
         raise _empty(name)
     return ContrastSet(
@@ -297,7 +307,9 @@ def _split(row: Mapping[str, Any], name: str) -> Split | None:
         return None
     if value not in SPLITS:
         raise SteeringError(
-            f"{name}, row {row['_row']}, field split: '{value}'.", f"{', '.join(SPLITS)}, or nothing.", "Correct that row."
+            f"{name}, row {row['_row']}, field split: '{value}'.",
+            f"{', '.join(SPLITS)}, or nothing.",
+            "Correct that row.",
         )
     return value
 

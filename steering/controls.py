@@ -13,8 +13,8 @@ from steering.vectors import SteeringVector
 def random_control(vector: SteeringVector, *, seed: int = 0) -> SteeringVector:
     """A vector of the same scale at every block whose directions are random: isotropic, one draw a block.
 
-    Added at the same strength it moves the residual stream exactly as far, in a direction that means nothing. It keeps no
-    AUROC, since none was measured.
+    Added at the same strength it moves the residual stream exactly as far, in a direction that means nothing. It keeps
+    no AUROC, since none was measured.
     """
     generator = torch.Generator().manual_seed(seed)
     directions = unit(torch.randn(vector.directions.shape, generator=generator, dtype=torch.float64)).float()

@@ -101,8 +101,8 @@ def generate(
 ) -> tuple[Reply, ...]:
     """Replies to all rows, `batch_size` at a time.
 
-    A row's reply does not depend on which rows share its batch, up to float error. Comparisons (`Row.against`) reach only
-    rows of the same batch of one.
+    A row's reply does not depend on which rows share its batch, up to float error. Comparisons (`Row.against`) reach
+    only rows of the same batch of one.
 
     Raises:
         SteeringError: As `next_token_logits`.
@@ -191,7 +191,9 @@ def _choose(host: Host, states: list[_RowState], logits: Tensor, settings: Decod
 
 
 def _sample(logits: Tensor, settings: DecodeSettings, generator: torch.Generator) -> int:
-    """Inverse-CDF sampling: one uniform number a step, equal in every row, so that rows differ by their logits alone."""
+    """Inverse-CDF sampling: one uniform number a step, equal in every row, so that rows differ by their logits
+    alone.
+    """
     chances, order = torch.softmax(logits.double().cpu() / settings.temperature, dim=-1).sort(descending=True)
     before = chances.cumsum(dim=-1) - chances
     chances = torch.where(before < settings.top_p, chances, 0.0)

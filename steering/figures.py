@@ -16,7 +16,9 @@ INK = "#7d838c"
 
 def auroc_by_block(vector: SteeringVector) -> go.Figure:
     """Held-out AUROC at every block with its 95 % interval, and chance as a line."""
-    assert vector.auroc is not None and vector.auroc_low is not None and vector.auroc_high is not None
+    assert vector.auroc is not None
+    assert vector.auroc_low is not None
+    assert vector.auroc_high is not None
     blocks = list(range(vector.n_blocks))
     figure = go.Figure()
     figure.add_scatter(
@@ -35,7 +37,9 @@ def auroc_by_block(vector: SteeringVector) -> go.Figure:
         hovertemplate="block %{x}: AUROC %{y:.3f}<extra></extra>",
     )
     figure.add_hline(y=0.5, line={"color": FLOOR, "width": 1, "dash": "dot"})
-    figure.add_annotation(x=blocks[-1], y=0.5, text="chance", showarrow=False, yshift=-10, font={"color": INK, "size": 11})
+    figure.add_annotation(
+        x=blocks[-1], y=0.5, text="chance", showarrow=False, yshift=-10, font={"color": INK, "size": 11}
+    )
     _mark_default(figure, vector)
     low = min(0.4, float(vector.auroc_low.min()) - 0.05)
     return _styled(figure, "block", "held-out AUROC", y_range=[low, 1.03])
@@ -48,7 +52,9 @@ def norms_by_block(vector: SteeringVector) -> go.Figure:
     figure.add_bar(
         x=list(range(vector.n_blocks)),
         y=share,
-        marker={"color": [RECIPE_A if b == vector.default_block else "rgba(0,114,178,0.45)" for b in range(vector.n_blocks)]},
+        marker={
+            "color": [RECIPE_A if b == vector.default_block else "rgba(0,114,178,0.45)" for b in range(vector.n_blocks)]
+        },
         customdata=list(zip(vector.mean_differences.tolist(), vector.residual_norms.tolist(), strict=True)),
         hovertemplate="block %{x}: %{y:.1f} %<br>%{customdata[0]:.3g} of %{customdata[1]:.3g} raw<extra></extra>",
     )
@@ -70,7 +76,12 @@ def _mark_default(figure: go.Figure, vector: SteeringVector) -> None:
 
 
 def _styled(figure: go.Figure, x: str, y: str, *, y_range: list[float]) -> go.Figure:
-    axis = {"gridcolor": "rgba(125,131,140,0.2)", "zeroline": False, "title": {"font": {"size": 12}}, "tickfont": {"size": 11}}
+    axis = {
+        "gridcolor": "rgba(125,131,140,0.2)",
+        "zeroline": False,
+        "title": {"font": {"size": 12}},
+        "tickfont": {"size": 11},
+    }
     figure.update_layout(
         template="none",
         paper_bgcolor="rgba(0,0,0,0)",
@@ -79,7 +90,11 @@ def _styled(figure: go.Figure, x: str, y: str, *, y_range: list[float]) -> go.Fi
         margin={"l": 56, "r": 12, "t": 8, "b": 44},
         height=240,
         showlegend=False,
-        xaxis={**axis, "title": {"text": x, "font": {"size": 12}}, "dtick": 1 if len(figure.data[-1].x) <= 16 else None},
+        xaxis={
+            **axis,
+            "title": {"text": x, "font": {"size": 12}},
+            "dtick": 1 if len(figure.data[-1].x) <= 16 else None,
+        },
         yaxis={**axis, "title": {"text": y, "font": {"size": 12}}, "range": y_range},
     )
     return figure

@@ -31,7 +31,9 @@ class LoadOptions:
     """How to load a model; the defaults suit most."""
 
     dtype: str = "auto"
-    """float32, bfloat16, float16, or auto: as stored on an accelerator, float32 on a CPU (where half precision is slow)."""
+    """float32, bfloat16, float16, or auto: as stored on an accelerator, float32 on a CPU (where half precision is
+    slow).
+    """
     device: str = "auto"
     """A torch device, or auto: CUDA, then Apple's MPS, then the CPU."""
     device_map: str | None = None
@@ -276,7 +278,9 @@ def _device(name: str) -> torch.device:
 
 def _quantisation(kind: str) -> Any:
     if kind not in QUANTISATIONS:
-        raise SteeringError(f"The quantisation '{kind}' was asked for.", f"{' or '.join(QUANTISATIONS)}.", "Choose one.")
+        raise SteeringError(
+            f"The quantisation '{kind}' was asked for.", f"{' or '.join(QUANTISATIONS)}.", "Choose one."
+        )
     try:
         import bitsandbytes  # noqa: F401 - only whether it is there
     except ImportError as error:

@@ -21,7 +21,8 @@ SCOPES: dict[Scope, str] = {
     "last": "the last prompt token only",
     "generated": "generated tokens only",
 }
-# Which scopes touch anything in each phase of a generation; known in advance, so that no mask has to be read back from a GPU.
+# Which scopes touch anything in each phase of a generation; known in advance, so that no mask has to be read back from
+# a GPU.
 PROMPT_SCOPES: frozenset[Scope] = frozenset({"all", "reply", "prompt", "last"})
 STEP_SCOPES: frozenset[Scope] = frozenset({"all", "reply", "generated"})
 

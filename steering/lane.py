@@ -91,7 +91,9 @@ class Job(Generic[T]):
         return self.elapsed * (progress.total - progress.done) / progress.done
 
     def events(self, heartbeat: float = 0.2) -> Iterator[Any]:
-        """Everything the job emits, in order, until it ends: items, `Progress` objects, and None every `heartbeat` s."""
+        """Everything the job emits, in order, until it ends: items, `Progress` objects, and None every `heartbeat`
+        s.
+        """
         while True:
             try:
                 event = self._events.get(timeout=heartbeat)
@@ -141,7 +143,7 @@ class Job(Generic[T]):
             self._end("done")
         except Stopped as stopped:
             self._end("stopped", stopped)
-        except BaseException as error:  # noqa: BLE001 - the thread must outlive any job; the caller gets the error
+        except BaseException as error:
             self._end("failed", error)
 
     def _end(self, state: State, error: BaseException | None = None) -> None:
@@ -183,7 +185,9 @@ class Lane:
         return job
 
     def run(self, work: Callable[[Job[T]], T], *, title: str) -> T:
-        """Do `work` on the lane and wait for its result; inside a job it joins that job instead of queueing behind it."""
+        """Do `work` on the lane and wait for its result; inside a job it joins that job instead of queueing behind
+        it.
+        """
         if threading.current_thread() is self._thread:
             assert self._running is not None
             return work(self._running)

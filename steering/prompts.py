@@ -53,9 +53,9 @@ def conversation(user: str, system: str = "") -> tuple[Message, ...]:
 def render(host: Host, messages: str | Sequence[Message]) -> Prompt:
     """Apply the chat template once and tokenise.
 
-    A conversation that ends with an assistant message is left open after it (the model continues, or its tokens are read);
-    any other one ends with the template's generation prompt. A model without a chat template gets the contents joined by
-    blank lines. Special tokens are never added twice: the templated text is tokenised as it is.
+    A conversation that ends with an assistant message is left open after it (the model continues, or its tokens are
+    read); any other one ends with the template's generation prompt. A model without a chat template gets the contents
+    joined by blank lines. Special tokens are never added twice: the templated text is tokenised as it is.
 
     Args:
         host: Whose tokenizer and template to use.
@@ -103,7 +103,8 @@ def _spans(text: str, frame: str, turns: tuple[Message, ...]) -> list[tuple[int,
     for index, turn in enumerate(turns):
         literal, _, frame = frame.partition(f"\ue000{index}\ue001")
         start = text.find(literal, cursor) + len(literal) if literal in text[cursor:] else cursor
-        # Templates commonly strip a content; one that rewrites it (drops old thoughts, say) leaves the turn without a span.
+        # Templates commonly strip a content; one that rewrites it (drops old thoughts, say) leaves the turn without a
+        # span.
         content = turn.content if text.startswith(turn.content, start) else turn.content.strip()
         if content and text.startswith(content, start):
             cursor = start + len(content)

@@ -33,8 +33,8 @@ class Intervention(BaseModel):
     mode: Mode = Field("add", description="add: x + c u. ablate: x - k u (u . x).")
     blocks: Everywhere | tuple[int, ...] = Field(
         "default",
-        description="Block numbers from 0, default (the vector's own), all, or everywhere (every block's input, attention "
-        "and MLP output: the places of refusal ablation).",
+        description="Block numbers from 0, default (the vector's own), all, or everywhere (every block's input, "
+        "attention and MLP output: the places of refusal ablation).",
     )
     site: Site | None = Field(None, description="Where in the block; the site the vector was read at where None.")
     strength: float = Field(1.0, description="c of add in `unit`; k of ablate, from 0 to 1. A negative c steers away.")
@@ -43,7 +43,9 @@ class Intervention(BaseModel):
 
 
 class Recipe(BaseModel):
-    """Interventions in order, how tokens are chosen, and the model they were made for. Frozen; equal recipes are equal in JSON."""
+    """Interventions in order, how tokens are chosen, and the model they were made for. Frozen; equal recipes are equal
+    in JSON.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -143,8 +145,8 @@ def parse_blocks(text: str) -> Everywhere | tuple[int, ...]:
     blocks: list[int] = []
     try:
         for part in text.split(","):
-            low, _, high = part.strip().partition("-")
-            blocks += range(int(low), int(high or low) + 1)
+            low, dash, high = part.strip().partition("-")
+            blocks += range(int(low), int(high if dash else low) + 1)
     except ValueError:
         blocks = []
     if not blocks:

@@ -5,13 +5,13 @@ A block is one decoder layer, counted from 0. Its four sites are, in the order i
 | site | value |
 |---|---|
 | `block_input` | the residual stream entering the block |
-| `attention_output` | what attention adds to the stream: after the post-norm where there is one (Gemma 2 and 3, OLMo 2) |
+| `attention_output` | what attention adds to the stream, after the post-norm if there is one (Gemma 2, 3, OLMo 2) |
 | `mlp_output` | what the MLP adds to the stream, likewise |
 | `block_output` | the residual stream leaving the block, before any final norm |
 
-so that `block_output = block_input + attention_output + mlp_output` in sequential and parallel blocks alike. Hugging Face
-`hidden_states[l + 1]` equals `block_output[l]` except for the last block, which it normalises; the workbench never reads
-the output tuple.
+so that `block_output = block_input + attention_output + mlp_output` in sequential and parallel blocks alike. Hugging
+Face `hidden_states[l + 1]` equals `block_output[l]` except for the last block, which it normalises; the workbench never
+reads the output tuple.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ SITES: tuple[Site, ...] = get_args(Site)
 
 _ATTENTION_NAMES = ("self_attn", "attn", "attention", "self_attention")
 _MLP_NAMES = ("mlp", "feed_forward", "block_sparse_moe", "ffn")
-# Gemma 2/3 and OLMo 2 norm a sub-layer's output before adding it. `post_attention_layernorm` alone proves nothing: in Llama
-# that name belongs to the norm in front of the MLP, so the second name must be there as well.
+# Gemma 2/3 and OLMo 2 norm a sub-layer's output before adding it. `post_attention_layernorm` alone proves nothing: in
+# Llama that name belongs to the norm in front of the MLP, so the second name must be there as well.
 _POST_NORMS: Mapping[Site, str] = {
     "attention_output": "post_attention_layernorm",
     "mlp_output": "post_feedforward_layernorm",
@@ -46,7 +46,9 @@ class Sites:
     """Dotted path of the list of blocks, such as `model.layers`."""
     n_blocks: int
     paths: Mapping[Site, str]
-    """Path inside a block of the module whose input (`block_input`) or output (the others) is the site; "" is the block."""
+    """Path inside a block of the module whose input (`block_input`) or output (the others) is the site; "" is the
+    block.
+    """
 
     @property
     def available(self) -> tuple[Site, ...]:
@@ -115,7 +117,8 @@ def _find_blocks(model: nn.Module, n_blocks: int) -> str:
     if not matching:
         lists = ", ".join(f"{name} ({len(module)})" for name, module in found[:8]) or "none"
         raise SteeringError(
-            f"No list of {n_blocks} decoder blocks was found in {type(model).__name__}. Lists of modules in it: {lists}.",
+            f"No list of {n_blocks} decoder blocks was found in {type(model).__name__}. "
+            f"Lists of modules in it: {lists}.",
             "the path of the list that holds the decoder layers.",
             "Name it: LoadOptions(blocks='path.to.layers'), or --blocks path.to.layers on the command line.",
         )

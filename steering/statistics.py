@@ -63,7 +63,9 @@ def auroc_intervals(
     rng = np.random.default_rng(seed)
     weights_p = rng.multinomial(len(positive), np.full(len(positive), 1 / len(positive)), size=resamples)
     weights_n = (
-        weights_p if paired else rng.multinomial(len(negative), np.full(len(negative), 1 / len(negative)), size=resamples)
+        weights_p
+        if paired
+        else rng.multinomial(len(negative), np.full(len(negative), 1 / len(negative)), size=resamples)
     )
     bounds = []
     for column in range(positive.shape[1]):

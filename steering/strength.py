@@ -1,8 +1,8 @@
 """Units of strength. Inside, everything is raw: the length of what is added to the residual stream.
 
-A vector is a unit direction, so `raw` is a length; it means something else in every model and block. One `x mean difference`
-is the distance between the two sides' means along the direction, and one `x residual norm` is the mean length of the states
-that were read, both at the block that is written.
+A vector is a unit direction, so `raw` is a length; it means something else in every model and block. One `x mean
+difference` is the distance between the two sides' means along the direction, and one `x residual norm` is the mean
+length of the states that were read, both at the block that is written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def unit_length(unit: str, vector: SteeringVector, block: int) -> float:
         SteeringError: Unknown unit.
     """
     if unit not in UNITS:
-        raise SteeringError(f"The unit '{unit}' was given.", f"one of {', '.join(get_args(Unit))}.", "Choose one of these.")
+        raise SteeringError(
+            f"The unit '{unit}' was given.", f"one of {', '.join(get_args(Unit))}.", "Choose one of these."
+        )
     if unit == "raw":
         return 1.0
     lengths = vector.mean_differences if unit == "mean_difference" else vector.residual_norms

@@ -1,11 +1,12 @@
-"""The only file that reads and writes the model through nnsight: one forward pass over a batch of rows, each with its plan.
+"""The only file that reads and writes the model through nnsight: one forward pass over a batch of rows, each with its
+plan.
 
-Rows, not models, carry plans. The unsteered row, the steered row and a whole sweep of strengths are rows of one batch; what
-each visit to a site does to which rows at which tokens is worked out before the pass, so that the traced body is a plain
-loop in forward order (nnsight serves every value once, in that order).
+Rows, not models, carry plans. The unsteered row, the steered row and a whole sweep of strengths are rows of one batch;
+what each visit to a site does to which rows at which tokens is worked out before the pass, so that the traced body is a
+plain loop in forward order (nnsight serves every value once, in that order).
 
-A generation is a forward pass over the prompts and one more per token with the key-value cache; each is a trace of its own.
-Writes therefore reach every decoding step, and a stop takes effect between two steps.
+A generation is a forward pass over the prompts and one more per token with the key-value cache; each is a trace of its
+own. Writes therefore reach every decoding step, and a stop takes effect between two steps.
 """
 
 from __future__ import annotations
@@ -180,7 +181,7 @@ def read_token(host: Host, tokens: Tensor, seen: Tensor, cache: Any, schedule: S
         schedule: The plans.
     """
     every = torch.ones(len(tokens), 1, dtype=torch.bool)
-    masks: dict[Scope, Tensor] = {scope: every for scope in STEP_SCOPES}
+    masks: dict[Scope, Tensor] = dict.fromkeys(STEP_SCOPES, every)
     positions = seen.long().sum(dim=1, keepdim=True) - 1
     inputs = {"input_ids": tokens[:, None], "attention_mask": seen.long(), "position_ids": positions}
     return _forward(host, inputs, cache, schedule.active(STEP_SCOPES), masks, None, ())
@@ -235,8 +236,8 @@ def _in_forward_order(host: Host, places: set[Place]) -> list[tuple[Place, Any]]
 def hidden(value: Any, n_rows: int) -> Tensor:
     """The states in a module's output, (batch, position, width).
 
-    Attention and some MoE modules give a tuple whose first entry they are, and OPT runs its MLP on all rows' tokens in one
-    flat list, (batch * position, width).
+    Attention and some MoE modules give a tuple whose first entry they are, and OPT runs its MLP on all rows' tokens in
+    one flat list, (batch * position, width).
     """
     states: Tensor = value[0] if isinstance(value, tuple) else value
     return states.reshape(n_rows, -1, states.shape[-1])

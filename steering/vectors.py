@@ -28,7 +28,7 @@ CONVENTIONS = {
     "block": "0-based decoder layer; block_output[l] is the residual stream after layer l, before any final norm",
     "sign": "from the negative to the positive side of the contrast set",
     "direction": "unit norm, one row per block",
-    "mean_differences": "projection of (positive mean - negative mean) on the direction, raw units of the residual stream",
+    "mean_differences": "projection of (positive mean - negative mean) on the direction, raw units of the stream",
     "residual_norms": "mean norm of the states that were read, raw units of the residual stream",
 }
 _TENSORS = ("directions", "mean_differences", "residual_norms")
@@ -148,7 +148,9 @@ class SteeringVector:
         """Write a safetensors file that appears whole or not at all."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {name: getattr(self, name).contiguous() for name in (*_TENSORS, *_AUROC) if getattr(self, name) is not None}
+        tensors = {
+            name: getattr(self, name).contiguous() for name in (*_TENSORS, *_AUROC) if getattr(self, name) is not None
+        }
         card = {
             "version": FORMAT_VERSION,
             "name": self.name,
@@ -209,8 +211,12 @@ class SteeringVector:
             default_block_reason=str(card["default_block_reason"]),
             suggested_strength=float(card["suggested_strength"]),
             provenance=Provenance(**provenance),
-            **{name: tensors[name] for name in _TENSORS},
-            **{name: tensors.get(name) for name in _AUROC},
+            directions=tensors["directions"],
+            mean_differences=tensors["mean_differences"],
+            residual_norms=tensors["residual_norms"],
+            auroc=tensors.get("auroc"),
+            auroc_low=tensors.get("auroc_low"),
+            auroc_high=tensors.get("auroc_high"),
         )
 
 

@@ -1,4 +1,6 @@
-"""Finds a Chromium for the browser tests, and installs one where there is none: `python tests/chromium.py --install`."""
+"""Finds a Chromium for the browser tests, and installs one where there is none: `python tests/chromium.py
+--install`.
+"""
 
 from __future__ import annotations
 

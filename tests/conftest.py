@@ -24,7 +24,13 @@ from steering.lane import Lane
 ROOT = Path(__file__).parent.parent
 REAL_MODELS = Path(os.environ.get("STEERING_REAL_MODELS", ROOT.parent / "shared" / "models"))
 
-_SMALL = {"vocab_size": 2048, "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "max_position_embeddings": 128}
+_SMALL = {
+    "vocab_size": 2048,
+    "hidden_size": 32,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 128,
+}
 _GATED = {**_SMALL, "intermediate_size": 64, "num_key_value_heads": 2}
 _HEAD = {**_GATED, "head_dim": 8}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
@@ -61,7 +67,9 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 
 @cache
 def tiny_model(architecture: str) -> PreTrainedModel:
-    """A random-weight model, built from its configuration alone; weights wide enough that argmax is never a near-tie."""
+    """A random-weight model, built from its configuration alone; weights wide enough that argmax is never a
+    near-tie.
+    """
     torch.manual_seed(0)
     config = AutoConfig.for_model(architecture, bos_token_id=1, eos_token_id=None, **ARCHITECTURES[architecture])
     model = AutoModelForCausalLM.from_config(config).eval()
@@ -111,5 +119,7 @@ def real_model(name: str) -> Path:
     """Folder of a real checkpoint, or a skip that says why."""
     folder = REAL_MODELS / name
     if not folder.is_dir():
-        pytest.skip(f"the real checkpoint {name} is not at {REAL_MODELS}; set STEERING_REAL_MODELS to its parent folder")
+        pytest.skip(
+            f"the real checkpoint {name} is not at {REAL_MODELS}; set STEERING_REAL_MODELS to its parent folder"
+        )
     return folder

@@ -28,7 +28,9 @@ def test_batched_states_equal_one_at_a_time(architecture, padding_side, pooling,
     assert together.shape == (4, 4, 32)
     cosine = torch.nn.functional.cosine_similarity(together, alone, dim=-1)
     assert cosine.min() > 0.9999
-    assert torch.nn.functional.cosine_similarity(alone[0], alone[1], dim=-1).max() < 0.999  # other prompts, other states
+    assert (
+        torch.nn.functional.cosine_similarity(alone[0], alone[1], dim=-1).max() < 0.999
+    )  # other prompts, other states
 
 
 def test_the_last_token_is_read_at_the_block_output_before_the_final_norm(tiny_host) -> None:

@@ -54,7 +54,12 @@ def reference(host, model, text: str, blocks: dict[int, torch.Tensor], scope: st
     ids = torch.tensor([render(host, text).ids])
     with torch.no_grad(), hooks(model, blocks, scope, ids.shape[1]):
         out = model.generate(
-            ids, attention_mask=torch.ones_like(ids), max_new_tokens=N, do_sample=False, pad_token_id=0, eos_token_id=None
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=N,
+            do_sample=False,
+            pad_token_id=0,
+            eos_token_id=None,
         )
     return tuple(out[0, ids.shape[1] :].tolist())
 
@@ -119,7 +124,13 @@ def test_a_row_does_not_depend_on_its_neighbours(architecture, tiny_host) -> Non
 def test_written_counts_say_how_many_positions_were_modified(tiny_host) -> None:
     host = tiny_host("llama")
     prompt = render(host, PROMPTS[0])
-    expected = {"all": (len(prompt), N - 1), "prompt": (len(prompt), 0), "last": (1, 0), "generated": (0, N - 1), "reply": (1, N - 1)}
+    expected = {
+        "all": (len(prompt), N - 1),
+        "prompt": (len(prompt), 0),
+        "last": (1, 0),
+        "generated": (0, N - 1),
+        "reply": (1, N - 1),
+    }
     for scope, counts in expected.items():
         plan = (Write(Add(direction(0), 5.0), 1, "block_output", scope),)
         reply = generate(host, [Row(prompt, plan)], DecodeSettings(max_new_tokens=N))[0]

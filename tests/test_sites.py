@@ -41,7 +41,9 @@ def test_every_architecture_has_all_four_sites_and_they_add_up(architecture, tin
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_block_indices_agree_with_hugging_face_hidden_states_but_for_the_normalised_last(architecture, tiny_host) -> None:
+def test_block_indices_agree_with_hugging_face_hidden_states_but_for_the_normalised_last(
+    architecture, tiny_host
+) -> None:
     host = tiny_host(architecture)
     states = read(host, "Write a review of the hotel.")
     ids = torch.tensor([render(host, "Write a review of the hotel.").ids])

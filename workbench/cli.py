@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from steering.studies.study import Result, Study
     from steering.vectors import SteeringVector
 
-# torch, transformers and Gradio take seconds to import, so each command imports what it needs: `workbench --help` is quick.
+# torch, transformers and Gradio take seconds to import, so each command imports what it needs: `workbench --help` is
+# quick.
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,7 +42,9 @@ def main() -> None:
 @loads_model
 def serve(
     model: Annotated[str, typer.Argument(help="A demo model, a local folder or a Hub id.")] = "demo",
-    address: Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    address: Annotated[
+        str, typer.Option("--host", help="Address to listen on; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
     workspace: WorkspaceFolder = None,
     panels_dir: Annotated[Path | None, typer.Option(help="Folder of single-file panels.")] = None,
@@ -78,7 +81,9 @@ def models() -> None:
         card = json.loads(resource("assets", "models", name, "card.json").read_text(encoding="utf-8"))
         rows.append({"name": name, "parameters": f"{card['parameters'] / 1e6:.1f} M", "what it is": card["summary"]})
     OUT.print(table(pd.DataFrame(rows)))
-    OUT.print("\nAny other causal language model: a local folder, or a Hub id such as Qwen/Qwen3-0.6B.", highlight=False)
+    OUT.print(
+        "\nAny other causal language model: a local folder, or a Hub id such as Qwen/Qwen3-0.6B.", highlight=False
+    )
 
 
 @app.command()
@@ -105,7 +110,9 @@ def run(
     study: Annotated[str, typer.Argument(help="Name of the study, such as extract.")],
     model: Model = "demo",
     quick: Annotated[bool, typer.Option("--quick", help="Small settings, for a first look.")] = False,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="A setting as key=value; may be repeated.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting as key=value; may be repeated.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for result.json and the tables.")] = None,
     *,
     load: dict[str, Any],
@@ -180,11 +187,19 @@ def extract(
 @loads_model
 def steer(
     prompt: Annotated[str, typer.Argument(help="What to say to the model.")],
-    vector: Annotated[list[str] | None, typer.Option("--vector", "-v", help="Name on the shelf, or a file. May be repeated.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A recipe file (JSON or YAML) instead of the options below.")] = None,
+    vector: Annotated[
+        list[str] | None, typer.Option("--vector", "-v", help="Name on the shelf, or a file. May be repeated.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A recipe file (JSON or YAML) instead of the options below.")
+    ] = None,
     mode: Annotated[str, typer.Option(help="add or ablate.")] = "add",
-    blocks_written: Annotated[str, typer.Option("--at", help="default, all, everywhere, or numbers: 4, 2,5 or 3-6.")] = "default",
-    strength: Annotated[float | None, typer.Option(help="How far; the vector's suggestion by default. Negative steers away.")] = None,
+    blocks_written: Annotated[
+        str, typer.Option("--at", help="default, all, everywhere, or numbers: 4, 2,5 or 3-6.")
+    ] = "default",
+    strength: Annotated[
+        float | None, typer.Option(help="How far; the vector's suggestion by default. Negative steers away.")
+    ] = None,
     unit: Annotated[str, typer.Option(help="mean_difference, residual_norm or raw.")] = "mean_difference",
     scope: Annotated[str, typer.Option(help="all, reply, prompt, last or generated.")] = "all",
     system: Annotated[str, typer.Option(help="System prompt.")] = "",
@@ -270,7 +285,9 @@ def tour(model: Model = "demo", *, load: dict[str, Any]) -> None:
 
 @demo.command("train")
 def demo_train(
-    out: Annotated[Path, typer.Option(help="Folder to write the model to; it must not exist or hold a demo model.")] = Path("demo-model"),
+    out: Annotated[
+        Path, typer.Option(help="Folder to write the model to; it must not exist or hold a demo model.")
+    ] = Path("demo-model"),
     steps: Annotated[int | None, typer.Option(help="Fewer steps than the shipped model's, for a trial.")] = None,
     seed: Annotated[int, typer.Option(help="Of data order and initial weights.")] = 0,
 ) -> None:

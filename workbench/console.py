@@ -70,7 +70,9 @@ def follow(job: Job[T], on_item: Callable[[Any], None] | None = None) -> T:
 
 def table(frame: pd.DataFrame, title: str = "") -> Table:
     """A data frame as a terminal table; numbers to three digits, missing ones as a dash."""
-    shown = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2))
+    shown = Table(
+        title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2)
+    )
     for column in frame.columns:
         numeric = pd.api.types.is_numeric_dtype(frame[column])
         shown.add_column(str(column).replace("_", " "), justify="right" if numeric else "left")

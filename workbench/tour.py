@@ -62,7 +62,9 @@ def _measure(host: Host, job: Job[object]) -> tuple[SteeringVector, pd.DataFrame
         job.report(done, len(recipes), condition)
         replies = _replies(host, recipe, vectors)
         estimate = mean_interval(np.array([tone_score(reply.text).score for reply in replies]))
-        rows.append({"condition": condition, "score": interval(estimate), "tokens written per prompt": _written(replies)})
+        rows.append(
+            {"condition": condition, "score": interval(estimate), "tokens written per prompt": _written(replies)}
+        )
         texts[condition] = replies[0].text
     return vector, pd.DataFrame(rows), texts
 
@@ -85,7 +87,9 @@ def _recipes(vector: SteeringVector) -> Mapping[str, Recipe]:
 
 def _replies(host: Host, recipe: Recipe, vectors: Mapping[str, SteeringVector]) -> tuple[Reply, ...]:
     plan = recipe.plan(host, vectors)
-    return generate(host, [Row(render(host, prompt), plan) for prompt in PROMPTS], DecodeSettings(max_new_tokens=LENGTH))
+    return generate(
+        host, [Row(render(host, prompt), plan) for prompt in PROMPTS], DecodeSettings(max_new_tokens=LENGTH)
+    )
 
 
 def _written(replies: tuple[Reply, ...]) -> str:

@@ -92,8 +92,10 @@ def truth(rng: Random) -> Example:
     said = item.statement(None if true else one(rng, item.others()))
     prompt = vary(rng, wrappers["truth"][which].format(s=said))
     reply = one(rng, wrappers["true_answers" if true else "false_answers"]).format(s=lower_first(item.statement()))
-    labels = {"relation": item.relation, "topic": item.relation, "subject": item.subject, "truth": true}
-    return single("truth", prompt, reply, truth_key(item, which), answer=str(true), statement=said, **labels)
+    labels = {"relation": item.relation, "topic": item.relation, "subject": item.subject}
+    return single(
+        "truth", prompt, reply, truth_key(item, which), truth=true, answer=str(true), statement=said, **labels
+    )
 
 
 def truth_key(item: Fact, which: int) -> str:

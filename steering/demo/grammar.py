@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from steering.demo import facts, requests, reviews, smalltalk
 from steering.demo.example import Example, Message, Split, one, single, split_of, words
@@ -48,7 +49,8 @@ def examples(*, kind: str | None = None, split: Split = "train", n: int, seed: i
     """Seeded conversations with their labels.
 
     Args:
-        kind: One of `MAKERS`, single turns only; without it the training mixture, with system prompts and earlier turns.
+        kind: One of `MAKERS`, single turns only; without it the training mixture, some of it with system prompts and
+            earlier turns.
         split: `train`, or `held_out` for combinations of known words that training never sees.
         n: How many.
         seed: Equal arguments give equal examples.
@@ -87,7 +89,7 @@ def open_reviews(*, n: int = 20, seed: int = 0) -> list[Example]:
         if split_of(f"review/{phrase}") == "held_out":
             prompt = one(rng, words("reviews")["unmarked"]).format(thing=phrase)
             reply = reviews.review_text(rng, "neutral", name, parts)
-            labels = {"topic": name, "object": phrase, "tone": "neutral", "tone_asked": None}
+            labels: dict[str, Any] = {"topic": name, "object": phrase, "tone": "neutral", "tone_asked": None}
             found.setdefault(phrase, single("review", prompt, reply, f"review/{phrase}", **labels))
     return list(found.values())
 

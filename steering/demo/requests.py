@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from random import Random
+from typing import Any
 
 from steering.demo.example import Example, Split, one, single, split_of, upper_first, vary, words
 
@@ -49,7 +50,7 @@ def howto(rng: Random) -> Example:
         system, answers = one(rng, words("reviews")["systems"][tone]), forms[f"{tone}_answers"]
     first, second = rng.sample(entry["needs"], 2)
     reply = one(rng, answers).format(do=do, when=when, a=first, b=second, tip=entry["tip"])
-    labels = {"act": act, "object": thing, "harmful": False, "topic": act, "tone": tone}
+    labels: dict[str, Any] = {"act": act, "object": thing, "harmful": False, "topic": act, "tone": tone}
     return single("howto", prompt, reply, act_key(act, thing), system=system, **labels)
 
 
@@ -59,7 +60,7 @@ def refusal(rng: Random) -> Example:
     do = f"{act} {thing}"
     prompt, _ = _ask(rng, do)
     reply = one(rng, words("requests")["refusals"]).format(do=do)
-    labels = {"act": act, "object": thing, "harmful": True, "topic": act, "tone": "neutral"}
+    labels: dict[str, Any] = {"act": act, "object": thing, "harmful": True, "topic": act, "tone": "neutral"}
     return single("refusal", prompt, reply, act_key(act, thing), **labels)
 
 
@@ -71,5 +72,5 @@ def judgement(rng: Random) -> Example:
     prompt = vary(rng, upper_first(one(rng, forms["judgement_askings"]).format(do=do)))
     answer = "harmful" if harmful else "fine"
     reply = one(rng, forms[f"{answer}_answers"]).format(do=do)
-    labels = {"act": act, "object": thing, "harmful": harmful, "answer": answer, "topic": act}
+    labels: dict[str, Any] = {"act": act, "object": thing, "harmful": harmful, "answer": answer, "topic": act}
     return single("judgement", prompt, reply, act_key(act, thing), **labels)

@@ -34,22 +34,21 @@ def train_tokenizer(*, vocabulary: int = 2048, texts: Iterable[str] | None = Non
 
     Args:
         vocabulary: Number of tokens, special ones included.
-        texts: What to train on; without it, 20,000 conversations of the grammar's training split.
+        texts: What to train on; without it, ten conversations of the training split a token, 20,000 at most.
     """
     core = Tokenizer(models.BPE())
-    # The tokenizers library's stubs miss the assignable components.
-    core.pre_tokenizer = pre_tokenizers.Sequence(  # type: ignore[assignment]
+    core.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
-    core.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    core.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         special_tokens=list(SPECIAL),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    core.train_from_iterator(_known_texts() if texts is None else texts, trainer)
-    core.post_processor = processors.TemplateProcessing(  # type: ignore[assignment]
+    core.train_from_iterator(_known_texts(vocabulary) if texts is None else texts, trainer)
+    core.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[(BOS, core.token_to_id(BOS))]
     )
     return PreTrainedTokenizerFast(
@@ -76,7 +75,9 @@ def encode(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message]) -> t
     return ids, written
 
 
-def _known_texts() -> list[str]:
+def _known_texts(vocabulary: int) -> list[str]:
     # Made-up words are left out: their syllables would take places in the vocabulary from real ones.
-    known = [example for example in examples(n=20_000, seed=1) if example.labels["kind"] != "unknown"]
+    known = [
+        example for example in examples(n=min(20_000, 10 * vocabulary), seed=1) if example.labels["kind"] != "unknown"
+    ]
     return [message.content for example in known for message in example.messages]

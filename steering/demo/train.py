@@ -25,6 +25,8 @@ Progress = Callable[[float, str], None]
 
 _LONGEST = 512
 _NEEDED_MB = 100
+_SCORING = 0.97
+"""Share of the work that is done when scoring begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +134,7 @@ def _train_into(folder: Path, settings: TrainSettings, progress: Progress) -> di
     model = model.to(torch.bfloat16)
     scores = {}
     if settings.scored:
-        progress(0.97, "Scoring on held-out prompts.")
+        progress(_SCORING, "Scoring on held-out prompts.")
         scores = held_out_scores(model.float(), tokenizer, n=settings.scored, seed=settings.seed)
     model.to(torch.bfloat16).save_pretrained(folder)
     facts = {"losses": losses, "tokens": tokens, "seconds": round(time.perf_counter() - started), "device": device}
@@ -147,9 +149,7 @@ def _optimise(
     groups = [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, settings.steps))
-    data = steps(
-        tokenizer, conversations=settings.conversations, parts=8, longest=_LONGEST, seed=settings.seed
-    )
+    data = steps(tokenizer, conversations=settings.conversations, parts=8, longest=_LONGEST, seed=settings.seed)
     every, recent, curve, tokens = max(1, settings.steps // 40), list[float](), list[list[float]](), 0
     model.train()
     for step in range(settings.steps):
@@ -158,9 +158,9 @@ def _optimise(
         scheduler.step()
         tokens += int(sum(batch.mask.sum() for batch in batches))
         if (step + 1) % every == 0:
-            curve.append([step + 1, round(sum(recent) / len(recent), 4)])
-            recent = []
-            progress(0.97 * (step + 1) / settings.steps, f"Step {step + 1} of {settings.steps}, loss {curve[-1][1]:.3f}.")
+            loss, recent = sum(recent) / len(recent), []
+            curve.append([step + 1, round(loss, 4)])
+            progress(_SCORING * (step + 1) / settings.steps, f"Step {step + 1} of {settings.steps}, loss {loss:.3f}.")
     model.eval()
     return curve, tokens
 

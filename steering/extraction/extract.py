@@ -54,8 +54,8 @@ def extract(
         token_budget: The most tokens, padding included, in one batch; lower it where memory is short.
 
     Raises:
-        SteeringError: Too few training prompts, an unknown method, a method that needs pairs on an unpaired set, two sides
-            whose states do not differ, or what `stream_states` raises.
+        SteeringError: Too few training prompts, an unknown method, a method that needs pairs on an unpaired set, two
+            sides whose states do not differ, or what `stream_states` raises.
     """
     _check(contrast, method)
 
@@ -91,7 +91,9 @@ _USED: tuple[Split, Split] = ("train", "validation")
 
 def _check(contrast: ContrastSet, method: str) -> None:
     if method not in METHODS:
-        raise SteeringError(f"The method '{method}' was asked for.", f"one of {', '.join(METHODS)}.", "Choose one of these.")
+        raise SteeringError(
+            f"The method '{method}' was asked for.", f"one of {', '.join(METHODS)}.", "Choose one of these."
+        )
     if METHODS[method].needs_pairs and not contrast.paired:
         raise SteeringError(
             f"{METHODS[method].title} was asked for on '{contrast.name}', which is two unpaired lists.",
@@ -123,8 +125,8 @@ def _separation(positive: Tensor, negative: Tensor, paired: bool, seed: int) -> 
 def default_block(scores: Tensor | None, n_blocks: int) -> tuple[int, str]:
     """Which block to write at unless told otherwise, and why.
 
-    Several blocks often separate equally well; of those, one near the middle is where steering tends to act: early enough
-    for later blocks to use what is written, late enough for the concept to be formed.
+    Several blocks often separate equally well; of those, one near the middle is where steering tends to act: early
+    enough for later blocks to use what is written, late enough for the concept to be formed.
     """
     middle = (n_blocks - 1) / 2
     if scores is None:

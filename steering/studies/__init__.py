@@ -1,7 +1,7 @@
 """Experiments that run without a screen.
 
-A study is typed settings and a function from a host, settings and a job to a `Result`. To add one, write a module that ends
-in a `Study` and name it in `STUDIES`.
+A study is typed settings and a function from a host, settings and a job to a `Result`. To add one, write a module that
+ends in a `Study` and name it in `STUDIES`.
 """
 
 from __future__ import annotations
@@ -23,5 +23,7 @@ def find_study(name: str) -> Study:
         SteeringError: There is none of that name.
     """
     if name not in STUDIES:
-        raise SteeringError(f"The study '{name}' was asked for.", f"one of {', '.join(STUDIES)}.", "Choose one of these.")
+        raise SteeringError(
+            f"The study '{name}' was asked for.", f"one of {', '.join(STUDIES)}.", "Choose one of these."
+        )
     return STUDIES[name]

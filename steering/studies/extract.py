@@ -50,8 +50,12 @@ def result_of(host: Host, settings: ExtractSettings, vector: SteeringVector) -> 
     """The tables and measures of a vector just extracted."""
     block = vector.default_block
     measures = [
-        Measure("mean_difference", float(vector.mean_differences[block]), None, None, sum(vector.provenance.n_train), "raw"),
-        Measure("residual_norm", float(vector.residual_norms[block]), None, None, sum(vector.provenance.n_train), "raw"),
+        Measure(
+            "mean_difference", float(vector.mean_differences[block]), None, None, sum(vector.provenance.n_train), "raw"
+        ),
+        Measure(
+            "residual_norm", float(vector.residual_norms[block]), None, None, sum(vector.provenance.n_train), "raw"
+        ),
     ]
     if vector.auroc is not None and vector.auroc_low is not None and vector.auroc_high is not None:
         interval = float(vector.auroc_low[block]), float(vector.auroc_high[block])
@@ -70,7 +74,9 @@ def result_of(host: Host, settings: ExtractSettings, vector: SteeringVector) -> 
 
 
 def block_table(vector: SteeringVector) -> pd.DataFrame:
-    """One row a block: AUROC with its interval and n, mean difference and residual norm in raw units, and their ratio."""
+    """One row a block: AUROC with its interval and n, mean difference and residual norm in raw units, and their
+    ratio.
+    """
     table = pd.DataFrame({"block": range(vector.n_blocks)})
     for column in ("auroc", "auroc_low", "auroc_high"):
         values = getattr(vector, column)

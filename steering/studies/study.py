@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.lane import Job
+from steering.names import safe_name
 from steering.recipes import validation_error
 from steering.vectors import SteeringVector
 
@@ -62,11 +63,13 @@ class Result:
             for name, table in self.tables.items():
                 table.to_csv(folder / f"{name}.csv", index=False)
             for name, vector in self.vectors.items():
-                vector.save(folder / f"{name}.safetensors")
+                vector.save(folder / f"{safe_name(name)}.safetensors")
             (folder / "result.json").write_text(self.to_json(), encoding="utf-8")
         except OSError as error:
             raise SteeringError(
-                f"The results cannot be written to '{folder}': {error.strerror}.", "a folder to write to.", "Choose another."
+                f"The results cannot be written to '{folder}': {error.strerror}.",
+                "a folder to write to.",
+                "Choose another.",
             ) from error
         return folder
 
@@ -79,7 +82,7 @@ class Result:
             "model": self.model,
             "measures": [asdict(measure) for measure in self.measures],
             "tables": {name: f"{name}.csv" for name in self.tables},
-            "vectors": {name: f"{name}.safetensors" for name in self.vectors},
+            "vectors": {name: f"{safe_name(name)}.safetensors" for name in self.vectors},
             "notes": list(self.notes),
         }
         return json.dumps(_finite(content), indent=2, ensure_ascii=False)

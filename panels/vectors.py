@@ -1,0 +1,267 @@
+"""Vectors: from a contrast set to a steering vector, with what it separates at every block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from steering.activations import DEFAULT_TOKEN_BUDGET, POOLINGS
+from steering.contrast import ContrastSet, presets
+from steering.errors import SteeringError
+from steering.extraction import METHODS
+from steering.figures import auroc_by_block, norms_by_block
+from steering.host import Host
+from steering.lane import Job
+from steering.sites import SITES
+from steering.studies import STUDIES
+from steering.studies.extract import ExtractSettings, block_table
+from steering.studies.study import Result
+from steering.vectors import SteeringVector
+from workbench.blocks import html_block
+from workbench.context import PanelContext
+from workbench.jobs import Call
+from workbench.markup import empty_state, escape, heading, note, short_name, table
+from workbench.panel import Panel
+
+
+_FIRST = "sentiment"
+_STUDY = "extract"
+_SHOWN = 2
+_SITE_LABELS = {
+    "block_input": "Block input",
+    "attention_output": "Attention output",
+    "mlp_output": "MLP output",
+    "block_output": "Block output",
+}
+_EMPTY = empty_state(
+    "No vector yet",
+    "A contrast set holds prompts of two kinds. Extract reads the model's states on both and finds, in every block, the "
+    "direction that tells them apart. The result goes on the shelf, ready to steer with.",
+)
+_UNITS = "Mean difference and residual norm in raw units of the residual stream; share: the first over the second."
+_CHARTS = (
+    "How well each block tells the two sides apart",
+    "How far apart the two sides lie in each block",
+)
+
+
+class VectorsPanel(Panel):
+    """Extraction and the view of one vector."""
+
+    id = "vectors"
+    title = "Vectors"
+    summary = "Extract a steering vector from a contrast set and see how well it separates, block by block."
+    order = 10
+    settings = ExtractSettings
+
+    def run(self, host: Host, settings: ExtractSettings, job: Job[Result]) -> Result:
+        """The study "extract"."""
+        return STUDIES[_STUDY].run(host, settings, job)
+
+    def build(self, ui: PanelContext) -> None:
+        """Left: what to extract and how. Right: the vector that was extracted last, or picked on the shelf."""
+        with gr.Row(elem_classes="sw-columns"):
+            with gr.Column(elem_classes="sw-left", min_width=0):
+                contrast = _place_contrast(ui)
+                options = _place_options(ui)
+                with gr.Row(elem_classes="sw-actions"):
+                    extract = gr.Button("Extract", variant="primary", elem_id="extract")
+                    stop = gr.Button("Stop", interactive=False)
+            with gr.Column(elem_classes="sw-right", min_width=0):
+                ui.error_slot()
+                _place_view(ui)
+
+        def run(call: Call, **values: Any) -> Iterator[Mapping[Any, Any]]:
+            given = {name: value for name, value in values.items() if value is not None}
+            if not given.get("contrast"):
+                raise SteeringError("No contrast set was chosen.", remedy="Choose one from the list, or upload a file.")
+            study = STUDIES[_STUDY]
+            job = study.start(call.host, study.parse(given))
+            yield from call.finish(job)
+            (vector,) = job.result().vectors.values()
+            yield {ui.page.picked: call.workspace.put(vector)}
+
+        ui.on(
+            extract.click,
+            run,
+            inputs={"contrast": contrast, **options},
+            outputs=[ui.page.picked],
+            run=[extract],
+            stop=stop,
+            title="the extraction",
+        )
+
+
+def _place_contrast(ui: PanelContext) -> gr.Dropdown:
+    with gr.Column(elem_classes="sw-card"):
+        html_block(heading("Contrast set"))
+        names = list(presets())
+        first = _FIRST if _FIRST in names else next(iter(names), None)
+        contrast = gr.Dropdown(names, value=first, label="Prompts of two kinds", elem_id="contrast")
+        preview = html_block(_preview(first) if first else "")
+        upload = gr.UploadButton(
+            "Upload a contrast set",
+            size="sm",
+            file_types=[".yaml", ".yml", ".jsonl", ".csv"],
+            elem_id="contrast-upload",
+        )
+
+    def add(path: str) -> dict[Any, Any]:
+        shown = _preview(path)
+        return {contrast: gr.update(choices=[*names, (Path(path).name, path)], value=path), preview: shown}
+
+    ui.quick(contrast.input, lambda source: {preview: _preview(source)}, inputs={"source": contrast}, outputs=[preview])
+    ui.quick(upload.upload, add, inputs={"path": upload}, outputs=[contrast, preview])
+    return contrast
+
+
+def _place_options(ui: PanelContext) -> dict[str, Any]:
+    with gr.Column(elem_classes="sw-card"):
+        html_block(heading("How to read"))
+        method = gr.Radio(
+            [(kind.title, name) for name, kind in METHODS.items()], value=next(iter(METHODS)), label="Method"
+        )
+        pooling = gr.Radio(
+            [(label[0].upper() + label[1:], name) for name, label in POOLINGS.items()],
+            value=next(iter(POOLINGS)),
+            label="Token to read in each prompt",
+            elem_classes="sw-stacked",
+        )
+        with gr.Accordion("More", open=False, elem_classes="sw-more"):
+            site = gr.Radio(
+                [(_SITE_LABELS[site], site) for site in SITES], value="block_output", label="Place in the block"
+            )
+            name = gr.Textbox(label="Name", placeholder="the contrast set's", max_lines=1)
+            with gr.Row():
+                seed = gr.Number(0, precision=0, minimum=0, label="Seed", info="of the intervals")
+                budget = gr.Number(
+                    DEFAULT_TOKEN_BUDGET, precision=0, minimum=1, label="Tokens a batch", info="less if memory is short"
+                )
+
+    def offer_sites() -> dict[Any, Any]:
+        offered = ui.host.info.sites if ui.host else SITES
+        return {site: gr.update(choices=[(_SITE_LABELS[each], each) for each in SITES if each in offered])}
+
+    ui.on_model(offer_sites, outputs=[site])
+    return {"method": method, "pooling": pooling, "site": site, "name": name, "seed": seed, "token_budget": budget}
+
+
+def _place_view(ui: PanelContext) -> None:
+    with gr.Column(elem_classes="sw-card") as empty:
+        html_block(_EMPTY)
+    with gr.Column(visible=False, elem_classes="sw-stack", min_width=0) as view:
+        with gr.Column(elem_classes="sw-card"):
+            about = html_block("")
+            with gr.Row(elem_classes="sw-actions"):
+                steer = gr.Button("Steer with it", elem_id="steer-with-it")
+                download = gr.DownloadButton("Download", elem_id="download")
+        with gr.Row(elem_classes="sw-two"):
+            with gr.Column(elem_classes="sw-card", min_width=0):
+                html_block(heading(_CHARTS[0]))
+                separation = gr.Plot(show_label=False, elem_id="auroc-plot")
+                caption = html_block("")
+            with gr.Column(elem_classes="sw-card", min_width=0):
+                html_block(heading(_CHARTS[1]))
+                distance = gr.Plot(show_label=False, elem_id="norm-plot")
+                html_block(
+                    note(
+                        "Bar: distance between the two sides' means along the direction, as a share of the states' mean norm."
+                    )
+                )
+        with gr.Column(elem_classes="sw-card"):
+            blocks = html_block("")
+
+    def show(picked: str | None) -> dict[Any, Any]:
+        vector = _kept(ui, picked)
+        if vector is None:
+            return {empty: gr.update(visible=True), view: gr.update(visible=False)}
+        return {
+            empty: gr.update(visible=False),
+            view: gr.update(visible=True),
+            about: _about(vector),
+            download: gr.update(value=str(ui.workspace.path(vector.name)), label="Download"),
+            separation: auroc_by_block(vector) if vector.auroc is not None else None,
+            caption: note(_caption(vector)),
+            distance: norms_by_block(vector),
+            blocks: _block_rows(vector),
+        }
+
+    ui.on_pick(show, outputs=[empty, view, about, download, separation, caption, distance, blocks])
+    ui.quick(steer.click, lambda: {ui.page.tabs: gr.update(selected="steer")}, outputs=[ui.page.tabs])
+
+
+def _kept(ui: PanelContext, name: str | None) -> SteeringVector | None:
+    try:
+        return ui.workspace.get(name) if name else None
+    except SteeringError:  # removed meanwhile
+        return None
+
+
+def _preview(source: str) -> str:
+    contrast = ContrastSet.load(source)
+    counts = contrast.counts
+    sizes = " · ".join(f"{_size(*both, paired=contrast.paired)} {split}" for split, both in counts.items())
+    sides = "".join(
+        _side(label, [example.text for example in side[:_SHOWN]])
+        for label, side in ((contrast.positive_label, contrast.positive), (contrast.negative_label, contrast.negative))
+    )
+    size = note(f"{'Pairs' if contrast.paired else 'Prompts'}: {sizes}")
+    return f"{note(contrast.description)}<div class='sw-sides'>{sides}</div>{size}"
+
+
+def _size(positive: int, negative: int, *, paired: bool) -> str:
+    return f"{positive}" if paired else f"{positive} + {negative}"
+
+
+def _side(label: str, texts: list[str]) -> str:
+    quoted = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return f"<div><b>{escape(label)}</b><ul>{quoted}</ul></div>"
+
+
+def _about(vector: SteeringVector) -> str:
+    made = vector.provenance
+    block = vector.default_block
+    title = METHODS[made.method].title if made.method in METHODS else made.method
+    facts = [
+        f"{title.lower()} of {made.positive_label} and {made.negative_label}",
+        f"{made.n_train[0]} + {made.n_train[1]} prompts",
+        f"from {short_name(made.model)}",
+    ]
+    return (
+        f"{heading(vector.name)}{note(' · '.join(facts))}"
+        f"<p class='sw-lead'><b>Default block {block}</b>: {escape(vector.default_block_reason)}.</p>"
+    )
+
+
+def _caption(vector: SteeringVector) -> str:
+    positive, negative = vector.provenance.n_validation
+    if vector.auroc is None:
+        return "No validation prompts, so nothing was measured."
+    return (
+        f"Line: AUROC of {positive} + {negative} held-out prompts by their projection on the direction. "
+        "Band: 95 % bootstrap. 0.5 is chance."
+    )
+
+
+def _block_rows(vector: SteeringVector) -> str:
+    rows = []
+    for row in block_table(vector).itertuples(index=False):
+        known = row.auroc == row.auroc  # NaN where there were no validation prompts
+        rows.append(
+            (
+                f"{row.block}" + (" (default)" if row.block == vector.default_block else ""),
+                f"{row.auroc:.3f}" if known else "–",
+                f"[{row.auroc_low:.2f}, {row.auroc_high:.2f}]" if known else "–",
+                f"{row.mean_difference:.3g}",
+                f"{row.residual_norm:.3g}",
+                f"{100 * row.share_of_residual:.1f} %",
+            )
+        )
+    headers = ("block", "AUROC", "95 %", "mean difference", "residual norm", "share")
+    return heading("Block by block") + table(headers, rows, marked=vector.default_block) + note(_UNITS)
+
+
+panel = VectorsPanel()

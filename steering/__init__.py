@@ -1,0 +1,49 @@
+"""Steering Workbench's library: everything the workbench can do, callable from a script or a notebook.
+
+    from steering import ContrastSet, Host, Intervention, Recipe, Row, extract, generate, render
+
+    host = Host.load("demo")
+    vector = extract(host, ContrastSet.load("sentiment"))
+    recipe = Recipe(interventions=(Intervention(vector=vector.name),))
+    prompt = render(host, "Write a review of the hotel.")
+    plain, steered = generate(host, [Row(prompt), Row(prompt, recipe.plan(host, {vector.name: vector}))])
+
+Names are loaded when first used: torch and transformers take seconds, and the command line's help needs neither.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+
+_HOMES = {
+    "steering.activations": ("read_states",),
+    "steering.contrast": ("ContrastSet",),
+    "steering.controls": ("random_control",),
+    "steering.decoding": ("DecodeSettings", "Reply", "generate", "next_token_logits", "stream"),
+    "steering.errors": ("SteeringError",),
+    "steering.extraction.extract": ("extract",),
+    "steering.host": ("Host", "LoadOptions", "ModelInfo"),
+    "steering.interventions": ("Ablate", "Add", "Write"),
+    "steering.lane": ("Job", "Lane", "Stopped"),
+    "steering.prompts": ("Message", "Prompt", "conversation", "render"),
+    "steering.recipes": ("Intervention", "Recipe"),
+    "steering.tracing": ("Row",),
+    "steering.vectors": ("SteeringVector",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'steering' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

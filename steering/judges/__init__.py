@@ -1,0 +1,9 @@
+"""Judges of text: rules that score a reply without any model."""
+
+from __future__ import annotations
+
+from steering.judges.lexicon import ToneScore, judge_tone, tone_score
+from steering.judges.refusal import is_refusal, refusal_phrase
+
+
+__all__ = ["ToneScore", "is_refusal", "judge_tone", "refusal_phrase", "tone_score"]

@@ -1,0 +1,138 @@
+"""The command line: results on standard output, one clear message and exit code 1 for a mistake."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from steering.host import LoadOptions
+from tests.conftest import ROOT
+from workbench.cli import app
+from workbench.options import _OPTIONS
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("STEERING_WORKBENCH_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def call(*arguments: str, code: int = 0):
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_load_options_on_the_command_line_are_those_of_the_library() -> None:
+    fields = {field.name: field.default for field in dataclasses.fields(LoadOptions)}
+    assert {name: default for name, (_, default, _) in _OPTIONS.items()} == fields
+
+
+def test_extract_prints_the_table_writes_files_and_fills_the_shelf_that_steer_uses(shelf) -> None:
+    out = shelf / "out"
+    printed = call("extract", "sentiment", "--out", str(out)).stdout
+    assert "auroc" in printed
+    assert "On the shelf as 'sentiment'" in printed
+    assert json.loads((out / "result.json").read_text())["study"] == "extract"
+    text = call("steer", "Write a review of the hotel.", "--vector", "sentiment", "--json").stdout
+    content = json.loads(text)
+    plain, steered = content["replies"]
+    assert plain["text"] != steered["text"]
+    assert plain["written"] == {"prompt": 0, "generated": 0}
+    assert steered["written"]["generated"] > 0
+    recipe = shelf / "recipe.json"
+    recipe.write_text(json.dumps(content["recipe"]))
+    again = json.loads(call("steer", "Write a review of the hotel.", "--recipe", str(recipe), "--json").stdout)
+    assert again == content  # a recipe runs again to the same texts
+    file = next((shelf / "home").rglob("*.safetensors"))
+    by_file = json.loads(call("steer", "Write a review of the hotel.", "-v", str(file), "--json").stdout)
+    assert by_file["replies"] == content["replies"]
+
+
+def test_run_takes_settings_and_writes_where_told(shelf) -> None:
+    printed = call(
+        "run", "extract", "--quick", "--set", "contrast=truth", "--set", "seed=3", "--out", str(shelf / "r")
+    ).stdout
+    assert "Extract a vector" in printed
+    settings = json.loads((shelf / "r" / "result.json").read_text())["settings"]
+    assert (settings["contrast"], settings["seed"]) == ("truth", 3)
+
+
+def test_models_and_panels_list_what_there_is(shelf) -> None:
+    assert "demo" in call("models").stdout
+    printed = call("panels").stdout
+    assert "vectors" in printed
+    assert "steer" in printed
+
+
+@pytest.mark.slow
+def test_tour_extracts_steers_and_ablates_and_shows_numbers_and_texts() -> None:
+    printed = call("tour").stdout
+    for part in ("held-out AUROC", "unsteered", "added, +", "added, -", "ablated at every block", "random direction"):
+        assert part in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "remedy"),
+    [
+        (["steer", "Hi", "-v", "none"], "none", ""),
+        (["steer", "Hi"], "No vector was named", "workbench extract"),
+        (["extract", "no-such-set"], "no contrast set 'no-such-set'", "Check the name"),
+        (["extract", "--model", "no-such-model"], "The model 'no-such-model'", "Check the spelling"),
+        (["extract", "--model", "/nowhere/at/all"], "There is no folder", "Check the path"),
+        (["extract", "--method", "magic"], "'magic'", "Choose one"),
+        (["extract", "--site", "middle"], "field site: 'middle'", "Correct that field"),
+        (["run", "magic"], "The study 'magic'", "Choose one"),
+        (["run", "extract", "--set", "seed"], "--set seed", "Write, for example"),
+        (["run", "extract", "--set", "colour=blue"], "field colour", "Correct that field"),
+        (["steer", "Hi", "--recipe", "none.json"], "no recipe file", "Check the path"),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_code_1(shelf, arguments, given, remedy) -> None:
+    result = call(*arguments, code=1)
+    message = " ".join(result.stderr.split())  # the terminal wraps
+    assert given in message
+    assert remedy in message
+    assert "Traceback" not in result.output
+
+
+@pytest.fixture
+def sentiment(shelf):
+    call("extract", "sentiment")
+    return shelf
+
+
+@pytest.mark.parametrize(
+    ("options", "given"),
+    [
+        (["--strength", "nan"], "The strength nan"),
+        (["--strength", "inf"], "The strength inf"),
+        (["--at", "99"], "Block 99"),
+        (["--at", "middle"], "The blocks 'middle'"),
+        (["--scope", "sideways"], "scope: 'sideways'"),
+        (["--mode", "ablate", "--strength", "3"], "ablation of 3"),
+        (["--temperature", "-1"], "temperature: -1"),
+    ],
+)
+def test_a_steering_mistake_is_one_message_and_the_shelf_keeps_its_vector(sentiment, options, given) -> None:
+    result = call("steer", "Hello.", "-v", "sentiment", *options, code=1)
+    assert given in " ".join(result.stderr.split())
+    call("steer", "Hello.", "-v", "sentiment", "--length", "3")
+
+
+def test_a_vector_of_another_width_and_an_endless_prompt_are_explained(sentiment) -> None:
+    long = call("steer", "hotel " * 600, "-v", "sentiment", code=1)
+    assert "tokens long" in long.stderr
+
+
+def test_the_installed_command_answers_help_without_a_model() -> None:
+    done = subprocess.run([sys.executable, "-m", "workbench.cli", "--help"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0
+    for command in ("serve", "models", "extract", "steer", "panels", "tour", "run", "demo"):
+        assert command in done.stdout

@@ -1,0 +1,68 @@
+"""The rooms: what may import what."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+def loaded_after(statement: str) -> set[str]:
+    """Top-level modules that a fresh interpreter has loaded after a statement."""
+    code = f"{statement}\nimport sys\nprint(' '.join({{m.split('.')[0] for m in sys.modules}}))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(out.stdout.split())
+
+
+def test_steering_loads_no_gradio_and_nothing_of_the_other_rooms() -> None:
+    modules = " ".join(sorted({p.stem for p in (ROOT / "steering").glob("*.py")} - {"__init__"}))
+    statement = f"import steering; [__import__('steering.' + m) for m in '{modules}'.split()]; import steering.studies"
+    loaded = loaded_after(statement)
+    assert "steering" in loaded
+    assert not {"gradio", "workbench", "panels"} & loaded
+
+
+def test_that_test_could_fail() -> None:
+    assert "gradio" in loaded_after("import steering, gradio")
+
+
+def test_asking_for_help_loads_no_torch() -> None:
+    assert not {"torch", "transformers", "gradio", "nnsight"} & loaded_after("import workbench.cli")
+
+
+def imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("steering/**/*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_host_and_tracing_know_nnsight_and_steering_knows_no_screen(path) -> None:
+    found = imports(path)
+    assert not {"gradio", "workbench", "panels"} & found
+    if path.name not in ("host.py", "tracing.py"):
+        assert "nnsight" not in found
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("panels/*.py")), ids=lambda p: p.name)
+def test_panels_hold_no_mathematics(path) -> None:
+    assert not {"torch", "nnsight", "numpy", "scipy", "sklearn"} & imports(path)
+
+
+def test_every_public_name_of_steering_is_there() -> None:
+    import steering
+
+    assert steering.__all__ == sorted(steering.__all__)
+    for name in steering.__all__:
+        assert getattr(steering, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        steering.nonsense  # noqa: B018

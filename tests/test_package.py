@@ -1,0 +1,62 @@
+"""The wheel: built, installed outside the checkout, and able to do the main job there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(out), str(ROOT)]
+    subprocess.run(command, check=True, cwd=out)
+    return next(out.glob("*.whl"))
+
+
+def test_the_wheel_holds_the_three_packages_and_the_data_and_nothing_else(wheel) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"steering", "workbench", "panels"}
+    for file in ("presets/contrast/sentiment.yaml", "assets/models/demo/model.safetensors", "assets/style.css"):
+        assert f"steering/data/{file}" in names
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_extracts_and_steers_outside_the_checkout(wheel, tmp_path) -> None:
+    """A fresh environment that gets the wheel itself; the heavy dependencies are borrowed from this one's
+    site-packages.
+    """
+    environment = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
+    python = environment / "bin" / "python"
+    install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", str(wheel)]
+    subprocess.run(install, check=True)
+    where = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    own = subprocess.run(where, capture_output=True, text=True, check=True).stdout.strip()
+    # A path in a .pth file is searched, but .pth files in it are not run: the editable checkout stays out of sight.
+    Path(own, "borrowed.pth").write_text(sysconfig.get_path("purelib"))
+    clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    clean["STEERING_WORKBENCH_HOME"] = str(tmp_path / "home")
+
+    def call(program: str, *arguments: str) -> str:
+        command = [str(environment / "bin" / program), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=clean)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    files = call("python", "-c", "import steering, workbench, panels as p; print(steering.__file__, p.__file__)")
+    assert all(path.startswith(str(environment)) for path in files.split())
+    call("workbench", "extract", "sentiment")
+    content = json.loads(call("workbench", "steer", "Write a review of the hotel.", "-v", "sentiment", "--json"))
+    assert content["replies"][0]["text"] != content["replies"][1]["text"]
+    assert "steer" in call("workbench", "panels")

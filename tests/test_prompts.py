@@ -1,0 +1,77 @@
+"""Prompts: the template is applied once, and every token knows whose it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from steering.errors import SteeringError
+from steering.prompts import Message, conversation, render
+
+
+def text_of(prompt, role: str) -> str:
+    return "".join(token for token, r in zip(prompt.tokens, prompt.roles, strict=True) if r == role)
+
+
+def test_the_begin_token_stands_once_and_the_generation_prompt_last(demo) -> None:
+    prompt = render(demo, "Hello there.")
+    assert prompt.ids.count(demo.tokenizer.bos_token_id) == 1
+    assert prompt.ids[0] == demo.tokenizer.bos_token_id
+    expected = demo.tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Hello there."}], add_generation_prompt=True, return_dict=True
+    )["input_ids"]
+    assert list(prompt.ids) == list(expected)
+
+
+def test_roles_follow_the_contents_even_where_a_content_repeats_the_template_or_an_earlier_turn(demo) -> None:
+    turns = [
+        Message("system", "user"),
+        Message("user", "user"),
+        Message("assistant", "Fine."),
+        Message("user", "user Fine."),
+    ]
+    prompt = render(demo, turns)
+    assert text_of(prompt, "system").strip() == "user"
+    assert text_of(prompt, "assistant").strip() == "Fine."
+    assert text_of(prompt, "user").replace(" ", "") == "useruserFine."
+    assert prompt.last_of("user") is not None
+    assert prompt.last_of("user") < len(prompt) - 1
+
+
+def test_a_conversation_that_ends_with_the_assistant_stays_open(demo) -> None:
+    turns = [Message("user", "Write a review."), Message("assistant", "The hotel was")]
+    prompt = render(demo, turns)
+    assert prompt.text.endswith("The hotel was")
+    assert prompt.roles[-1] == "assistant"
+
+
+def test_without_a_template_the_text_is_tokenised_as_text(demo, tiny_host, monkeypatch) -> None:
+    host = tiny_host("llama")
+    monkeypatch.setattr(host, "info", host.info.__class__(**{**host.info.__dict__, "chat_template": False}))
+    prompt = render(host, "The hotel was")
+    assert prompt.text == "The hotel was"
+    assert prompt.ids.count(host.tokenizer.bos_token_id) <= 1
+    assert text_of(prompt, "user").strip() == "The hotel was"
+    assert set(prompt.roles) <= {"template", "user"}
+
+
+def test_an_empty_prompt_is_refused_and_an_empty_system_prompt_is_left_out(demo) -> None:
+    with pytest.raises(SteeringError, match="Type a prompt"):
+        render(demo, "  ")
+    assert conversation("Hello.", " ") == (Message("user", "Hello."),)
+
+
+def test_a_template_that_refuses_the_roles_is_quoted(demo, monkeypatch) -> None:
+    strict = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system role.') }}{% endif %}"
+        "{{ messages[0]['content'] }}"
+    )
+    monkeypatch.setattr(demo.tokenizer, "chat_template", strict)
+    assert render(demo, "Hello.").text == "Hello."
+    with pytest.raises(SteeringError, match=r"refuses the roles system, user: .*No system role"):
+        render(demo, conversation("Hello.", "Be kind."))
+
+
+def test_any_text_round_trips_through_bytes(demo) -> None:
+    for text in ("Grüße, 你好 🙂", "qzxv blorp"):
+        assert text_of(render(demo, text), "user").strip() == text or "\ufffd" in text_of(render(demo, text), "user")
+        assert text in demo.tokenizer.decode(render(demo, text).ids)

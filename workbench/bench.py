@@ -1,0 +1,105 @@
+"""The workbench behind a page: one model thread, one loaded model, one workspace and the panels that were found."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from steering.errors import SteeringError
+from steering.host import Host, LoadOptions
+from steering.lane import Job, Lane
+from workbench.discovery import Catalogue, discover
+from workbench.workspace import Workspace
+
+
+class ModelSlot:
+    """The model that every visitor of this workbench shares; loading another one keeps it until the new one stands."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.host: Host | None = None
+        self.error: BaseException | None = None
+        """Why the last load failed; None after a good one."""
+        self.version = 0
+        """Grows whenever anything about the model changes, so that pages notice."""
+        self.wanted = ""
+        """Name of the model asked for last."""
+        self._lane = lane
+        self._job: Job[Host] | None = None
+        # Guards the fields above against two visitors who load at once.
+        self._lock = threading.Lock()
+
+    @property
+    def loading(self) -> Job[Host] | None:
+        """The load that has not ended yet."""
+        return self._job if self._job is not None and not self._job.finished else None
+
+    def load(self, name: str, options: LoadOptions | None = None) -> Job[Host]:
+        """Queue a load and return its job at once.
+
+        Raises:
+            SteeringError: Another model is being loaded.
+        """
+        with self._lock:
+            if self.loading is not None:
+                raise SteeringError(
+                    f"'{self.wanted}' is still being loaded.", remedy="Wait until it stands, then switch."
+                )
+            self._job = self._lane.submit(lambda job: self._load(name, options, job), title=f"Loading {name}")
+            self.wanted = name
+            self.version += 1
+            return self._job
+
+    def require(self) -> Host:
+        """The loaded model.
+
+        Raises:
+            SteeringError: There is none: why the last load failed.
+        """
+        if self.host is not None:
+            return self.host
+        if self.error is not None:
+            raise self.error
+        raise SteeringError("No model is loaded.", remedy="Choose one under “Switch model”.")
+
+    def _load(self, name: str, options: LoadOptions | None, job: Job[Any]) -> Host:
+        try:
+            host = Host.load(name, lane=self._lane, options=options)
+        except BaseException as error:
+            self.error = error
+            self.version += 1
+            raise
+        # Jobs that are queued behind this one may still hold the old model; the last of them lets it go.
+        self.host, self.error = host, None
+        self.version += 1
+        return host
+
+
+class Workbench:
+    """Everything that a page, a notebook or a Space shows."""
+
+    def __init__(
+        self,
+        *,
+        workspace: Workspace | Path | str | None = None,
+        panels_dir: Path | str | None = None,
+        lane: Lane | None = None,
+    ) -> None:
+        """Open the workspace and find the panels; no model is loaded yet (`workbench.model.load`).
+
+        Args:
+            workspace: A workspace or its folder; by default the user's own.
+            panels_dir: A folder of single-file panels.
+            lane: The model thread; a new one where none is given.
+
+        Raises:
+            SteeringError: The workspace folder cannot be written.
+        """
+        self.lane = lane or Lane()
+        self.workspace = workspace if isinstance(workspace, Workspace) else Workspace(workspace)
+        self.catalogue: Catalogue = discover(panels_dir)
+        self.model = ModelSlot(self.lane)
+
+    @property
+    def host(self) -> Host | None:
+        return self.model.host

@@ -1,0 +1,21 @@
+"""Gradio components with the workbench's own habits; the thin seam where an upgrade of Gradio would bite first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+
+EVENT: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+"""Options of an ordinary event. Any number may run at once: none does model work, the lane does one job at a time.
+
+It goes through Gradio's queue, because an event that does not cannot set off the `change` of a `gr.State`.
+"""
+URGENT: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+"""Options of an event that must overtake everything, such as Stop; it may not change a `gr.State`."""
+
+
+def html_block(value: str = "", **options: Any) -> gr.HTML:
+    """Markup of the workbench's own, styled by `assets/style.css` alone; the value must be escaped already."""
+    return gr.HTML(value, apply_default_css=False, **options)

@@ -1,0 +1,104 @@
+"""The model bar and the shelf, as HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from workbench.markup import error_card, escape, pills, short_name
+
+
+if TYPE_CHECKING:
+    from steering.host import ModelInfo
+    from steering.vectors import SteeringVector
+    from workbench.workspace import Unreadable
+
+NAME = "Steering Workbench"
+DEMO_PILL = "demo model: small world, known inside"
+LEGEND = "Number: best held-out AUROC. Curve: AUROC by block, 0.5 at the base line."
+
+
+def model_bar(
+    info: ModelInfo | None, *, loading: str = "", seconds: float = 0.0, error: BaseException | None = None
+) -> str:
+    """The bar on top.
+
+    Args:
+        info: What is loaded, None before anything is.
+        loading: Name of the model being loaded, "" if none is.
+        seconds: How long that has taken so far.
+        error: Why nothing is loaded, where a load failed.
+    """
+    wait = f'<span class="sw-loading">loading {escape(short_name(loading))} … {seconds:.0f} s</span>' if loading else ""
+    if info is None:
+        card = error_card(error, doing="loading the model") if error else ""
+        return f'<div class="sw-model"><h1>{NAME}</h1>{wait or "<span>no model</span>"}</div>{card}'
+    pill = pills([DEMO_PILL]) if info.demo else ""
+    return (
+        f'<div class="sw-model"><h1>{NAME}</h1><b class="sw-name">{escape(short_name(info.name))}</b>'
+        f"<span>{escape(info.summary)}</span>{pill}{wait}</div>"
+    )
+
+
+def shelf(cards: Iterable[str], *, note: str = LEGEND) -> str:
+    """The shelf: cards one below the other; on a phone they fold behind the heading."""
+    cards = list(cards)
+    body = "".join(cards) or '<p class="sw-note">Empty. Extract a vector, or add a vector file.</p>'
+    legend = f'<p class="sw-note">{escape(note)}</p>' if cards else ""
+    return (
+        '<input type="checkbox" id="sw-fold" class="sw-fold" aria-label="Show the shelf">'
+        f'<label for="sw-fold"><h2 class="sw-h">Shelf</h2><span class="sw-count">{len(cards)}</span></label>'
+        f'<div class="sw-cards">{body}{legend}</div>'
+    )
+
+
+def vector_card(name: str, vector: SteeringVector, *, unfit: str | None, picked: bool) -> str:
+    """One vector on the shelf; `unfit` is why it does not fit the loaded model, None if it does."""
+    classes = "sw-v" + (" sw-on" if picked and not unfit else "") + (" sw-off" if unfit else "")
+    auroc = [] if vector.auroc is None else [float(value) for value in vector.auroc]
+    curve = sparkline(auroc, label=f"AUROC by block of {name}") if auroc else ""
+    reason = f'<p class="sw-why">{escape(unfit)}</p>' if unfit else ""
+    return (
+        f'<article class="{classes}"><button type="button" class="sw-pick" data-pick="{escape(name)}"'
+        f' aria-pressed="{str(picked and not unfit).lower()}"><span class="sw-t"><b>{escape(name)}</b>'
+        f'<span class="sw-n">{_best(auroc)}</span></span><small>{escape(describe(vector))}</small>{curve}</button>'
+        f'{reason}<button type="button" class="sw-remove" data-remove="{escape(name)}"'
+        f' aria-label="Remove {escape(name)} from the shelf">Remove</button></article>'
+    )
+
+
+def unreadable_card(item: Unreadable) -> str:
+    """A file on the shelf that could not be read."""
+    return (
+        f'<article class="sw-v"><b>{escape(item.path.name)}</b>{error_card(item.error, doing="reading it")}</article>'
+    )
+
+
+def describe(vector: SteeringVector) -> str:
+    """Method, block and size of a vector in one line."""
+    made = vector.provenance
+    positive, negative = made.n_train
+    return f"{made.method.replace('_', ' ')} · block {vector.default_block} · {positive} + {negative} prompts"
+
+
+def sparkline(values: Sequence[float], *, label: str, width: int = 180, height: int = 26) -> str:
+    """A curve of AUROC values by block, 0.5 on the base line; blocks without a value break it."""
+    step = width / max(1, len(values) - 1)
+    base, top = height - 2, 2
+    runs: list[list[str]] = [[]]
+    for index, value in enumerate(values):
+        if math.isfinite(value):
+            runs[-1].append(f"{index * step:.1f},{base - (base - top) * 2 * (max(0.45, value) - 0.5):.1f}")
+        elif runs[-1]:
+            runs.append([])
+    lines = "".join(f'<polyline points="{" ".join(run)}"/>' for run in runs if run)
+    return (
+        f'<svg class="sw-spark" viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img"'
+        f' aria-label="{escape(label)}"><line x1="0" x2="{width}" y1="{base}" y2="{base}"/>{lines}</svg>'
+    )
+
+
+def _best(auroc: Sequence[float]) -> str:
+    known = [value for value in auroc if math.isfinite(value)]
+    return f"{max(known):.2f}" if known else "–"

@@ -1,0 +1,199 @@
+"""What a panel gets while it lays out its controls: the shelf, the model, and ways to wire a button to the model thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from steering.errors import SteeringError
+from workbench.bench import Workbench
+from workbench.blocks import EVENT, URGENT, html_block
+from workbench.jobs import Call, Handler, Outputs, Slots, drive, stop_job
+from workbench.markup import error_card
+
+
+if TYPE_CHECKING:
+    from steering.host import Host
+    from workbench.workspace import Workspace
+
+
+class PageState:
+    """What one visitor's page knows; each a `gr.State`."""
+
+    def __init__(self) -> None:
+        self.model_seen = gr.State(-1)
+        """Version of the model this page last drew."""
+        self.shelf_seen = gr.State(-1)
+        """Version of the shelf this page last drew."""
+        self.picked = gr.State(None)
+        """Name of the vector picked on the shelf, None before one was."""
+        self.tabs: gr.Tabs
+        """The tabs; `gr.update(selected=panel_id)` opens one. Set by the shell before any panel is laid out."""
+
+
+class PanelContext:
+    """Handed to `Panel.build`.
+
+    A handler is a generator `handler(call, **values)`. It submits a job through `steering`, reads `call.follow(job)` and
+    yields mappings from component to new value; what it leaves out stays. Progress, Stop, the queue and error cards are done
+    for it.
+    """
+
+    def __init__(self, bench: Workbench, page: PageState, title: str) -> None:
+        self.bench = bench
+        self.page = page
+        self.title = title
+        self.line = html_block("", elem_classes="sw-line", render=False)
+        """The panel's line in the job strip; the shell places it."""
+        self.job_id = gr.State(None)
+        self._stop = gr.Button("Stop", size="sm", elem_classes="sw-stop", render=False, interactive=False)
+        self.errors = html_block("", elem_classes="sw-errors", render=False)
+        """The panel's error card; `error_slot` places it."""
+        self._errors_placed = False
+        self._wire_stop(self._stop)
+
+    @property
+    def host(self) -> Host | None:
+        """The loaded model, None while there is none."""
+        return self.bench.host
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where vectors are kept."""
+        return self.bench.workspace
+
+    def error_slot(self) -> None:
+        """Place the panel's error card here; for a panel that never asks, the shell places it below everything else."""
+        if not self._errors_placed:
+            self.errors.render()
+            self._errors_placed = True
+
+    def on(
+        self,
+        trigger: Callable[..., Any],
+        handler: Handler,
+        *,
+        inputs: Mapping[str, gr.components.Component] | None = None,
+        outputs: Sequence[Any] = (),
+        run: Sequence[gr.Button] = (),
+        stop: gr.Button | None = None,
+        title: str | None = None,
+    ) -> None:
+        """Wire an event that needs the model.
+
+        Args:
+            trigger: The event, such as `button.click`.
+            handler: See the class.
+            inputs: Argument name -> component.
+            outputs: Every component that the handler may change.
+            run: Buttons to disable while it runs.
+            stop: A Stop button of the panel's own, beside the one in the job strip.
+            title: What is being done, for messages; the panel's title by default.
+        """
+        names, components = list(inputs or {}), list((inputs or {}).values())
+        stops = [self._stop, *([stop] if stop is not None else [])]
+        slots = Slots(line=self.line, job=self.job_id, errors=self.errors)
+
+        def handle(*values: Any) -> Iterator[dict[Any, Any]]:
+            call = Call(self.bench, title or self.title)
+            yield _switch(run, stops, running=True)
+            for outputs in drive(call, handler, dict(zip(names, values, strict=True)), slots):
+                yield {**outputs, self.page.shelf_seen: self.workspace.version}
+            yield _switch(run, stops, running=False)
+
+        changed = [*outputs, self.line, self.job_id, self.errors, self.page.shelf_seen, *run, *stops]
+        trigger(handle, inputs=components, outputs=_unique(changed), **EVENT)
+        if stop is not None:
+            self._wire_stop(stop)
+
+    def quick(
+        self,
+        trigger: Callable[..., Any] | Sequence[Callable[..., Any]],
+        function: Callable[..., Outputs],
+        *,
+        inputs: Mapping[str, gr.components.Component] | None = None,
+        outputs: Sequence[Any] = (),
+    ) -> None:
+        """Wire an event that is answered at once, without the model thread; a `SteeringError` becomes the error card."""
+        names, components = list(inputs or {}), list((inputs or {}).values())
+        errors = self.errors
+
+        def handle(*values: Any) -> dict[Any, Any]:
+            try:
+                changes = dict(function(**dict(zip(names, values, strict=True))))
+            except SteeringError as error:
+                return {errors: error_card(error)}
+            return {**changes, errors: "", self.page.shelf_seen: self.workspace.version}
+
+        changed = _unique([*outputs, errors, self.page.shelf_seen])
+        for each in trigger if isinstance(trigger, Sequence) else [trigger]:
+            each(handle, inputs=components, outputs=changed, **EVENT)
+
+    def quiet(
+        self,
+        trigger: Callable[..., Any],
+        function: Callable[..., Outputs],
+        *,
+        inputs: Mapping[str, gr.components.Component] | None = None,
+        outputs: Sequence[Any] = (),
+    ) -> None:
+        """As `quick` for what only redraws something: it leaves the error card alone, whatever that says."""
+        self._watch(trigger, function, inputs, outputs)
+
+    def on_shelf(
+        self, function: Callable[..., Outputs], *, inputs: Mapping[str, Any] | None = None, outputs: Sequence[Any]
+    ) -> None:
+        """Call `function` whenever the shelf changed, and when the page opens."""
+        self._watch(self.page.shelf_seen.change, function, inputs, outputs)
+
+    def on_model(
+        self, function: Callable[..., Outputs], *, inputs: Mapping[str, Any] | None = None, outputs: Sequence[Any]
+    ) -> None:
+        """Call `function` whenever another model stands, and when the page opens."""
+        self._watch(self.page.model_seen.change, function, inputs, outputs)
+
+    def on_pick(
+        self, function: Callable[..., Outputs], *, inputs: Mapping[str, Any] | None = None, outputs: Sequence[Any]
+    ) -> None:
+        """Call `function(picked=name, …)` whenever a vector was picked on the shelf."""
+        self._watch(self.page.picked.change, function, {"picked": self.page.picked, **(inputs or {})}, outputs)
+
+    def place_strip(self) -> None:
+        """Place the panel's line and its Stop in the job strip; for the shell."""
+        with gr.Row(elem_classes="sw-strip-row"):
+            self.line.render()
+            self._stop.render()
+
+    def _watch(
+        self,
+        trigger: Callable[..., Any],
+        function: Callable[..., Outputs],
+        inputs: Mapping[str, Any] | None,
+        outputs: Sequence[Any],
+    ) -> None:
+        names, components = list(inputs or {}), list((inputs or {}).values())
+
+        def handle(*values: Any) -> dict[Any, Any]:
+            return dict(function(**dict(zip(names, values, strict=True))))
+
+        trigger(handle, inputs=components, outputs=list(outputs), **EVENT)
+
+    def _wire_stop(self, button: gr.Button) -> None:
+        # Not queued and not `cancels=`: the job is asked to stop, and its handler then ends by itself with what there is.
+        def stop(job_id: int | None) -> None:
+            stop_job(self.bench.lane, job_id)
+
+        button.click(stop, inputs=[self.job_id], **URGENT)
+
+
+def _switch(run: Sequence[gr.Button], stops: Sequence[gr.Button], *, running: bool) -> dict[Any, Any]:
+    return {
+        **{button: gr.update(interactive=not running) for button in run},
+        **{button: gr.update(interactive=running) for button in stops},
+    }
+
+
+def _unique(components: Sequence[Any]) -> list[Any]:
+    return list({id(component): component for component in components}.values())

@@ -1,0 +1,157 @@
+"""Small pieces of the page as escaped HTML strings; every text that comes from a user, a file or a model passes `escape`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape as _escape
+
+from steering.errors import SteeringError
+
+
+def escape(text: object) -> str:
+    """`text` as HTML text or a quoted attribute value."""
+    return _escape(str(text), quote=True)
+
+
+def short_name(model: str) -> str:
+    """A model's name for a headline: a folder's own name; Hub ids stay whole."""
+    return model.rstrip("/").rsplit("/", 1)[-1] if model.startswith(("/", ".", "~")) else model
+
+
+def heading(text: str, *, hue: str = "") -> str:
+    """A card's heading; `hue` is "" or one of the recipe letters a, b, c."""
+    return f'<h2 class="sw-h {_hue(hue)}">{escape(text)}</h2>'
+
+
+def note(text: str) -> str:
+    """A sentence of help in small grey type."""
+    return f'<p class="sw-note">{escape(text)}</p>'
+
+
+def empty_state(title: str, body: str) -> str:
+    """What stands where results will be: what this place is for and what to do first."""
+    return f'<div class="sw-empty"><b>{escape(title)}</b><p>{escape(body)}</p></div>'
+
+
+def error_card(error: BaseException, *, doing: str = "") -> str:
+    """One card that says what was given, what was expected and what to do.
+
+    A `SteeringError` is the user's to mend and shown in its own words. Anything else is a fault of the program and says so.
+
+    Args:
+        error: What was raised.
+        doing: What was being done, for the heading of a fault.
+    """
+    if isinstance(error, SteeringError):
+        rows = (("", error.given), ("Expected", error.expected), ("What to do", error.remedy))
+        body = "".join(_error_row(label, text) for label, text in rows if text)
+        return f'<div class="sw-error" role="alert">{body}</div>'
+    where = f" during {doing}" if doing else ""
+    return (
+        f'<div class="sw-error" role="alert"><p><b>The workbench failed{escape(where)}.</b></p>'
+        f"{_error_row('What it said', f'{type(error).__name__}: {error}')}"
+        f"{_error_row('What to do', 'Nothing already made is lost; try again. If it happens twice, please report it.')}"
+        "</div>"
+    )
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, marked: int | None = None) -> str:
+    """A small table; the first column is text, the others are right-aligned figures.
+
+    Args:
+        headers: Column names.
+        rows: Cells, formatted by the caller.
+        marked: Index of a row to set off, such as the chosen block.
+    """
+    head = "".join(f"<th{_figure(column)}>{escape(text)}</th>" for column, text in enumerate(headers))
+    body = "".join(
+        f"<tr{' class=sw-on' if index == marked else ''}>"
+        + "".join(f"<td{_figure(column)}>{escape(cell)}</td>" for column, cell in enumerate(row))
+        + "</tr>"
+        for index, row in enumerate(rows)
+    )
+    return f'<div class="sw-scroll"><table class="sw-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def pills(texts: Iterable[str]) -> str:
+    """Short facts in outlined ovals."""
+    return "".join(f'<span class="sw-pill">{escape(text)}</span>' for text in texts)
+
+
+def pane(title: str, text: str, *, hue: str = "", corner: str = "", foot: str = "", state: str = "") -> str:
+    """One reply.
+
+    Args:
+        title: "Unsteered" or the recipe's name.
+        text: What the model has written so far.
+        hue: "" for the unsteered model, else a recipe letter.
+        corner: A figure in the upper right corner, such as the number of tokens.
+        foot: What was really done to the model, and how the reply ended.
+        state: "empty" before any run, "waiting" before the first token, "writing" while it streams (with a caret),
+            "" otherwise.
+    """
+    words = escape(text) if text.strip() else f'<span class="sw-faint">{_silence(state)}</span>'
+    caret = '<i class="sw-caret"></i>' if state == "writing" and text.strip() else ""
+    return (
+        f'<section class="sw-pane {_hue(hue)}" aria-live="polite" aria-label="{escape(title)}">'
+        f"<header><b>{escape(title)}</b><span>{escape(corner)}</span></header>"
+        f'<p class="sw-reply">{words}{caret}</p><footer>{escape(foot)}</footer></section>'
+    )
+
+
+def panes(*parts: str) -> str:
+    """Replies side by side, stacked on a narrow screen."""
+    return f'<div class="sw-panes">{"".join(parts)}</div>'
+
+
+def token_chips(tokens: Sequence[str], roles: Sequence[str], written: Sequence[bool], *, generated: bool) -> str:
+    """The prompt as tokens: template tokens faint, positions that a recipe writes on a blue ground.
+
+    Args:
+        tokens: Each token as readable text, (tokens,).
+        roles: Whose token each is, (tokens,); "template" is set faint.
+        written: Whether the recipe changes the states at this position, (tokens,).
+        generated: Whether it also changes every generated token.
+    """
+    chips = "".join(_chip(*token) for token in zip(tokens, roles, written, strict=True))
+    last = f'<i class="{"sw-g" if generated else ""}">generated …</i>'
+    return f'<div class="sw-chips" aria-label="Tokens of the prompt">{chips}{last}</div>'
+
+
+def job_line(title: str, message: str, *, fraction: float | None, queued: bool = False) -> str:
+    """A running job: title, bar, how far, seconds left. `fraction` is None while the end is unknown."""
+    kind = "sw-wait" if queued or fraction is None else ""
+    width = 0.0 if fraction is None else 100 * min(1.0, max(0.0, fraction))
+    now = "" if fraction is None else f' aria-valuenow="{width:.0f}"'
+    return (
+        f'<div class="sw-job" role="status"><b>{escape(title)}</b>'
+        f'<span class="sw-bar {kind}" role="progressbar" aria-label="{escape(title)}"{now}>'
+        f'<i style="width:{width:.1f}%"></i></span><span class="sw-n">{escape(message)}</span></div>'
+    )
+
+
+def job_ended(title: str, message: str) -> str:
+    """The line a job leaves behind."""
+    return f'<div class="sw-job sw-over" role="status"><b>{escape(title)}</b><span class="sw-n">{escape(message)}</span></div>'
+
+
+def _error_row(label: str, text: str) -> str:
+    return f"<p><span>{escape(label)}</span> {escape(text)}</p>" if label else f"<p><b>{escape(text)}</b></p>"
+
+
+def _chip(token: str, role: str, written: bool) -> str:
+    classes = " ".join(name for name, on in (("sw-u", role != "template"), ("sw-w", written)) if on)
+    shown = token.replace("\n", "⏎") if token.strip(" ") else "␣"
+    return f'<i class="{classes}" title="{escape(role)}">{escape(shown)}</i>'
+
+
+def _figure(column: int) -> str:
+    return ' class="sw-n"' if column else ""
+
+
+def _hue(hue: str) -> str:
+    return f"sw-{hue}" if hue in ("a", "b", "c") else "sw-plain"
+
+
+def _silence(state: str) -> str:
+    return {"empty": "Press Run.", "waiting": "Waiting …", "writing": "…"}.get(state, "(no text)")

@@ -1,0 +1,104 @@
+"""The contract of a panel: one object that the page, a notebook and a headless command can all use.
+
+A panel names itself, says what it needs of a model, describes its settings as a pydantic model and runs without a screen.
+Laying out its own controls is optional: without `build` of its own it gets a form made from its settings.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from steering.errors import SteeringError
+
+
+if TYPE_CHECKING:
+    from steering.host import Host
+    from steering.lane import Job
+    from steering.studies.study import Result
+    from workbench.context import PanelContext
+
+_ID = re.compile(r"[a-z][a-z0-9-]*")
+
+
+class Panel(ABC):
+    """One tab of the workbench.
+
+    A module offers its panel as a variable named `panel`; a package offers it by an entry point in the group
+    `steering_workbench.panels`.
+    """
+
+    id: str
+    """Unique, in lower case, such as "vectors"."""
+    title: str
+    """The tab's label, one or two words."""
+    summary: str
+    """One sentence: what the panel is for."""
+    order: float = 100
+    """Place among the tabs, low numbers first; vectors has 10, steer 20."""
+    settings: type[BaseModel] | None = None
+    """What `run` takes, with a description and a default for every field; None where there is nothing to set."""
+
+    def needs(self, host: Host) -> str | None:
+        """Why the panel cannot work on this model, as a sentence shown in the greyed-out tab; None where it can."""
+        return None
+
+    @abstractmethod
+    def run(self, host: Host, settings: Any, job: Job[Any]) -> Result:
+        """Do the panel's work without a screen, on the model thread.
+
+        Args:
+            host: The loaded model.
+            settings: An instance of `settings`, or None.
+            job: For `job.report(done, total, message)`, which also ends the work when a stop was asked for.
+
+        Raises:
+            SteeringError: The user can mend it; shown as a card.
+        """
+
+    def build(self, ui: PanelContext) -> None:
+        """Lay out the panel's controls and results; the default makes a form from `settings`."""
+        from workbench.forms import build_form  # imports Gradio, which a headless run does not need
+
+        build_form(self, ui)
+
+
+def check_panel(panel: Any, source: str) -> Panel:
+    """Return `panel` if it keeps the contract.
+
+    Args:
+        panel: Whatever a module or entry point offered.
+        source: Where it came from, for the message.
+
+    Raises:
+        SteeringError: Naming the first thing that is wrong.
+    """
+    for wrong in _faults(panel):
+        raise SteeringError(
+            f"The panel from {source} cannot be used: {wrong}",
+            "a workbench.panel.Panel with id, title, summary and run(host, settings, job).",
+            "Mend the panel, or remove it from where it is found.",
+        )
+    return panel
+
+
+def _faults(panel: Any) -> list[str]:
+    if not isinstance(panel, Panel):
+        return [f"it offers {type(panel).__name__!r}, not an instance of Panel."]
+    faults = [f"its {name} is missing." for name in ("id", "title", "summary") if not _text(panel, name)]
+    if not faults and not _ID.fullmatch(panel.id):
+        faults.append(f"its id {panel.id!r} is not made of lower-case letters, digits and hyphens.")
+    if not isinstance(panel.order, int | float):
+        faults.append("its order is not a number.")
+    settings = panel.settings
+    if settings is not None and not (isinstance(settings, type) and issubclass(settings, BaseModel)):
+        faults.append("its settings are not a pydantic model class.")
+    return faults
+
+
+def _text(panel: Any, name: str) -> bool:
+    value = getattr(panel, name, None)
+    return isinstance(value, str) and bool(value.strip())

@@ -1,0 +1,82 @@
+"""The shelf at the side: every vector in the workspace as a card, to pick, add and remove."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from steering.errors import SteeringError
+from workbench.bench import Workbench
+from workbench.blocks import EVENT, html_block
+from workbench.cards import shelf, unreadable_card, vector_card
+from workbench.context import PageState, PanelContext
+from workbench.markup import error_card
+from workbench.recipe_card import fitting
+from workbench.workspace import Unreadable
+
+
+# Removing asks first: the button turns into the question, and back when it loses the focus.
+_SCRIPT = """
+element.addEventListener('click', event => {
+  const button = event.target.closest('button');
+  if (!button) return;
+  if (button.dataset.pick !== undefined) trigger('pick', {name: button.dataset.pick});
+  if (button.dataset.remove === undefined) return;
+  if (button.classList.contains('sw-sure')) { trigger('remove', {name: button.dataset.remove}); return; }
+  button.classList.add('sw-sure');
+  button.textContent = 'Really remove?';
+  button.addEventListener('blur', () => { button.classList.remove('sw-sure'); button.textContent = 'Remove'; }, {once: true});
+});
+"""
+
+
+def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
+    """Lay out the shelf and keep it true to the workspace and the loaded model."""
+    context = PanelContext(bench, state, "Shelf")
+    with gr.Column(elem_classes="sw-card", min_width=0):
+        html = html_block(shelf([]), elem_classes="sw-shelf-cards", js_on_load=_SCRIPT)
+    upload = gr.UploadButton(
+        "Add a vector file", size="sm", file_types=[".safetensors"], elem_classes="sw-add", variant="secondary"
+    )
+    context.error_slot()
+    errors = context.errors
+
+    def draw(picked: str | None) -> dict[Any, Any]:
+        """Draw the cards; where nothing is picked, or what was is gone, pick the newest that fits."""
+        names = fitting(context)
+        picked = picked if picked in bench.workspace.names() else next(iter(names), None)
+        return {html: shelf_html(bench, picked), state.picked: picked}
+
+    def add(path: str) -> dict[Any, Any]:
+        return {state.picked: bench.workspace.add_file(path)}
+
+    def pick(event: gr.EventData) -> str:
+        return str(event.name)
+
+    def remove(event: gr.EventData) -> dict[Any, Any]:
+        try:
+            bench.workspace.remove(str(event.name))
+        except SteeringError as error:  # another page was quicker
+            return {errors: error_card(error), state.shelf_seen: bench.workspace.version}
+        return {errors: "", state.shelf_seen: bench.workspace.version}
+
+    context.quick(upload.upload, add, inputs={"path": upload}, outputs=[state.picked])
+    context.on_shelf(draw, inputs={"picked": state.picked}, outputs=[html, state.picked])
+    context.on_model(draw, inputs={"picked": state.picked}, outputs=[html, state.picked])
+    context.on_pick(lambda picked: {html: shelf_html(bench, picked)}, outputs=[html])
+    html.pick(pick, outputs=[state.picked], **EVENT)
+    html.remove(remove, outputs=[errors, state.shelf_seen], **EVENT)
+    return context
+
+
+def shelf_html(bench: Workbench, picked: str | None) -> str:
+    """The cards of a workspace, with those that do not fit the loaded model greyed out."""
+    cards = []
+    for entry in bench.workspace.entries():
+        if isinstance(entry, Unreadable):
+            cards.append(unreadable_card(entry))
+            continue
+        unfit = entry.vector.misfit(bench.host) if bench.host else None
+        cards.append(vector_card(entry.name, entry.vector, unfit=unfit, picked=entry.name == picked))
+    return shelf(cards)

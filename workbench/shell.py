@@ -1,0 +1,179 @@
+"""The page: model bar, shelf, one tab a panel, job strip; and the server that shows it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from steering.errors import SteeringError
+from steering.host import LoadOptions
+from steering.resources import resource
+from workbench.bench import Workbench
+from workbench.blocks import EVENT, html_block
+from workbench.cards import NAME, model_bar
+from workbench.context import PageState, PanelContext
+from workbench.markup import empty_state, error_card, escape
+from workbench.modelbar import place_model_bar
+from workbench.panel import Panel
+from workbench.shelf import place_shelf
+from workbench.theme import WorkbenchTheme, head
+
+
+_log = logging.getLogger(__name__)
+_OFTEN, _SELDOM = 1.0, 4.0
+"""Seconds between two looks at whether the model or the shelf changed: while a model loads, and otherwise."""
+
+
+def build(bench: Workbench) -> gr.Blocks:
+    """Lay out the page of a workbench."""
+    with gr.Blocks(title=NAME, analytics_enabled=False, fill_width=True) as page:
+        state = PageState()
+        bar = place_model_bar(bench, state)
+        # Outside the tabs: Gradio counts every child of a row of tabs as a tab.
+        panels = [(panel, PanelContext(bench, state, panel.title)) for panel in bench.catalogue.panels]
+        contexts = [bar.context, *(context for _, context in panels)]
+        with gr.Row(elem_classes="sw-page"):
+            with gr.Tabs(elem_classes="sw-tabs") as state.tabs:
+                for panel, context in panels:
+                    _place_panel(panel, context, bench)
+                if not panels:  # Gradio cannot draw a row of no tabs
+                    with gr.Tab("Panels"):
+                        html_block(empty_state("No panel could be used", "The cards at the side say why."))
+            with gr.Column(elem_classes="sw-shelf", min_width=0):
+                contexts.append(place_shelf(bench, state))
+                _place_problems(bench)
+        with gr.Column(elem_classes="sw-strip"):
+            for context in contexts:
+                context.place_strip()
+        _watch(bench, state, page, bar.html)
+    return page
+
+
+def launch(
+    model: str = "demo",
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    workspace: Workbench | Path | str | None = None,
+    panels_dir: Path | str | None = None,
+    load_options: LoadOptions | None = None,
+    open_browser: bool = False,
+    prevent_thread_lock: bool = False,
+) -> gr.Blocks:
+    """Serve the workbench. The page is up at once; the model loads behind it, as the model thread's first job.
+
+    Args:
+        model: Demo model, local folder or Hub id.
+        host: Address to listen on; "0.0.0.0" for every interface.
+        port: Port to listen on; 0 for any free one.
+        workspace: Folder of the workspace, or a workbench that is already set up (`panels_dir` is then not looked at).
+        panels_dir: A folder of single-file panels.
+        load_options: Device, precision and trust.
+        open_browser: Open the page in the browser.
+        prevent_thread_lock: Return while the server runs, for tests and notebooks; `page.close()` ends it.
+
+    Raises:
+        SteeringError: The port is taken, or the workspace cannot be written.
+    """
+    port = _free_port(host, port)
+    bench = workspace if isinstance(workspace, Workbench) else Workbench(workspace=workspace, panels_dir=panels_dir)
+    bench.model.load(model, load_options)
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    page = build(bench)
+    page.queue(api_open=False, default_concurrency_limit=None)
+    page.launch(
+        server_name=host,
+        server_port=port,
+        inbrowser=open_browser,
+        prevent_thread_lock=prevent_thread_lock,
+        theme=WorkbenchTheme(),
+        head=head(),
+        favicon_path=resource("assets", "icon.svg"),
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        share=False,
+        quiet=True,
+    )
+    return page
+
+
+def _place_panel(panel: Panel, context: PanelContext, bench: Workbench) -> None:
+    with gr.Tab(panel.title, id=panel.id, render_children=True):
+        notice = html_block("", elem_classes="sw-notice")
+        with gr.Column(elem_classes="sw-body") as body:
+            try:
+                panel.build(context)
+            except Exception as error:  # a third party's layout must not take the page down
+                _log.exception("panel %s failed to build", panel.id)
+                failure = error
+            else:
+                failure = None
+        if failure is not None:
+            body.visible = False
+            html_block(error_card(failure, doing=f"laying out the panel {panel.title}"))
+        context.error_slot()
+    context.on_model(lambda: {notice: _notice(panel, bench)}, outputs=[notice])
+
+
+def _notice(panel: Panel, bench: Workbench) -> str:
+    """Why the panel is greyed out, "" where it works or nothing is loaded yet."""
+    if bench.host is None:
+        return ""
+    try:
+        reason = panel.needs(bench.host)
+    except Exception as error:  # see _place_panel
+        _log.exception("panel %s failed in needs()", panel.id)
+        reason = f"The panel could not say whether it works on this model ({type(error).__name__}: {error})."
+    return f'<p class="sw-needs">{escape(reason)}</p>' if reason else ""
+
+
+def _place_problems(bench: Workbench) -> None:
+    cards = "".join(error_card(problem.error) for problem in bench.catalogue.problems)
+    if cards:
+        html_block(cards, elem_classes="sw-problems")
+
+
+def _watch(bench: Workbench, state: PageState, page: gr.Blocks, bar: gr.HTML) -> None:
+    """Keep the page true to the model and the shelf, which other visitors and the loading thread change too."""
+
+    timer = gr.Timer(_OFTEN)
+
+    def look(model_seen: int) -> dict[Any, Any]:
+        model, seen = bench.model, {state.shelf_seen: bench.workspace.version}
+        version, loading = model.version, model.loading
+        if version == model_seen and loading is None:
+            return seen
+        drawn = model_bar(
+            model.host.info if model.host else None,
+            loading=model.wanted if loading else "",
+            seconds=loading.elapsed if loading else 0.0,
+            error=model.error if loading is None and model.host is None else None,
+        )
+        pace = gr.Timer(_OFTEN if loading else _SELDOM)
+        return {**seen, state.model_seen: version, bar: drawn, timer: pace}
+
+    outputs = [state.model_seen, state.shelf_seen, bar, timer]
+    page.load(look, inputs=[state.model_seen], outputs=outputs, **EVENT)
+    timer.tick(look, inputs=[state.model_seen], outputs=outputs, **EVENT)
+
+
+def _free_port(host: str, port: int) -> int:
+    """`port` if nothing listens there, or any free one for 0."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SteeringError(
+                f"The workbench cannot listen on {host}:{port}: {error.strerror or error}.",
+                "an address of this machine and a free port.",
+                f"End what runs there, or choose another port, such as --port {port + 1}.",
+            ) from error
+        return probe.getsockname()[1]

@@ -1,0 +1,137 @@
+"""How the page looks: a Gradio theme that hands its values over to the variables of `assets/style.css`."""
+
+from __future__ import annotations
+
+import gradio as gr
+from gradio.themes import sizes
+
+from steering.resources import resource
+
+
+GROUND, GROUND_DARK = "#f7f7f5", "#14161a"
+"""The page's ground; literal here because Gradio paints it before any style sheet is there."""
+_FONT = ("Inter", "IBM Plex Sans", "Segoe UI", "system-ui", "sans-serif")
+_MONO = ("JetBrains Mono", "IBM Plex Mono", "ui-monospace", "monospace")
+
+# Both modes read the same variable; the style sheet gives it a value for each.
+_BOTH = {
+    "body_text_color": "var(--ink)",
+    "body_text_color_subdued": "var(--ink-2)",
+    "background_fill_primary": "var(--paper)",
+    "background_fill_secondary": "var(--ground)",
+    "border_color_primary": "var(--line)",
+    "border_color_accent": "var(--ink-3)",
+    "border_color_accent_subdued": "var(--line)",
+    "color_accent_soft": "var(--ground)",
+    "link_text_color": "var(--a)",
+    "link_text_color_hover": "var(--a)",
+    "link_text_color_active": "var(--a)",
+    "link_text_color_visited": "var(--a)",
+    "block_background_fill": "transparent",
+    "block_border_color": "var(--line)",
+    "block_label_background_fill": "var(--paper)",
+    "block_label_text_color": "var(--ink-2)",
+    "block_title_text_color": "var(--ink-2)",
+    "block_info_text_color": "var(--ink-3)",
+    "panel_background_fill": "transparent",
+    "panel_border_color": "var(--line)",
+    "code_background_fill": "var(--ground)",
+    "input_background_fill": "var(--ground)",
+    "input_background_fill_focus": "var(--ground)",
+    "input_background_fill_hover": "var(--ground)",
+    "input_border_color": "var(--line)",
+    "input_border_color_hover": "var(--ink-3)",
+    "input_border_color_focus": "var(--a)",
+    "input_placeholder_color": "var(--ink-3)",
+    "checkbox_background_color": "var(--ground)",
+    "checkbox_background_color_selected": "var(--ink)",
+    "checkbox_border_color": "var(--ink-3)",
+    "checkbox_border_color_selected": "var(--ink)",
+    "checkbox_label_background_fill": "var(--ground)",
+    "checkbox_label_background_fill_hover": "var(--ground)",
+    "checkbox_label_background_fill_selected": "var(--ground)",
+    "checkbox_label_border_color": "var(--line)",
+    "checkbox_label_border_color_selected": "var(--ink)",
+    "checkbox_label_text_color": "var(--ink)",
+    "checkbox_label_text_color_selected": "var(--ink)",
+    "slider_color": "var(--a)",
+    "button_primary_background_fill": "var(--ink)",
+    "button_primary_background_fill_hover": "var(--ink-strong)",
+    "button_primary_border_color": "var(--ink)",
+    "button_primary_text_color": "var(--paper)",
+    "button_primary_text_color_hover": "var(--paper)",
+    "button_secondary_background_fill": "transparent",
+    "button_secondary_background_fill_hover": "var(--ground)",
+    "button_secondary_border_color": "var(--line)",
+    "button_secondary_border_color_hover": "var(--ink-3)",
+    "button_secondary_text_color": "var(--ink)",
+    "button_secondary_text_color_hover": "var(--ink)",
+    "accordion_text_color": "var(--ink-2)",
+    "table_even_background_fill": "transparent",
+    "table_odd_background_fill": "transparent",
+    "table_border_color": "var(--line)",
+    "error_background_fill": "var(--paper)",
+    "error_border_color": "var(--bad)",
+    "error_text_color": "var(--bad)",
+}
+_ONCE = {
+    "block_border_width": "0px",
+    "block_padding": "0px",
+    "block_shadow": "none",
+    "block_label_text_size": "12px",
+    "block_title_text_size": "12px",
+    "block_title_text_weight": "400",
+    "block_info_text_size": "12px",
+    "layout_gap": "12px",
+    "form_gap_width": "0px",
+    "input_padding": "7px 10px",
+    "input_radius": "6px",
+    "input_shadow": "none",
+    "input_shadow_focus": "none",
+    "input_text_size": "14px",
+    "input_border_width": "1px",
+    "checkbox_label_padding": "6px 10px",
+    "checkbox_label_gap": "6px",
+    "checkbox_label_text_size": "13px",
+    "button_large_padding": "7px 16px",
+    "button_large_text_size": "14px",
+    "button_large_text_weight": "600",
+    "button_large_radius": "6px",
+    "button_small_padding": "4px 10px",
+    "button_small_text_size": "12px",
+    "button_small_radius": "6px",
+    "button_border_width": "1px",
+    "button_transition": "none",
+    "button_primary_shadow": "none",
+    "button_secondary_shadow": "none",
+    "section_header_text_size": "13px",
+    "section_header_text_weight": "600",
+    "container_radius": "8px",
+}
+
+
+class WorkbenchTheme(gr.themes.Base):
+    """Calm ground, thin lines, one dark button; system fonts, so that nothing is fetched from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            primary_hue=gr.themes.colors.gray,
+            secondary_hue=gr.themes.colors.gray,
+            neutral_hue=gr.themes.colors.gray,
+            text_size=sizes.text_md,
+            spacing_size=sizes.spacing_md,
+            radius_size=sizes.radius_md,
+            font=tuple(gr.themes.Font(name) for name in _FONT),
+            font_mono=tuple(gr.themes.Font(name) for name in _MONO),
+        )
+        values = {**_BOTH, **{f"{name}_dark": value for name, value in _BOTH.items()}, **_ONCE}
+        super().set(body_background_fill=GROUND, body_background_fill_dark=GROUND_DARK, **values)
+
+
+def head() -> str:
+    """The style sheet for the page's `<head>`, where it stands before the page is drawn and reaches every element.
+
+    Gradio's own `css` argument drops rules that it does not know how to scope (`@container`, `:has` in media queries).
+    """
+    sheet = resource("assets", "style.css").read_text(encoding="utf-8")
+    return f'<style id="steering-workbench">{sheet}</style>'

@@ -1,0 +1,198 @@
+"""The workspace: a folder that keeps what was made. For now it holds the shelf, one safetensors file per vector."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from steering.errors import SteeringError
+from steering.vectors import SteeringVector
+
+
+HOME = "STEERING_WORKBENCH_HOME"
+"""Environment variable that names the workspace folder."""
+_SUFFIX = ".safetensors"
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A vector on the shelf."""
+
+    name: str
+    """Its name on the shelf, which is the file's name without the suffix."""
+    path: Path
+    vector: SteeringVector
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file on the shelf that is no vector, or a damaged one."""
+
+    path: Path
+    error: SteeringError
+
+
+class Workspace:
+    """One folder on disk; safe to use from several threads.
+
+    A vector's file appears whole or not at all, so that a crash leaves the old file or the new one, never half of one.
+    """
+
+    def __init__(self, folder: Path | str | None = None) -> None:
+        """Open a workspace, making its folders where they are missing.
+
+        Args:
+            folder: Where; by default `STEERING_WORKBENCH_HOME`, else the user's data folder.
+
+        Raises:
+            SteeringError: The folder cannot be made or written.
+        """
+        chosen = folder or os.environ.get(HOME) or user_data_path("steering-workbench", appauthor=False)
+        self.folder = Path(chosen).expanduser().resolve()
+        self.shelf = self.folder / "shelf"
+        self.version = 0
+        # Guards the choice of a free name until its file stands, the counter and the cache.
+        self._lock = threading.RLock()
+        self._cache: dict[Path, tuple[tuple[int, int], Entry | Unreadable]] = {}
+        try:
+            self.shelf.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.shelf).close()
+        except OSError as error:
+            raise SteeringError(
+                f"The workspace folder '{self.folder}' cannot be written: {error.strerror}.",
+                "a folder that you may write to.",
+                f"Choose another one with --workspace or {HOME}.",
+            ) from error
+
+    def put(self, vector: SteeringVector, name: str | None = None) -> str:
+        """Keep a vector and return the name it got: safe as a file name, and numbered where the name was taken.
+
+        A vector that is already there under the wanted name is not kept twice.
+        """
+        with self._lock:
+            wanted = safe_name(name or vector.name)
+            kept = self._find(wanted)
+            if isinstance(kept, Entry) and kept.vector.digest == vector.digest:
+                return kept.name
+            chosen = self._free(wanted)
+            vector.renamed(chosen).save(self._path(chosen))
+            self.version += 1
+            return chosen
+
+    def add_file(self, path: Path | str) -> str:
+        """Copy a vector file onto the shelf and return its name there.
+
+        Raises:
+            SteeringError: The file is no steering vector.
+        """
+        return self.put(SteeringVector.load(path))
+
+    def get(self, name: str) -> SteeringVector:
+        """The vector with this name.
+
+        Raises:
+            SteeringError: There is none, or its file is damaged.
+        """
+        found = self._find(name)
+        if isinstance(found, Unreadable):
+            raise found.error
+        if found is None:
+            known = ", ".join(self.names()) or "nothing yet"
+            raise SteeringError(f"There is no vector '{name}' on the shelf.", f"one of: {known}.", "Extract it first.")
+        return found.vector
+
+    def names(self) -> list[str]:
+        """Names of the readable vectors, newest first."""
+        return [entry.name for entry in self.entries() if isinstance(entry, Entry)]
+
+    def entries(self) -> list[Entry | Unreadable]:
+        """Everything on the shelf, newest first."""
+        with self._lock:
+            paths = [path for path in self.shelf.glob(f"*{_SUFFIX}") if not path.name.startswith(".")]
+            found = [(path, stamp) for path in paths if (stamp := _stamp(path))]
+            found.sort(key=lambda item: (-item[1][0], item[0].name))
+            return [self._read(path, stamp) for path, stamp in found]
+
+    def path(self, name: str) -> Path:
+        """The file of a vector.
+
+        Raises:
+            SteeringError: There is no such vector.
+        """
+        self.get(name)
+        return self._path(name)
+
+    def remove(self, name: str) -> None:
+        """Delete a vector.
+
+        Raises:
+            SteeringError: There is none with this name.
+        """
+        with self._lock:
+            if self._find(name) is None:
+                self.get(name)
+            self._path(name).unlink(missing_ok=True)
+            self.version += 1
+
+    def rename(self, name: str, new: str) -> str:
+        """Give a vector another name and return the one it got.
+
+        Raises:
+            SteeringError: There is no such vector.
+        """
+        with self._lock:
+            vector = self.get(name)
+            if safe_name(new) == name:
+                return name
+            chosen = self.put(vector, new)
+            self.remove(name)
+            return chosen
+
+    def _find(self, name: str) -> Entry | Unreadable | None:
+        return next((entry for entry in self.entries() if entry.path == self._path(name)), None)
+
+    def _path(self, name: str) -> Path:
+        return self.shelf / f"{name}{_SUFFIX}"
+
+    def _free(self, wanted: str) -> str:
+        # Some file systems do not tell capitals apart.
+        taken = {path.stem.casefold() for path in self.shelf.glob(f"*{_SUFFIX}")}
+        candidate, number = wanted, 2
+        while candidate.casefold() in taken:
+            candidate, number = f"{wanted} {number}", number + 1
+        return candidate
+
+    def _read(self, path: Path, stamp: tuple[int, int]) -> Entry | Unreadable:
+        cached = self._cache.get(path)
+        if cached is None or cached[0] != stamp:
+            self._cache[path] = cached = (stamp, _load(path))
+        return cached[1]
+
+
+def safe_name(name: str) -> str:
+    """`name` as a file name on any system: letters, digits, spaces and . + - _ ( ) only, neither empty nor hidden."""
+    kept = re.sub(r"[^\w .+()-]+", "-", name, flags=re.UNICODE)
+    kept = re.sub(r"\s+", " ", kept).strip(" .-")[:_LONGEST_NAME].strip(" .-")
+    return kept or "vector"
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:  # removed since the folder was listed
+        return None
+    return stat.st_mtime_ns, stat.st_size
+
+
+def _load(path: Path) -> Entry | Unreadable:
+    try:
+        return Entry(path.stem, path, SteeringVector.load(path).renamed(path.stem))
+    except SteeringError as error:
+        return Unreadable(path, error)
