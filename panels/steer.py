@@ -60,7 +60,7 @@ class SteerPanel(Panel):
                 with gr.Row(elem_classes="sw-actions") as actions:
                     run = gr.Button("Run", variant="primary", elem_id="run")
                     stop = gr.Button("Stop", interactive=False, elem_id="steer-stop")
-            with gr.Column(elem_classes="sw-right", min_width=0):
+            with gr.Column(elem_classes="sw-right sw-follow", min_width=0):
                 ui.error_slot()
                 start_card, start = _place_start()
                 replies = _Replies(ui)

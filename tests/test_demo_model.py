@@ -10,11 +10,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from steering.demo import Message, examples, open_reviews
+from steering.demo import examples, open_reviews
 from steering.demo.example import words
 from steering.demo.scores import answers_fact, answers_sum, reads_well, replies
 from steering.judges.lexicon import judge_tone
 from steering.judges.refusal import is_refusal
+from steering.prompts import Message
 from steering.resources import resource
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_template_refuses_other_roles(tokenizer: PreTrainedTokenizerFast) -> Non
 def test_training_sees_what_the_template_makes(tokenizer: PreTrainedTokenizerFast) -> None:
     for item in examples(n=200, seed=9):
         ids, written = encode(tokenizer, item.messages)
-        assert ids == tokenizer.apply_chat_template([turn.as_dict() for turn in item.messages])["input_ids"]
+        assert ids == tokenizer.apply_chat_template([asdict(turn) for turn in item.messages])["input_ids"]
         said = tokenizer.decode([token for token, own in zip(ids, written, strict=True) if own])
         assert said == "".join(turn.content + END for turn in item.messages if turn.role == "assistant")
 

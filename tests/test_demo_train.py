@@ -11,7 +11,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from steering.demo.scores import wilson
 from steering.demo.train import TrainSettings, train
 from steering.errors import SteeringError
 
@@ -91,10 +90,3 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SteeringError, match="5 MB free"):
         train(_tiny(tmp_path / "tiny"))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_wilson_interval_against_a_published_example() -> None:
-    # Newcombe 1998, Statistics in Medicine 17, table I: 81 of 263, and 0 of 20.
-    some, none = wilson(81, 263), wilson(0, 20)
-    assert (some.low, some.high) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    assert (none.low, none.high) == pytest.approx((0.0, 0.1611), abs=1e-4)

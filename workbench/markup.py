@@ -140,8 +140,10 @@ def _error_row(label: str, text: str) -> str:
 
 
 def _chip(token: str, role: str, written: bool) -> str:
-    classes = " ".join(name for name, on in (("sw-u", role != "template"), ("sw-w", written)) if on)
-    shown = token.replace("\n", "⏎") if token.strip(" ") else "␣"
+    """One token. A leading space is a gap in front of the chip, so that pieces of one word stand close together."""
+    marks = (("sw-u", role != "template"), ("sw-w", written), ("sw-s", token.startswith(" ")))
+    classes = " ".join(name for name, on in marks if on)
+    shown = token.strip(" ").replace("\n", "⏎") or "␣"
     return f'<i class="{classes}" title="{escape(role)}">{escape(shown)}</i>'
 
 

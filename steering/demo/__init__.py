@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from steering.demo.example import Example, Message, split_of
+from steering.demo.example import Example, split_of
 from steering.demo.grammar import MAKERS, examples, open_reviews, stream
 
 
-__all__ = ["MAKERS", "Example", "Message", "examples", "open_reviews", "split_of", "stream"]
+__all__ = ["MAKERS", "Example", "examples", "open_reviews", "split_of", "stream"]

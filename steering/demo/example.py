@@ -11,28 +11,14 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 
+from steering.prompts import Message
 from steering.resources import resource
 
 
 Split = Literal["train", "held_out"]
-Role = Literal["system", "user", "assistant"]
 T = TypeVar("T")
 
 _HELD_OUT_ONE_IN = 8
-
-
-@dataclass(frozen=True)
-class Message:
-    """One turn of a conversation."""
-
-    role: Role
-    """Who speaks."""
-    content: str
-    """The bare text, without template tokens."""
-
-    def as_dict(self) -> dict[str, str]:
-        """The form that chat templates of Hugging Face tokenizers take."""
-        return {"role": self.role, "content": self.content}
 
 
 @dataclass(frozen=True)

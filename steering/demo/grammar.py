@@ -8,8 +8,9 @@ from random import Random
 from typing import Any
 
 from steering.demo import facts, requests, reviews, smalltalk
-from steering.demo.example import Example, Message, Split, one, single, split_of, words
+from steering.demo.example import Example, Split, one, single, split_of, words
 from steering.errors import SteeringError
+from steering.prompts import Message
 
 
 MAKERS: dict[str, Callable[[Random], Example]] = {

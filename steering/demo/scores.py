@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from math import sqrt
 from typing import Any
 
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from steering.demo.example import Example, Message
+from steering.demo.example import Example
 from steering.demo.grammar import examples, open_reviews
 from steering.judges.lexicon import judge_tone
 from steering.judges.refusal import is_refusal
+from steering.prompts import Message
+from steering.statistics import wilson
 
 
 _ROWS = 50
@@ -31,29 +32,6 @@ class Reply:
     """Whether the model ended it by itself."""
 
 
-@dataclass(frozen=True)
-class Rate:
-    """A share of `n` replies with its Wilson 95 % interval."""
-
-    rate: float
-    """Hits over n."""
-    n: int
-    """How many replies were judged."""
-    low: float
-    """Lower end of the interval."""
-    high: float
-    """Upper end of the interval."""
-
-
-def wilson(hits: int, n: int) -> Rate:
-    """The rate of `hits` in `n` with its Wilson score interval at 95 % (Wilson 1927)."""
-    z = 1.959963984540054
-    share = hits / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Rate(round(share, 4), n, round(max(0.0, centre - half), 4), round(min(1.0, centre + half), 4))
-
-
 def replies(
     model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, prompts: Sequence[Sequence[Message]]
 ) -> list[Reply]:
@@ -64,7 +42,7 @@ def replies(
         rows = order[start : start + _ROWS]
         texts = [
             tokenizer.apply_chat_template(
-                [turn.as_dict() for turn in prompts[row]], add_generation_prompt=True, tokenize=False
+                [asdict(turn) for turn in prompts[row]], add_generation_prompt=True, tokenize=False
             )
             for row in rows
         ]
@@ -132,7 +110,7 @@ Judge = Callable[[Example, Reply], bool]
 def held_out_scores(
     model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, *, n: int = 200, seed: int = 0
 ) -> dict[str, dict[str, Any]]:
-    """Every score of the card: name -> rate, n and interval.
+    """Every score of the card: name -> rate, n, and the low and high end of Wilson's 95 % interval.
 
     Args:
         model: Weights as shipped, in float32 for speed on a CPU.
@@ -145,7 +123,8 @@ def held_out_scores(
         said = replies(model, tokenizer, [item.prompt for item in items])
         for label, judge in judges.items():
             hits = sum(judge(item, reply) for item, reply in zip(items, said, strict=True))
-            scores[f"{name} {label}".strip()] = asdict(wilson(hits, len(items)))
+            rate, low, high = (round(value, 4) for value in wilson(hits, len(items)))
+            scores[f"{name} {label}"] = {"rate": rate, "n": len(items), "low": low, "high": high}
     return scores
 
 

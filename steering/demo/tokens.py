@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from steering.demo.example import Message
 from steering.demo.grammar import examples
+from steering.prompts import Message
 
 
 PAD, BOS, END = "<|pad|>", "<|bos|>", "<|end|>"
