@@ -25,6 +25,7 @@ from workbench.context import PanelContext
 from workbench.jobs import Call
 from workbench.markup import empty_state, escape, heading, note, short_name, table
 from workbench.panel import Panel
+from workbench.workspace import Entry
 
 
 _FIRST = "sentiment"
@@ -38,9 +39,10 @@ _SITE_LABELS = {
 }
 _EMPTY = empty_state(
     "No vector yet",
-    "A contrast set holds prompts of two kinds. Extract reads the model's states on both and finds, in every block, the "
-    "direction that tells them apart. The result goes on the shelf, ready to steer with.",
+    "A contrast set holds prompts of two kinds. Extract reads the model's states on both and finds, in every block, "
+    "the direction that tells them apart. The result goes on the shelf, ready to steer with.",
 )
+_BAR = "Bar: distance between the two sides' means along the direction, as a share of the states' mean norm."
 _UNITS = "Mean difference and residual norm in raw units of the residual stream; share: the first over the second."
 _CHARTS = (
     "How well each block tells the two sides apart",
@@ -136,9 +138,9 @@ def _place_options(ui: PanelContext) -> dict[str, Any]:
             )
             name = gr.Textbox(label="Name", placeholder="the contrast set's", max_lines=1)
             with gr.Row():
-                seed = gr.Number(0, precision=0, minimum=0, label="Seed", info="of the intervals")
+                seed = gr.Number(0, precision=0, minimum=0, label="Seed", info="of the intervals", min_width=0)
                 budget = gr.Number(
-                    DEFAULT_TOKEN_BUDGET, precision=0, minimum=1, label="Tokens a batch", info="less if memory is short"
+                    DEFAULT_TOKEN_BUDGET, precision=0, minimum=1, label="Tokens a batch", info="at most", min_width=0
                 )
 
     def offer_sites() -> dict[Any, Any]:
@@ -166,23 +168,20 @@ def _place_view(ui: PanelContext) -> None:
             with gr.Column(elem_classes="sw-card", min_width=0):
                 html_block(heading(_CHARTS[1]))
                 distance = gr.Plot(show_label=False, elem_id="norm-plot")
-                html_block(
-                    note(
-                        "Bar: distance between the two sides' means along the direction, as a share of the states' mean norm."
-                    )
-                )
+                html_block(note(_BAR))
         with gr.Column(elem_classes="sw-card"):
             blocks = html_block("")
 
     def show(picked: str | None) -> dict[Any, Any]:
-        vector = _kept(ui, picked)
-        if vector is None:
+        entry = _kept(ui, picked)
+        if entry is None:
             return {empty: gr.update(visible=True), view: gr.update(visible=False)}
+        vector = entry.vector
         return {
             empty: gr.update(visible=False),
             view: gr.update(visible=True),
             about: _about(vector),
-            download: gr.update(value=str(ui.workspace.path(vector.name)), label="Download"),
+            download: gr.update(value=str(entry.path)),
             separation: auroc_by_block(vector) if vector.auroc is not None else None,
             caption: note(_caption(vector)),
             distance: norms_by_block(vector),
@@ -193,7 +192,7 @@ def _place_view(ui: PanelContext) -> None:
     ui.quick(steer.click, lambda: {ui.page.tabs: gr.update(selected="steer")}, outputs=[ui.page.tabs])
 
 
-def _kept(ui: PanelContext, name: str | None) -> SteeringVector | None:
+def _kept(ui: PanelContext, name: str | None) -> Entry | None:
     try:
         return ui.workspace.get(name) if name else None
     except SteeringError:  # removed meanwhile

@@ -67,12 +67,28 @@ def render(host: Host, messages: str | Sequence[Message]) -> Prompt:
     turns = conversation(messages) if isinstance(messages, str) else tuple(messages)
     if not any(turn.content.strip() for turn in turns):
         raise SteeringError("The prompt is empty.", "some text in the user message.", "Type a prompt.")
-    markers = [Message(turn.role, f"\ue000{index}\ue001") for index, turn in enumerate(turns)]
-    if host.info.chat_template:
-        text, frame = _templated(host, turns), _templated(host, tuple(markers))
-    else:
-        text, frame = ("\n\n".join(turn.content for turn in some) for some in (turns, markers))
-    return _tokenise(host.tokenizer, text, _spans(text, frame, turns), special=not host.info.chat_template)
+    if not host.info.chat_template:
+        text = "\n\n".join(turn.content for turn in turns)
+        frame = "\n\n".join(_marker(index) for index in range(len(turns)))
+        return _tokenise(host.tokenizer, text, _spans(text, frame, turns), special=True)
+    markers = tuple(Message(turn.role, _marker(index)) for index, turn in enumerate(turns))
+    text, frame = _templated(host, turns), _templated(host, markers)
+    return _tokenise(host.tokenizer, text, _spans(text, frame, turns), special=False)
+
+
+def _marker(index: int) -> str:
+    return f"\ue000{index}\ue001"  # of the private use area, which no text or template contains
+
+
+def render_text(host: Host, text: str) -> Prompt:
+    """Tokenise plain text for the model to continue, without a chat template; its tokens have the role "user".
+
+    Raises:
+        SteeringError: Nothing to continue.
+    """
+    if not text.strip():
+        raise SteeringError("The text is empty.", "some text to continue.", "Type a text.")
+    return _tokenise(host.tokenizer, text, [(0, len(text), "user")], special=True)
 
 
 def _templated(host: Host, turns: tuple[Message, ...]) -> str:
@@ -101,7 +117,7 @@ def _spans(text: str, frame: str, turns: tuple[Message, ...]) -> list[tuple[int,
     spans: list[tuple[int, int, Role]] = []
     cursor = 0
     for index, turn in enumerate(turns):
-        literal, _, frame = frame.partition(f"\ue000{index}\ue001")
+        literal, _, frame = frame.partition(_marker(index))
         start = text.find(literal, cursor) + len(literal) if literal in text[cursor:] else cursor
         # Templates commonly strip a content; one that rewrites it (drops old thoughts, say) leaves the turn without a
         # span.

@@ -21,6 +21,9 @@ from steering.host import Host
 from steering.lane import Lane
 
 
+# Tiny models gain nothing from more threads, and on a shared machine threads that wait for each other lose a lot.
+torch.set_num_threads(1)
+
 ROOT = Path(__file__).parent.parent
 REAL_MODELS = Path(os.environ.get("STEERING_REAL_MODELS", ROOT.parent / "shared" / "models"))
 

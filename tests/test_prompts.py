@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steering.errors import SteeringError
-from steering.prompts import Message, conversation, render
+from steering.prompts import Message, conversation, render, render_text
 
 
 def text_of(prompt, role: str) -> str:
@@ -52,6 +52,15 @@ def test_without_a_template_the_text_is_tokenised_as_text(demo, tiny_host, monke
     assert prompt.ids.count(host.tokenizer.bos_token_id) <= 1
     assert text_of(prompt, "user").strip() == "The hotel was"
     assert set(prompt.roles) <= {"template", "user"}
+
+
+def test_text_to_continue_gets_no_template(demo) -> None:
+    prompt = render_text(demo, "The hotel was")
+    assert prompt.text == "The hotel was"
+    assert text_of(prompt, "user").strip() == "The hotel was"
+    assert demo.tokenizer.convert_tokens_to_ids("<|user|>") not in prompt.ids
+    with pytest.raises(SteeringError, match="Type a text"):
+        render_text(demo, " ")
 
 
 def test_an_empty_prompt_is_refused_and_an_empty_system_prompt_is_left_out(demo) -> None:

@@ -1,4 +1,4 @@
-"""What a panel gets while it lays out its controls: the shelf, the model, and ways to wire a button to the model thread."""
+"""What a panel gets while it lays out its controls: the shelf, the model, and ways to reach the model thread."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class PageState:
 class PanelContext:
     """Handed to `Panel.build`.
 
-    A handler is a generator `handler(call, **values)`. It submits a job through `steering`, reads `call.follow(job)` and
-    yields mappings from component to new value; what it leaves out stays. Progress, Stop, the queue and error cards are done
-    for it.
+    A handler is a generator `handler(call, **values)`. It submits a job through `steering`, reads `call.follow(job)`
+    and yields mappings from component to new value; what it leaves out stays. Progress, Stop, the queue and error cards
+    are done for it.
     """
 
     def __init__(self, bench: Workbench, page: PageState, title: str) -> None:
@@ -48,7 +48,7 @@ class PanelContext:
         self.line = html_block("", elem_classes="sw-line", render=False)
         """The panel's line in the job strip; the shell places it."""
         self.job_id = gr.State(None)
-        self._stop = gr.Button("Stop", size="sm", elem_classes="sw-stop", render=False, interactive=False)
+        self._stop = gr.Button("Stop", size="sm", elem_classes="sw-stop", min_width=0, render=False, interactive=False)
         self.errors = html_block("", elem_classes="sw-errors", render=False)
         """The panel's error card; `error_slot` places it."""
         self._errors_placed = False
@@ -116,7 +116,7 @@ class PanelContext:
         inputs: Mapping[str, gr.components.Component] | None = None,
         outputs: Sequence[Any] = (),
     ) -> None:
-        """Wire an event that is answered at once, without the model thread; a `SteeringError` becomes the error card."""
+        """Wire an event that needs no model thread; a `SteeringError` becomes the error card."""
         names, components = list(inputs or {}), list((inputs or {}).values())
         errors = self.errors
 
@@ -181,7 +181,7 @@ class PanelContext:
         trigger(handle, inputs=components, outputs=list(outputs), **EVENT)
 
     def _wire_stop(self, button: gr.Button) -> None:
-        # Not queued and not `cancels=`: the job is asked to stop, and its handler then ends by itself with what there is.
+        # Not `cancels=`: the job is asked to stop, and its handler then ends by itself and keeps what there is.
         def stop(job_id: int | None) -> None:
             stop_job(self.bench.lane, job_id)
 

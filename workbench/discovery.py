@@ -1,7 +1,7 @@
 """Finding panels: the built-in ones, installed packages' and a folder of single files, all through one door.
 
-A panel that cannot be imported or breaks the contract becomes a `Problem`, which the page shows as a card; it never stops
-the others. Set `STEERING_WORKBENCH_PLUGINS=off` to use the built-in panels alone.
+A panel that cannot be imported or breaks the contract becomes a `Problem`, which the page shows as a card; it never
+stops the others. Set `STEERING_WORKBENCH_PLUGINS=off` to use the built-in panels alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ SWITCH = "STEERING_WORKBENCH_PLUGINS"
 """Environment variable; "off" leaves third parties' panels out."""
 
 Source = tuple[str, Callable[[], Any]]
-"""Where a panel comes from, and how to get it."""
+"""Where a panel comes from, and what gets the module, class or object that offers it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Catalogue:
     """In the order of their tabs."""
     sources: dict[str, str]
     """Panel id -> where it came from."""
-    problems: tuple[Problem, ...]
+    broken: tuple[Problem, ...]
+    """What was found and cannot be used."""
 
     def get(self, panel_id: str) -> Panel:
         """The panel with this id.
@@ -73,39 +75,39 @@ def discover(folder: Path | str | None = None) -> Catalogue:
     """
     panels: dict[str, Panel] = {}
     sources: dict[str, str] = {}
-    problems: list[Problem] = []
+    broken: list[Problem] = []
     for source, fetch in (*_built_in(), *_third_party(folder)):
         try:
             panel = check_panel(_fetched(source, fetch), source)
             _refuse_duplicate(panel, source, sources)
         except SteeringError as error:
-            problems.append(Problem(source, error))
+            broken.append(Problem(source, error))
             continue
         panels[panel.id], sources[panel.id] = panel, source
     ordered = sorted(panels.values(), key=lambda panel: (panel.order, panel.id))
-    return Catalogue(tuple(ordered), sources, tuple(problems))
+    return Catalogue(tuple(ordered), sources, tuple(broken))
 
 
 def _built_in() -> Iterator[Source]:
     for module in BUILT_IN:
-        yield module, lambda module=module: _offer(importlib.import_module(module))
+        yield module, partial(importlib.import_module, module)
 
 
 def _third_party(folder: Path | str | None) -> Iterator[Source]:
     if os.environ.get(SWITCH, "").lower() in ("off", "0", "false", "no"):
         return
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        yield f"entry point {point.name} ({point.value})", lambda point=point: _offer(point.load())
+        yield f"entry point {point.name} ({point.value})", point.load
     if folder is not None:
         yield from _files(Path(folder).expanduser())
 
 
 def _files(folder: Path) -> Iterator[Source]:
     if not folder.is_dir():
-        yield str(folder), lambda: _no_folder(folder)
+        yield str(folder), partial(_no_folder, folder)
         return
     for path in sorted(folder.glob("[!_]*.py")):
-        yield str(path), lambda path=path: _offer(_import_file(path))
+        yield str(path), partial(_import_file, path)
 
 
 def _no_folder(folder: Path) -> Any:
@@ -119,7 +121,8 @@ def _no_folder(folder: Path) -> Any:
 def _import_file(path: Path) -> Any:
     name = f"steering_workbench_panel_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -136,7 +139,7 @@ def _offer(found: Any) -> Any:
 
 def _fetched(source: str, fetch: Callable[[], Any]) -> Any:
     try:
-        return fetch()
+        return _offer(fetch())
     except SteeringError:
         raise
     except (Exception, SystemExit) as error:  # a third party's module may raise anything while it is imported
@@ -152,7 +155,7 @@ def _fetched(source: str, fetch: Callable[[], Any]) -> Any:
 def _refuse_duplicate(panel: Panel, source: str, sources: dict[str, str]) -> None:
     if panel.id in sources:
         raise SteeringError(
-            f"Two panels have the id '{panel.id}': the one from {sources[panel.id]} is used, the one from {source} is not.",
+            f"Two panels have the id '{panel.id}': {sources[panel.id]} is used, {source} is not.",
             "an id of its own for every panel.",
             "Rename or remove one of them.",
         )

@@ -48,7 +48,8 @@ def build_form(panel: Panel, ui: PanelContext) -> None:
             raise validation_error(panel.title, error) from error
         host = call.host
         job = host.submit(lambda job: panel.run(host, settings, job), title=panel.title)
-        yield from call.finish(job)
+        for _ in call.follow(job):
+            yield {}
         yield {result: result_html(job.result())}
 
     ui.on(run.click, handler, inputs=inputs, outputs=[result], run=[run], stop=stop)

@@ -48,7 +48,7 @@ def vectors_of(recipe: Recipe, workspace: Workspace) -> dict[str, SteeringVector
     Raises:
         SteeringError: One of them is not there.
     """
-    return {each.vector: workspace.get(each.vector) for each in recipe.interventions}
+    return {each.vector: workspace.get(each.vector).vector for each in recipe.interventions}
 
 
 def run_steer(host: Host, settings: SteerSettings, job: Job[Result]) -> Result:

@@ -1,7 +1,7 @@
 """From a job on the model thread to what a page shows: progress, queue place, stop, partial results and errors.
 
-Gradio's queue is not a lock and moves a generator between threads, so a handler does no model work itself. It submits jobs
-to the lane and only drains what they emit.
+Gradio's queue is not a lock and moves a generator between threads, so a handler does no model work itself. It submits
+jobs to the lane and only drains what they emit.
 """
 
 from __future__ import annotations

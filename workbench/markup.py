@@ -1,4 +1,4 @@
-"""Small pieces of the page as escaped HTML strings; every text that comes from a user, a file or a model passes `escape`."""
+"""Small pieces of the page as HTML; every text that comes from a user, a file or a model passes through `escape`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def empty_state(title: str, body: str) -> str:
 def error_card(error: BaseException, *, doing: str = "") -> str:
     """One card that says what was given, what was expected and what to do.
 
-    A `SteeringError` is the user's to mend and shown in its own words. Anything else is a fault of the program and says so.
+    A `SteeringError` is the user's to mend and shown in its own words. Anything else is the program's fault, and says so.
 
     Args:
         error: What was raised.
@@ -70,7 +70,8 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, marked: i
         + "</tr>"
         for index, row in enumerate(rows)
     )
-    return f'<div class="sw-scroll"><table class="sw-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    rows_html = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="sw-scroll"><table class="sw-table">{rows_html}</table></div>'
 
 
 def pills(texts: Iterable[str]) -> str:
@@ -132,7 +133,8 @@ def job_line(title: str, message: str, *, fraction: float | None, queued: bool =
 
 def job_ended(title: str, message: str) -> str:
     """The line a job leaves behind."""
-    return f'<div class="sw-job sw-over" role="status"><b>{escape(title)}</b><span class="sw-n">{escape(message)}</span></div>'
+    said = f'<b>{escape(title)}</b><span class="sw-n">{escape(message)}</span>'
+    return f'<div class="sw-job sw-over" role="status">{said}</div>'
 
 
 def _error_row(label: str, text: str) -> str:

@@ -40,9 +40,10 @@ def place_model_bar(bench: Workbench, state: PageState) -> ModelBar:
                 info="A demo model, a local folder, or a Hugging Face id such as Qwen/Qwen3-0.6B",
                 value=None,
                 allow_custom_value=True,
+                elem_id="model-name",
                 scale=4,
             )
-            load = gr.Button("Load", variant="primary", min_width=90, scale=0, elem_classes="sw-bottom")
+            load = gr.Button("Load", variant="primary", min_width=90, scale=0, elem_classes="sw-bottom", elem_id="load")
         with gr.Accordion("More", open=False, elem_classes="sw-more"):
             with gr.Row():
                 dtype = gr.Radio(

@@ -1,7 +1,7 @@
 """The contract of a panel: one object that the page, a notebook and a headless command can all use.
 
-A panel names itself, says what it needs of a model, describes its settings as a pydantic model and runs without a screen.
-Laying out its own controls is optional: without `build` of its own it gets a form made from its settings.
+A panel names itself, says what it needs of a model, describes its settings as a pydantic model and runs without a
+screen. Laying out its own controls is optional: without `build` of its own it gets a form made from its settings.
 """
 
 from __future__ import annotations

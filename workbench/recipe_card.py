@@ -1,4 +1,4 @@
-"""The recipe editor: up to three interventions stacked in one recipe, each with its vector, mode, blocks, strength and scope."""
+"""The recipe editor: up to three stacked interventions, each with its vector, mode, blocks, strength and scope."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from steering.errors import SteeringError
 from steering.interventions import SCOPES
 from steering.recipes import MODES, Intervention, parse_blocks, validation_error
-from steering.strength import UNITS, in_all_units, unit_length
+from steering.strength import UNITS, Unit, in_all_units, unit_length
 from steering.vectors import SteeringVector
 from workbench.blocks import html_block
 from workbench.context import PanelContext
@@ -96,7 +96,8 @@ class RecipeCard:
 
         def offer(**chosen: str | None) -> dict[Any, Any]:
             """Keep every choice that is still there; give the others the first vector that fits."""
-            names, changes = fitting(ui), {}
+            names = fitting(ui)
+            changes: dict[Any, Any] = {}
             for slot in self.slots:
                 kept = chosen[f"vector_{slot.number}"]
                 if kept not in names:
@@ -135,7 +136,7 @@ def fitting(ui: PanelContext) -> list[str]:
     """Names on the shelf that fit the loaded model, newest first; all of them while nothing is loaded."""
     host = ui.host
     names = ui.workspace.names()
-    return [name for name in names if host is None or not ui.workspace.get(name).misfit(host)]
+    return [name for name in names if host is None or not ui.workspace.get(name).vector.misfit(host)]
 
 
 def _intervention(given: Mapping[str, Any]) -> Intervention:
@@ -170,7 +171,13 @@ def _place_slot(number: int, ui: PanelContext) -> Slot:
             )
             blocks = gr.Dropdown(["default"], value="default", label="Block", allow_custom_value=True, min_width=0)
         strength = gr.Slider(
-            -_REACH, _REACH, value=defaults.strength, step=0.02, label="Strength", buttons=[], elem_id=f"strength-{number}"
+            -_REACH,
+            _REACH,
+            value=defaults.strength,
+            step=0.02,
+            label="Strength",
+            buttons=[],
+            elem_id=f"strength-{number}",
         )
         units = [(label, name) for name, label in UNITS.items()]
         unit = gr.Radio(units, value=defaults.unit, label="Unit of strength", elem_classes="sw-units", show_label=False)
@@ -188,7 +195,7 @@ def _wire_slot(ui: PanelContext, slot: Slot) -> None:
     def switch(vector: str | None, mode: str) -> dict[Any, Any]:
         return _scale(ui, slot, vector, mode, "mean_difference", None)
 
-    def convert(vector: str, blocks: str, strength: float | None, unit: str, unit_seen: str) -> dict[Any, Any]:
+    def convert(vector: str, blocks: str, strength: float | None, unit: Unit, unit_seen: Unit) -> dict[Any, Any]:
         kept = _vector(ui, vector)
         if kept is None or strength is None:
             return {slot.unit_seen: unit}
@@ -267,7 +274,7 @@ def _block(vector: SteeringVector, blocks: str | None) -> int:
 
 def _vector(ui: PanelContext, name: str | None) -> SteeringVector | None:
     try:
-        return ui.workspace.get(name) if name else None
+        return ui.workspace.get(name).vector if name else None
     except SteeringError:  # removed meanwhile
         return None
 

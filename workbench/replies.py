@@ -45,7 +45,8 @@ def divergence_html(replies: Sequence[Reply]) -> str:
 
 def recipe_html(recipe: Recipe) -> str:
     """The recipe as JSON, folded away: all that is needed to run it again."""
-    return f"<details class='sw-json'><summary>Recipe as JSON</summary><pre>{escape(recipe.model_dump_json(indent=2))}</pre></details>"
+    written = escape(recipe.model_dump_json(indent=2))
+    return f"<details class='sw-json'><summary>Recipe as JSON</summary><pre>{written}</pre></details>"
 
 
 def _pane(title: str, reply: Reply, hue: str, modified: str, state: str) -> str:

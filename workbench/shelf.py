@@ -26,7 +26,8 @@ element.addEventListener('click', event => {
   if (button.classList.contains('sw-sure')) { trigger('remove', {name: button.dataset.remove}); return; }
   button.classList.add('sw-sure');
   button.textContent = 'Really remove?';
-  button.addEventListener('blur', () => { button.classList.remove('sw-sure'); button.textContent = 'Remove'; }, {once: true});
+  const back = () => { button.classList.remove('sw-sure'); button.textContent = 'Remove'; };
+  button.addEventListener('blur', back, {once: true});
 });
 """
 

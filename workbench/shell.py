@@ -25,8 +25,18 @@ from workbench.theme import WorkbenchTheme, head
 
 
 _log = logging.getLogger(__name__)
+# Nothing is sent anywhere; and Gradio would work out statistics of its last 10,000 events anew at every event.
+_GRADIO = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "GRADIO_ANALYTICS_MAX_EVENTS": "100",
+    "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000",
+}
 _OFTEN, _SELDOM = 1.0, 4.0
 """Seconds between two looks at whether the model or the shelf changed: while a model loads, and otherwise."""
+
+
+# Plotly draws at its default width while its tab is hidden, and looks again only when the window changes.
+_RESIZE = "() => { setTimeout(() => window.dispatchEvent(new Event('resize')), 50); }"
 
 
 def build(bench: Workbench) -> gr.Blocks:
@@ -83,7 +93,8 @@ def launch(
     port = _free_port(host, port)
     bench = workspace if isinstance(workspace, Workbench) else Workbench(workspace=workspace, panels_dir=panels_dir)
     bench.model.load(model, load_options)
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    for name, value in _GRADIO.items():
+        os.environ.setdefault(name, value)
     page = build(bench)
     page.queue(api_open=False, default_concurrency_limit=None)
     page.launch(
@@ -94,6 +105,7 @@ def launch(
         theme=WorkbenchTheme(),
         head=head(),
         favicon_path=resource("assets", "icon.svg"),
+        allowed_paths=[str(bench.workspace.shelf)],  # for downloads
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
@@ -105,20 +117,20 @@ def launch(
 
 
 def _place_panel(panel: Panel, context: PanelContext, bench: Workbench) -> None:
-    with gr.Tab(panel.title, id=panel.id, render_children=True):
+    with gr.Tab(panel.title, id=panel.id, render_children=True) as tab:
         notice = html_block("", elem_classes="sw-notice")
+        failure = ""
         with gr.Column(elem_classes="sw-body") as body:
             try:
                 panel.build(context)
             except Exception as error:  # a third party's layout must not take the page down
                 _log.exception("panel %s failed to build", panel.id)
-                failure = error
-            else:
-                failure = None
-        if failure is not None:
-            body.visible = False
-            html_block(error_card(failure, doing=f"laying out the panel {panel.title}"))
+                body.visible = False
+                failure = error_card(error, doing=f"laying out the panel {panel.title}")
+        if failure:
+            html_block(failure)
         context.error_slot()
+    tab.select(None, js=_RESIZE, **EVENT)
     context.on_model(lambda: {notice: _notice(panel, bench)}, outputs=[notice])
 
 
@@ -135,7 +147,7 @@ def _notice(panel: Panel, bench: Workbench) -> str:
 
 
 def _place_problems(bench: Workbench) -> None:
-    cards = "".join(error_card(problem.error) for problem in bench.catalogue.problems)
+    cards = "".join(error_card(problem.error) for problem in bench.catalogue.broken)
     if cards:
         html_block(cards, elem_classes="sw-problems")
 

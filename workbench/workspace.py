@@ -94,8 +94,8 @@ class Workspace:
         """
         return self.put(SteeringVector.load(path))
 
-    def get(self, name: str) -> SteeringVector:
-        """The vector with this name.
+    def get(self, name: str) -> Entry:
+        """The vector with this name, and its file.
 
         Raises:
             SteeringError: There is none, or its file is damaged.
@@ -106,7 +106,7 @@ class Workspace:
         if found is None:
             known = ", ".join(self.names()) or "nothing yet"
             raise SteeringError(f"There is no vector '{name}' on the shelf.", f"one of: {known}.", "Extract it first.")
-        return found.vector
+        return found
 
     def names(self) -> list[str]:
         """Names of the readable vectors, newest first."""
@@ -119,15 +119,6 @@ class Workspace:
             found = [(path, stamp) for path in paths if (stamp := _stamp(path))]
             found.sort(key=lambda item: (-item[1][0], item[0].name))
             return [self._read(path, stamp) for path, stamp in found]
-
-    def path(self, name: str) -> Path:
-        """The file of a vector.
-
-        Raises:
-            SteeringError: There is no such vector.
-        """
-        self.get(name)
-        return self._path(name)
 
     def remove(self, name: str) -> None:
         """Delete a vector.
@@ -148,7 +139,7 @@ class Workspace:
             SteeringError: There is no such vector.
         """
         with self._lock:
-            vector = self.get(name)
+            vector = self.get(name).vector
             if safe_name(new) == name:
                 return name
             chosen = self.put(vector, new)

@@ -16,7 +16,7 @@ from steering.demo.tokens import encode
 
 _PROMPT_WEIGHT = 0.1
 """Prompts count a little, so that the model also learns how they go on; replies count fully."""
-_REPLY_WEIGHT = 12.0
+_REPLY_WEIGHT = 8.0
 """A reply shorter than this many tokens counts as if it had as many: else letters and numbers drown in prose."""
 
 

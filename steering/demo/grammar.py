@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from steering.demo import facts, requests, reviews, smalltalk
+from steering.demo import echoes, facts, requests, reviews, smalltalk
 from steering.demo.example import Example, Split, one, single, split_of, words
 from steering.errors import SteeringError
 from steering.prompts import Message
@@ -24,20 +24,24 @@ MAKERS: dict[str, Callable[[Random], Example]] = {
     "truth": facts.truth,
     "sum": smalltalk.total,
     "unknown": smalltalk.unknown,
+    "echo": echoes.echo,
+    "letter": echoes.letter,
 }
 """One maker a kind; each draws an example of either split."""
 
 SHARES: dict[str, float] = {
-    "chat": 0.06,
-    "howto": 0.13,
-    "refusal": 0.10,
-    "judgement": 0.05,
-    "review": 0.19,
-    "fact": 0.08,
-    "choice": 0.15,
-    "truth": 0.07,
+    "chat": 0.05,
+    "howto": 0.12,
+    "refusal": 0.09,
+    "judgement": 0.04,
+    "review": 0.15,
+    "fact": 0.07,
+    "choice": 0.13,
+    "truth": 0.08,
     "sum": 0.11,
-    "unknown": 0.06,
+    "unknown": 0.05,
+    "echo": 0.06,
+    "letter": 0.05,
 }
 """How often each kind is drawn for training."""
 

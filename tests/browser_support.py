@@ -1,0 +1,117 @@
+"""A served workbench and a Chromium for the browser tests."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import chromium
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from workbench.bench import Workbench
+from workbench.shell import launch
+
+
+MODEL = os.environ.get("STEERING_BROWSER_MODEL", "demo")
+"""What the tests open; any model with a chat template will do."""
+SLOW = int(os.environ.get("STEERING_BROWSER_WAIT", "90")) * 1000
+"""Milliseconds that a retrying assertion waits at most: two shared cores may be busy."""
+
+PANELS = {
+    "echo.py": """
+from pydantic import BaseModel, Field
+from steering.studies.study import Measure, Result
+from workbench.panel import Panel
+
+class Settings(BaseModel):
+    times: int = Field(3, description="How often.")
+
+class Echo(Panel):
+    id, title, summary, order, settings = "echo", "Echo", "Counts to a number.", 90, Settings
+    def run(self, host, settings, job):
+        job.report(1, 1, "counted")
+        measure = Measure("times", float(settings.times), None, None, 1)
+        return Result("echo", {}, (), {}, (measure,), {}, "")
+
+panel = Echo()
+""",
+    "picky.py": """
+from workbench.panel import Panel
+
+class Picky(Panel):
+    id, title, summary, order = "picky", "Picky", "Works on nothing.", 91
+    def needs(self, host):
+        return "It wants a <model> of 1000 blocks."
+    def run(self, host, settings, job):
+        raise NotImplementedError
+
+panel = Picky()
+""",
+    "broken.py": "raise RuntimeError('cannot <load>')\n",
+}
+"""Third parties' panels: one that works, one that fits no model, one that cannot be imported."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[Workbench, str]]:
+    """Serve a workbench with `PANELS` on a free port; gives it and its address."""
+    panels = folder / "panels"
+    panels.mkdir(parents=True)
+    for name, text in PANELS.items():
+        (panels / name).write_text(text, encoding="utf-8")
+    bench = Workbench(workspace=folder / "workspace", panels_dir=panels)
+    page = launch(MODEL, port=0, workspace=bench, prevent_thread_lock=True)
+    try:
+        yield bench, str(page.local_url)
+    finally:
+        page.close(verbose=False)
+        bench.lane.close()
+
+
+@contextmanager
+def started() -> Iterator[Browser]:
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium.executable(), args=chromium.ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def opened(browser: Browser, address: str, *, width: int = 1280, query: str = "") -> Iterator[Page]:
+    """A page on which the model stands.
+
+    Fails at the end if the console showed an error or anything was fetched from elsewhere.
+    """
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(SLOW)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url) if _elsewhere(request.url, address) else None)
+    try:
+        page.goto(f"{address}{query}", wait_until="domcontentloaded")
+        page.wait_for_selector(".sw-model .sw-name")
+        yield page
+    finally:
+        context.close()
+    assert complaints == []
+
+
+def until(condition: Callable[[], Any], seconds: float = SLOW / 1000) -> None:
+    """Wait for something that the browser cannot see."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def _elsewhere(url: str, address: str) -> bool:
+    return not url.startswith((address, "data:", "blob:", "about:"))

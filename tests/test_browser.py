@@ -1,0 +1,338 @@
+"""The served page, driven in Chromium: the main job, Stop, reload, bad input, other people's panels, phone and dark."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+pytest.importorskip("playwright")
+
+from browser_support import SLOW, opened, served, started, until
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from steering import decoding
+from workbench.bench import Workbench
+
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+expect.set_options(timeout=SLOW)
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workbench, str]]:
+    with served(tmp_path_factory.mktemp("browser")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with started() as browser:
+        yield browser
+
+
+@pytest.fixture
+def bench(server: tuple[Workbench, str]) -> Workbench:
+    """The served workbench, with an empty shelf."""
+    bench, _ = server
+    until(lambda: bench.host is not None)
+    for name in bench.workspace.names():
+        bench.workspace.remove(name)
+    return bench
+
+
+@pytest.fixture
+def page(browser: Browser, server: tuple[Workbench, str], bench: Workbench) -> Iterator[Page]:
+    with opened(browser, server[1]) as page:
+        yield page
+
+
+@pytest.fixture
+def brake(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """While this is set, every token takes half a second, so that there is time to stop."""
+    held = threading.Event()
+    held.set()
+    read_token = decoding.read_token
+
+    def slowly(*args: Any, **options: Any) -> Any:
+        if held.is_set():
+            time.sleep(0.5)
+        return read_token(*args, **options)
+
+    monkeypatch.setattr(decoding, "read_token", slowly)
+    yield held
+    held.clear()
+
+
+def test_extract_steer_and_reload(page: Page) -> None:
+    page.click("#extract")
+    expect(page.locator("#auroc-plot .js-plotly-plot .trace").first).to_be_visible()
+    expect(page.locator("#norm-plot .js-plotly-plot .point").first).to_be_visible()
+    expect(shelf_card(page, "sentiment")).to_be_visible()
+
+    page.click("#steer-with-it")
+    run_to_the_end(page)
+    plain, steered = replies(page)
+    assert plain
+    assert steered
+    assert plain != steered
+    expect(page.get_by_text("The first token that differs")).to_be_visible()
+    expect(page.locator(".sw-pane.sw-a footer")).to_contain_text(
+        re.compile(r"Modified [1-9]\d* prompt \+ [1-9]\d* gen")
+    )
+    expect(page.locator(".sw-pane.sw-plain footer")).to_contain_text("Nothing was modified")
+
+    page.reload()
+    expect(shelf_card(page, "sentiment")).to_be_visible()
+    # The vector is picked again, and shown.
+    expect(page.locator("#auroc-plot .js-plotly-plot .trace").first).to_be_visible()
+
+
+def test_an_empty_shelf_offers_one_click_that_steers(page: Page) -> None:
+    tab(page, "Steer").click()
+    expect(page.locator("#run")).to_be_hidden()
+    page.click("#start")
+    expect(shelf_card(page, "sentiment")).to_be_visible()
+    expect(page.locator("#run")).to_be_enabled()
+    plain, steered = replies(page)
+    assert plain
+    assert plain != steered
+    expect(page.locator("#start-card")).to_be_hidden()
+    expect(page.locator("#vector-1 input")).to_have_value("sentiment")
+
+
+def test_the_opposite_strength_gives_another_text(page: Page) -> None:
+    start(page)
+    _, cheerful = replies(page)
+    strength = page.locator("#strength-1 input[type=number]")
+    strength.fill(f"-{strength.input_value()}")
+    strength.blur()
+    run_to_the_end(page)
+    assert replies(page)[1] != cheerful
+
+
+def test_stop_in_mid_stream_keeps_the_text_and_the_next_run_is_whole(page: Page, brake: threading.Event) -> None:
+    start(page, wait=False)
+    expect(page.locator(".sw-pane.sw-a .sw-caret")).to_be_visible()
+    page.click("#steer-stop")
+    expect(page.locator(".sw-strip .sw-over")).to_contain_text("stopped")
+    expect(page.locator("#run")).to_be_enabled()
+    expect(page.locator(".sw-pane.sw-a footer")).to_contain_text("stopped")
+    partial = replies(page)
+    assert all(partial)
+
+    brake.clear()
+    run_to_the_end(page)
+    whole = replies(page)
+    assert all(full.startswith(part) and len(full) > len(part) for full, part in zip(whole, partial, strict=True))
+
+
+@pytest.mark.usefixtures("brake")
+def test_closing_the_page_stops_its_job(browser: Browser, server: tuple[Workbench, str], bench: Workbench) -> None:
+    with opened(browser, server[1]) as page:
+        start(page, wait=False)
+        expect(page.locator(".sw-pane.sw-a .sw-caret")).to_be_visible()
+        (job,) = bench.lane.jobs()
+    until(lambda: job.finished)
+    assert job.state == "stopped"
+
+
+def test_a_queued_job_shows_its_place_and_can_be_stopped(page: Page, bench: Workbench) -> None:
+    release = threading.Event()
+    blocker = bench.lane.submit(lambda job: release.wait(60), title="somebody else's")
+    try:
+        page.click("#extract")
+        expect(page.locator(".sw-strip .sw-job")).to_contain_text("1 job ahead")
+        page.locator(".sw-strip .sw-stop:visible").click()
+        expect(page.locator(".sw-strip .sw-over")).to_contain_text("stopped")
+        expect(page.locator("#extract")).to_be_enabled()
+    finally:
+        release.set()
+        blocker.result(60)
+    assert bench.workspace.names() == []
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"), [("", "The prompt is empty."), ("word " * 3000, "tokens long")], ids=["empty", "too long"]
+)
+def test_a_bad_prompt_shows_one_card_and_keeps_the_replies(page: Page, prompt: str, said: str) -> None:
+    start(page)
+    before = replies(page)
+    page.locator("#user textarea").fill(prompt)
+    page.click("#run")
+    expect(errors(page)).to_have_count(1)
+    expect(errors(page)).to_contain_text(said)
+    expect(errors(page)).to_contain_text("What to do")
+    assert replies(page) == before
+    expect(shelf_card(page, "sentiment")).to_be_visible()
+
+    page.locator("#user textarea").fill("Write a review of the film.")
+    run_to_the_end(page)
+    expect(errors(page)).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("positive,negative\ngood,bad\nfine,\n", "row 3"),
+        ("positive,negative\n", "empty"),
+        ("this,that\n1,2\n", "columns"),
+    ],
+    ids=["one side missing", "empty", "wrong columns"],
+)
+def test_a_bad_contrast_set_shows_one_card(page: Page, tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(content, encoding="utf-8")
+    page.locator("input[type=file][accept*='.csv']").set_input_files(path)
+    expect(errors(page)).to_have_count(1)
+    expect(errors(page)).to_contain_text(said)
+    expect(page.locator("#contrast input")).to_have_value("sentiment")
+
+
+def test_an_own_contrast_set_is_extracted_and_a_second_vector_stacked(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "tone.csv"
+    rows = [f"Write a kind note {n}.,Write a rude note {n}." for n in range(10)]
+    path.write_text("\n".join(["positive,negative", *rows]), encoding="utf-8")
+    page.locator("input[type=file][accept*='.csv']").set_input_files(path)
+    expect(page.locator("#contrast input")).to_have_value("tone.csv")
+    expect(page.get_by_text("Write a rude note 0.")).to_be_visible()
+    page.click("#extract")
+    expect(shelf_card(page, "tone")).to_be_visible()
+
+    page.click("#steer-with-it")
+    page.click("#add-intervention")
+    expect(page.locator("#vector-2 input")).to_have_value("tone")
+    run_to_the_end(page)
+    page.get_by_text("Recipe as JSON").click()
+    assert page.locator(".sw-json pre").inner_text().count('"vector": "tone"') == 2
+
+
+def test_an_unknown_model_keeps_the_one_that_stands(page: Page, bench: Workbench, tmp_path: Path) -> None:
+    host = bench.host
+    page.get_by_role("button", name="Switch model").click()
+    for wrong, said in ((str(tmp_path), "no config.json"), (str(tmp_path / "nowhere"), "no folder")):
+        page.locator("#model-name input").fill(wrong)
+        page.locator("#model-name input").press("Enter")
+        page.click("#load")
+        card = page.locator(".sw-loader .sw-error")
+        expect(card).to_contain_text(said)
+        expect(card).to_have_count(1)
+        expect(page.locator("#load")).to_be_enabled()
+    assert bench.host is host
+    expect(page.locator(".sw-model .sw-name")).to_be_visible()
+
+
+def test_a_vector_file_that_is_none_shows_one_card_and_one_of_another_width_is_greyed(
+    page: Page, bench: Workbench, tmp_path: Path
+) -> None:
+    start(page)
+    path = tmp_path / "not-a-vector.safetensors"
+    path.write_bytes(b"\x00" * 64)
+    upload = page.locator(".sw-shelf input[type=file]")
+    upload.set_input_files(path)
+    expect(page.locator(".sw-shelf .sw-errors .sw-error")).to_contain_text("no vector file")
+
+    upload.set_input_files(narrower(bench, tmp_path))
+    card = shelf_card(page, "narrow")
+    expect(card).to_have_class(re.compile("sw-off"))
+    expect(card).to_contain_text("made for")
+    expect(page.locator(".sw-shelf .sw-errors .sw-error")).to_have_count(0)
+    expect(page.locator("#vector-1 input")).to_have_value("sentiment")
+
+
+def test_removing_asks_first(page: Page, bench: Workbench) -> None:
+    start(page)
+    button = shelf_card(page, "sentiment").locator(".sw-remove")
+    button.click()
+    expect(button).to_have_text("Really remove?")
+    assert bench.workspace.names() == ["sentiment"]
+    button.click()
+    expect(page.locator(".sw-cards")).to_contain_text("Empty")
+    assert bench.workspace.names() == []
+
+
+def test_what_users_and_models_write_is_never_markup(page: Page) -> None:
+    start(page)
+    page.locator("#user textarea").fill("<img src=x onerror=\"document.title='owned'\">${1+1}{{1}}")
+    expect(page.locator(".sw-chips")).to_contain_text("onerror")
+    expect(page.locator(".sw-chips img")).to_have_count(0)
+    assert page.title() != "owned"
+
+
+def test_third_parties_panels(page: Page) -> None:
+    expect(page.locator(".sw-problems .sw-error")).to_contain_text("cannot <load>")
+    tab(page, "Echo").click()
+    panel = page.get_by_role("tabpanel").filter(visible=True)
+    panel.get_by_label("Times").fill("7")
+    panel.get_by_role("button", name="Run").click()
+    expect(panel.locator("table")).to_contain_text("7")
+    tab(page, "Picky").click()
+    expect(page.locator(".sw-needs:visible")).to_have_text("It wants a <model> of 1000 blocks.")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_phone_sees_everything_without_scrolling_sideways(
+    browser: Browser, server: tuple[Workbench, str], bench: Workbench, theme: str
+) -> None:
+    with opened(browser, server[1], width=390, query=f"?__theme={theme}") as page:
+        start(page)
+        for name in ("Steer", "Vectors"):
+            tab(page, name).click()
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        expect(shelf_card(page, "sentiment")).to_be_hidden()
+        page.locator("label[for=sw-fold]").click()
+        expect(shelf_card(page, "sentiment")).to_be_visible()
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (ground == "rgb(20, 22, 26)") == (theme == "dark")
+
+
+def start(page: Page, *, wait: bool = True) -> None:
+    """The first click: extract sentiment and steer with it."""
+    tab(page, "Steer").click()
+    page.click("#start")
+    if wait:
+        expect(page.locator(".sw-strip .sw-over")).to_contain_text("done")
+        expect(page.locator("#run")).to_be_enabled()
+
+
+def run_to_the_end(page: Page) -> None:
+    expect(page.locator("#run")).to_be_enabled()
+    page.click("#run")
+    # The line of the run before goes away first.
+    expect(page.locator("#run")).to_be_disabled()
+    expect(page.locator("#run")).to_be_enabled()
+    expect(page.locator(".sw-strip .sw-over").filter(has_text="Steering")).to_contain_text("done")
+
+
+def replies(page: Page) -> list[str]:
+    return page.locator(".sw-pane .sw-reply").all_inner_texts()
+
+
+def tab(page: Page, name: str) -> Locator:
+    return page.get_by_role("tab", name=name, exact=True)
+
+
+def shelf_card(page: Page, name: str) -> Locator:
+    return page.locator(".sw-v").filter(has=page.get_by_text(name, exact=True))
+
+
+def errors(page: Page) -> Locator:
+    return page.get_by_role("tabpanel").filter(visible=True).locator(".sw-error")
+
+
+def narrower(bench: Workbench, folder: Path) -> Path:
+    """A vector file made for a model of half the width."""
+    from dataclasses import replace
+
+    vector = bench.workspace.get("sentiment").vector
+    half = vector.directions[:, : vector.width // 2]
+    directions = half / half.norm(dim=-1, keepdim=True)
+    return replace(vector, name="narrow", directions=directions).save(folder / "narrow.safetensors")

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import pytest
+from test_workspace import vector
+
+from steering.decoding import Divergence, Reply, Written
+from steering.errors import SteeringError
+from steering.recipes import Recipe
+from workbench import cards, markup, replies
+
+
+EVIL = "<script>alert('x')</script><img src=x onerror=\"y\">&amp;"
+"""A text that would do harm as markup."""
+
+
+class _Seen(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        assert not any(name.startswith("on") for name, _ in attrs)
+        if tag not in ("img", "input", "line", "polyline"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.open and self.open[-1] == tag:
+            self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def _reply(text: str, **fields: object) -> Reply:
+    given = {"ids": (1, 2), "finish": "end", "written": Written(3, 2), **fields}
+    return Reply(text=text, **given)  # type: ignore[arg-type]
+
+
+PAGES = {
+    "heading": markup.heading(EVIL),
+    "note": markup.note(EVIL),
+    "empty state": markup.empty_state(EVIL, EVIL),
+    "user's error": markup.error_card(SteeringError(EVIL, EVIL, EVIL)),
+    "fault": markup.error_card(ValueError(EVIL), doing=EVIL),
+    "table": markup.table((EVIL, EVIL), [(EVIL, EVIL)]),
+    "pane": markup.pane(EVIL, EVIL, corner=EVIL, foot=EVIL),
+    "chips": markup.token_chips([EVIL, " " + EVIL], [EVIL, "user"], [True, False], generated=True),
+    "job line": markup.job_line(EVIL, EVIL, fraction=0.5) + markup.job_ended(EVIL, EVIL),
+    "model bar": cards.model_bar(None, loading=EVIL) + cards.model_bar(None, error=SteeringError(EVIL)),
+    "vector card": cards.vector_card(EVIL, vector(EVIL), unfit=EVIL, picked=False),
+    "divergence": replies.divergence_html(
+        [_reply(""), _reply("", divergence=Divergence(EVIL, ((EVIL, 0.5, 0.5),)))],
+    ),
+    "replies": replies.replies_html([_reply(EVIL), _reply(EVIL)]),
+    "recipe": replies.recipe_html(Recipe(model=EVIL)),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_text_becomes_markup_and_none_is_lost(name: str) -> None:
+    seen = _Seen(PAGES[name])
+    assert not {"script", "img"} & set(seen.tags)
+    assert "alert('x')" in seen.text
+    assert seen.open == []
+
+
+def test_the_parser_of_these_tests_sees_markup_where_there_is_some() -> None:
+    assert {"script"} & set(_Seen("<script>x</script>").tags)
+
+
+def test_an_error_card_says_what_was_given_expected_and_to_do() -> None:
+    card = _Seen(markup.error_card(SteeringError("A cat.", "a dog.", "Bring a dog.")))
+    assert [part in card.text for part in ("A cat.", "Expected", "a dog.", "What to do", "Bring a dog.")] == [True] * 5
+    short = _Seen(markup.error_card(SteeringError("A cat.")))
+    assert "Expected" not in short.text
+
+
+def test_a_fault_is_told_apart_from_a_mistake() -> None:
+    card = _Seen(markup.error_card(KeyError("lost"), doing="the extraction"))
+    assert "failed during the extraction" in card.text
+    assert "KeyError" in card.text
+    assert "report it" in card.text
+
+
+def test_written_positions_are_marked_and_the_others_not() -> None:
+    chips = markup.token_chips(["<u>", "Hi", " you"], ["template", "user", "user"], [False, True, False], generated=False)
+    assert chips.count("sw-w") == 1
+    assert chips.index("sw-w") < chips.index(">Hi<")
+    assert "sw-g" not in chips
+    assert "sw-g" in markup.token_chips(["a"], ["user"], [True], generated=True)
+
+
+def test_a_sparkline_puts_chance_on_the_base_line_and_breaks_at_gaps() -> None:
+    line = cards.sparkline([0.5, 1.0], label="x", width=100, height=26)
+    assert 'points="0.0,24.0 100.0,2.0"' in line
+    assert cards.sparkline([0.5, 0.6, float("nan"), 0.7, 0.8], label="x").count("<polyline") == 2
+
+
+def test_a_vector_that_does_not_fit_says_why_and_is_never_shown_as_picked() -> None:
+    fits = cards.vector_card("joy", vector(), unfit=None, picked=True)
+    misfit = cards.vector_card("joy", vector(), unfit="made for another width", picked=True)
+    assert "sw-on" in fits
+    assert "0.90" in fits  # the best AUROC of the three blocks
+    assert "sw-on" not in misfit
+    assert "made for another width" in misfit
+
+
+@pytest.mark.parametrize(
+    ("state", "finish", "foot", "caret"),
+    [
+        ("writing", None, "Modified 3 prompt + 2 generated positions", True),
+        ("writing", "end", "the model ended its reply", False),
+        ("stopped", None, "stopped", False),
+        ("", "length", "the asked length was reached", False),
+    ],
+)
+def test_panes_say_what_was_modified_and_how_it_ended(state: str, finish: str | None, foot: str, caret: bool) -> None:
+    page = replies.replies_html([_reply("a", written=Written()), _reply("b", finish=finish)], state=state)
+    steered = page[page.index("sw-a") :]
+    assert foot in steered
+    assert ("sw-caret" in steered) == caret
+    assert "Nothing was modified" in page
+
+
+def test_a_short_name_is_a_folders_own_and_a_hub_id_stays_whole() -> None:
+    names = ("demo", "Qwen/Qwen3-0.6B", "/models/my-model/", "./here", "~/there/x")
+    assert [markup.short_name(name) for name in names] == ["demo", "Qwen/Qwen3-0.6B", "my-model", "here", "x"]

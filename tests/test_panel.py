@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import gradio as gr
+import pytest
+from pydantic import BaseModel, Field
+
+from panels.steer import panel as steer
+from panels.vectors import panel as vectors
+from steering.errors import SteeringError
+from steering.host import Host
+from steering.recipes import Intervention, Recipe
+from workbench.bench import Workbench
+from workbench.forms import field_control
+from workbench.panel import Panel, check_panel
+from workbench.recipe_card import MOST, interventions_of
+from workbench.shell import build
+
+
+class Settings(BaseModel):
+    few: Literal["a", "b"] = Field("b", description="One of two.")
+    many: Literal["a", "b", "c", "d", "e"] = "c"
+    switch: bool = True
+    whole: int = 3
+    real: float = 0.5
+    text: str = "hello"
+    maybe: int | None = None
+
+
+class Good(Panel):
+    id, title, summary, settings = "good", "Good", "Does well.", Settings
+
+    def run(self, host: Host, settings: Any, job: Any) -> Any:
+        return None
+
+
+def _changed(**fields: Any) -> Panel:
+    panel = Good()
+    for name, value in fields.items():
+        setattr(panel, name, value)
+    return panel
+
+
+def test_a_panel_that_keeps_the_contract_is_taken() -> None:
+    panel = Good()
+    assert check_panel(panel, "a test") is panel
+
+
+@pytest.mark.parametrize(
+    ("panel", "said"),
+    [
+        (object(), "not an instance of Panel"),
+        (_changed(id=""), "id is missing"),
+        (_changed(id="Not Good"), "lower-case"),
+        (_changed(title="  "), "title is missing"),
+        (_changed(summary=None), "summary is missing"),
+        (_changed(order="first"), "order"),
+        (_changed(settings=dict), "pydantic"),
+        (_changed(settings=Settings()), "pydantic"),
+    ],
+)
+def test_a_panel_that_breaks_it_is_refused_with_its_source(panel: Any, said: str) -> None:
+    with pytest.raises(SteeringError, match=said) as caught:
+        check_panel(panel, "somewhere.py")
+    assert "somewhere.py" in caught.value.given
+
+
+def test_a_panel_without_run_cannot_be_made() -> None:
+    class Lazy(Panel):
+        id, title, summary = "lazy", "Lazy", "Does nothing."
+
+    with pytest.raises(TypeError, match="run"):
+        Lazy()
+
+
+@pytest.mark.parametrize(
+    ("field", "component", "value"),
+    [
+        ("few", gr.Radio, "b"),
+        ("many", gr.Dropdown, "c"),
+        ("switch", gr.Checkbox, True),
+        ("whole", gr.Number, 3),
+        ("real", gr.Number, 0.5),
+        ("text", gr.Textbox, "hello"),
+        ("maybe", gr.Number, None),
+    ],
+)
+def test_every_settings_field_gets_the_control_that_suits_it(field: str, component: type, value: Any) -> None:
+    control = field_control(field, Settings.model_fields[field])
+    assert type(control) is component
+    assert control.value == value
+
+
+@pytest.mark.parametrize("panel", [vectors, steer], ids=lambda panel: panel.id)
+def test_built_in_panels_describe_every_setting(panel: Panel) -> None:
+    assert panel.settings is not None
+    for name, field in panel.settings.model_fields.items():
+        assert field.description, f"{panel.id}.{name}"
+        assert not field.is_required(), f"{panel.id}.{name}"
+
+
+def test_a_panel_that_cannot_lay_itself_out_does_not_take_the_page_down(
+    tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Clumsy(Good):
+        def build(self, ui: Any) -> None:
+            raise ZeroDivisionError("oh")
+
+    bench = Workbench(workspace=tmp_path)
+    panels = (vectors, Clumsy())
+    bench.catalogue = type(bench.catalogue)(panels, {}, ())
+    page = build(bench)
+    shown = [block.value for block in page.blocks.values() if isinstance(block, gr.HTML) and block.value]
+    assert any("laying out the panel Good" in value and "ZeroDivisionError: oh" in value for value in shown)
+    assert "good failed to build" in caplog.text
+
+
+def test_the_page_stands_before_any_model_does(tmp_path: Any) -> None:
+    bench = Workbench(workspace=tmp_path)
+    page = build(bench)
+    tabs = [block.label for block in page.blocks.values() if isinstance(block, gr.Tab)]
+    assert tabs[:2] == ["Vectors", "Steer"]
+    assert bench.lane.jobs() == []
+
+
+def _slots(**changes: Any) -> dict[str, Any]:
+    plain = {"vector": "joy", "mode": "add", "blocks": "default", "strength": 1.5, "unit": "mean_difference"}
+    first = {**plain, "scope": "all", "used": True, **changes}
+    return {
+        f"{name}_{number}": (value if number == 1 or name != "used" else False)
+        for number in range(1, MOST + 1)
+        for name, value in first.items()
+    }
+
+
+def test_the_recipe_on_the_page_is_the_recipe_that_runs() -> None:
+    given = {**_slots(blocks="2-4", unit="raw", scope="reply"), "used_3": True, "mode_3": "ablate", "strength_3": 1.0}
+    assert interventions_of(given) == (
+        Intervention(vector="joy", blocks=(2, 3, 4), strength=1.5, unit="raw", scope="reply"),
+        Intervention(vector="joy", mode="ablate", blocks=(2, 3, 4), strength=1.0, unit="raw", scope="reply"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"vector": None}, "without a vector"),
+        ({"strength": None}, "strength is empty"),
+        ({"blocks": "two"}, "'two'"),
+        ({"scope": "nowhere"}, "scope"),
+    ],
+)
+def test_a_recipe_that_is_not_filled_in_says_what_is_missing(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(SteeringError, match=said):
+        interventions_of(_slots(**changes))
+
+
+def test_steer_runs_headless_with_the_vectors_of_a_workspace(demo: Host, tmp_path: Any) -> None:
+    extracted = vectors.settings(contrast="sentiment")
+    result = demo.run(lambda job: vectors.run(demo, extracted, job), title="Extracting")
+    bench = Workbench(workspace=tmp_path, lane=demo.lane)
+    (vector,) = result.vectors.values()
+    name = bench.workspace.put(vector)
+    recipe = Recipe(interventions=(Intervention(vector=name, strength=vector.suggested_strength),))
+    settings = steer.settings(recipe=recipe, workspace=str(tmp_path))
+    replies = demo.run(lambda job: steer.run(demo, settings, job), title="Steering").tables["replies"]
+    assert list(replies["row"]) == ["unsteered", "recipe A"]
+    assert replies["text"][0] != replies["text"][1]
+    assert replies["modified_prompt"][0] == 0
+    assert replies["modified_prompt"][1] > 0
