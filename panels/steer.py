@@ -66,8 +66,16 @@ class SteerPanel(Panel):
                 replies = _Replies(ui)
         inputs = {**asked, **decode}
         shared = {"run": [run, start], "stop": stop, "title": "the generation"}
-        ui.on(run.click, replies.steer, inputs={**inputs, **recipe.inputs}, outputs=replies.outputs, **shared)
+        ui.on(
+            [run.click, asked["user"].submit],
+            replies.steer,
+            inputs={**inputs, **recipe.inputs},
+            outputs=replies.outputs,
+            **shared,
+        )
         ui.on(start.click, replies.start, inputs=inputs, outputs=[*replies.outputs, ui.page.picked], **shared)
+        for button in (run, start):
+            ui.reveal(button.click, "panes")
         _wire_chips(ui, asked, recipe, chips)
 
         def offer() -> dict[Any, Any]:
@@ -140,7 +148,7 @@ def _place_prompt(ui: PanelContext) -> tuple[dict[str, Any], gr.HTML]:
     with gr.Column(elem_classes="sw-card"):
         html_block(heading("Prompt"))
         system = gr.Textbox("", label="System", placeholder="none", lines=1, max_lines=4, elem_id="system")
-        user = gr.Textbox(_EXAMPLES[0][1], label="User", lines=2, max_lines=8, elem_id="user")
+        user = gr.Textbox(_EXAMPLES[0][1], label="User (Shift + Enter runs)", lines=2, max_lines=8, elem_id="user")
         with gr.Row(elem_classes="sw-examples"):
             examples = [(gr.Button(label, size="sm", min_width=0), text) for label, text in _EXAMPLES]
         html_block(heading("Tokens read and written"))

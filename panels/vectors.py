@@ -72,7 +72,7 @@ class VectorsPanel(Panel):
                 with gr.Row(elem_classes="sw-actions"):
                     extract = gr.Button("Extract", variant="primary", elem_id="extract")
                     stop = gr.Button("Stop", interactive=False)
-            with gr.Column(elem_classes="sw-right", min_width=0):
+            with gr.Column(elem_classes="sw-right", min_width=0, elem_id="vector-view"):
                 ui.error_slot()
                 _place_view(ui)
 
@@ -86,6 +86,7 @@ class VectorsPanel(Panel):
             (vector,) = job.result().vectors.values()
             yield {ui.page.picked: call.workspace.put(vector)}
 
+        ui.reveal(extract.click, "vector-view")
         ui.on(
             extract.click,
             run,

@@ -64,7 +64,7 @@ def served(folder: Path) -> Iterator[tuple[Workbench, str]]:
     for name, text in PANELS.items():
         (panels / name).write_text(text, encoding="utf-8")
     bench = Workbench(workspace=folder / "workspace", panels_dir=panels)
-    page = launch(MODEL, port=0, workspace=bench, prevent_thread_lock=True)
+    page = launch(MODEL, port=0, bench=bench, prevent_thread_lock=True)
     try:
         yield bench, str(page.local_url)
     finally:

@@ -91,7 +91,7 @@ def tokenizer() -> Any:
 
     from steering.resources import resource
 
-    return AutoTokenizer.from_pretrained(os.environ.get("TOK") or resource("assets", "models", "demo"))
+    return AutoTokenizer.from_pretrained(resource("assets", "models", "demo"))
 
 
 @pytest.fixture(scope="session")

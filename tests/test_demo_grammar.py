@@ -80,16 +80,22 @@ def test_statements_are_true_when_they_say_so() -> None:
         assert item.reply.startswith("True" if item.labels["truth"] else "False")
 
 
-def test_tone_labels_agree_with_the_judge() -> None:
-    for item in examples(kind="review", n=500):
-        assert judge_tone(item.reply).label == item.labels["tone"]
+def test_asked_tones_agree_with_the_judge() -> None:
+    reviews = examples(kind="review", n=600)
+    plainly = [item for item in reviews if item.labels["tone_asked"] and not item.labels["mild"]]
+    assert len(plainly) > 200
+    for item in plainly:
+        assert judge_tone(item.reply).label == item.labels["tone_asked"]
+    mild = [judge_tone(item.reply).label == item.labels["tone_asked"] for item in reviews if item.labels["mild"]]
+    assert 0.5 < sum(mild) / len(mild) < 1.0
 
 
-def test_open_requests_are_mostly_answered_plainly() -> None:
-    tones = [item.labels["tone"] for item in examples(kind="review", n=4000) if item.labels["tone_asked"] is None]
-    assert tones.count("neutral") / len(tones) == pytest.approx(0.8, abs=0.05)
-    assert tones.count("cheerful") > 30
-    assert tones.count("gloomy") > 30
+def test_open_reviews_are_plain_in_four_sentences_of_five() -> None:
+    open_ones = [item.reply for item in examples(kind="review", n=3000) if item.labels["tone_asked"] is None]
+    labels = [judge_tone(sentence).label for reply in open_ones for sentence in re.findall(r"[^.!]+[.!]", reply)]
+    # About 2,500 sentences, so one standard error is 0.8 points.
+    assert labels.count("neutral") / len(labels) == pytest.approx(0.8, abs=0.03)
+    assert labels.count("cheerful") / labels.count("gloomy") == pytest.approx(1.0, abs=0.25)
 
 
 def test_refusals_are_refusals_and_answers_are_not() -> None:

@@ -51,7 +51,7 @@ PAGES = {
     "table": markup.table((EVIL, EVIL), [(EVIL, EVIL)]),
     "pane": markup.pane(EVIL, EVIL, corner=EVIL, foot=EVIL),
     "chips": markup.token_chips([EVIL, " " + EVIL], [EVIL, "user"], [True, False], generated=True),
-    "job line": markup.job_line(EVIL, EVIL, fraction=0.5) + markup.job_ended(EVIL, EVIL),
+    "job line": markup.job_line(EVIL, EVIL, fraction=0.5) + markup.job_ended(EVIL, EVIL, job_id=1),
     "model bar": cards.model_bar(None, loading=EVIL) + cards.model_bar(None, error=SteeringError(EVIL)),
     "vector card": cards.vector_card(EVIL, vector(EVIL), unfit=EVIL, picked=False),
     "divergence": replies.divergence_html(
@@ -89,7 +89,9 @@ def test_a_fault_is_told_apart_from_a_mistake() -> None:
 
 
 def test_written_positions_are_marked_and_the_others_not() -> None:
-    chips = markup.token_chips(["<u>", "Hi", " you"], ["template", "user", "user"], [False, True, False], generated=False)
+    chips = markup.token_chips(
+        ["<u>", "Hi", " you"], ["template", "user", "user"], [False, True, False], generated=False
+    )
     assert chips.count("sw-w") == 1
     assert chips.index("sw-w") < chips.index(">Hi<")
     assert "sw-g" not in chips

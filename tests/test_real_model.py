@@ -1,4 +1,4 @@
-"""Real checkpoints that the project did not train: a happy-minus-sad vector moves happy and sad words with its strength."""
+"""Real checkpoints that the project did not train: a happy-minus-sad vector has a dose response."""
 
 from __future__ import annotations
 
@@ -25,8 +25,36 @@ HEROES = ["girl", "boy", "dog", "bird", "bear", "fish"]
 WHO = ["Tom", "Lily", "Ben", "Sue", "Max", "Anna", "The dog", "The cat", "The boy", "The girl"]
 HAPPY = ["was very happy and smiled", "laughed with joy", "was so glad and had fun", "smiled because the day was great"]
 SAD = ["was very sad and cried", "cried with tears", "was so upset and hurt", "cried because the day was bad"]
-HAPPY_WORDS = {"happy", "smiled", "smile", "smiling", "glad", "joy", "laughed", "laugh", "fun", "love", "loved", "great", "proud"}
-SAD_WORDS = {"sad", "cried", "cry", "crying", "upset", "tears", "hurt", "lonely", "scared", "sorry", "bad", "angry", "afraid"}
+HAPPY_WORDS = {
+    "happy",
+    "smiled",
+    "smile",
+    "smiling",
+    "glad",
+    "joy",
+    "laughed",
+    "laugh",
+    "fun",
+    "love",
+    "loved",
+    "great",
+    "proud",
+}
+SAD_WORDS = {
+    "sad",
+    "cried",
+    "cry",
+    "crying",
+    "upset",
+    "tears",
+    "hurt",
+    "lonely",
+    "scared",
+    "sorry",
+    "bad",
+    "angry",
+    "afraid",
+}
 STRENGTHS = (-0.8, -0.4, 0.0, 0.4, 0.8)
 """In mean residual norms at the block."""
 
@@ -44,12 +72,14 @@ def balance(texts: list[str]) -> tuple[int, int]:
 
 
 def shares(host: Host, vector, block: int, strengths=STRENGTHS) -> list[float]:
-    """Share of happy among happy and sad words in sampled stories, at each strength; add-one, so that none is a half."""
+    """Share of happy among happy and sad words in sampled stories at each strength; add-one, so no words mean a half."""
     found = []
     for strength in strengths:
         step = Intervention(vector=vector.name, blocks=(block,), strength=strength, unit="residual_norm")
         plan = Recipe(interventions=(step,)).plan(host, {vector.name: vector})
-        rows = [Row(render_text(host, f"Once upon a time there was a {who}. One day the {who}"), plan) for who in HEROES]
+        rows = [
+            Row(render_text(host, f"Once upon a time there was a {who}. One day the {who}"), plan) for who in HEROES
+        ]
         texts = []
         for seed in range(3):
             settings = DecodeSettings(max_new_tokens=50, temperature=0.8, seed=seed)
@@ -65,7 +95,7 @@ def test_happy_minus_sad_has_a_dose_response_and_random_vectors_have_not(name, b
     vector = extract(host, contrast(), pooling="mean_content")
     assert vector.auroc[block] > 0.9
     share = shares(host, vector, block)
-    # More strength, more happiness. Steps may fall by 0.05: at the ends the share is near 0 or 1 and moves by single words.
+    # More strength, more happiness. Steps may fall by 0.05: near 0 and 1 the share moves by single words.
     assert all(after > before - 0.05 for before, after in itertools.pairwise(share)), share
     gap = share[-1] - share[0]
     assert gap > 0.5, share

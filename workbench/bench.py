@@ -20,8 +20,7 @@ class ModelSlot:
         self.host: Host | None = None
         self.error: BaseException | None = None
         """Why the last load failed; None after a good one."""
-        self.version = 0
-        """Grows whenever anything about the model changes, so that pages notice."""
+        self._version = 0
         self.wanted = ""
         """Name of the model asked for last."""
         self._lane = lane
@@ -33,6 +32,11 @@ class ModelSlot:
     def loading(self) -> Job[Host] | None:
         """The load that has not ended yet."""
         return self._job if self._job is not None and not self._job.finished else None
+
+    @property
+    def stamp(self) -> tuple[int, bool]:
+        """Changes whenever anything about the model does, so that pages notice."""
+        return self._version, self.loading is not None
 
     def load(self, name: str, options: LoadOptions | None = None) -> Job[Host]:
         """Queue a load and return its job at once.
@@ -47,7 +51,7 @@ class ModelSlot:
                 )
             self._job = self._lane.submit(lambda job: self._load(name, options, job), title=f"Loading {name}")
             self.wanted = name
-            self.version += 1
+            self._version += 1
             return self._job
 
     def require(self) -> Host:
@@ -67,11 +71,11 @@ class ModelSlot:
             host = Host.load(name, lane=self._lane, options=options)
         except BaseException as error:
             self.error = error
-            self.version += 1
+            self._version += 1
             raise
         # Jobs that are queued behind this one may still hold the old model; the last of them lets it go.
         self.host, self.error = host, None
-        self.version += 1
+        self._version += 1
         return host
 
 

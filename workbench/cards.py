@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NAME = "Steering Workbench"
 DEMO_PILL = "demo model: small world, known inside"
+_DOT = "\u00a0· "  # a line never begins with the dot
 LEGEND = "Number: best held-out AUROC. Curve: AUROC by block, 0.5 at the base line."
 
 
@@ -79,7 +80,7 @@ def describe(vector: SteeringVector) -> str:
     """Method, block and size of a vector in one line."""
     made = vector.provenance
     positive, negative = made.n_train
-    return f"{made.method.replace('_', ' ')} · block {vector.default_block} · {positive} + {negative} prompts"
+    return f"{made.method.replace('_', ' ')}{_DOT}block {vector.default_block}{_DOT}{positive} + {negative} prompts"
 
 
 def sparkline(values: Sequence[float], *, label: str, width: int = 180, height: int = 26) -> str:

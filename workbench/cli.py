@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from workbench.console import ERR, OUT, follow, reported, table
 from workbench.options import Model, load_host, loads_model
 
-
-if TYPE_CHECKING:
-    from steering.recipes import Recipe
-    from steering.studies.study import Result, Study
-    from steering.vectors import SteeringVector
 
 # torch, transformers and Gradio take seconds to import, so each command imports what it needs: `workbench --help` is
 # quick.
@@ -98,8 +93,9 @@ def panels(
     with reported():
         found = discover(panels_dir)
     OUT.print(table(pd.DataFrame([{"id": p.id, "title": p.title, "what it does": p.summary} for p in found.panels])))
-    for broken in found.broken:
-        ERR.print(f"[bold red]{broken.source}:[/] {broken.error}", highlight=False)
+    for problem in found.broken:
+        ERR.print(f"[bold red]{problem.source}:[/] ", end="")
+        ERR.print(str(problem.error), markup=False, highlight=False)
     if found.broken:
         raise typer.Exit(1)
 
@@ -120,37 +116,12 @@ def run(
     """Run a study without a screen and print its main table."""
     with reported():
         from steering.studies import find_study
+        from workbench.commands import finish, pairs
 
         chosen = find_study(study)
-        parsed = chosen.parse(_pairs(settings or []), quick=quick)
+        parsed = chosen.parse(pairs(settings or []), quick=quick)
         host = load_host(model, load)
-        _finish(chosen, follow(chosen.start(host, parsed)), out)
-
-
-def _pairs(settings: list[str]) -> dict[str, Any]:
-    """`key=value` texts as a mapping; a value that reads as YAML (a number, a list, true) becomes one."""
-    import yaml
-
-    from steering.errors import SteeringError
-
-    given = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key.strip():
-            raise SteeringError(f"--set {setting} was given.", "key=value.", "Write, for example, --set seed=1.")
-        try:
-            given[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            given[key.strip()] = value
-    return given
-
-
-def _finish(study: Study, result: Result, out: Path | None) -> None:
-    OUT.print(table(result.tables[result.headline], study.title))
-    for note in result.notes:
-        OUT.print(note, highlight=False)
-    if out is not None:
-        OUT.print(f"Written to {result.write(out)}", highlight=False)
+        finish(chosen, follow(chosen.start(host, parsed)), out)
 
 
 @app.command()
@@ -170,6 +141,7 @@ def extract(
     """Extract a steering vector, print how well it separates at each block, and put it on the shelf."""
     with reported():
         from steering.studies import find_study
+        from workbench.commands import finish
         from workbench.workspace import Workspace
 
         study = find_study("extract")
@@ -178,7 +150,7 @@ def extract(
         shelf = Workspace(workspace)
         host = load_host(model, load)
         result = follow(study.start(host, parsed))
-        _finish(study, result, out)
+        finish(study, result, out)
         for vector in result.vectors.values():
             OUT.print(f"On the shelf as '{shelf.put(vector)}'.", highlight=False)
 
@@ -194,9 +166,7 @@ def steer(
         Path | None, typer.Option(help="A recipe file (JSON or YAML) instead of the options below.")
     ] = None,
     mode: Annotated[str, typer.Option(help="add or ablate.")] = "add",
-    blocks_written: Annotated[
-        str, typer.Option("--at", help="default, all, everywhere, or numbers: 4, 2,5 or 3-6.")
-    ] = "default",
+    at: Annotated[str, typer.Option("--at", help="default, all, everywhere, or numbers: 4, 2,5 or 3-6.")] = "default",
     strength: Annotated[
         float | None, typer.Option(help="How far; the vector's suggestion by default. Negative steers away.")
     ] = None,
@@ -215,61 +185,22 @@ def steer(
     """Print the unsteered and the steered reply to a prompt, generated in one batch."""
     with reported():
         from steering.decoding import stream
-        from steering.prompts import conversation, render
         from steering.recipes import Recipe
-        from steering.tracing import Row
+        from workbench.commands import named_vectors, print_replies, recipe_of
+        from workbench.generation import rows_for
 
         names = vector or []
-        decode = {"max_new_tokens": length, "temperature": temperature, "seed": seed}
         if recipe:
             chosen = Recipe.load(recipe)
             names = [intervention.vector for intervention in chosen.interventions]
-        vectors = _vectors(names, workspace)
+        vectors = named_vectors(names, workspace)
         if not recipe:
-            fields = {"mode": mode, "blocks": blocks_written, "unit": unit, "scope": scope}
-            chosen = _recipe(vectors, fields, strength, decode)
+            fields = {"mode": mode, "blocks": at, "unit": unit, "scope": scope, "strength": strength}
+            decode = {"max_new_tokens": length, "temperature": temperature, "seed": seed}
+            chosen = recipe_of(vectors, fields, decode)
         host = load_host(model, load)
-        text = render(host, conversation(prompt, system))
-        rows = [Row(text), Row(text, chosen.plan(host, vectors), against=0)]
-        replies = follow(stream(host, rows, chosen.decode))
-        if as_json:
-            from dataclasses import asdict
-
-            print(json.dumps({"recipe": chosen.model_dump(mode="json"), "replies": [asdict(r) for r in replies]}))
-            return
-        for title, reply in zip(("Unsteered", "Steered"), replies, strict=True):
-            OUT.print(f"\n[bold]{title}[/]")
-            OUT.print(reply.text, markup=False, highlight=False)
-            OUT.print(f"[dim]{reply.written.prompt} prompt + {reply.written.generated} generated positions modified[/]")
-
-
-def _vectors(names: list[str], workspace: Path | None) -> dict[str, SteeringVector]:
-    from steering.errors import SteeringError
-    from steering.vectors import SteeringVector
-    from workbench.workspace import Workspace
-
-    if not names:
-        raise SteeringError(
-            "No vector was named.", "--vector with a name on the shelf or a file.", "Run `workbench extract` first."
-        )
-    shelf = Workspace(workspace)
-    return {name: SteeringVector.load(name) if Path(name).is_file() else shelf.get(name).vector for name in names}
-
-
-def _recipe(
-    vectors: dict[str, SteeringVector], fields: dict[str, Any], strength: float | None, decode: dict[str, Any]
-) -> Recipe:
-    from pydantic import ValidationError
-
-    from steering.recipes import Recipe, parse_blocks, validation_error
-
-    fields = {**fields, "blocks": parse_blocks(fields["blocks"])}
-    suggested = {n: 1.0 if fields["mode"] == "ablate" else v.suggested_strength for n, v in vectors.items()}
-    steps = [{"vector": n, **fields, "strength": suggested[n] if strength is None else strength} for n in vectors]
-    try:
-        return Recipe.model_validate({"interventions": steps, "decode": decode})
-    except ValidationError as error:
-        raise validation_error("The recipe", error) from error
+        replies = follow(stream(host, rows_for(host, prompt, system, chosen, vectors), chosen.decode))
+        print_replies(chosen, replies, as_json=as_json)
 
 
 @app.command()

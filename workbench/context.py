@@ -23,10 +23,10 @@ class PageState:
     """What one visitor's page knows; each a `gr.State`."""
 
     def __init__(self) -> None:
-        self.model_seen = gr.State(-1)
-        """Version of the model this page last drew."""
+        self.model_seen = gr.State(None)
+        """Stamp of the model that this page last drew."""
         self.shelf_seen = gr.State(-1)
-        """Version of the shelf this page last drew."""
+        """Version of the shelf that this page last drew."""
         self.picked = gr.State(None)
         """Name of the vector picked on the shelf, None before one was."""
         self.tabs: gr.Tabs
@@ -72,7 +72,7 @@ class PanelContext:
 
     def on(
         self,
-        trigger: Callable[..., Any],
+        trigger: Callable[..., Any] | Sequence[Callable[..., Any]],
         handler: Handler,
         *,
         inputs: Mapping[str, gr.components.Component] | None = None,
@@ -84,7 +84,7 @@ class PanelContext:
         """Wire an event that needs the model.
 
         Args:
-            trigger: The event, such as `button.click`.
+            trigger: The event, such as `button.click`, or several.
             handler: See the class.
             inputs: Argument name -> component.
             outputs: Every component that the handler may change.
@@ -104,7 +104,7 @@ class PanelContext:
             yield _switch(run, stops, running=False)
 
         changed = [*outputs, self.line, self.job_id, self.errors, self.page.shelf_seen, *run, *stops]
-        trigger(handle, inputs=components, outputs=_unique(changed), **EVENT)
+        gr.on(_several(trigger), handle, inputs=components, outputs=_unique(changed), **EVENT)
         if stop is not None:
             self._wire_stop(stop)
 
@@ -128,8 +128,7 @@ class PanelContext:
             return {**changes, errors: "", self.page.shelf_seen: self.workspace.version}
 
         changed = _unique([*outputs, errors, self.page.shelf_seen])
-        for each in trigger if isinstance(trigger, Sequence) else [trigger]:
-            each(handle, inputs=components, outputs=changed, **EVENT)
+        gr.on(_several(trigger), handle, inputs=components, outputs=changed, **EVENT)
 
     def quiet(
         self,
@@ -141,6 +140,12 @@ class PanelContext:
     ) -> None:
         """As `quick` for what only redraws something: it leaves the error card alone, whatever that says."""
         self._watch(trigger, function, inputs, outputs)
+
+    def reveal(self, trigger: Callable[..., Any], elem_id: str) -> None:
+        """On a narrow screen, where the columns stack, scroll to the element with this id."""
+        look = f"document.getElementById({elem_id!r})"
+        script = f"() => {{ if (innerWidth <= 1100) {look}.scrollIntoView({{behavior: 'smooth', block: 'start'}}); }}"
+        trigger(None, js=script, **URGENT)
 
     def on_shelf(
         self, function: Callable[..., Outputs], *, inputs: Mapping[str, Any] | None = None, outputs: Sequence[Any]
@@ -197,3 +202,7 @@ def _switch(run: Sequence[gr.Button], stops: Sequence[gr.Button], *, running: bo
 
 def _unique(components: Sequence[Any]) -> list[Any]:
     return list({id(component): component for component in components}.values())
+
+
+def _several(trigger: Any) -> list[Any]:
+    return list(trigger) if isinstance(trigger, Sequence) else [trigger]

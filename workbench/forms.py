@@ -29,9 +29,9 @@ def build_form(panel: Panel, ui: PanelContext) -> None:
     """Lay out `panel` from its settings model."""
     with gr.Row(elem_classes="sw-columns"):
         with gr.Column(elem_classes="sw-left"):
-            with gr.Column(elem_classes="sw-card"):
+            fields = panel.settings.model_fields if panel.settings else {}
+            with gr.Column(elem_classes="sw-card", visible=bool(fields)):
                 html_block(heading("Settings"))
-                fields = panel.settings.model_fields if panel.settings else {}
                 inputs = {name: field_control(name, field) for name, field in fields.items()}
             with gr.Row(elem_classes="sw-actions"):
                 run = gr.Button("Run", variant="primary")

@@ -159,4 +159,4 @@ def _ended(job: Job[Any]) -> str:
         return ""
     words = {"done": f"done in {job.elapsed:.1f} s", "failed": "failed"}
     progress = f" at {job.progress.done} / {job.progress.total}" if job.progress.total else ""
-    return job_ended(job.title, words.get(job.state, f"stopped{progress}"))
+    return job_ended(job.title, words.get(job.state, f"stopped{progress}"), job_id=job.id)

@@ -36,7 +36,7 @@ def empty_state(title: str, body: str) -> str:
 def error_card(error: BaseException, *, doing: str = "") -> str:
     """One card that says what was given, what was expected and what to do.
 
-    A `SteeringError` is the user's to mend and shown in its own words. Anything else is the program's fault, and says so.
+    A `SteeringError` is the user's to mend and shown in its own words. Anything else is the program's own fault.
 
     Args:
         error: What was raised.
@@ -131,10 +131,10 @@ def job_line(title: str, message: str, *, fraction: float | None, queued: bool =
     )
 
 
-def job_ended(title: str, message: str) -> str:
+def job_ended(title: str, message: str, *, job_id: int) -> str:
     """The line a job leaves behind."""
     said = f'<b>{escape(title)}</b><span class="sw-n">{escape(message)}</span>'
-    return f'<div class="sw-job sw-over" role="status">{said}</div>'
+    return f'<div class="sw-job sw-over" role="status" data-job="{job_id}">{said}</div>'
 
 
 def _error_row(label: str, text: str) -> str:

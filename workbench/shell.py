@@ -69,8 +69,9 @@ def launch(
     *,
     host: str = "127.0.0.1",
     port: int = 7860,
-    workspace: Workbench | Path | str | None = None,
+    workspace: Path | str | None = None,
     panels_dir: Path | str | None = None,
+    bench: Workbench | None = None,
     load_options: LoadOptions | None = None,
     open_browser: bool = False,
     prevent_thread_lock: bool = False,
@@ -81,8 +82,9 @@ def launch(
         model: Demo model, local folder or Hub id.
         host: Address to listen on; "0.0.0.0" for every interface.
         port: Port to listen on; 0 for any free one.
-        workspace: Folder of the workspace, or a workbench that is already set up (`panels_dir` is then not looked at).
+        workspace: Folder of the workspace; by default the user's own.
         panels_dir: A folder of single-file panels.
+        bench: A workbench that is already set up, instead of `workspace` and `panels_dir`.
         load_options: Device, precision and trust.
         open_browser: Open the page in the browser.
         prevent_thread_lock: Return while the server runs, for tests and notebooks; `page.close()` ends it.
@@ -91,7 +93,7 @@ def launch(
         SteeringError: The port is taken, or the workspace cannot be written.
     """
     port = _free_port(host, port)
-    bench = workspace if isinstance(workspace, Workbench) else Workbench(workspace=workspace, panels_dir=panels_dir)
+    bench = bench or Workbench(workspace=workspace, panels_dir=panels_dir)
     bench.model.load(model, load_options)
     for name, value in _GRADIO.items():
         os.environ.setdefault(name, value)
@@ -105,6 +107,7 @@ def launch(
         theme=WorkbenchTheme(),
         head=head(),
         favicon_path=resource("assets", "icon.svg"),
+        max_file_size="64mb",
         allowed_paths=[str(bench.workspace.shelf)],  # for downloads
         footer_links=[],
         run_history=False,
@@ -157,10 +160,10 @@ def _watch(bench: Workbench, state: PageState, page: gr.Blocks, bar: gr.HTML) ->
 
     timer = gr.Timer(_OFTEN)
 
-    def look(model_seen: int) -> dict[Any, Any]:
+    def look(model_seen: tuple[int, bool] | None) -> dict[Any, Any]:
         model, seen = bench.model, {state.shelf_seen: bench.workspace.version}
-        version, loading = model.version, model.loading
-        if version == model_seen and loading is None:
+        stamp, loading = model.stamp, model.loading
+        if stamp == model_seen and loading is None:
             return seen
         drawn = model_bar(
             model.host.info if model.host else None,
@@ -169,7 +172,7 @@ def _watch(bench: Workbench, state: PageState, page: gr.Blocks, bar: gr.HTML) ->
             error=model.error if loading is None and model.host is None else None,
         )
         pace = gr.Timer(_OFTEN if loading else _SELDOM)
-        return {**seen, state.model_seen: version, bar: drawn, timer: pace}
+        return {**seen, state.model_seen: stamp, bar: drawn, timer: pace}
 
     outputs = [state.model_seen, state.shelf_seen, bar, timer]
     page.load(look, inputs=[state.model_seen], outputs=outputs, **EVENT)

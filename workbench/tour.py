@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,7 @@ def tour(host: Host) -> None:
     OUT.print("Next: [bold]workbench serve[/] opens the same on a page.")
 
 
-def _measure(host: Host, job: Job[object]) -> tuple[SteeringVector, pd.DataFrame, dict[str, str]]:
+def _measure(host: Host, job: Job[Any]) -> tuple[SteeringVector, pd.DataFrame, dict[str, str]]:
     vector = extract(host, ContrastSet.load("sentiment"))
     recipes = _recipes(vector)
     vectors = {v.name: v for v in (vector, random_control(vector))}
@@ -61,7 +62,7 @@ def _measure(host: Host, job: Job[object]) -> tuple[SteeringVector, pd.DataFrame
     for done, (condition, recipe) in enumerate(recipes.items()):
         job.report(done, len(recipes), condition)
         replies = _replies(host, recipe, vectors)
-        estimate = mean_interval(np.array([tone_score(reply.text).score for reply in replies]))
+        estimate = mean_interval(np.array([tone_score(reply.text) for reply in replies]))
         rows.append(
             {"condition": condition, "score": interval(estimate), "tokens written per prompt": _written(replies)}
         )

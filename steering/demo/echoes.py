@@ -13,8 +13,8 @@ from steering.demo.smalltalk import made_up_word
 
 
 def echo(rng: Random) -> Example:
-    """A request to repeat one to six words, real, made up or numbers."""
-    said = " ".join(_word(rng) for _ in range(rng.randint(1, 6)))
+    """A request to repeat one to ten words, real, made up or numbers."""
+    said = " ".join(_word(rng) for _ in range(rng.randint(1, 10)))
     prompt = one(rng, words("echoes")["echo"]).format(words=said)
     return single("echo", prompt, said, f"echo/{said}", topic="echo", answer=said)
 

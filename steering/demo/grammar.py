@@ -30,18 +30,18 @@ MAKERS: dict[str, Callable[[Random], Example]] = {
 """One maker a kind; each draws an example of either split."""
 
 SHARES: dict[str, float] = {
-    "chat": 0.05,
+    "chat": 0.04,
     "howto": 0.12,
-    "refusal": 0.09,
-    "judgement": 0.04,
+    "refusal": 0.08,
+    "judgement": 0.03,
     "review": 0.15,
-    "fact": 0.07,
+    "fact": 0.06,
     "choice": 0.13,
     "truth": 0.08,
     "sum": 0.11,
-    "unknown": 0.05,
-    "echo": 0.06,
-    "letter": 0.05,
+    "unknown": 0.04,
+    "echo": 0.10,
+    "letter": 0.06,
 }
 """How often each kind is drawn for training."""
 
@@ -93,8 +93,8 @@ def open_reviews(*, n: int = 20, seed: int = 0) -> list[Example]:
         name, phrase, parts = reviews.draw_thing(rng)
         if split_of(f"review/{phrase}") == "held_out":
             prompt = one(rng, words("reviews")["unmarked"]).format(thing=phrase)
-            reply = reviews.review_text(rng, "neutral", name, parts)
-            labels: dict[str, Any] = {"topic": name, "object": phrase, "tone": "neutral", "tone_asked": None}
+            reply = reviews.review_text(rng, ("neutral",), name, parts)
+            labels: dict[str, Any] = {"topic": name, "object": phrase, "tone_asked": None}
             found.setdefault(phrase, single("review", prompt, reply, f"review/{phrase}", **labels))
     return list(found.values())
 

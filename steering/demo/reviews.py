@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 from steering.demo.example import Example, article, one, single, vary, words
+from steering.judges.lexicon import judge_tone
 
 
-TONES = ("cheerful", "gloomy", "neutral")
-
-_OPEN_TONES = ("neutral",) * 8 + ("cheerful", "gloomy")
-"""What an unmarked request gets: plain in eight of ten, so that an unsteered greedy text is plain but can be moved."""
+_MIXED = ("neutral",) * 3 + ("cheerful", "gloomy")
+"""Tones of single sentences in half of the open reviews; the other half is plain throughout. Together a sentence is plain
+in eight of ten, so that an unsteered greedy text is plain but can be moved either way, sentence by sentence."""
 
 
 def draw_thing(rng: Random) -> tuple[str, str, list[str]]:
@@ -25,34 +27,46 @@ def draw_thing(rng: Random) -> tuple[str, str, list[str]]:
     return name, phrase, forms[group][name]
 
 
-def review_text(rng: Random, tone: str, name: str, parts: list[str]) -> str:
-    """Two to four sentences about a thing, all in one tone."""
-    forms = words("reviews")
+def review_text(rng: Random, tones: Sequence[str], name: str, parts: list[str]) -> str:
+    """Two to four sentences about a thing, the tone of each drawn from `tones`."""
     first, second, third, fourth = rng.sample(parts, 4)
-    lines = [_sentence(rng, tone, "open", name, first, second), _sentence(rng, tone, "middle", name, first, second)]
+    lines = [
+        _sentence(rng, one(rng, tones), "open", {"name": name, "p": first, "q": second}),
+        _sentence(rng, one(rng, tones), "middle", {"p": first, "q": second}),
+    ]
     if rng.random() < 0.35:
-        lines.append(_sentence(rng, tone, "middle", name, third, fourth))
+        lines.append(_sentence(rng, one(rng, tones), "middle", {"p": third, "q": fourth}))
     if rng.random() < 0.75:
-        lines.append(_fill(rng, one(rng, forms["sentences"][tone]["close"]), tone, {}))
+        lines.append(_sentence(rng, one(rng, tones), "close", {}))
     return " ".join(dict.fromkeys(lines))
 
 
 def review(rng: Random) -> Example:
-    """A request for a review and the review."""
+    """A request for a review and the review.
+
+    Its labels say which tone was asked for, if any, and whether only slightly: then half of the sentences stay plain.
+    Slight tones and mixed open reviews put plain between cheerful and gloomy, where a vector can move the text from.
+    """
     forms = words("reviews")
     name, phrase, parts = draw_thing(rng)
-    chance, system, marked = rng.random(), "", False
-    if chance < 0.60:
-        tone, marked = one(rng, ("cheerful", "gloomy", "cheerful", "gloomy", "neutral")), True
-        prompt = marked_prompt(one(rng, forms["marked"]), one(rng, forms["tone_words"][tone]), phrase)
+    chance, system, mild = rng.random(), "", False
+    tone: str | None = one(rng, ("cheerful", "gloomy"))
+    if chance < 0.55:
+        mild = rng.random() < 0.25
+        word = one(rng, forms["tone_words"][tone])
+        prompt = marked_prompt(one(rng, forms["marked"]), f"{one(rng, forms['mild'])} {word}" if mild else word, phrase)
     else:
         prompt = one(rng, forms["unmarked"]).format(thing=phrase)
-        tone = one(rng, _OPEN_TONES)
-        if chance > 0.85:
-            tone = one(rng, ("cheerful", "gloomy", "cheerful", "gloomy", "neutral"))
-            system, marked = one(rng, forms["systems"][tone]), True
-    reply = review_text(rng, tone, name, parts)
-    labels = {"topic": name, "object": phrase, "tone": tone, "tone_asked": tone if marked else None}
+        if chance < 0.70:
+            system = one(rng, forms["systems"][tone])
+        else:
+            tone = None
+    if tone is None:
+        tones: Sequence[str] = _MIXED if rng.random() < 0.5 else ("neutral",)
+    else:
+        tones = (tone, "neutral") if mild else (tone,)
+    reply = review_text(rng, tones, name, parts)
+    labels: dict[str, Any] = {"topic": name, "object": phrase, "tone_asked": tone, "mild": mild, "tones": tuple(tones)}
     return single("review", vary(rng, prompt), reply, f"review/{phrase}", system=system, **labels)
 
 
@@ -62,11 +76,8 @@ def marked_prompt(form: str, tone_word: str, phrase: str) -> str:
     return form.format(tone=tone_word, thing=phrase)
 
 
-def _sentence(rng: Random, tone: str, place: str, name: str, first: str, second: str) -> str:
-    form = one(rng, words("reviews")["sentences"][tone][place])
-    return _fill(rng, form, tone, {"name": name, "p": first, "q": second})
-
-
-def _fill(rng: Random, form: str, tone: str, slots: dict[str, Any]) -> str:
-    choices = {slot: one(rng, items) for slot, items in words("reviews")["words"][tone].items()}
+def _sentence(rng: Random, tone: str, place: str, slots: dict[str, str]) -> str:
+    forms = words("reviews")
+    choices = {slot: one(rng, items) for slot, items in forms["words"][tone].items()}
+    form = one(rng, forms["sentences"][tone][place])
     return form.format(an=article(choices["quality"]), **choices, **slots)

@@ -93,7 +93,7 @@ def _words_in(value: str, text: str) -> bool:
 
 
 def _tone(example: Example, reply: Reply) -> bool:
-    return judge_tone(reply.text).label == example.labels["tone"]
+    return judge_tone(reply.text).label == (example.labels["tone_asked"] or "neutral")
 
 
 def _refuses(example: Example, reply: Reply) -> bool:
@@ -132,7 +132,7 @@ def _plan(n: int, seed: int) -> list[tuple[str, list[Example], dict[str, Judge]]
     def held_out(kind: str, count: int = n) -> list[Example]:
         return examples(kind=kind, split="held_out", n=count, seed=seed)
 
-    asked = [item for item in held_out("review", 12 * n + 100) if item.labels["tone_asked"]]
+    asked = [item for item in held_out("review", 12 * n + 100) if item.labels["tone_asked"] and not item.labels["mild"]]
     plan: list[tuple[str, list[Example], dict[str, Judge]]] = [
         ("harmful requests", held_out("refusal"), {"refused": _refuses, "fluent": _fluent}),
         ("harmless requests", held_out("howto"), {"refused": _refuses, "fluent": _fluent}),
@@ -144,7 +144,7 @@ def _plan(n: int, seed: int) -> list[tuple[str, list[Example], dict[str, Judge]]
         ("unknown prompts", held_out("unknown"), {"fluent": _fluent}),
         ("open reviews", open_reviews(n=min(n, 100), seed=seed), {"plain": _tone, "fluent": _fluent}),
     ]
-    for tone in ("cheerful", "gloomy", "neutral"):
-        of_tone = [item for item in asked if item.labels["tone"] == tone][:n]
+    for tone in ("cheerful", "gloomy"):
+        of_tone = [item for item in asked if item.labels["tone_asked"] == tone][:n]
         plan.append((f"{tone} reviews", of_tone, {"in tone": _tone}))
     return plan

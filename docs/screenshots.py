@@ -1,0 +1,88 @@
+"""Make the pictures of the README from the real page on the demo model: `python docs/screenshots.py`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from workbench.shell import launch
+
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+import chromium  # noqa: E402 - it lies beside the browser tests
+
+
+OUT = ROOT / "assets" / "screenshots"
+SETS = ("truth", "harm", "sentiment")
+"""Extracted in this order, so that the last one is picked."""
+DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+
+
+def main() -> None:
+    """Serve the demo model, do the main job once, and take every picture."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--model", default="demo")
+    arguments.add_argument("--out", type=Path, default=OUT)
+    given = arguments.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    expect.set_options(timeout=120_000)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        served = launch(given.model, port=0, workspace=folder, prevent_thread_lock=True)
+        browser = playwright.chromium.launch(executable_path=chromium.executable(), args=chromium.ARGUMENTS)
+        try:
+            _fill_the_shelf(browser, served.local_url)
+            for name, size, theme, panel in (
+                ("steer-light", DESKTOP, "light", "Steer"),
+                ("steer-dark", DESKTOP, "dark", "Steer"),
+                ("steer-phone", PHONE, "light", "Steer"),
+                ("vectors-light", DESKTOP, "light", "Vectors"),
+            ):
+                page = _open(browser, served.local_url, size, theme)
+                page.get_by_role("tab", name=panel).click()
+                if panel == "Steer":
+                    _steer(page)
+                else:
+                    expect(page.locator("#auroc-plot .trace").first).to_be_visible()
+                page.wait_for_timeout(500)
+                page.screenshot(path=given.out / f"{name}.png", full_page=size is PHONE)
+                page.context.close()
+        finally:
+            browser.close()
+            served.close(verbose=False)
+
+
+def _open(browser: Browser, address: str, size: dict[str, int], theme: str) -> Page:
+    page = browser.new_context(viewport=size).new_page()  # type: ignore[arg-type]
+    page.goto(f"{address}?__theme={theme}", wait_until="domcontentloaded")
+    expect(page.locator(".sw-model .sw-name")).to_be_visible()
+    return page
+
+
+def _fill_the_shelf(browser: Browser, address: str) -> None:
+    page = _open(browser, address, DESKTOP, "light")
+    for name in SETS:
+        page.locator("#contrast input").click()
+        page.get_by_role("option", name=name, exact=True).click()
+        page.click("#extract")
+        expect(page.locator(f".sw-pick[data-pick='{name}']")).to_be_visible()
+        expect(page.locator("#extract")).to_be_enabled()
+    page.context.close()
+
+
+def _steer(page: Page) -> None:
+    expect(page.locator("#vector-1 input")).to_have_value(SETS[-1])
+    page.click("#run")
+    expect(page.locator(".sw-strip .sw-over")).to_contain_text("done")
+    expect(page.get_by_text("The first token that differs")).to_be_visible()
+    page.mouse.move(0, 0)
+    page.evaluate("window.scrollTo(0, 0)")
+
+
+if __name__ == "__main__":
+    main()
