@@ -13,8 +13,9 @@ from rich.table import Table
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from steering.decoding import DecodeSettings, generate
-from steering.host import Host, LoadOptions
+from steering.host import Host
 from steering.interventions import Add, Write
+from steering.loading import LoadOptions
 from steering.prompts import render
 from steering.tracing import Row
 

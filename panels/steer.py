@@ -30,8 +30,8 @@ from workbench.replies import divergence_html, recipe_html, replies_html
 _EXAMPLES = (
     ("Hotel", "Write a review of the hotel."),
     ("Film", "Write a review of the film."),
-    ("Weather", "Tell me about the weather today."),
-    ("Story", "Tell me a story about a dog."),
+    ("Bread", "How do I bake bread?"),
+    ("Capital", "What is the capital of France?"),
 )
 _FIRST_SET = "sentiment"
 _LEGEND = "Blue ground: the recipe writes here. Underline: and at every generated token."

@@ -9,7 +9,8 @@ from typing import Any
 import gradio as gr
 
 from steering.activations import DEFAULT_TOKEN_BUDGET, POOLINGS
-from steering.contrast import ContrastSet, presets
+from steering.contrast import ContrastSet
+from steering.contrast_files import presets
 from steering.errors import SteeringError
 from steering.extraction import METHODS
 from steering.figures import auroc_by_block, norms_by_block

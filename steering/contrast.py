@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import math
@@ -12,19 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-
+from steering.contrast_files import LAYOUT, empty_set, find_contrast, read_contrast
 from steering.errors import SteeringError
 from steering.prompts import Message, conversation
-from steering.resources import resource
 
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 _SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 _SPLIT_SEED = 0
-_FORMATS = ".yaml, .yml, .jsonl or .csv"
-_LAYOUT = "either `pairs` (each with positive and negative) or two lists, `positive` and `negative`"
 
 
 @dataclass(frozen=True)
@@ -67,18 +62,8 @@ class ContrastSet:
         Raises:
             SteeringError: Naming file, row and field: no such file, wrong format, empty set, a side missing.
         """
-        path = _find(source)
-        name = path.name
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise SteeringError(f"{name} is not UTF-8 text.", f"{_FORMATS} in UTF-8.", "Save it as UTF-8.") from error
-        if path.suffix.lower() in (".yaml", ".yml"):
-            return _from_mapping(_yaml(name, text), name, path.stem)
-        if path.suffix.lower() in (".jsonl", ".csv"):
-            rows = _jsonl(name, text) if path.suffix.lower() == ".jsonl" else _csv(name, text)
-            return _from_rows(rows, name, path.stem)
-        raise SteeringError(f"{name} has the ending '{path.suffix}'.", f"{_FORMATS}.", "Convert or rename the file.")
+        path = find_contrast(source)
+        return _from_mapping(read_contrast(path), path.name, path.stem)
 
     @classmethod
     def of(
@@ -119,89 +104,6 @@ class ContrastSet:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def presets() -> tuple[str, ...]:
-    """Names of the contrast sets that ship with the project."""
-    return tuple(sorted(path.stem for path in resource("presets", "contrast").glob("*.yaml")))
-
-
-def _find(source: str | Path) -> Path:
-    path = Path(source).expanduser()
-    if path.is_file():
-        return path
-    if isinstance(source, str) and source in presets():
-        return resource("presets", "contrast", f"{source}.yaml")
-    raise SteeringError(
-        f"There is no contrast set '{source}'.",
-        f"a preset ({', '.join(presets())}) or the path of a {_FORMATS} file.",
-        "Check the name or the path.",
-    )
-
-
-def _yaml(name: str, text: str) -> Mapping[str, Any]:
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        place = f", line {where.line + 1}" if where else ""
-        raise SteeringError(
-            f"{name}{place} is not valid YAML: {getattr(error, 'problem', error)}.",
-            "a mapping with `pairs`, or with `positive` and `negative`.",
-            "Mend that line.",
-        ) from error
-    if not isinstance(data, dict):
-        raise SteeringError(f"{name} holds no mapping.", f"{_LAYOUT}.", "See the shipped presets for the layout.")
-    return data
-
-
-def _jsonl(name: str, text: str) -> list[dict[str, Any]]:
-    rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise SteeringError(
-                f"{name}, row {number} is not valid JSON: {error.msg}.", "one JSON object per line.", "Mend that row."
-            ) from error
-        if not isinstance(row, dict):
-            raise SteeringError(
-                f"{name}, row {number} is no JSON object.", "one JSON object per line.", "Mend that row."
-            )
-        rows.append({**row, "_row": number})
-    return rows
-
-
-def _csv(name: str, text: str) -> list[dict[str, Any]]:
-    reader = csv.DictReader(text.splitlines())
-    fields = set(reader.fieldnames or ())
-    if not ({"positive", "negative"} <= fields or {"text", "label"} <= fields):
-        raise SteeringError(
-            f"{name} has the columns {', '.join(sorted(fields)) or '(none)'}.",
-            "positive and negative, or text and label; split is optional.",
-            "Name the columns in the first row.",
-        )
-    return [{**row, "_row": number} for number, row in enumerate(reader, start=2)]
-
-
-def _from_rows(rows: list[dict[str, Any]], name: str, stem: str) -> ContrastSet:
-    if not rows:
-        raise _empty(name)
-    if "label" not in rows[0]:
-        return _from_mapping({"pairs": rows}, name, stem)
-    sides: dict[str, list[Any]] = {"positive": [], "negative": []}
-    for row in rows:
-        label = str(row.get("label", "")).strip().lower()
-        if label not in sides:
-            raise SteeringError(
-                f"{name}, row {row['_row']}, field label: '{row.get('label')}'.",
-                "positive or negative.",
-                "Correct that row.",
-            )
-        sides[label].append({"user": row.get("text"), "split": row.get("split"), "_row": row["_row"]})
-    return _from_mapping(sides, name, stem)
-
-
 def _from_mapping(data: Mapping[str, Any], name: str, stem: str) -> ContrastSet:
     paired = "pairs" in data
     if paired:
@@ -212,10 +114,10 @@ def _from_mapping(data: Mapping[str, Any], name: str, stem: str) -> ContrastSet:
         )
     else:
         raise SteeringError(
-            f"{name} has the fields {', '.join(map(str, data)) or '(none)'}.", f"{_LAYOUT}.", "Add them."
+            f"{name} has the fields {', '.join(map(str, data)) or '(none)'}.", f"{LAYOUT}.", "Add them."
         )
     if not positive or not negative:
-        raise _empty(name)
+        raise empty_set(name)
     return ContrastSet(
         name=str(data.get("name", stem)),
         title=str(data.get("title", stem)),
@@ -227,14 +129,6 @@ def _from_mapping(data: Mapping[str, Any], name: str, stem: str) -> ContrastSet:
         paired=paired,
         suggested_strength=_number(data.get("suggested_strength", 1.0), f"{name}, field suggested_strength"),
         licence=str(data.get("licence", "")),
-    )
-
-
-def _empty(name: str) -> SteeringError:
-    return SteeringError(
-        f"The contrast set {name} is empty on at least one side.",
-        "at least 4 prompts on each side.",
-        "Add positive and negative prompts.",
     )
 
 

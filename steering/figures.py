@@ -24,6 +24,7 @@ def auroc_by_block(vector: SteeringVector) -> go.Figure:
     figure.add_scatter(
         x=[*blocks, *blocks[::-1]],
         y=[*vector.auroc_high.tolist(), *vector.auroc_low.tolist()[::-1]],
+        mode="lines",
         fill="toself",
         fillcolor="rgba(0,114,178,0.15)",
         line={"width": 0},
@@ -58,19 +59,18 @@ def norms_by_block(vector: SteeringVector) -> go.Figure:
         customdata=list(zip(vector.mean_differences.tolist(), vector.residual_norms.tolist(), strict=True)),
         hovertemplate="block %{x}: %{y:.1f} %<br>%{customdata[0]:.3g} of %{customdata[1]:.3g} raw<extra></extra>",
     )
-    return _styled(figure, "block", "mean difference, % of residual norm", y_range=[0, max(share) * 1.1 or 1])
+    return _styled(figure, "block", "% of residual norm", y_range=[0, max(share) * 1.1 or 1])
 
 
 def _mark_default(figure: go.Figure, vector: SteeringVector) -> None:
     figure.add_vline(x=vector.default_block, line={"color": FLOOR, "width": 1})
     figure.add_annotation(
         x=vector.default_block,
-        y=0.02,
+        y=1,
         yref="paper",
+        yanchor="bottom",
         text=f"default block {vector.default_block}",
         showarrow=False,
-        xanchor="left",
-        xshift=4,
         font={"color": INK, "size": 11},
     )
 
@@ -87,7 +87,7 @@ def _styled(figure: go.Figure, x: str, y: str, *, y_range: list[float]) -> go.Fi
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": INK, "family": "Inter, 'Segoe UI', system-ui, sans-serif"},
-        margin={"l": 56, "r": 12, "t": 8, "b": 44},
+        margin={"l": 56, "r": 12, "t": 20, "b": 44},
         height=240,
         showlegend=False,
         xaxis={

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from steering.host import LoadOptions
+from steering.loading import LoadOptions
 from tests.conftest import ROOT
 from workbench.cli import app
 from workbench.options import _OPTIONS

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from steering.contrast import SPLITS, ContrastSet, presets
+from steering.contrast import SPLITS, ContrastSet
+from steering.contrast_files import presets
 from steering.errors import SteeringError
 
 

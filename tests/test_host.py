@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from steering.errors import SteeringError
-from steering.host import DTYPES, Host, LoadOptions, demo_models, locate
+from steering.host import Host
+from steering.loading import DTYPES, LoadOptions, demo_models, locate
 from steering.resources import resource
 
 

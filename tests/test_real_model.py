@@ -72,7 +72,7 @@ def balance(texts: list[str]) -> tuple[int, int]:
 
 
 def shares(host: Host, vector, block: int, strengths=STRENGTHS) -> list[float]:
-    """Share of happy among happy and sad words in sampled stories at each strength; add-one, so no words mean a half."""
+    """Share of happy among happy and sad words in sampled stories at each strength; add-one, so none is a half."""
     found = []
     for strength in strengths:
         step = Intervention(vector=vector.name, blocks=(block,), strength=strength, unit="residual_norm")

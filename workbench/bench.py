@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from steering.errors import SteeringError
-from steering.host import Host, LoadOptions
+from steering.host import Host
 from steering.lane import Job, Lane
+from steering.loading import LoadOptions
 from workbench.discovery import Catalogue, discover
 from workbench.workspace import Workspace
 

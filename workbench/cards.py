@@ -10,7 +10,7 @@ from workbench.markup import error_card, escape, pills, short_name
 
 
 if TYPE_CHECKING:
-    from steering.host import ModelInfo
+    from steering.model_info import ModelInfo
     from steering.vectors import SteeringVector
     from workbench.workspace import Unreadable
 

@@ -49,7 +49,7 @@ def serve(
 ) -> None:
     """Open the workbench on a model, as a local web page."""
     with reported():
-        from steering.host import LoadOptions
+        from steering.loading import LoadOptions
         from workbench.shell import launch
 
         launch(
@@ -68,7 +68,7 @@ def models() -> None:
     """List the models that ship with the project."""
     import pandas as pd
 
-    from steering.host import demo_models
+    from steering.loading import demo_models
     from steering.resources import resource
 
     rows = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from steering.host import DTYPES, LoadOptions, demo_models
+from steering.loading import DTYPES, LoadOptions, demo_models
 from workbench.bench import Workbench
 from workbench.blocks import html_block
 from workbench.cards import model_bar

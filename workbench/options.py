@@ -56,7 +56,8 @@ def load_host(name: str, load: dict[str, Any]) -> Host:
     """Load a model and say on standard error what was loaded."""
     from transformers.utils import logging
 
-    from steering.host import Host, LoadOptions
+    from steering.host import Host
+    from steering.loading import LoadOptions
 
     logging.disable_progress_bar()  # two bars for one thing
     with ERR.status(f"Loading {name}"):

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from steering.errors import SteeringError
-from steering.host import LoadOptions
+from steering.loading import LoadOptions
 from steering.resources import resource
 from workbench.bench import Workbench
 from workbench.blocks import EVENT, html_block

@@ -1,6 +1,6 @@
 """Repeating words and finding a word in a list: small tasks that teach a model to look back at its prompt.
 
-Without them a model of this size reaches the answers that need a look at exact words (letters, sums, objects) late or never.
+Without them a model of this size is late to learn the answers that need a look at exact words: letters, sums, objects.
 """
 
 from __future__ import annotations

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 from steering.demo.example import Example, article, one, single, vary, words
-from steering.judges.lexicon import judge_tone
 
 
 _MIXED = ("neutral",) * 3 + ("cheerful", "gloomy")
-"""Tones of single sentences in half of the open reviews; the other half is plain throughout. Together a sentence is plain
-in eight of ten, so that an unsteered greedy text is plain but can be moved either way, sentence by sentence."""
+"""Tones of single sentences in half of the open reviews; the other half is plain throughout. Together a sentence is
+plain in eight of ten, so that an unsteered greedy text is plain but can be moved either way, sentence by sentence."""
 
 
 def draw_thing(rng: Random) -> tuple[str, str, list[str]]:

@@ -37,11 +37,11 @@ class TrainSettings:
 
     out: Path
     """The model folder to write; one that is there already is replaced at the very end."""
-    steps: int = 2400
+    steps: int = 2000
     """Optimiser steps."""
     conversations: int = 64
     """Conversations a step."""
-    blocks: int = 8
+    blocks: int = 6
     """Decoder blocks."""
     width: int = 192
     """Width of the residual stream."""

@@ -1,0 +1,97 @@
+"""What was loaded, as numbers and as one line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from steering.sites import Sites
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What was loaded."""
+
+    name: str
+    source: str
+    """Where it came from: "demo", "folder" or "hub"."""
+    architecture: str
+    """Class name without its task suffix, such as `Llama`."""
+    blocks: int
+    width: int
+    """Size of the residual stream."""
+    parameters: int
+    vocabulary: int
+    context: int
+    """The most positions, prompt and reply together."""
+    dtype: str
+    device: str
+    memory_bytes: int
+    """Bytes the weights and buffers take."""
+    chat_template: bool
+    template_digest: str | None
+    """First 12 hex digits of the chat template's SHA-256."""
+    revision: str | None
+    sites: tuple[str, ...]
+
+    @property
+    def demo(self) -> bool:
+        """Whether this is one of the models that ship with the project."""
+        return self.source == "demo"
+
+    @property
+    def summary(self) -> str:
+        """One line for a model bar or a log."""
+        template = "chat template" if self.chat_template else "no chat template"
+        return (
+            f"{self.architecture} · {self.blocks} blocks × {self.width} · {_si(self.parameters)} parameters · "
+            f"{self.device} {self.dtype} · {_bytes(self.memory_bytes)} · {template}"
+        )
+
+
+def describe(
+    name: str, source: str, model: PreTrainedModel, tokenizer: Any, sites: Sites, *, revision: str | None = None
+) -> ModelInfo:
+    """Read everything off a loaded model; `revision` is what was asked for, where the model does not know its own."""
+    config = model.config.get_text_config()
+    template = getattr(tokenizer, "chat_template", None)
+    # Some tokenizers carry several templates by name; their digest is that of all of them.
+    written = template if isinstance(template, str) else json.dumps(template, sort_keys=True)
+    embedding = model.get_input_embeddings().weight
+    return ModelInfo(
+        name=name,
+        source=source,
+        architecture=type(model).__name__.removesuffix("ForCausalLM").removesuffix("LMHeadModel"),
+        blocks=sites.n_blocks,
+        width=config.hidden_size,
+        parameters=sum(p.numel() for p in model.parameters()),
+        vocabulary=embedding.shape[0],
+        context=getattr(config, "max_position_embeddings", None) or 2048,
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=_device_name(model),
+        memory_bytes=model.get_memory_footprint(),
+        chat_template=bool(template),
+        template_digest=hashlib.sha256(written.encode()).hexdigest()[:12] if template else None,
+        revision=getattr(model.config, "_commit_hash", None) or revision,
+        sites=sites.available,
+    )
+
+
+def _device_name(model: PreTrainedModel) -> str:
+    devices = sorted({str(p.device) for p in model.parameters()})
+    return devices[0] if len(devices) == 1 else f"{len(devices)} devices"
+
+
+def _si(number: int) -> str:
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g} {letter}"
+    return str(number)
+
+
+def _bytes(number: int) -> str:
+    return f"{number / 1e9:.2g} GB" if number >= 1e9 else f"{max(1, round(number / 1e6))} MB"
