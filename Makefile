@@ -25,6 +25,7 @@ format: $(VENV)/.installed-dev
 
 # Speed, printed as ratios against something measured in the same run; never a test.
 bench: $(VENV)/.installed-dev
+	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/decoding.py
 
 clean:

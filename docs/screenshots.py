@@ -48,9 +48,9 @@ def main() -> None:
                 if panel == "Steer":
                     _steer(page)
                 else:
-                    expect(page.locator("#auroc-plot .trace").first).to_be_visible()
+                    expect(page.locator("#auroc-plot .point").first).to_be_visible()
                 page.wait_for_timeout(500)
-                page.screenshot(path=given.out / f"{name}.png", full_page=size is PHONE)
+                page.screenshot(path=given.out / f"{name}.png")
                 page.context.close()
         finally:
             browser.close()
@@ -81,7 +81,6 @@ def _steer(page: Page) -> None:
     expect(page.locator(".sw-strip .sw-over")).to_contain_text("done")
     expect(page.get_by_text("The first token that differs")).to_be_visible()
     page.mouse.move(0, 0)
-    page.evaluate("window.scrollTo(0, 0)")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from workbench.blocks import EVENT, html_block
 from workbench.context import PanelContext
 from workbench.generation import SteerSettings, rows_for, run_steer, vectors_of
 from workbench.jobs import Call
-from workbench.markup import empty_state, heading, note, short_name, token_chips
+from workbench.markup import card, empty_state, heading, note, short_name, token_chips
 from workbench.panel import Panel
 from workbench.recipe_card import MOST, RecipeCard, fitting, interventions_of, suggested
 from workbench.replies import divergence_html, recipe_html, replies_html
@@ -86,8 +86,7 @@ class SteerPanel(Panel):
                 start_card: gr.update(visible=not ready),
             }
 
-        ui.on_shelf(offer, outputs=[recipe.card, actions, start_card])
-        ui.on_model(offer, outputs=[recipe.card, actions, start_card])
+        ui.watch("shelf", "model", call=offer, outputs=[recipe.card, actions, start_card])
 
 
 class _Replies:
@@ -96,9 +95,8 @@ class _Replies:
     def __init__(self, ui: PanelContext) -> None:
         self._ui = ui
         self._panes = html_block(replies_html(None, state="empty"), elem_id="panes")
-        with gr.Column(elem_classes="sw-card", visible=False) as self._below:
-            self._divergence = html_block("")
-        self.outputs = [self._panes, self._divergence, self._below]
+        self._below = html_block("")
+        self.outputs = [self._panes, self._below]
 
     def steer(
         self, call: Call, *, user: str, system: str, temperature: float, seed: int, length: int, **slots: Any
@@ -126,7 +124,7 @@ class _Replies:
         recipe = recipe.model_copy(update={"model": host.name})
         rows = rows_for(host, user or "", system or "", recipe, vectors_of(recipe, call.workspace))
         job = stream(host, rows, recipe.decode, title=f"Steering {short_name(host.name)}")
-        yield {self._panes: replies_html(None, state="waiting"), self._below: gr.update(visible=False)}
+        yield {self._panes: replies_html(None, state="waiting"), self._below: ""}
         replies = None
         for steps in call.follow(job):
             if steps:
@@ -138,8 +136,7 @@ class _Replies:
             stopped = job.state != "done"
             yield {
                 self._panes: replies_html(replies, state="stopped" if stopped else ""),
-                self._divergence: divergence_html(replies) + recipe_html(recipe),
-                self._below: gr.update(visible=True),
+                self._below: card(divergence_html(replies) + recipe_html(recipe)),
             }
         job.result()
 
@@ -173,7 +170,7 @@ def _place_decoding() -> dict[str, Any]:
 
 
 def _place_start() -> tuple[gr.Column, gr.Button]:
-    with gr.Column(elem_classes="sw-card", visible=False, elem_id="start-card") as card:
+    with gr.Column(elem_classes="sw-card", visible=False, elem_id="start-card") as place:
         html_block(
             empty_state(
                 "Nothing to steer with yet",
@@ -183,7 +180,7 @@ def _place_start() -> tuple[gr.Column, gr.Button]:
         )
         with gr.Row(elem_classes="sw-actions"):
             start = gr.Button("Extract sentiment and steer", variant="primary", elem_id="start")
-    return card, start
+    return place, start
 
 
 def _wire_chips(ui: PanelContext, asked: dict[str, Any], recipe: RecipeCard, chips: gr.HTML) -> None:
@@ -193,10 +190,7 @@ def _wire_chips(ui: PanelContext, asked: dict[str, Any], recipe: RecipeCard, chi
         return {chips: _chips(ui, user, system, slots)}
 
     inputs = {**asked, **scopes}
-    typed = [asked["user"].change, asked["system"].change, *(part.change for part in scopes.values())]
-    for event in typed:
-        ui.quiet(event, show, inputs=inputs, outputs=[chips])
-    ui.on_model(show, inputs=inputs, outputs=[chips])
+    ui.watch("model", *(part.change for part in inputs.values()), call=show, inputs=inputs, outputs=[chips])
 
 
 def _chips(ui: PanelContext, user: str, system: str, slots: Mapping[str, Any]) -> str:

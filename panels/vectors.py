@@ -149,7 +149,7 @@ def _place_options(ui: PanelContext) -> dict[str, Any]:
         offered = ui.host.info.sites if ui.host else SITES
         return {site: gr.update(choices=[(_SITE_LABELS[each], each) for each in SITES if each in offered])}
 
-    ui.on_model(offer_sites, outputs=[site])
+    ui.watch("model", call=offer_sites, outputs=[site])
     return {"method": method, "pooling": pooling, "site": site, "name": name, "seed": seed, "token_budget": budget}
 
 
@@ -190,7 +190,8 @@ def _place_view(ui: PanelContext) -> None:
             blocks: _block_rows(vector),
         }
 
-    ui.on_pick(show, outputs=[empty, view, about, download, separation, caption, distance, blocks])
+    shown = [empty, view, about, download, separation, caption, distance, blocks]
+    ui.watch("picked", call=show, inputs={"picked": ui.page.picked}, outputs=shown)
     ui.quick(steer.click, lambda: {ui.page.tabs: gr.update(selected="steer")}, outputs=[ui.page.tabs])
 
 

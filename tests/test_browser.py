@@ -74,7 +74,7 @@ def brake(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 def test_extract_steer_and_reload(page: Page) -> None:
     page.click("#extract")
-    expect(page.locator("#auroc-plot .js-plotly-plot .trace").first).to_be_visible()
+    expect(page.locator("#auroc-plot .js-plotly-plot .point").first).to_be_visible()
     expect(page.locator("#norm-plot .js-plotly-plot .point").first).to_be_visible()
     expect(shelf_card(page, "sentiment")).to_be_visible()
 
@@ -93,7 +93,7 @@ def test_extract_steer_and_reload(page: Page) -> None:
     page.reload()
     expect(shelf_card(page, "sentiment")).to_be_visible()
     # The vector is picked again, and shown.
-    expect(page.locator("#auroc-plot .js-plotly-plot .trace").first).to_be_visible()
+    expect(page.locator("#auroc-plot .js-plotly-plot .point").first).to_be_visible()
 
 
 def test_an_empty_shelf_offers_one_click_that_steers(page: Page) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from steering import ContrastSet, extract
 from steering.loading import LoadOptions
 from tests.conftest import ROOT
 from workbench.cli import app
@@ -126,9 +127,15 @@ def test_a_steering_mistake_is_one_message_and_the_shelf_keeps_its_vector(sentim
     call("steer", "Hello.", "-v", "sentiment", "--length", "3")
 
 
-def test_a_vector_of_another_width_and_an_endless_prompt_are_explained(sentiment) -> None:
-    long = call("steer", "hotel " * 600, "-v", "sentiment", code=1)
-    assert "tokens long" in long.stderr
+def test_a_vector_of_another_width_and_an_endless_prompt_are_explained(sentiment, tiny_host) -> None:
+    narrow = extract(tiny_host("llama"), ContrastSet.load("sentiment")).save(sentiment / "narrow.safetensors")
+    misfit = " ".join(call("steer", "Hello.", "-v", str(narrow), code=1).stderr.split())
+    assert "made for 4 blocks × width 32" in misfit
+    assert "Load tiny-llama, or extract the vector again" in misfit
+    endless = " ".join(call("steer", "hotel " * 600, "-v", "sentiment", code=1).stderr.split())
+    assert "tokens long" in endless
+    assert "Shorten the prompt" in endless
+    call("steer", "Hello.", "-v", "sentiment", "--length", "3")  # and the vector is still there
 
 
 def test_the_installed_command_answers_help_without_a_model() -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 NAME = "Steering Workbench"
 DEMO_PILL = "demo model: small world, known inside"
-_DOT = "\u00a0· "  # a line never begins with the dot
 LEGEND = "Number: best held-out AUROC. Curve: AUROC by block, 0.5 at the base line."
 
 
@@ -59,11 +58,12 @@ def vector_card(name: str, vector: SteeringVector, *, unfit: str | None, picked:
     classes = "sw-v" + (" sw-on" if picked and not unfit else "") + (" sw-off" if unfit else "")
     auroc = [] if vector.auroc is None else [float(value) for value in vector.auroc]
     curve = sparkline(auroc, label=f"AUROC by block of {name}") if auroc else ""
+    about = "".join(f"<small>{escape(line)}</small>" for line in describe(vector))
     reason = f'<p class="sw-why">{escape(unfit)}</p>' if unfit else ""
     return (
         f'<article class="{classes}"><button type="button" class="sw-pick" data-pick="{escape(name)}"'
         f' aria-pressed="{str(picked and not unfit).lower()}"><span class="sw-t"><b>{escape(name)}</b>'
-        f'<span class="sw-n">{_best(auroc)}</span></span><small>{escape(describe(vector))}</small>{curve}</button>'
+        f'<span class="sw-n">{_best(auroc)}</span></span>{about}{curve}</button>'
         f'{reason}<button type="button" class="sw-remove" data-remove="{escape(name)}"'
         f' aria-label="Remove {escape(name)} from the shelf">Remove</button></article>'
     )
@@ -76,11 +76,11 @@ def unreadable_card(item: Unreadable) -> str:
     )
 
 
-def describe(vector: SteeringVector) -> str:
-    """Method, block and size of a vector in one line."""
-    made = vector.provenance
-    positive, negative = made.n_train
-    return f"{made.method.replace('_', ' ')}{_DOT}block {vector.default_block}{_DOT}{positive} + {negative} prompts"
+def describe(vector: SteeringVector) -> tuple[str, str]:
+    """Method and block of a vector, and how many prompts it was fitted on."""
+    positive, negative = vector.provenance.n_train
+    method = vector.provenance.method.replace("_", " ")
+    return f"{method} · block {vector.default_block}", f"{positive} + {negative} prompts"
 
 
 def sparkline(values: Sequence[float], *, label: str, width: int = 180, height: int = 26) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
@@ -130,16 +130,32 @@ class PanelContext:
         changed = _unique([*outputs, errors, self.page.shelf_seen])
         gr.on(_several(trigger), handle, inputs=components, outputs=changed, **EVENT)
 
-    def quiet(
+    def watch(
         self,
-        trigger: Callable[..., Any],
-        function: Callable[..., Outputs],
-        *,
-        inputs: Mapping[str, gr.components.Component] | None = None,
-        outputs: Sequence[Any] = (),
+        *triggers: Literal["model", "shelf", "picked"] | Callable[..., Any],
+        call: Callable[..., Outputs],
+        inputs: Mapping[str, Any] | None = None,
+        outputs: Sequence[Any],
     ) -> None:
-        """As `quick` for what only redraws something: it leaves the error card alone, whatever that says."""
-        self._watch(trigger, function, inputs, outputs)
+        """Redraw something whenever another model stands, the shelf changes, a vector is picked or an event fires.
+
+        The first two also happen when the page opens. The error card stays as it is.
+
+        Args:
+            triggers: "model", "shelf", "picked", or events such as `textbox.change`.
+            call: `call(**values)` gives what changes.
+            inputs: Argument name -> component.
+            outputs: Every component that may change.
+        """
+        states = {"model": self.page.model_seen, "shelf": self.page.shelf_seen, "picked": self.page.picked}
+        events = [states[each].change if isinstance(each, str) else each for each in triggers]
+        names, components = list(inputs or {}), list((inputs or {}).values())
+
+        def handle(*values: Any) -> dict[Any, Any]:
+            return dict(call(**dict(zip(names, values, strict=True))))
+
+        # One listener for all of them, where the last trigger counts: two would race with values of different age.
+        gr.on(events, handle, inputs=components, outputs=list(outputs), trigger_mode="always_last", **EVENT)
 
     def reveal(self, trigger: Callable[..., Any], elem_id: str) -> None:
         """On a narrow screen, where the columns stack, scroll to the element with this id."""
@@ -147,43 +163,11 @@ class PanelContext:
         script = f"() => {{ if (innerWidth <= 1100) {look}.scrollIntoView({{behavior: 'smooth', block: 'start'}}); }}"
         trigger(None, js=script, **URGENT)
 
-    def on_shelf(
-        self, function: Callable[..., Outputs], *, inputs: Mapping[str, Any] | None = None, outputs: Sequence[Any]
-    ) -> None:
-        """Call `function` whenever the shelf changed, and when the page opens."""
-        self._watch(self.page.shelf_seen.change, function, inputs, outputs)
-
-    def on_model(
-        self, function: Callable[..., Outputs], *, inputs: Mapping[str, Any] | None = None, outputs: Sequence[Any]
-    ) -> None:
-        """Call `function` whenever another model stands, and when the page opens."""
-        self._watch(self.page.model_seen.change, function, inputs, outputs)
-
-    def on_pick(
-        self, function: Callable[..., Outputs], *, inputs: Mapping[str, Any] | None = None, outputs: Sequence[Any]
-    ) -> None:
-        """Call `function(picked=name, …)` whenever a vector was picked on the shelf."""
-        self._watch(self.page.picked.change, function, {"picked": self.page.picked, **(inputs or {})}, outputs)
-
     def place_strip(self) -> None:
         """Place the panel's line and its Stop in the job strip; for the shell."""
         with gr.Row(elem_classes="sw-strip-row"):
             self.line.render()
             self._stop.render()
-
-    def _watch(
-        self,
-        trigger: Callable[..., Any],
-        function: Callable[..., Outputs],
-        inputs: Mapping[str, Any] | None,
-        outputs: Sequence[Any],
-    ) -> None:
-        names, components = list(inputs or {}), list((inputs or {}).values())
-
-        def handle(*values: Any) -> dict[Any, Any]:
-            return dict(function(**dict(zip(names, values, strict=True))))
-
-        trigger(handle, inputs=components, outputs=list(outputs), **EVENT)
 
     def _wire_stop(self, button: gr.Button) -> None:
         # Not `cancels=`: the job is asked to stop, and its handler then ends by itself and keeps what there is.

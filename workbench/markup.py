@@ -23,6 +23,11 @@ def heading(text: str, *, hue: str = "") -> str:
     return f'<h2 class="sw-h {_hue(hue)}">{escape(text)}</h2>'
 
 
+def card(inner: str) -> str:
+    """A card around markup that is escaped already."""
+    return f'<section class="sw-card">{inner}</section>'
+
+
 def note(text: str) -> str:
     """A sentence of help in small grey type."""
     return f'<p class="sw-note">{escape(text)}</p>'

@@ -112,9 +112,8 @@ class RecipeCard:
                 return {}
             return {first.vector: gr.update(choices=names, value=picked), **_tune(ui, first, picked)}
 
-        ui.on_shelf(offer, inputs=choosers, outputs=[*choosers.values(), *tuned])
-        ui.on_model(offer, inputs=choosers, outputs=[*choosers.values(), *tuned])
-        ui.on_pick(take, outputs=[first.vector, *first.tuned])
+        ui.watch("shelf", "model", call=offer, inputs=choosers, outputs=[*choosers.values(), *tuned])
+        ui.watch("picked", call=take, inputs={"picked": ui.page.picked}, outputs=[first.vector, *first.tuned])
 
 
 def interventions_of(values: Mapping[str, Any]) -> tuple[Intervention, ...]:

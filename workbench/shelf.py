@@ -63,9 +63,7 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
         return {errors: "", state.shelf_seen: bench.workspace.version}
 
     context.quick(upload.upload, add, inputs={"path": upload}, outputs=[state.picked])
-    context.on_shelf(draw, inputs={"picked": state.picked}, outputs=[html, state.picked])
-    context.on_model(draw, inputs={"picked": state.picked}, outputs=[html, state.picked])
-    context.on_pick(lambda picked: {html: shelf_html(bench, picked)}, outputs=[html])
+    context.watch("shelf", "model", "picked", call=draw, inputs={"picked": state.picked}, outputs=[html, state.picked])
     html.pick(pick, outputs=[state.picked], **EVENT)
     html.remove(remove, outputs=[errors, state.shelf_seen], **EVENT)
     return context

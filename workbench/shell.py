@@ -134,7 +134,7 @@ def _place_panel(panel: Panel, context: PanelContext, bench: Workbench) -> None:
             html_block(failure)
         context.error_slot()
     tab.select(None, js=_RESIZE, **EVENT)
-    context.on_model(lambda: {notice: _notice(panel, bench)}, outputs=[notice])
+    context.watch("model", call=lambda: {notice: _notice(panel, bench)}, outputs=[notice])
 
 
 def _notice(panel: Panel, bench: Workbench) -> str:
