@@ -13,6 +13,7 @@ from steering.errors import SteeringError
 from steering.host import Host
 from steering.interventions import PROMPT_SCOPES, STEP_SCOPES
 from steering.lane import Job
+from steering.names import short_name
 from steering.prompts import conversation, render
 from steering.recipes import Recipe, validation_error
 from steering.studies import STUDIES
@@ -21,7 +22,7 @@ from workbench.blocks import EVENT, html_block
 from workbench.context import PanelContext
 from workbench.generation import SteerSettings, rows_for, run_steer, vectors_of
 from workbench.jobs import Call
-from workbench.markup import card, empty_state, heading, note, short_name, token_chips
+from workbench.markup import card, empty_state, heading, note, token_chips
 from workbench.panel import Panel
 from workbench.recipe_card import MOST, RecipeCard, fitting, interventions_of, suggested
 from workbench.replies import divergence_html, recipe_html, replies_html

@@ -16,6 +16,7 @@ from steering.extraction import METHODS
 from steering.figures import auroc_by_block, norms_by_block
 from steering.host import Host
 from steering.lane import Job
+from steering.names import short_name
 from steering.sites import SITES
 from steering.studies import STUDIES
 from steering.studies.extract import ExtractSettings, block_table
@@ -24,7 +25,7 @@ from steering.vectors import SteeringVector
 from workbench.blocks import html_block
 from workbench.context import PanelContext
 from workbench.jobs import Call
-from workbench.markup import empty_state, escape, heading, note, short_name, table
+from workbench.markup import empty_state, escape, heading, note, table
 from workbench.panel import Panel
 from workbench.workspace import Entry
 

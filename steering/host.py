@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 from nnsight import TransformersModel
+from nnsight._c import unmount
 from transformers import PreTrainedModel
 
 from steering.errors import SteeringError
@@ -16,6 +17,11 @@ from steering.loading import LoadOptions, load_config_and_tokenizer, load_weight
 from steering.model_info import ModelInfo, describe
 from steering.sites import Sites, find_sites
 
+
+# nnsight adds `.save` to every object of the process on import, which breaks libraries that look for attributes (anyio,
+# and with it the page). The function `nnsight.save` does the same and stays.
+if hasattr(object, "save"):
+    unmount("save")
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Names that people type, as names of files."""
+"""Names that people type, as names of files and in headlines."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def safe_name(name: str) -> str:
     kept = re.sub(r"[^\w .+()-]+", "-", name, flags=re.UNICODE)
     kept = re.sub(r"\s+", " ", kept).strip(" .-")[:_LONGEST].strip(" .-")
     return kept or "vector"
+
+
+def short_name(model: str) -> str:
+    """A model's name for a headline: a folder's own name; Hub ids stay whole."""
+    return model.rstrip("/").rsplit("/", 1)[-1] if model.startswith(("/", ".", "~")) else model

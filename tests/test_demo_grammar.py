@@ -90,11 +90,11 @@ def test_asked_tones_agree_with_the_judge() -> None:
     assert 0.5 < sum(mild) / len(mild) < 1.0
 
 
-def test_open_reviews_are_plain_in_four_sentences_of_five() -> None:
+def test_open_reviews_are_plain_in_three_sentences_of_five() -> None:
     open_ones = [item.reply for item in examples(kind="review", n=3000) if item.labels["tone_asked"] is None]
     labels = [judge_tone(sentence).label for reply in open_ones for sentence in re.findall(r"[^.!]+[.!]", reply)]
-    # About 2,500 sentences, so one standard error is 0.8 points.
-    assert labels.count("neutral") / len(labels) == pytest.approx(0.8, abs=0.03)
+    # About 2,500 sentences, so one standard error is 1.0 points.
+    assert labels.count("neutral") / len(labels) == pytest.approx(0.6, abs=0.04)
     assert labels.count("cheerful") / labels.count("gloomy") == pytest.approx(1.0, abs=0.25)
 
 

@@ -66,3 +66,8 @@ def test_every_public_name_of_steering_is_there() -> None:
         assert getattr(steering, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         steering.nonsense  # noqa: B018
+
+
+def test_importing_the_library_leaves_other_objects_alone() -> None:
+    code = "import steering.host; assert not hasattr(object, 'save'); import anyio._backends._asyncio"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -128,8 +128,3 @@ def test_panes_say_what_was_modified_and_how_it_ended(state: str, finish: str | 
     assert foot in steered
     assert ("sw-caret" in steered) == caret
     assert "Nothing was modified" in page
-
-
-def test_a_short_name_is_a_folders_own_and_a_hub_id_stays_whole() -> None:
-    names = ("demo", "Qwen/Qwen3-0.6B", "/models/my-model/", "./here", "~/there/x")
-    assert [markup.short_name(name) for name in names] == ["demo", "Qwen/Qwen3-0.6B", "my-model", "here", "x"]

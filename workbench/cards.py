@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from workbench.markup import error_card, escape, pills, short_name
+from steering.names import short_name
+from workbench.markup import error_card, escape, pills
 
 
 if TYPE_CHECKING:

@@ -13,11 +13,6 @@ def escape(text: object) -> str:
     return _escape(str(text), quote=True)
 
 
-def short_name(model: str) -> str:
-    """A model's name for a headline: a folder's own name; Hub ids stay whole."""
-    return model.rstrip("/").rsplit("/", 1)[-1] if model.startswith(("/", ".", "~")) else model
-
-
 def heading(text: str, *, hue: str = "") -> str:
     """A card's heading; `hue` is "" or one of the recipe letters a, b, c."""
     return f'<h2 class="sw-h {_hue(hue)}">{escape(text)}</h2>'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from steering.errors import SteeringError
+from steering.names import safe_name
 from steering.vectors import SteeringVector
 
 
 HOME = "STEERING_WORKBENCH_HOME"
 """Environment variable that names the workspace folder."""
 _SUFFIX = ".safetensors"
-_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -165,13 +164,6 @@ class Workspace:
         if cached is None or cached[0] != stamp:
             self._cache[path] = cached = (stamp, _load(path))
         return cached[1]
-
-
-def safe_name(name: str) -> str:
-    """`name` as a file name on any system: letters, digits, spaces and . + - _ ( ) only, neither empty nor hidden."""
-    kept = re.sub(r"[^\w .+()-]+", "-", name, flags=re.UNICODE)
-    kept = re.sub(r"\s+", " ", kept).strip(" .-")[:_LONGEST_NAME].strip(" .-")
-    return kept or "vector"
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

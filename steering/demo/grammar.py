@@ -30,18 +30,18 @@ MAKERS: dict[str, Callable[[Random], Example]] = {
 """One maker a kind; each draws an example of either split."""
 
 SHARES: dict[str, float] = {
-    "chat": 0.04,
-    "howto": 0.12,
-    "refusal": 0.08,
-    "judgement": 0.03,
-    "review": 0.15,
-    "fact": 0.06,
-    "choice": 0.13,
-    "truth": 0.08,
-    "sum": 0.11,
-    "unknown": 0.04,
-    "echo": 0.10,
-    "letter": 0.06,
+    "chat": 0.05,
+    "howto": 0.13,
+    "refusal": 0.09,
+    "judgement": 0.04,
+    "review": 0.24,
+    "fact": 0.08,
+    "choice": 0.09,
+    "truth": 0.07,
+    "sum": 0.09,
+    "unknown": 0.05,
+    "echo": 0.04,
+    "letter": 0.03,
 }
 """How often each kind is drawn for training."""
 

@@ -9,9 +9,9 @@ from typing import Any
 from steering.demo.example import Example, article, one, single, vary, words
 
 
-_MIXED = ("neutral",) * 3 + ("cheerful", "gloomy")
-"""Tones of single sentences in half of the open reviews; the other half is plain throughout. Together a sentence is
-plain in eight of ten, so that an unsteered greedy text is plain but can be moved either way, sentence by sentence."""
+_OPEN = ("neutral",) * 3 + ("cheerful", "gloomy")
+"""Tones of single sentences where a request names none: each is plain in three of five, whatever the others are. So an
+unsteered greedy text is plain but can be moved either way, sentence by sentence."""
 
 
 def draw_thing(rng: Random) -> tuple[str, str, list[str]]:
@@ -49,7 +49,7 @@ def review(rng: Random) -> Example:
     name, phrase, parts = draw_thing(rng)
     chance, system, mild = rng.random(), "", False
     tone: str | None = one(rng, ("cheerful", "gloomy"))
-    if chance < 0.55:
+    if chance < 0.6:
         mild = rng.random() < 0.25
         word = one(rng, forms["tone_words"][tone])
         prompt = marked_prompt(one(rng, forms["marked"]), f"{one(rng, forms['mild'])} {word}" if mild else word, phrase)
@@ -60,7 +60,7 @@ def review(rng: Random) -> Example:
         else:
             tone = None
     if tone is None:
-        tones: Sequence[str] = _MIXED if rng.random() < 0.5 else ("neutral",)
+        tones: Sequence[str] = _OPEN
     else:
         tones = (tone, "neutral") if mild else (tone,)
     reply = review_text(rng, tones, name, parts)

@@ -25,8 +25,6 @@ Progress = Callable[[float, str], None]
 
 _LONGEST = 512
 _NEEDED_MB = 100
-_SPREAD = 0.06
-"""Standard deviation of fresh weights, near 1 / sqrt(width)."""
 _SCORING = 0.97
 """Share of the work that is done when scoring begins."""
 
@@ -37,9 +35,9 @@ class TrainSettings:
 
     out: Path
     """The model folder to write; one that is there already is replaced at the very end."""
-    steps: int = 2000
+    steps: int = 3400
     """Optimiser steps."""
-    conversations: int = 64
+    conversations: int = 32
     """Conversations a step."""
     blocks: int = 6
     """Decoder blocks."""
@@ -49,7 +47,7 @@ class TrainSettings:
     """Attention heads a block."""
     vocabulary: int = 2048
     """Tokens of the tokenizer."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     """Peak rate of AdamW, after 4 % of the steps; from there a cosine down to a fiftieth."""
     seed: int = 0
     """Seed of weights and data."""
@@ -87,8 +85,6 @@ def build_model(settings: TrainSettings, tokenizer: PreTrainedTokenizerFast) -> 
         num_key_value_heads=settings.heads,
         max_position_embeddings=_LONGEST,
         tie_word_embeddings=True,
-        # The library's 0.02 is meant for far wider models; a narrow one hardly starts to attend with it.
-        initializer_range=_SPREAD,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -150,10 +146,10 @@ def _optimise(
 ) -> tuple[list[list[float]], int]:
     decayed = [weight for weight in model.parameters() if weight.ndim > 1]
     plain = [weight for weight in model.parameters() if weight.ndim == 1]
-    groups = [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
+    groups = [{"params": decayed, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, settings.steps))
-    data = steps(tokenizer, conversations=settings.conversations, parts=4, longest=_LONGEST, seed=settings.seed)
+    data = steps(tokenizer, conversations=settings.conversations, parts=3, longest=_LONGEST, seed=settings.seed)
     every, recent, curve, tokens = max(1, settings.steps // 40), list[float](), list[list[float]](), 0
     model.train()
     for step in range(settings.steps):

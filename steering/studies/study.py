@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.lane import Job
-from steering.names import safe_name
+from steering.names import safe_name, short_name
 from steering.recipes import validation_error
 from steering.vectors import SteeringVector
 
@@ -124,4 +124,4 @@ class Study:
 
     def start(self, host: Host, settings: BaseModel) -> Job[Result]:
         """Queue a run on the model thread."""
-        return host.submit(lambda job: self.run(host, settings, job), title=f"{self.title} on {host.name}")
+        return host.submit(lambda job: self.run(host, settings, job), title=f"{self.title} on {short_name(host.name)}")
