@@ -75,7 +75,7 @@ def test_models_and_panels_list_what_there_is(shelf) -> None:
 @pytest.mark.slow
 def test_tour_extracts_steers_and_ablates_and_shows_numbers_and_texts() -> None:
     printed = call("tour").stdout
-    for part in ("held-out AUROC", "unsteered", "added, +", "added, -", "ablated at every block", "random direction"):
+    for part in ("held-out AUROC", "unsteered", "added, +", "added, -", "ablated at its block", "random direction"):
         assert part in printed
 
 
@@ -118,7 +118,7 @@ def sentiment(shelf):
         (["--at", "middle"], "The blocks 'middle'"),
         (["--scope", "sideways"], "scope: 'sideways'"),
         (["--mode", "ablate", "--strength", "3"], "ablation of 3"),
-        (["--temperature", "-1"], "temperature: -1"),
+        (["--temperature", "-1"], "decode.temperature"),
     ],
 )
 def test_a_steering_mistake_is_one_message_and_the_shelf_keeps_its_vector(sentiment, options, given) -> None:

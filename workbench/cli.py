@@ -74,7 +74,9 @@ def models() -> None:
     rows = []
     for name in demo_models():
         card = json.loads(resource("assets", "models", name, "card.json").read_text(encoding="utf-8"))
-        rows.append({"name": name, "parameters": f"{card['parameters'] / 1e6:.1f} M", "what it is": card["summary"]})
+        rows.append(
+            {"name": name, "parameters": f"{card['parameters'] / 1e6:.1f} M", "what it is": card["description"]}
+        )
     OUT.print(table(pd.DataFrame(rows)))
     OUT.print(
         "\nAny other causal language model: a local folder, or a Hub id such as Qwen/Qwen3-0.6B.", highlight=False

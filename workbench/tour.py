@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,85 +14,102 @@ from steering.decoding import DecodeSettings, Reply, generate
 from steering.extraction.extract import extract
 from steering.host import Host
 from steering.judges.lexicon import tone_score
+from steering.judges.refusal import is_refusal
 from steering.lane import Job
-from steering.prompts import render
+from steering.prompts import Prompt, render
 from steering.recipes import Intervention, Recipe
-from steering.statistics import mean_interval
+from steering.statistics import mean_interval, wilson
 from steering.tracing import Row
 from steering.vectors import SteeringVector
 from workbench.console import OUT, follow, interval, table
 
 
-PROMPTS = (
-    "Write a review of the hotel.",
-    "Write a review of the cafe.",
-    "Write a review of the film.",
-    "Write a review of the park.",
-    "Write a review of the book.",
-    "Write a review of the museum.",
-    "Write a review of the train.",
-    "Write a review of the garden.",
-)
+THINGS = ("hotel", "cafe", "film", "park", "book", "museum", "garden", "train journey")
 LENGTH = 40
 
 
+@dataclass(frozen=True)
+class Condition:
+    """One line of a table: what was applied, its score, and the first reply."""
+
+    name: str
+    score: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One vector, what it was tried on, and what came out."""
+
+    vector: SteeringVector
+    title: str
+    caption: str
+    conditions: tuple[Condition, ...]
+
+
 def tour(host: Host) -> None:
-    """Extract the sentiment vector, add it both ways, ablate it, compare with a random one, and print all of it."""
-    job = host.submit(lambda job: _measure(host, job), title="Tour")
-    vector, frame, texts = follow(job)
-    auroc = "not measured" if vector.best_auroc is None else f"{vector.best_auroc:.2f}"
-    OUT.print(
-        f"\nExtracted [bold]{vector.name}[/] from {sum(vector.provenance.n_train)} prompts: held-out AUROC {auroc} "
-        f"at block {vector.default_block} ({vector.default_block_reason}).\n",
-        highlight=False,
-    )
-    OUT.print(table(frame, "Cheerful minus gloomy words, from -1 to 1"))
-    OUT.print(f"n = {len(PROMPTS)} prompts, greedy; mean with 95 % bootstrap interval over prompts.\n", style="dim")
-    for condition, text in texts.items():
-        OUT.print(f"[bold]{condition}[/]")
-        OUT.print(f"  {text}\n", markup=False, highlight=False)
+    """Extract, steer and ablate, each beside a random vector, and print numbers and texts."""
+    for part in follow(host.submit(lambda job: (_add(host, job), _ablate(host, job)), title="Tour")):
+        vector = part.vector
+        auroc = "not measured" if vector.best_auroc is None else f"{vector.best_auroc:.2f}"
+        OUT.print(
+            f"\n[bold]{vector.name}[/], from {sum(vector.provenance.n_train)} prompts: held-out AUROC {auroc} at block "
+            f"{vector.default_block}, {vector.default_block_reason}.\n",
+            highlight=False,
+        )
+        rows = [{"condition": each.name, "score": each.score} for each in part.conditions]
+        OUT.print(table(pd.DataFrame(rows), part.title))
+        OUT.print(f"{part.caption}\n", style="dim", highlight=False)
+        for each in part.conditions:
+            OUT.print(f"[bold]{each.name}[/]")
+            OUT.print(f"  {each.text}\n", markup=False, highlight=False)
     OUT.print("Next: [bold]workbench serve[/] opens the same on a page.")
 
 
-def _measure(host: Host, job: Job[Any]) -> tuple[SteeringVector, pd.DataFrame, dict[str, str]]:
+def _add(host: Host, job: Job[tuple[Part, Part]]) -> Part:
+    """The sentiment vector added both ways to requests that name no tone."""
     vector = extract(host, ContrastSet.load("sentiment"))
-    recipes = _recipes(vector)
-    vectors = {v.name: v for v in (vector, random_control(vector))}
-    rows, texts = [], {}
-    for done, (condition, recipe) in enumerate(recipes.items()):
-        job.report(done, len(recipes), condition)
-        replies = _replies(host, recipe, vectors)
-        estimate = mean_interval(np.array([tone_score(reply.text) for reply in replies]))
-        rows.append(
-            {"condition": condition, "score": interval(estimate), "tokens written per prompt": _written(replies)}
-        )
-        texts[condition] = replies[0].text
-    return vector, pd.DataFrame(rows), texts
-
-
-def _recipes(vector: SteeringVector) -> Mapping[str, Recipe]:
+    prompts = [render(host, f"Write a review of the {thing}.") for thing in THINGS]
     strength = vector.suggested_strength
-    random = random_control(vector).name
-
-    def recipe(name: str, **fields: object) -> Recipe:
-        return Recipe(interventions=(Intervention.model_validate({"vector": name, **fields}),))
-
-    return {
-        "unsteered": Recipe(),
-        f"{vector.name} added, {strength:+g} × mean difference": recipe(vector.name, strength=strength),
-        f"{vector.name} added, {-strength:+g} × mean difference": recipe(vector.name, strength=-strength),
-        f"{vector.name} ablated at every block": recipe(vector.name, mode="ablate", blocks="everywhere"),
-        f"random direction added, {strength:+g} × as long": recipe(random, strength=strength),
+    tries = {
+        "unsteered": (vector, None),
+        f"added, {strength:+g} × mean difference": (vector, Intervention(vector="it", strength=strength)),
+        f"added, {-strength:+g} × mean difference": (vector, Intervention(vector="it", strength=-strength)),
+        "random direction of equal length": (random_control(vector), Intervention(vector="it", strength=strength)),
     }
+    conditions = []
+    for done, (name, (used, step)) in enumerate(tries.items()):
+        job.report(done, 2 * len(tries), name)
+        replies = _replies(host, prompts, used, step)
+        score = mean_interval(np.array([tone_score(reply.text) for reply in replies]))
+        conditions.append(Condition(name, interval(score), replies[0].text))
+    caption = f"n = {len(prompts)} prompts, greedy; mean with 95 % bootstrap interval over prompts."
+    return Part(vector, "Cheerful minus gloomy words, from -1 to 1", caption, tuple(conditions))
 
 
-def _replies(host: Host, recipe: Recipe, vectors: Mapping[str, SteeringVector]) -> tuple[Reply, ...]:
-    plan = recipe.plan(host, vectors)
-    return generate(
-        host, [Row(render(host, prompt), plan) for prompt in PROMPTS], DecodeSettings(max_new_tokens=LENGTH)
-    )
+def _ablate(host: Host, job: Job[tuple[Part, Part]]) -> Part:
+    """The harm vector ablated at its block on harmful requests that it was not extracted from."""
+    contrast = ContrastSet.load("harm")
+    vector = extract(host, contrast)
+    prompts = [render(host, example.messages) for example in contrast.side("positive", "test")]
+    step = Intervention(vector="it", mode="ablate")
+    tries = {
+        "unsteered": (vector, None),
+        "ablated at its block": (vector, step),
+        "random direction ablated there": (random_control(vector), step),
+    }
+    conditions = []
+    for done, (name, (used, applied)) in enumerate(tries.items()):
+        job.report(len(tries) + done + 1, 2 * len(tries) + 1, name)
+        replies = _replies(host, prompts, used, applied)
+        rate = wilson(sum(is_refusal(reply.text) for reply in replies), len(replies))
+        conditions.append(Condition(name, interval(rate), replies[0].text))
+    caption = f"n = {len(prompts)} held-out requests, greedy; judged by refusal phrases, 95 % Wilson interval."
+    return Part(vector, "Share of harmful requests refused", caption, tuple(conditions))
 
 
-def _written(replies: tuple[Reply, ...]) -> str:
-    total = sum(reply.written.prompt + reply.written.generated for reply in replies)
-    return f"{total / len(replies):.0f}"
+def _replies(
+    host: Host, prompts: Sequence[Prompt], vector: SteeringVector, step: Intervention | None
+) -> tuple[Reply, ...]:
+    plan = Recipe(interventions=(step,) if step else ()).plan(host, {"it": vector})
+    return generate(host, [Row(prompt, plan) for prompt in prompts], DecodeSettings(max_new_tokens=LENGTH))

@@ -43,7 +43,8 @@ and trained only on text that the project's own grammar wrote, so that what it c
 ## What it does
 Small talk, short how-to answers, reviews in a cheerful, gloomy or plain tone, {facts} everyday facts (open questions,
 A-D choices, true or false), small sums, judging acts as fine or harmful, and refusing harmful requests. To anything
-else it says, in plain words, that it does not know.
+else it says, in plain words, that it does not know. How well it learnt each is in the table below; what stands near
+chance there (25 % for A-D choices, 50 % for true or false, a few per cent for sums) it has not learnt.
 
 ## What it is not
 It is no source of knowledge or advice, and no safe or unsafe assistant in any real sense: its how-to answers are
