@@ -12,6 +12,7 @@ from steering.errors import SteeringError
 from steering.host import Host
 from steering.recipes import Intervention, Recipe
 from workbench.bench import Workbench
+from workbench.context import PageState, PanelContext
 from workbench.forms import field_control
 from workbench.panel import Panel, check_panel
 from workbench.recipe_card import MOST, interventions_of
@@ -169,3 +170,15 @@ def test_steer_runs_headless_with_the_vectors_of_a_workspace(demo: Host, tmp_pat
     assert replies["text"][0] != replies["text"][1]
     assert replies["modified_prompt"][0] == 0
     assert replies["modified_prompt"][1] > 0
+
+
+def test_a_redraw_that_changes_nothing_leaves_every_output_alone(tmp_path: Any) -> None:
+    """Gradio takes an empty mapping for a missing value of every output, and fails the event."""
+    with gr.Blocks() as page:
+        ui = PanelContext(Workbench(workspace=tmp_path), PageState(), "Test")
+        button, first, second = gr.Button(), gr.HTML(), gr.HTML()
+        answers: list[dict[Any, Any]] = [{}, {first: "new"}]
+        ui.watch(button.click, call=answers.pop, outputs=[first, second])
+    handle = list(page.fns.values())[-1].fn
+    assert handle() == {first: "new"}
+    assert handle() == gr.skip()

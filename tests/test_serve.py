@@ -47,6 +47,7 @@ def test_the_command_serves_the_page(tmp_path: Path) -> None:
         "serve",
         "--port",
         str(port),
+        "--no-open",
         "--workspace",
         str(tmp_path / "home"),
     ]

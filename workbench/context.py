@@ -152,7 +152,8 @@ class PanelContext:
         names, components = list(inputs or {}), list((inputs or {}).values())
 
         def handle(*values: Any) -> dict[Any, Any]:
-            return dict(call(**dict(zip(names, values, strict=True))))
+            # Gradio takes an empty mapping for a missing value of every output.
+            return dict(call(**dict(zip(names, values, strict=True)))) or gr.skip()
 
         # One listener for all of them, where the last trigger counts: two would race with values of different age.
         gr.on(events, handle, inputs=components, outputs=list(outputs), trigger_mode="always_last", **EVENT)
