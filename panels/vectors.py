@@ -13,6 +13,7 @@ from steering.contrast import ContrastSet
 from steering.contrast_files import presets
 from steering.errors import SteeringError
 from steering.extraction import METHODS
+from steering.extraction.extract import FEW_HELD_OUT, FEW_NOTE
 from steering.figures import auroc_by_block, norms_by_block
 from steering.host import Host
 from steering.lane import Job
@@ -105,7 +106,7 @@ def _place_contrast(ui: PanelContext) -> gr.Dropdown:
         html_block(heading("Contrast set"))
         names = list(presets())
         first = _FIRST if _FIRST in names else next(iter(names), None)
-        contrast = gr.Dropdown(names, value=first, label="Prompts of two kinds", elem_id="contrast")
+        contrast = gr.Dropdown(names, value=first, label="Prompts of two kinds to tell apart", elem_id="contrast")
         preview = html_block(_preview(first) if first else "")
         upload = gr.UploadButton(
             "Upload a contrast set",
@@ -141,9 +142,11 @@ def _place_options(ui: PanelContext) -> dict[str, Any]:
             )
             name = gr.Textbox(label="Name", placeholder="the contrast set's", max_lines=1)
             with gr.Row():
-                seed = gr.Number(0, precision=0, minimum=0, label="Seed", info="of the intervals", min_width=0)
+                seed = gr.Number(
+                    0, precision=0, minimum=0, label="Bootstrap seed", info="of the intervals", min_width=0
+                )
                 budget = gr.Number(
-                    DEFAULT_TOKEN_BUDGET, precision=0, minimum=1, label="Tokens a batch", info="at most", min_width=0
+                    DEFAULT_TOKEN_BUDGET, precision=0, minimum=1, label="Tokens per batch", info="the most", min_width=0
                 )
 
     def offer_sites() -> dict[Any, Any]:
@@ -243,9 +246,10 @@ def _caption(vector: SteeringVector) -> str:
     positive, negative = vector.provenance.n_validation
     if vector.auroc is None:
         return "No validation prompts, so nothing was measured."
+    few = f" {FEW_NOTE}" if min(positive, negative) < FEW_HELD_OUT else ""
     return (
         f"Line: AUROC of {positive} + {negative} held-out prompts by their projection on the direction. "
-        "Band: 95 % bootstrap. 0.5 is chance."
+        f"Band: 95 % bootstrap. 0.5 is chance.{few}"
     )
 
 

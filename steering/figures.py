@@ -39,7 +39,7 @@ def auroc_by_block(vector: SteeringVector) -> go.Figure:
     )
     figure.add_hline(y=0.5, line={"color": FLOOR, "width": 1, "dash": "dot"})
     figure.add_annotation(
-        x=blocks[-1], y=0.5, text="chance", showarrow=False, yshift=-10, font={"color": INK, "size": 11}
+        x=1, xref="paper", xanchor="left", y=0.5, text="chance", showarrow=False, font={"color": INK, "size": 11}
     )
     _mark_default(figure, vector)
     low = min(0.4, float(vector.auroc_low.min()) - 0.05)
@@ -87,7 +87,7 @@ def _styled(figure: go.Figure, x: str, y: str, *, y_range: list[float]) -> go.Fi
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": INK, "family": "Inter, 'Segoe UI', system-ui, sans-serif"},
-        margin={"l": 56, "r": 12, "t": 20, "b": 44},
+        margin={"l": 56, "r": 48, "t": 20, "b": 44},
         height=240,
         showlegend=False,
         xaxis={

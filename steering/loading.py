@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.utils import logging
 
 from steering.errors import SteeringError
 from steering.resources import resource
@@ -116,6 +117,8 @@ def load_weights(name: str, path: str, options: LoadOptions) -> PreTrainedModel:
         keywords["quantization_config"] = _quantisation(options.quantisation)
     if options.device_map or options.quantisation:
         keywords["device_map"] = options.device_map or {"": device}
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # the job says how far it is
     try:
         model = AutoModelForCausalLM.from_pretrained(path, **keywords)
         return model if "device_map" in keywords else model.to(device)
@@ -123,6 +126,9 @@ def load_weights(name: str, path: str, options: LoadOptions) -> PreTrainedModel:
         raise
     except Exception as error:  # see load_config_and_tokenizer
         raise _load_error(name, error) from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _load_error(name: str, error: Exception) -> SteeringError:

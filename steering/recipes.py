@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,11 +84,21 @@ class Recipe(BaseModel):
             raise validation_error(path.name, error) from error
 
 
-def validation_error(what: str, error: ValidationError) -> SteeringError:
-    """Turn pydantic's report into one message that names the first wrong field and what it should be."""
+def validation_error(what: str, error: ValidationError, *, known: Iterable[str] = ()) -> SteeringError:
+    """Turn pydantic's report into one message that names the first wrong field and what it should be.
+
+    Args:
+        what: What was being read, such as "Settings of extract".
+        error: The report.
+        known: The fields there are, for a field that is not among them.
+    """
     first: Any = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or "the whole"
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden" and known:
+        return SteeringError(
+            f"{what}, field {field}: there is none.", f"one of {', '.join(known)}.", "Correct its name."
+        )
     return SteeringError(
         f"{what}, field {field}: {str(first.get('input'))[:80]!r}.", f"{first['msg']}{more}.", "Correct that field."
     )

@@ -215,6 +215,22 @@ def test_an_own_contrast_set_is_extracted_and_a_second_vector_stacked(page: Page
     assert page.locator(".sw-json pre").inner_text().count('"vector": "tone"') == 2
 
 
+def test_steer_takes_the_vector_that_was_extracted_last(page: Page) -> None:
+    start(page)
+    for name in ("harm", "demo-topics"):  # new to the shelf, while another one is chosen in Steer
+        tab(page, "Vectors").click()
+        page.locator("#contrast input").fill(name)
+        page.locator("#contrast input").press("Enter")
+        page.click("#extract")
+        expect(shelf_card(page, name)).to_be_visible()
+        tab(page, "Steer").click()
+        expect(page.locator("#vector-1 input")).to_have_value(name)
+        run_to_the_end(page)
+        page.get_by_text("Recipe as JSON").click()
+        assert f'"vector": "{name}"' in page.locator(".sw-json pre").inner_text()
+        expect(page.locator(".sw-over:visible")).to_have_count(1)  # and one finished job line, not one a panel
+
+
 def test_an_unknown_model_keeps_the_one_that_stands(page: Page, bench: Workbench, tmp_path: Path) -> None:
     host = bench.host
     page.get_by_role("button", name="Switch model").click()

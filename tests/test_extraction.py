@@ -9,7 +9,7 @@ from steering.contrast import ContrastSet
 from steering.controls import random_control
 from steering.errors import SteeringError
 from steering.extraction import METHODS
-from steering.extraction.extract import default_block, extract
+from steering.extraction.extract import FEW_NOTE, default_block, extract
 from steering.extraction.mean_difference import MeanDifference
 from steering.extraction.pairwise_pca import PairwisePCA
 
@@ -112,6 +112,23 @@ def test_the_default_block_is_the_one_nearest_the_middle_among_the_best() -> Non
     assert default_block(torch.tensor([0.5, 0.9, 1.0, 1.0, 0.995, 1.0]), 6)[0] == 2
     assert default_block(torch.tensor([0.5, 0.6, 0.7, 0.8, 0.9, 1.0]), 6)[0] == 5
     assert default_block(None, 6)[0] == 2
+
+
+def test_a_vector_that_separates_nothing_says_so() -> None:
+    scores = torch.tensor([0.48, 0.55, 0.5])
+    assert "chance" in default_block(scores, 3, lowest=scores - 0.1)[1]
+    assert "chance" not in default_block(scores + 0.3, 3, lowest=scores + 0.2)[1]
+
+
+def test_few_held_out_prompts_are_noted(tiny_host, tmp_path) -> None:
+    from steering.studies import find_study
+
+    study, host = find_study("extract"), tiny_host("llama")
+    path = tmp_path / "few.csv"
+    path.write_text("positive,negative\n" + "\n".join(f"good day {i},bad day {i}" for i in range(10)))
+    for contrast, noted in ((str(path), True), ("sentiment", False)):
+        result = study.start(host, study.parse({"contrast": contrast})).result()
+        assert (FEW_NOTE in result.notes) == noted
 
 
 def test_too_few_prompts_an_unknown_method_and_unpaired_lists_are_refused(tiny_host) -> None:

@@ -52,6 +52,7 @@ def serve(
         from steering.loading import LoadOptions
         from workbench.shell import launch
 
+        ERR.print(f"The workbench opens at http://{address}:{port} (Ctrl-C ends it).", highlight=False)
         launch(
             model,
             host=address,

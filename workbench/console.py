@@ -75,7 +75,7 @@ def table(frame: pd.DataFrame, title: str = "") -> Table:
     )
     for column in frame.columns:
         numeric = pd.api.types.is_numeric_dtype(frame[column])
-        shown.add_column(str(column).replace("_", " "), justify="right" if numeric else "left")
+        shown.add_column(str(column).replace("_", " "), justify="right" if numeric else "left", overflow="fold")
     for row in frame.itertuples(index=False):
         shown.add_row(*(_cell(value) for value in row))
     return shown
@@ -83,7 +83,7 @@ def table(frame: pd.DataFrame, title: str = "") -> Table:
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return "–" if math.isnan(value) else f"{value:.3g}"
+        return "–" if math.isnan(value) else f"{value:#.3g}"
     return str(value)
 
 

@@ -54,12 +54,9 @@ def _parameter(name: str) -> inspect.Parameter:
 
 def load_host(name: str, load: dict[str, Any]) -> Host:
     """Load a model and say on standard error what was loaded."""
-    from transformers.utils import logging
-
     from steering.host import Host
     from steering.loading import LoadOptions
 
-    logging.disable_progress_bar()  # two bars for one thing
     with ERR.status(f"Loading {name}"):
         host = Host.load(name, options=LoadOptions(**load))
     ERR.print(f"[bold]{host.name}[/]  {host.info.summary}", highlight=False)

@@ -90,7 +90,7 @@ class RecipeCard:
             self._ui.quick(remove.click, lambda hide=hide: hide, outputs=list(hide))
 
     def _wire_shelf(self) -> None:
-        first, ui = self.slots[0], self._ui
+        top, ui = self.slots[0], self._ui
         choosers = {f"vector_{slot.number}": slot.vector for slot in self.slots}
         tuned = [part for slot in self.slots for part in slot.tuned]
 
@@ -99,21 +99,21 @@ class RecipeCard:
             names = fitting(ui)
             changes: dict[Any, Any] = {}
             for slot in self.slots:
-                kept = chosen[f"vector_{slot.number}"]
-                if kept not in names:
-                    kept = next(iter(names), None)
-                    changes |= _tune(ui, slot, kept)
-                changes[slot.vector] = gr.update(choices=names, value=kept)
+                # A choice that is kept is not sent again: this may run beside `take`, with a choice of a moment ago.
+                changes[slot.vector] = gr.update(choices=names)
+                if chosen[f"vector_{slot.number}"] not in names:
+                    first = next(iter(names), None)
+                    changes |= {slot.vector: gr.update(choices=names, value=first), **_tune(ui, slot, first)}
             return changes
 
         def take(picked: str | None) -> dict[Any, Any]:
             names = fitting(ui)
             if picked not in names:
                 return {}
-            return {first.vector: gr.update(choices=names, value=picked), **_tune(ui, first, picked)}
+            return {top.vector: gr.update(choices=names, value=picked), **_tune(ui, top, picked)}
 
         ui.watch("shelf", "model", call=offer, inputs=choosers, outputs=[*choosers.values(), *tuned])
-        ui.watch("picked", call=take, inputs={"picked": ui.page.picked}, outputs=[first.vector, *first.tuned])
+        ui.watch("picked", call=take, inputs={"picked": ui.page.picked}, outputs=[top.vector, *top.tuned])
 
 
 def interventions_of(values: Mapping[str, Any]) -> tuple[Intervention, ...]:
@@ -259,7 +259,10 @@ def _equals(vector: SteeringVector | None, mode: str, blocks: str, strength: flo
     except SteeringError as error:
         return note(str(error))
     parts = [f"{value:.3g} {UNITS[other]}" for other, value in others.items() if other != unit]
-    return note(f"= {' = '.join(parts)}, at block {block}")
+    where = f"at block {block}"
+    if parse_blocks(str(blocks or "")) in ("all", "everywhere"):
+        where += "; at the others by their own scale"
+    return note(f"= {' = '.join(parts)}, {where}")
 
 
 def _block(vector: SteeringVector, blocks: str | None) -> int:

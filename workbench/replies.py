@@ -36,7 +36,7 @@ def divergence_html(replies: Sequence[Reply]) -> str:
         return title + note(
             "None: both replies are the same so far. A greater strength or another block may tell them apart."
         )
-    rows = [(_token(token), f"{plain:.2f}", f"{steered:.2f}") for token, plain, steered in divergence.candidates]
+    rows = [(_token(token), _chance(plain), _chance(steered)) for token, plain, steered in divergence.candidates]
     after = f"after “{_tail(divergence.context)}”" if divergence.context else "the first token"
     return (
         title + table((after, "unsteered", "recipe A"), rows) + note("Probability of each token, before temperature.")
@@ -72,6 +72,10 @@ def _modified(written: Written) -> str:
 def _token(token: str) -> str:
     """A token with its leading space shown, since “dog” and “ dog” are two tokens."""
     return token.replace("\n", "⏎").replace(" ", "␣") or "(empty)"
+
+
+def _chance(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.005 else "< 0.01"
 
 
 def _tail(text: str, longest: int = 48) -> str:

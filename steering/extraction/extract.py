@@ -25,6 +25,9 @@ from steering.vectors import Provenance, SteeringVector
 
 
 MIN_TRAIN = 2
+FEW_HELD_OUT = 10
+"""Held-out prompts a side under which an AUROC's interval says little."""
+FEW_NOTE = "Few held-out prompts: the interval says little, and 1.00 may be luck."
 _NEAR_BEST = 0.01
 _SIDES: tuple[Side, Side] = ("positive", "negative")
 _PACKAGES = ("steering-workbench", "torch", "transformers", "nnsight")
@@ -122,11 +125,17 @@ def _separation(positive: Tensor, negative: Tensor, paired: bool, seed: int) -> 
     return tuple(torch.from_numpy(np.asarray(x)).float() for x in (auroc(*scores), low, high))  # type: ignore[return-value]
 
 
-def default_block(scores: Tensor | None, n_blocks: int) -> tuple[int, str]:
+def default_block(scores: Tensor | None, n_blocks: int, *, lowest: Tensor | None = None) -> tuple[int, str]:
     """Which block to write at unless told otherwise, and why.
 
     Several blocks often separate equally well; of those, one near the middle is where steering tends to act: early
-    enough for later blocks to use what is written, late enough for the concept to be formed.
+    enough for later blocks to use what is written, late enough for the concept to be formed. Where even that block's
+    interval reaches chance, the reason says so.
+
+    Args:
+        scores: AUROC of each block, (block,); None where it was not measured.
+        n_blocks: Blocks of the model.
+        lowest: Lower end of each AUROC's interval, (block,).
     """
     middle = (n_blocks - 1) / 2
     if scores is None:
@@ -134,6 +143,11 @@ def default_block(scores: Tensor | None, n_blocks: int) -> tuple[int, str]:
     best = float(scores.max())
     near = [block for block in range(n_blocks) if float(scores[block]) >= best - _NEAR_BEST]
     chosen = min(near, key=lambda block: (abs(block - middle), block))
+    if lowest is not None and float(lowest[chosen]) <= 0.5:
+        return chosen, (
+            f"but no block is shown to tell the two sides apart: the best AUROC, {best:.2f}, has an interval that "
+            "reaches 0.5, which is chance. Do not expect this vector to steer"
+        )
     return chosen, f"nearest to the middle of the {len(near)} blocks within {_NEAR_BEST} of the best AUROC, {best:.2f}"
 
 
@@ -150,7 +164,11 @@ def _vector(
     separation: tuple[Tensor, Tensor, Tensor] | None,
 ) -> SteeringVector:
     positive, negative = moments["positive"], moments["negative"]
-    block, reason = default_block(separation[0] if separation else None, host.info.blocks)
+    block, reason = (
+        default_block(separation[0], host.info.blocks, lowest=separation[1])
+        if separation
+        else default_block(None, host.info.blocks)
+    )
     return SteeringVector(
         name=name or contrast.name,
         directions=directions.float(),

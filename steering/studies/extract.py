@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from steering.activations import DEFAULT_TOKEN_BUDGET, Pooling
 from steering.contrast import ContrastSet
-from steering.extraction.extract import extract
+from steering.extraction.extract import FEW_HELD_OUT, FEW_NOTE, extract
 from steering.host import Host
 from steering.lane import Job
 from steering.sites import Site
@@ -68,9 +68,15 @@ def result_of(host: Host, settings: ExtractSettings, vector: SteeringVector) -> 
         measures=tuple(measures),
         tables={"blocks": block_table(vector)},
         headline="blocks",
-        notes=(f"Default block {block}: {vector.default_block_reason}.",),
+        notes=_notes(vector),
         vectors={vector.name: vector},
     )
+
+
+def _notes(vector: SteeringVector) -> tuple[str, ...]:
+    block = f"Default block {vector.default_block}: {vector.default_block_reason}."
+    few = vector.auroc is not None and min(vector.provenance.n_validation) < FEW_HELD_OUT
+    return (block, FEW_NOTE) if few else (block,)
 
 
 def block_table(vector: SteeringVector) -> pd.DataFrame:

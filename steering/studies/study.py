@@ -120,7 +120,7 @@ class Study:
         try:
             return self.settings.model_validate({**(self.quick if quick else {}), **given})
         except ValidationError as error:
-            raise validation_error(f"Settings of {self.name}", error) from error
+            raise validation_error(f"Settings of {self.name}", error, known=self.settings.model_fields) from error
 
     def start(self, host: Host, settings: BaseModel) -> Job[Result]:
         """Queue a run on the model thread."""
