@@ -91,7 +91,7 @@ def test_tour_extracts_steers_and_ablates_and_shows_numbers_and_texts() -> None:
         (["extract", "--site", "middle"], "field site: 'middle'", "Correct that field"),
         (["run", "magic"], "The study 'magic'", "Choose one"),
         (["run", "extract", "--set", "seed"], "--set seed", "Write, for example"),
-        (["run", "extract", "--set", "colour=blue"], "field colour", "Correct that field"),
+        (["run", "extract", "--set", "colour=blue"], "one of contrast, method", "Correct its name"),
         (["steer", "Hi", "--recipe", "none.json"], "no recipe file", "Check the path"),
     ],
 )
