@@ -29,7 +29,7 @@ _HOMES = {
     "steering.lane": ("Job", "Lane", "Stopped"),
     "steering.loading": ("LoadOptions",),
     "steering.model_info": ("ModelInfo",),
-    "steering.prompts": ("Message", "Prompt", "conversation", "render"),
+    "steering.prompts": ("Message", "Prompt", "conversation", "render", "render_text"),
     "steering.recipes": ("Intervention", "Recipe"),
     "steering.tracing": ("Row",),
     "steering.vectors": ("SteeringVector",),

@@ -39,10 +39,6 @@ class Prompt:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def last_of(self, role: Role) -> int | None:
-        """Position of the last token with `role`, None if there is none."""
-        return next((i for i in reversed(range(len(self.roles))) if self.roles[i] == role), None)
-
 
 def conversation(user: str, system: str = "") -> tuple[Message, ...]:
     """A one-turn conversation; an empty system prompt is left out."""

@@ -234,7 +234,13 @@ def test_steer_takes_the_vector_that_was_extracted_last(page: Page) -> None:
 def test_an_unknown_model_keeps_the_one_that_stands(page: Page, bench: Workbench, tmp_path: Path) -> None:
     host = bench.host
     page.get_by_role("button", name="Switch model").click()
-    for wrong, said in ((str(tmp_path), "no config.json"), (str(tmp_path / "nowhere"), "no folder")):
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "config.json").write_text("{}")
+    for wrong, said in (
+        (str(tmp_path), "no config.json"),
+        (str(tmp_path / "bare"), "no weights"),
+        (str(tmp_path / "nowhere"), "no folder"),
+    ):
         page.locator("#model-name input").fill(wrong)
         page.locator("#model-name input").press("Enter")
         page.click("#load")

@@ -103,6 +103,22 @@ def test_a_mistake_is_one_message_and_exit_code_1(shelf, arguments, given, remed
     assert "Traceback" not in result.output
 
 
+def test_a_bad_contrast_file_or_model_folder_is_one_message(shelf) -> None:
+    (shelf / "empty.csv").write_text("positive,negative\n")
+    (shelf / "half.csv").write_text("positive,negative\na,b\nc,\n")
+    bare = shelf / "bare"
+    bare.mkdir()
+    (bare / "config.json").write_text("{}")
+    for arguments, given in (
+        ([str(shelf / "empty.csv")], "empty.csv is empty on at least one side"),
+        ([str(shelf / "half.csv")], "half.csv, row 3, field negative is missing or empty"),
+        (["sentiment", "--model", str(bare)], "has no weights"),
+    ):
+        message = " ".join(call("extract", *arguments, code=1).stderr.split())
+        assert given in message
+        assert "To do:" in message
+
+
 @pytest.fixture
 def sentiment(shelf):
     call("extract", "sentiment")
