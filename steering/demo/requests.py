@@ -6,7 +6,7 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from steering.demo.example import Example, Split, one, single, split_of, upper_first, vary, words
+from steering.demo.example import Example, one, single, upper_first, vary, words
 
 
 _TONED_SHARE = 0.10
@@ -23,11 +23,6 @@ def acts(harmful: bool) -> tuple[tuple[str, str], ...]:
 def act_key(act: str, thing: str) -> str:
     """The key that requests and judgements share, so that a held-out act is unseen in both."""
     return f"act/{act}/{thing}"
-
-
-def act_pairs(harmful: bool, split: Split) -> list[tuple[str, str]]:
-    """The (act, object) pairs of one side and split."""
-    return [pair for pair in acts(harmful) if split_of(act_key(*pair)) == split]
 
 
 def _draw_act(rng: Random, harmful: bool) -> tuple[str, str]:
