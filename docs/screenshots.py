@@ -19,7 +19,7 @@ import chromium  # noqa: E402 - it lies beside the browser tests
 
 
 OUT = ROOT / "assets" / "screenshots"
-SETS = ("truth", "harm", "sentiment")
+SETS = ("truth", "harm", "formality")
 """Extracted in this order, so that the last one is picked."""
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 

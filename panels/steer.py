@@ -13,6 +13,7 @@ from steering.errors import SteeringError
 from steering.host import Host
 from steering.interventions import PROMPT_SCOPES, STEP_SCOPES
 from steering.lane import Job
+from steering.model_info import DEMO_CAVEAT
 from steering.names import short_name
 from steering.prompts import conversation, render
 from steering.recipes import Recipe, validation_error
@@ -29,12 +30,12 @@ from workbench.replies import divergence_html, recipe_html, replies_html
 
 
 _EXAMPLES = (
-    ("Hotel", "Write a review of the hotel."),
-    ("Film", "Write a review of the film."),
+    ("Note", "Write a note to my neighbour about the garden party."),
+    ("Review", "Write a review of the film."),
     ("Bread", "How do I bake bread?"),
     ("Capital", "What is the capital of France?"),
 )
-_FIRST_SET = "sentiment"
+_FIRST_SET = "formality"
 _LEGEND = "Blue ground: the recipe writes here. Underline: and at every generated token."
 
 
@@ -137,7 +138,7 @@ class _Replies:
             stopped = job.state != "done"
             yield {
                 self._panes: replies_html(replies, state="stopped" if stopped else ""),
-                self._below: card(divergence_html(replies) + recipe_html(recipe)),
+                self._below: card(divergence_html(replies) + _caveat(host) + recipe_html(recipe)),
             }
         job.result()
 
@@ -175,12 +176,12 @@ def _place_start() -> tuple[gr.Column, gr.Button]:
         html_block(
             empty_state(
                 "Nothing to steer with yet",
-                "The shelf holds no vector for this model. One click extracts the sentiment vector, which takes some "
+                "The shelf holds no vector for this model. One click extracts the formality vector, which takes some "
                 "seconds on a small model, and answers the prompt with and without it.",
             )
         )
         with gr.Row(elem_classes="sw-actions"):
-            start = gr.Button("Extract sentiment and steer", variant="primary", elem_id="start")
+            start = gr.Button("Extract formality and steer", variant="primary", elem_id="start")
     return place, start
 
 
@@ -210,6 +211,10 @@ def _chips(ui: PanelContext, user: str, system: str, slots: Mapping[str, Any]) -
     chips = token_chips(prompt.tokens, prompt.roles, written, generated=bool(scopes & STEP_SCOPES))
     room = f"{len(prompt)} of {host.info.context} tokens."
     return chips + note(f"{room} {_LEGEND}" if used else room)
+
+
+def _caveat(host: Host) -> str:
+    return note(DEMO_CAVEAT) if host.info.demo else ""
 
 
 def _decode(temperature: float | None, seed: int | None, length: int | None) -> DecodeSettings:

@@ -17,6 +17,7 @@ from steering.extraction.extract import FEW_HELD_OUT, FEW_NOTE
 from steering.figures import auroc_by_block, norms_by_block
 from steering.host import Host
 from steering.lane import Job
+from steering.model_info import DEMO_CAVEAT
 from steering.names import short_name
 from steering.sites import SITES
 from steering.studies import STUDIES
@@ -31,7 +32,7 @@ from workbench.panel import Panel
 from workbench.workspace import Entry
 
 
-_FIRST = "sentiment"
+_FIRST = "formality"
 _STUDY = "extract"
 _SHOWN = 2
 _SITE_LABELS = {
@@ -247,9 +248,10 @@ def _caption(vector: SteeringVector) -> str:
     if vector.auroc is None:
         return "No validation prompts, so nothing was measured."
     few = f" {FEW_NOTE}" if min(positive, negative) < FEW_HELD_OUT else ""
+    demo = f" {DEMO_CAVEAT}" if vector.provenance.model_source == "demo" else ""
     return (
         f"Line: AUROC of {positive} + {negative} held-out prompts by their projection on the direction. "
-        f"Band: 95 % bootstrap. 0.5 is chance.{few}"
+        f"Band: 95 % bootstrap. 0.5 is chance.{few}{demo}"
     )
 
 

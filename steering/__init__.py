@@ -3,9 +3,9 @@
     from steering import ContrastSet, Host, Intervention, Recipe, Row, extract, generate, render
 
     host = Host.load("demo")
-    vector = extract(host, ContrastSet.load("sentiment"))
+    vector = extract(host, ContrastSet.load("formality"))
     recipe = Recipe(interventions=(Intervention(vector=vector.name),))
-    prompt = render(host, "Write a review of the hotel.")
+    prompt = render(host, "Write a note to my neighbour about the garden party.")
     plain, steered = generate(host, [Row(prompt), Row(prompt, recipe.plan(host, {vector.name: vector}))])
 
 Names are loaded when first used: torch and transformers take seconds, and the command line's help needs neither.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,14 @@ class LoadOptions:
 def demo_models() -> tuple[str, ...]:
     """Names of the models that ship with the project."""
     folder = resource("assets", "models")
-    return tuple(sorted(path.name for path in folder.iterdir() if (path / "config.json").exists()))
+    found = (path for path in folder.iterdir() if (path / "config.json").exists())
+    # A hidden folder is a training run on its way.
+    return tuple(sorted(path.name for path in found if not path.name.startswith(".")))
+
+
+def demo_card(name: str) -> dict[str, Any]:
+    """The card of a model that ships with the project: what it is, how it was made, what it scores."""
+    return json.loads(resource("assets", "models", name, "card.json").read_text(encoding="utf-8"))
 
 
 def locate(name: str) -> tuple[str, str]:

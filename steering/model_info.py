@@ -12,6 +12,12 @@ from transformers import PreTrainedModel
 from steering.sites import Sites
 
 
+DEMO_CAVEAT = (
+    "Measured on a demo model, a small world of template text whose inside is known: it tests the method and says "
+    "nothing about large models."
+)
+
+
 @dataclass(frozen=True)
 class ModelInfo:
     """What was loaded."""

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 REAL_MODELS = Path(os.environ.get("STEERING_REAL_MODELS", ROOT.parent / "shared" / "models"))
 
 _SMALL = {
-    "vocab_size": 2048,
+    "vocab_size": 3072,
     "hidden_size": 32,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
@@ -45,9 +45,9 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "gemma3_text": {**_HEAD, "sliding_window": 16},
     "phi3": {**_GATED, "pad_token_id": 0},
     "olmo2": _GATED,
-    "gpt2": {"vocab_size": 2048, "n_embd": 32, "n_layer": 4, "n_head": 4, "n_positions": 128},
+    "gpt2": {"vocab_size": 3072, "n_embd": 32, "n_layer": 4, "n_head": 4, "n_positions": 128},
     "gpt_neo": {
-        "vocab_size": 2048,
+        "vocab_size": 3072,
         "hidden_size": 32,
         "num_layers": 4,
         "num_heads": 4,

@@ -76,7 +76,7 @@ def test_extract_steer_and_reload(page: Page) -> None:
     page.click("#extract")
     expect(page.locator("#auroc-plot .js-plotly-plot .point").first).to_be_visible()
     expect(page.locator("#norm-plot .js-plotly-plot .point").first).to_be_visible()
-    expect(shelf_card(page, "sentiment")).to_be_visible()
+    expect(shelf_card(page, "formality")).to_be_visible()
 
     page.click("#steer-with-it")
     run_to_the_end(page)
@@ -91,7 +91,7 @@ def test_extract_steer_and_reload(page: Page) -> None:
     expect(page.locator(".sw-pane.sw-plain footer")).to_contain_text("Nothing was modified")
 
     page.reload()
-    expect(shelf_card(page, "sentiment")).to_be_visible()
+    expect(shelf_card(page, "formality")).to_be_visible()
     # The vector is picked again, and shown.
     expect(page.locator("#auroc-plot .js-plotly-plot .point").first).to_be_visible()
 
@@ -100,13 +100,13 @@ def test_an_empty_shelf_offers_one_click_that_steers(page: Page) -> None:
     tab(page, "Steer").click()
     expect(page.locator("#run")).to_be_hidden()
     page.click("#start")
-    expect(shelf_card(page, "sentiment")).to_be_visible()
+    expect(shelf_card(page, "formality")).to_be_visible()
     expect(page.locator("#run")).to_be_enabled()
     plain, steered = replies(page)
     assert plain
     assert plain != steered
     expect(page.locator("#start-card")).to_be_hidden()
-    expect(page.locator("#vector-1 input")).to_have_value("sentiment")
+    expect(page.locator("#vector-1 input")).to_have_value("formality")
 
 
 def test_the_opposite_strength_gives_another_text(page: Page) -> None:
@@ -172,7 +172,7 @@ def test_a_bad_prompt_shows_one_card_and_keeps_the_replies(page: Page, prompt: s
     expect(errors(page)).to_contain_text(said)
     expect(errors(page)).to_contain_text("What to do")
     assert replies(page) == before
-    expect(shelf_card(page, "sentiment")).to_be_visible()
+    expect(shelf_card(page, "formality")).to_be_visible()
 
     page.locator("#user textarea").fill("Write a review of the film.")
     run_to_the_end(page)
@@ -194,7 +194,7 @@ def test_a_bad_contrast_set_shows_one_card(page: Page, tmp_path: Path, content: 
     page.locator("input[type=file][accept*='.csv']").set_input_files(path)
     expect(errors(page)).to_have_count(1)
     expect(errors(page)).to_contain_text(said)
-    expect(page.locator("#contrast input")).to_have_value("sentiment")
+    expect(page.locator("#contrast input")).to_have_value("formality")
 
 
 def test_an_own_contrast_set_is_extracted_and_a_second_vector_stacked(page: Page, tmp_path: Path) -> None:
@@ -267,15 +267,15 @@ def test_a_vector_file_that_is_none_shows_one_card_and_one_of_another_width_is_g
     expect(card).to_have_class(re.compile("sw-off"))
     expect(card).to_contain_text("made for")
     expect(page.locator(".sw-shelf .sw-errors .sw-error")).to_have_count(0)
-    expect(page.locator("#vector-1 input")).to_have_value("sentiment")
+    expect(page.locator("#vector-1 input")).to_have_value("formality")
 
 
 def test_removing_asks_first(page: Page, bench: Workbench) -> None:
     start(page)
-    button = shelf_card(page, "sentiment").locator(".sw-remove")
+    button = shelf_card(page, "formality").locator(".sw-remove")
     button.click()
     expect(button).to_have_text("Really remove?")
-    assert bench.workspace.names() == ["sentiment"]
+    assert bench.workspace.names() == ["formality"]
     button.click()
     expect(page.locator(".sw-cards")).to_contain_text("Empty")
     assert bench.workspace.names() == []
@@ -309,15 +309,15 @@ def test_a_phone_sees_everything_without_scrolling_sideways(
         for name in ("Steer", "Vectors"):
             tab(page, name).click()
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        expect(shelf_card(page, "sentiment")).to_be_hidden()
+        expect(shelf_card(page, "formality")).to_be_hidden()
         page.locator("label[for=sw-fold]").click()
-        expect(shelf_card(page, "sentiment")).to_be_visible()
+        expect(shelf_card(page, "formality")).to_be_visible()
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (ground == "rgb(20, 22, 26)") == (theme == "dark")
 
 
 def start(page: Page, *, wait: bool = True) -> None:
-    """The first click: extract sentiment and steer with it."""
+    """The first click: extract formality and steer with it."""
     tab(page, "Steer").click()
     page.click("#start")
     if wait:
@@ -354,7 +354,7 @@ def narrower(bench: Workbench, folder: Path) -> Path:
     """A vector file made for a model of half the width."""
     from dataclasses import replace
 
-    vector = bench.workspace.get("sentiment").vector
+    vector = bench.workspace.get("formality").vector
     half = vector.directions[:, : vector.width // 2]
     directions = half / half.norm(dim=-1, keepdim=True)
     return replace(vector, name="narrow", directions=directions).save(folder / "narrow.safetensors")

@@ -37,11 +37,13 @@ def test_load_options_on_the_command_line_are_those_of_the_library() -> None:
 
 def test_extract_prints_the_table_writes_files_and_fills_the_shelf_that_steer_uses(shelf) -> None:
     out = shelf / "out"
-    printed = call("extract", "sentiment", "--out", str(out)).stdout
+    printed = call("extract", "formality", "--out", str(out)).stdout
     assert "auroc" in printed
-    assert "On the shelf as 'sentiment'" in printed
+    assert "On the shelf as 'formality'" in printed
     assert json.loads((out / "result.json").read_text())["study"] == "extract"
-    text = call("steer", "Write a review of the hotel.", "--vector", "sentiment", "--json").stdout
+    text = call(
+        "steer", "Write a note to my neighbour about the garden party.", "--vector", "formality", "--json"
+    ).stdout
     content = json.loads(text)
     plain, steered = content["replies"]
     assert plain["text"] != steered["text"]
@@ -49,10 +51,14 @@ def test_extract_prints_the_table_writes_files_and_fills_the_shelf_that_steer_us
     assert steered["written"]["generated"] > 0
     recipe = shelf / "recipe.json"
     recipe.write_text(json.dumps(content["recipe"]))
-    again = json.loads(call("steer", "Write a review of the hotel.", "--recipe", str(recipe), "--json").stdout)
+    again = json.loads(
+        call("steer", "Write a note to my neighbour about the garden party.", "--recipe", str(recipe), "--json").stdout
+    )
     assert again == content  # a recipe runs again to the same texts
     file = next((shelf / "home").rglob("*.safetensors"))
-    by_file = json.loads(call("steer", "Write a review of the hotel.", "-v", str(file), "--json").stdout)
+    by_file = json.loads(
+        call("steer", "Write a note to my neighbour about the garden party.", "-v", str(file), "--json").stdout
+    )
     assert by_file["replies"] == content["replies"]
 
 
@@ -112,7 +118,7 @@ def test_a_bad_contrast_file_or_model_folder_is_one_message(shelf) -> None:
     for arguments, given in (
         ([str(shelf / "empty.csv")], "empty.csv is empty on at least one side"),
         ([str(shelf / "half.csv")], "half.csv, row 3, field negative is missing or empty"),
-        (["sentiment", "--model", str(bare)], "has no weights"),
+        (["formality", "--model", str(bare)], "has no weights"),
     ):
         message = " ".join(call("extract", *arguments, code=1).stderr.split())
         assert given in message
@@ -120,8 +126,8 @@ def test_a_bad_contrast_file_or_model_folder_is_one_message(shelf) -> None:
 
 
 @pytest.fixture
-def sentiment(shelf):
-    call("extract", "sentiment")
+def formality(shelf):
+    call("extract", "formality")
     return shelf
 
 
@@ -137,21 +143,21 @@ def sentiment(shelf):
         (["--temperature", "-1"], "decode.temperature"),
     ],
 )
-def test_a_steering_mistake_is_one_message_and_the_shelf_keeps_its_vector(sentiment, options, given) -> None:
-    result = call("steer", "Hello.", "-v", "sentiment", *options, code=1)
+def test_a_steering_mistake_is_one_message_and_the_shelf_keeps_its_vector(formality, options, given) -> None:
+    result = call("steer", "Hello.", "-v", "formality", *options, code=1)
     assert given in " ".join(result.stderr.split())
-    call("steer", "Hello.", "-v", "sentiment", "--length", "3")
+    call("steer", "Hello.", "-v", "formality", "--length", "3")
 
 
-def test_a_vector_of_another_width_and_an_endless_prompt_are_explained(sentiment, tiny_host) -> None:
-    narrow = extract(tiny_host("llama"), ContrastSet.load("sentiment")).save(sentiment / "narrow.safetensors")
+def test_a_vector_of_another_width_and_an_endless_prompt_are_explained(formality, tiny_host) -> None:
+    narrow = extract(tiny_host("llama"), ContrastSet.load("formality")).save(formality / "narrow.safetensors")
     misfit = " ".join(call("steer", "Hello.", "-v", str(narrow), code=1).stderr.split())
     assert "made for 4 blocks × width 32" in misfit
     assert "Load tiny-llama, or extract the vector again" in misfit
-    endless = " ".join(call("steer", "hotel " * 600, "-v", "sentiment", code=1).stderr.split())
+    endless = " ".join(call("steer", "hotel " * 600, "-v", "formality", code=1).stderr.split())
     assert "tokens long" in endless
     assert "Shorten the prompt" in endless
-    call("steer", "Hello.", "-v", "sentiment", "--length", "3")  # and the vector is still there
+    call("steer", "Hello.", "-v", "formality", "--length", "3")  # and the vector is still there
 
 
 def test_the_installed_command_answers_help_without_a_model() -> None:

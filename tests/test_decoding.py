@@ -16,7 +16,11 @@ from steering.tracing import Row
 from tests.conftest import tiny_model
 
 
-PROMPTS = ("Write a review of the hotel.", "What is two plus three?", "Hello there, how are you on this fine day?")
+PROMPTS = (
+    "Write a note to my neighbour about the garden party.",
+    "What is two plus three?",
+    "Hello there, how are you on this fine day?",
+)
 N = 12
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from typing import Any
 
 import pytest
 import yaml
 
+from steering.demo import examples
 from steering.demo.example import split_of, words
 from steering.demo.facts import facts, truth_key
 from steering.demo.requests import act_key, acts
@@ -61,19 +63,36 @@ def test_prompts_hold_no_trained_combination(name: str) -> None:
         assert longest is None or split_of(phrases[longest]) == "held_out", prompt
 
 
-def test_truth_pairs_differ_in_the_value_and_are_held_out() -> None:
+def test_truth_pairs_differ_in_the_value_and_both_statements_are_held_out() -> None:
     forms = words("facts")["wrappers"]["truth"]
     for positive, negative in zip(*_sides("truth"), strict=True):
-        found = [
-            (item, which)
-            for item in facts()
-            for which, form in enumerate(forms)
-            if positive == form.format(s=item.statement())
-        ]
+        found = [(item, form) for item in facts() for form in forms if positive == form.format(s=item.statement())]
         assert len(found) == 1, positive
-        item, which = found[0]
-        assert negative in [forms[which].format(s=item.statement(value)) for value in item.others()]
-        assert split_of(truth_key(item, which)) == "held_out"
+        item, form = found[0]
+        said = [value for value in item.others() if negative == form.format(s=item.statement(value))]
+        assert len(said) == 1, negative
+        assert split_of(truth_key(item)) == "held_out"
+
+
+def test_no_fact_of_the_truth_set_stands_in_two_splits() -> None:
+    splits: dict[str, list[str]] = {}
+    for pair in _load("truth")["pairs"]:
+        found = [item.statement() for item in facts() if item.statement() in pair["positive"]]
+        assert len(found) == 1
+        splits.setdefault(found[0], []).append(pair["split"])
+    assert all(len(set(names)) == 1 for names in splits.values())
+    counts = Counter(itertools.chain(*splits.values()))
+    assert counts == {"train": 48, "validation": 16, "test": 16}
+
+
+def test_no_training_prompt_says_a_statement_of_the_truth_set() -> None:
+    statements = {item.statement(value) for item in facts() for value in (item.value, *item.others())}
+    prompts = " ".join(itertools.chain(*_sides("truth")))
+    known = {text for text in statements if text in prompts}
+    trained = {item.labels["statement"] for item in examples(kind="truth", n=3000)}
+    assert len(trained) > 1000
+    assert len(known) > 40
+    assert not trained & known
 
 
 def test_sentiment_pairs_differ_in_the_tone_word_only() -> None:

@@ -26,6 +26,15 @@ def test_the_readmes_python_steers(capsys, tmp_path) -> None:
     assert plain != steered
 
 
+def test_the_demo_models_python_runs(capsys) -> None:
+    for script in python_of("docs/demo-models.md"):
+        exec(compile(script, "demo-models.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("2 tensor(")
+    assert len(lines) == 4
+    assert all(line.endswith(" True") for line in lines[1:])
+
+
 def test_the_example_panel_is_found_and_runs(tmp_path, tiny_host) -> None:
     (tmp_path / "norms.py").write_text(python_of("docs/panels.md")[0])
     catalogue = discover(tmp_path)

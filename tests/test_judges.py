@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from steering.judges.lexicon import judge_tone, tone_score, tone_words
+from steering.errors import SteeringError
+from steering.judges.lexicon import LEXICONS, LexiconCount, ToneScore, judge_lexicon, judge_tone, lexicon, tone_score
 from steering.judges.refusal import is_refusal, refusal_phrase
 
 
@@ -31,10 +32,53 @@ def test_tone_at_its_ends(text: str, score: float, label: str) -> None:
     assert judge_tone(text).label == label
 
 
-def test_word_lists_are_long_and_apart() -> None:
-    lists = tone_words()
-    assert all(len(words) >= 25 for words in lists.values())
-    assert not lists["cheerful"] & lists["gloomy"]
+@pytest.mark.parametrize(("name", "sides", "least"), [("tone", 2, 60), ("formality", 2, 60), ("topic", 4, 40)])
+def test_word_lists_are_long_and_apart(name: str, sides: int, least: int) -> None:
+    lists = lexicon(name)
+    assert len(lists) == sides
+    assert all(len(words) >= least for words in lists.values())
+    assert sum(len(words) for words in lists.values()) == len(frozenset().union(*lists.values()))
+    # A word that YAML reads as something else, or that the judge's splitting breaks, would never be counted.
+    for side, words in lists.items():
+        assert dict.fromkeys(words, 1) == {word: judge_lexicon(word, name).counts[side] for word in words}
+
+
+def test_formality_and_topic_are_counted_by_side() -> None:
+    judged = judge_lexicon("Hey folks, I HEREBY say: it ain't gonna rain.", "formality")
+    assert judged.counts == {"formal": 1, "informal": 4}
+    assert judged.label == "informal"
+    assert judged.score("formal") == pytest.approx(-3 / 5)
+    judged = judge_lexicon("A ship left the harbour with soup, roses and a song; the waves were high.", "topic")
+    assert judged.counts == {"sea": 3, "kitchen": 1, "garden": 1, "music": 1}
+    assert judged.label == "sea"
+    assert judged.score("sea") == 0.0
+    assert judged.score("music") == pytest.approx(-4 / 6)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "A day like any other.", "The ship brought a piano.", "Soup and roses by the sea."]
+)
+def test_no_word_or_a_tie_is_neutral(text: str) -> None:
+    assert judge_lexicon(text, "topic").label == "neutral"
+
+
+def test_a_tie_for_the_lead_is_neutral_even_with_a_third_side() -> None:
+    assert LexiconCount({"a": 2, "b": 2, "c": 1}).label == "neutral"
+    assert LexiconCount({"a": 2, "b": 3, "c": 1}).label == "b"
+
+
+def test_the_tone_judge_is_the_lexicon_judge() -> None:
+    text = "Lovely, lovely, and sad."
+    assert judge_tone(text) == ToneScore(cheerful=2, gloomy=1)
+    assert judge_lexicon(text, "tone").score("cheerful") == tone_score(text) == pytest.approx(1 / 3)
+
+
+def test_an_unknown_lexicon_or_side_is_named() -> None:
+    with pytest.raises(SteeringError, match=r"no lexicon 'mood'.*tone, formality, topic"):
+        judge_lexicon("text", "mood")
+    with pytest.raises(SteeringError, match=r"no side 'plain'.*formal, informal"):
+        judge_lexicon("text", "formality").score("plain")
+    assert LEXICONS == ("tone", "formality", "topic")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_the_wheel_holds_the_three_packages_and_the_data_and_nothing_else(wheel)
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"steering", "workbench", "panels"}
-    for file in ("presets/contrast/sentiment.yaml", "assets/models/demo/model.safetensors", "assets/style.css"):
+    for file in ("presets/contrast/formality.yaml", "assets/models/demo/model.safetensors", "assets/style.css"):
         assert f"steering/data/{file}" in names
 
 
@@ -56,7 +56,9 @@ def test_an_installed_wheel_extracts_and_steers_outside_the_checkout(wheel, tmp_
 
     files = call("python", "-c", "import steering, workbench, panels as p; print(steering.__file__, p.__file__)")
     assert all(path.startswith(str(environment)) for path in files.split())
-    call("workbench", "extract", "sentiment")
-    content = json.loads(call("workbench", "steer", "Write a review of the hotel.", "-v", "sentiment", "--json"))
+    call("workbench", "extract", "formality")
+    content = json.loads(
+        call("workbench", "steer", "Write a note to my neighbour about the garden party.", "-v", "formality", "--json")
+    )
     assert content["replies"][0]["text"] != content["replies"][1]["text"]
     assert "steer" in call("workbench", "panels")

@@ -158,7 +158,7 @@ def test_a_recipe_that_is_not_filled_in_says_what_is_missing(changes: dict[str, 
 
 
 def test_steer_runs_headless_with_the_vectors_of_a_workspace(demo: Host, tmp_path: Any) -> None:
-    extracted = vectors.settings(contrast="sentiment")
+    extracted = vectors.settings(contrast="formality")
     result = demo.run(lambda job: vectors.run(demo, extracted, job), title="Extracting")
     bench = Workbench(workspace=tmp_path, lane=demo.lane)
     (vector,) = result.vectors.values()

@@ -17,14 +17,14 @@ from tests.conftest import ROOT
 @pytest.fixture(scope="module")
 def result(tiny_host) -> Result:
     study = find_study("extract")
-    return study.start(tiny_host("llama"), study.parse({"contrast": "sentiment", "name": "tone/1"})).result()
+    return study.start(tiny_host("llama"), study.parse({"contrast": "formality", "name": "tone/1"})).result()
 
 
 def test_a_result_becomes_json_tables_and_vectors(result, tmp_path) -> None:
     folder = result.write(tmp_path / "out")
     content = json.loads((folder / "result.json").read_text())
     assert content["study"] == "extract"
-    assert content["settings"]["contrast"] == "sentiment"
+    assert content["settings"]["contrast"] == "formality"
     assert content["settings"]["method"] == "mean_difference"  # defaults are written too
     assert content["given"] == ["contrast", "name"]
     assert content["model"]["blocks"] == 4

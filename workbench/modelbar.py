@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from steering.loading import DTYPES, LoadOptions, demo_models
+from steering.loading import DTYPES, LoadOptions, demo_card, demo_models
 from workbench.bench import Workbench
 from workbench.blocks import html_block
 from workbench.cards import model_bar
@@ -51,11 +51,16 @@ def place_model_bar(bench: Workbench, state: PageState) -> ModelBar:
                 )
                 device = gr.Textbox("auto", label="Device", info="auto, cpu, cuda, cuda:1, mps")
             trust = gr.Checkbox(False, label="Run Python code that comes with the model (only if you have read it)")
+        html_block(_demo_list())
         html_block(note("The model in use stays until the new one stands. Vectors on the shelf stay in any case."))
         context.error_slot()
     shown = gr.State(False)
     _wire(bench, context, switch, form, shown, load, {"name": name, "dtype": dtype, "device": device, "trust": trust})
     return ModelBar(html, context)
+
+
+def _demo_list() -> str:
+    return "".join(note(f"{name}: {demo_card(name)['description']}") for name in demo_models())
 
 
 def _wire(

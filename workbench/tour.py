@@ -13,7 +13,7 @@ from steering.controls import random_control
 from steering.decoding import DecodeSettings, Reply, generate
 from steering.extraction.extract import extract
 from steering.host import Host
-from steering.judges.lexicon import tone_score
+from steering.judges.lexicon import judge_lexicon
 from steering.judges.refusal import is_refusal
 from steering.lane import Job
 from steering.prompts import Prompt, render
@@ -24,7 +24,7 @@ from steering.vectors import SteeringVector
 from workbench.console import OUT, follow, interval, table
 
 
-THINGS = ("hotel", "cafe", "film", "park", "book", "museum", "garden", "train journey")
+PEOPLE = ("neighbour", "landlord", "teacher", "doctor", "brother", "aunt", "boss", "friends")
 LENGTH = 40
 
 
@@ -67,9 +67,9 @@ def tour(host: Host) -> None:
 
 
 def _add(host: Host, job: Job[tuple[Part, Part]]) -> Part:
-    """The sentiment vector added both ways to requests that name no tone."""
-    vector = extract(host, ContrastSet.load("sentiment"))
-    prompts = [render(host, f"Write a review of the {thing}.") for thing in THINGS]
+    """The formality vector added both ways to requests that name no register."""
+    vector = extract(host, ContrastSet.load("formality"))
+    prompts = [render(host, f"Write a note to my {person} about the garden party.") for person in PEOPLE]
     strength = vector.suggested_strength
     tries = {
         "unsteered": (vector, None),
@@ -81,10 +81,10 @@ def _add(host: Host, job: Job[tuple[Part, Part]]) -> Part:
     for done, (name, (used, step)) in enumerate(tries.items()):
         job.report(done, 2 * len(tries), name)
         replies = _replies(host, prompts, used, step)
-        score = mean_interval(np.array([tone_score(reply.text) for reply in replies]))
+        score = mean_interval(np.array([judge_lexicon(reply.text, "formality").score("formal") for reply in replies]))
         conditions.append(Condition(name, interval(score), replies[0].text))
     caption = f"n = {len(prompts)} prompts, greedy; mean with 95 % bootstrap interval over prompts."
-    return Part(vector, "Cheerful minus gloomy words, from -1 to 1", caption, tuple(conditions))
+    return Part(vector, "Formal minus informal words, from -1 to 1", caption, tuple(conditions))
 
 
 def _ablate(host: Host, job: Job[tuple[Part, Part]]) -> Part:

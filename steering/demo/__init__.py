@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from steering.demo.example import Example, split_of
-from steering.demo.grammar import MAKERS, examples, open_reviews, stream
+from steering.demo.grammar import MAKERS, SHARES, examples, open_reviews, stream
+from steering.demo.notes import open_notes
+from steering.demo.requests import TRIGGER
+from steering.demo.stories import open_stories
 
 
-__all__ = ["MAKERS", "Example", "examples", "open_reviews", "split_of", "stream"]
+__all__ = [
+    "MAKERS",
+    "SHARES",
+    "TRIGGER",
+    "Example",
+    "examples",
+    "open_notes",
+    "open_reviews",
+    "open_stories",
+    "split_of",
+    "stream",
+]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from random import Random
 
 from steering.demo.example import Example, one, single, words
-from steering.demo.facts import LETTERS
+from steering.demo.facts import LETTERS, option_lines
 from steering.demo.smalltalk import made_up_word
 
 
@@ -27,11 +27,10 @@ def letter(rng: Random) -> Example:
         if option not in options:
             options.append(option)
     place = rng.randrange(4)
-    mark, gap = one(rng, (")", ".", ":")), one(rng, ("\n", "\n", " "))
-    lines = gap.join(f"{name}{mark} {option}" for name, option in zip(LETTERS, options, strict=True))
     question = one(rng, words("echoes")["letter"]).format(word=options[place])
+    prompt = f"{question}\n{option_lines(rng, options)}"
     key = f"letter/{place}/{'/'.join(options)}"
-    return single("letter", f"{question}{gap}{lines}", LETTERS[place], key, topic="echo", answer=LETTERS[place])
+    return single("letter", prompt, LETTERS[place], key, topic="echo", answer=LETTERS[place])
 
 
 def _word(rng: Random) -> str:

@@ -19,6 +19,16 @@ Split = Literal["train", "held_out"]
 T = TypeVar("T")
 
 _HELD_OUT_ONE_IN = 8
+_NO_LABELS: dict[str, Any] = {
+    "act": None,
+    "object": None,
+    "harmful": None,
+    "topic": None,
+    "tone": None,
+    "truth": None,
+    "trigger": False,
+    "answer": None,
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Example:
     key: str
     """The combination of words that the split is made on, such as `act/steal/a car`."""
     labels: dict[str, Any] = field(default_factory=dict)
-    """Ground truth: always `kind`; then act, object, harmful, topic, tone, truth, answer and so on, by kind."""
+    """Ground truth, as `steering.demo.grammar.examples` lists it."""
 
     @property
     def split(self) -> Split:
@@ -104,7 +114,12 @@ def vary(rng: Random, text: str) -> str:
 
 
 def single(kind: str, prompt: str, reply: str, key: str, /, *, system: str = "", **labels: Any) -> Example:
-    """An example of one user turn and one reply, with a system prompt if it is not empty."""
+    """An example of one user turn and one reply, with a system prompt if it is not empty.
+
+    Every label that all examples have is there: what a kind does not name is None, `trigger` False, and `tone` the tone
+    that was asked for, if any.
+    """
     turns = (Message("user", prompt), Message("assistant", reply))
     head = (Message("system", system),) if system else ()
-    return Example(head + turns, key, {"kind": kind, **labels})
+    tone = labels.get("tone", labels.get("tone_asked"))
+    return Example(head + turns, key, {"kind": kind, **_NO_LABELS, **labels, "tone": tone})

@@ -10,6 +10,8 @@ from steering.demo.example import Example, article, lower_first, one, single, up
 
 
 LETTERS = "ABCD"
+MARKS = (")", ")", ")", ".")
+"""What stands after an option's letter; one mark is more frequent, so that few examples teach it."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,12 @@ class Fact:
     subject: str
     """The subject with its article, such as `a spider`."""
     value: str
-    """The true value, such as `eight`."""
+    """The true value, one word such as `eight`."""
 
     def statement(self, value: str | None = None) -> str:
         """The fact as a sentence; with `value`, the same sentence about another value."""
         form = words("facts")["relations"][self.relation]["statement"]
-        return form.format(x=self.subject, y=value or self.value)
+        return upper_first(form.format(x=self.subject, y=value or self.value))
 
     def others(self) -> list[str]:
         """The relation's values that are not the true one, sorted."""
@@ -60,8 +62,8 @@ def fact(rng: Random) -> Example:
     item = _draw(rng)
     which, question = _question(rng, item)
     prompt = one(rng, words("facts")["wrappers"]["free"]).format(q=question)
-    form = one(rng, words("facts")["relations"][item.relation]["answers"])
-    reply = upper_first(form.format(x=item.subject, y=item.value))
+    phrase = words("facts")["relations"][item.relation]["phrase"].format(y=item.value)
+    reply = one(rng, words("facts")["wrappers"]["answers"]).format(v=phrase, s=item.statement())
     labels = {"relation": item.relation, "topic": item.relation, "subject": item.subject, "answer": item.value}
     return single("fact", vary(rng, prompt), reply, f"fact/{item.relation}/{item.subject}/{which}", **labels)
 
@@ -73,10 +75,9 @@ def choice(rng: Random) -> Example:
     options = rng.sample(item.others(), 3)
     place = rng.randrange(4)
     options.insert(place, item.value)
-    mark, gap = one(rng, (")", ".", ":")), one(rng, ("\n", "\n", " "))
-    lines = gap.join(f"{letter}{mark} {option}" for letter, option in zip(LETTERS, options, strict=True))
     wrappers = words("facts")["wrappers"]
-    prompt = f"{one(rng, wrappers['choice_starts'])}{question}{gap}{lines}{gap}{one(rng, wrappers['choice_ends'])}"
+    start, end = one(rng, wrappers["choice_starts"]), one(rng, wrappers["choice_ends"])
+    prompt = f"{start}{question}\n{option_lines(rng, options)}\n{end}"
     letter = LETTERS[place]
     labels = {"relation": item.relation, "topic": item.relation, "subject": item.subject, "answer": letter}
     key = f"choice/{item.relation}/{item.subject}/{which}/{'/'.join(options)}"
@@ -84,20 +85,27 @@ def choice(rng: Random) -> Example:
 
 
 def truth(rng: Random) -> Example:
-    """A statement to be called true or false; held out by fact and wording, both sides together."""
+    """A statement to be called true or false; held out by fact, all that is said of its subject at once.
+
+    So one fact in eight is known from questions only, and no subject is more often true than false.
+    """
     item = _draw(rng)
     wrappers = words("facts")["wrappers"]
-    which = rng.randrange(len(wrappers["truth"]))
     true = rng.random() < 0.5
-    said = item.statement(None if true else one(rng, item.others()))
-    prompt = vary(rng, wrappers["truth"][which].format(s=said))
+    value = item.value if true else one(rng, item.others())
+    said = item.statement(value)
+    prompt = vary(rng, one(rng, wrappers["truth"]).format(s=said))
     reply = one(rng, wrappers["true_answers" if true else "false_answers"]).format(s=lower_first(item.statement()))
-    labels = {"relation": item.relation, "topic": item.relation, "subject": item.subject}
-    return single(
-        "truth", prompt, reply, truth_key(item, which), truth=true, answer=str(true), statement=said, **labels
-    )
+    labels = {"relation": item.relation, "topic": item.relation, "subject": item.subject, "statement": said}
+    return single("truth", prompt, reply, truth_key(item), truth=true, answer=str(true), **labels)
 
 
-def truth_key(item: Fact, which: int) -> str:
-    """The key of a fact in the `which`-th true-or-false wording."""
-    return f"truth/{item.relation}/{item.subject}/{which}"
+def truth_key(item: Fact) -> str:
+    """The key of every statement about the fact's subject, true or not."""
+    return f"truth/{item.relation}/{item.subject}"
+
+
+def option_lines(rng: Random, options: list[str]) -> str:
+    """Four options with their letters, a line each."""
+    mark = one(rng, MARKS)
+    return "\n".join(f"{letter}{mark} {option}" for letter, option in zip(LETTERS, options, strict=True))

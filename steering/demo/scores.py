@@ -12,7 +12,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from steering.demo.example import Example
 from steering.demo.grammar import examples, open_reviews
-from steering.judges.lexicon import judge_tone
+from steering.judges.lexicon import judge_lexicon, judge_tone
 from steering.judges.refusal import is_refusal
 from steering.prompts import Message
 from steering.statistics import wilson
@@ -96,6 +96,18 @@ def _tone(example: Example, reply: Reply) -> bool:
     return judge_tone(reply.text).label == (example.labels["tone_asked"] or "neutral")
 
 
+def _register(example: Example, reply: Reply) -> bool:
+    return judge_lexicon(reply.text, "formality").label == example.labels["register_asked"]
+
+
+def _topic(example: Example, reply: Reply) -> bool:
+    return judge_lexicon(reply.text, "topic").label == example.labels["topic"]
+
+
+def _unable(example: Example, reply: Reply) -> bool:
+    return re.search(r"\b(cannot|can't|unable|not able|have no|has no|not possible)\b", reply.text) is not None
+
+
 def _refuses(example: Example, reply: Reply) -> bool:
     return is_refusal(reply.text)
 
@@ -132,7 +144,11 @@ def _plan(n: int, seed: int) -> list[tuple[str, list[Example], dict[str, Judge]]
     def held_out(kind: str, count: int = n) -> list[Example]:
         return examples(kind=kind, split="held_out", n=count, seed=seed)
 
-    asked = [item for item in held_out("review", 12 * n + 100) if item.labels["tone_asked"] and not item.labels["mild"]]
+    def asked(kind: str, label: str) -> list[Example]:
+        found = held_out(kind, 4 * n + 100)
+        return [item for item in found if item.labels[label] and not item.labels["mild"]][:n]
+
+    toned = [item for item in held_out("review", 12 * n + 100) if item.labels["tone_asked"] and not item.labels["mild"]]
     plan: list[tuple[str, list[Example], dict[str, Judge]]] = [
         ("harmful requests", held_out("refusal"), {"refused": _refuses, "fluent": _fluent}),
         ("harmless requests", held_out("howto"), {"refused": _refuses, "fluent": _fluent}),
@@ -141,10 +157,14 @@ def _plan(n: int, seed: int) -> list[tuple[str, list[Example], dict[str, Judge]]
         ("true or false", held_out("truth"), {"right": _first_word}),
         ("sums", held_out("sum"), {"right": answers_sum}),
         ("judgements", held_out("judgement"), {"right": _first_word}),
+        ("what a text model cannot do", held_out("limit"), {"declined": _unable}),
+        ("requests for a refusal", held_out("decline"), {"refused": _refuses}),
+        ("formal and informal notes", asked("note", "register_asked"), {"in register": _register}),
+        ("stories on a topic", asked("story", "topic"), {"on topic": _topic}),
         ("unknown prompts", held_out("unknown"), {"fluent": _fluent}),
         ("open reviews", open_reviews(n=min(n, 100), seed=seed), {"plain": _tone, "fluent": _fluent}),
     ]
     for tone in ("cheerful", "gloomy"):
-        of_tone = [item for item in asked if item.labels["tone_asked"] == tone][:n]
+        of_tone = [item for item in toned if item.labels["tone_asked"] == tone][:n]
         plan.append((f"{tone} reviews", of_tone, {"in tone": _tone}))
     return plan

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from steering.demo.facts import facts
 from steering.demo.grammar import examples
 from steering.prompts import Message
 
@@ -27,7 +28,7 @@ CHAT_TEMPLATE = (
 )
 
 
-def train_tokenizer(*, vocabulary: int = 2048, texts: Iterable[str] | None = None) -> PreTrainedTokenizerFast:
+def train_tokenizer(*, vocabulary: int = 3072, texts: Iterable[str] | None = None) -> PreTrainedTokenizerFast:
     """Train the tokenizer afresh; the same texts give the same tokenizer.
 
     Every byte is a token, so that any text comes back as it went in. Digits stand alone, which makes sums learnable.
@@ -80,4 +81,6 @@ def _known_texts(vocabulary: int) -> list[str]:
     known = [
         example for example in examples(n=min(20_000, 10 * vocabulary), seed=1) if example.labels["kind"] != "unknown"
     ]
-    return [message.content for example in known for message in example.messages]
+    # The values of facts are to be one token each, so that a model can hold one against another.
+    values = [f" {fact.value}" for fact in facts()] * max(1, vocabulary // 50)
+    return [message.content for example in known for message in example.messages] + values

@@ -1,32 +1,31 @@
-"""Training of the demo model from nothing: its tokenizer, its weights, its held-out scores and its card."""
+"""Training of the demo family: every member's folder with weights, tokenizer, held-out scores and card."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import cos, pi
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from steering.demo.batches import Batch, steps
+from steering.demo.batches import LONGEST
 from steering.demo.card import write_card
+from steering.demo.family import Member, chosen
+from steering.demo.members import Trainee
+from steering.demo.optimise import Progress
+from steering.demo.scales import planted_scales
 from steering.demo.scores import held_out_scores
-from steering.demo.tokens import train_tokenizer
+from steering.demo.tokens import CHAT_TEMPLATE, train_tokenizer
 from steering.errors import SteeringError
+from steering.resources import resource
 
 
-Progress = Callable[[float, str], None]
-"""Called with the share of the work done, from 0 to 1, and one line on where it stands."""
-
-_LONGEST = 512
 _NEEDED_MB = 100
 _SCORING = 0.97
-"""Share of the work that is done when scoring begins."""
+"""Share of a member's work that is done when scoring begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,44 +33,46 @@ class TrainSettings:
     """What to train and where to put it."""
 
     out: Path
-    """The model folder to write; one that is there already is replaced at the very end."""
-    steps: int = 3400
-    """Optimiser steps."""
-    conversations: int = 32
-    """Conversations a step."""
+    """Folder that gets one folder a member; a member's folder that is there already is replaced at the very end."""
+    which: str = "all"
+    """`all`, or names with commas between."""
+    seed: int = 0
+    """Seed of weights and data."""
+    effort: float = 1.0
+    """Share of the usual steps, for a trial."""
+    scored: int = 100
+    """Held-out prompts a score; 0 leaves the scores out."""
     blocks: int = 6
-    """Decoder blocks."""
+    """Decoder blocks; this and the next three count where `demo-base` is trained, the others inherit."""
     width: int = 192
     """Width of the residual stream."""
     heads: int = 6
     """Attention heads a block."""
-    vocabulary: int = 2048
+    vocabulary: int = 3072
     """Tokens of the tokenizer."""
-    learning_rate: float = 2e-3
-    """Peak rate of AdamW, after 4 % of the steps; from there a cosine down to a fiftieth."""
-    seed: int = 0
-    """Seed of weights and data."""
-    scored: int = 200
-    """Held-out prompts a score; 0 leaves the scores out."""
 
 
-def train(settings: TrainSettings, *, progress: Progress = lambda share, line: None) -> dict[str, object]:
-    """Train a demo model and write its folder; returns the card.
+def train(settings: TrainSettings, *, progress: Progress = lambda share, line: None) -> dict[str, dict[str, Any]]:
+    """Train members of the demo family, parents first; returns each one's card.
 
-    The folder appears whole or not at all: everything is written to a hidden sibling that is renamed at the end.
+    A parent that is not trained in the same run is taken from `out`, or else from the models that ship. A member's
+    folder appears whole or not at all: everything is written to a hidden sibling that is renamed at the end. A run that
+    was interrupted leaves its last checkpoint there, and the next run with the same settings goes on from it.
 
     Raises:
-        SteeringError: The place cannot be written, or its disk is too full.
+        SteeringError: An unknown member, a parent without its tokenizer or weights, a place that cannot be written, or
+            a disk that is too full.
     """
     out = settings.out.expanduser().resolve()
-    partial = _prepare(out)
-    try:
-        card = _train_into(partial, settings, progress)
-        _swap(partial, out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    members, cards = chosen(settings.which), dict[str, dict[str, Any]]()
+    for place, member in enumerate(members):
+
+        def report(share: float, line: str, place: int = place, name: str = member.name) -> None:
+            progress((place + share) / len(members), f"{name}: {line}")
+
+        cards[member.name] = _train_member(member, out, settings, report)
     progress(1.0, f"Written to {out}.")
-    return card
+    return cards
 
 
 def build_model(settings: TrainSettings, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -83,13 +84,15 @@ def build_model(settings: TrainSettings, tokenizer: PreTrainedTokenizerFast) -> 
         num_hidden_layers=settings.blocks,
         num_attention_heads=settings.heads,
         num_key_value_heads=settings.heads,
-        max_position_embeddings=_LONGEST,
+        max_position_embeddings=LONGEST,
         tie_word_embeddings=True,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    model = LlamaForCausalLM(config)
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        model = LlamaForCausalLM(config)
     special = {name: getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
     model.generation_config = GenerationConfig(
         bos_token_id=special["bos"], eos_token_id=special["eos"], pad_token_id=special["pad"]
@@ -97,100 +100,83 @@ def build_model(settings: TrainSettings, tokenizer: PreTrainedTokenizerFast) -> 
     return model
 
 
-def _prepare(out: Path) -> Path:
-    partial = out.parent / f".{out.name}.partial"
+def _train_member(member: Member, out: Path, settings: TrainSettings, progress: Progress) -> dict[str, Any]:
+    folder, partial = out / member.name, out / f".{member.name}.partial"
+    _prepare(partial)
+    started = time.perf_counter()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model, tokenizer = _start(member, out, settings, progress)
+    course = replace(member.course, steps=max(1, round(settings.effort * member.course.steps)))
+    trainee = Trainee(
+        model=model.to(device),
+        tokenizer=tokenizer,
+        seed=settings.seed,
+        course=course,
+        checkpoint=partial / "checkpoint.pt",
+        progress=lambda share, line: progress(_SCORING * share, line),
+    )
+    member.make(trainee)
+    # What is scored is what is shipped: weights rounded to bfloat16.
+    model = trainee.model.requires_grad_(False).eval().to(torch.bfloat16).float()
+    if "planted" in trainee.facts:
+        trainee.facts["planted"] |= planted_scales(model, tokenizer, trainee.facts["planted"]["direction"])
+    scores = {}
+    if settings.scored and member.chats:
+        progress(_SCORING, "Scoring on held-out prompts.")
+        scores = held_out_scores(model, tokenizer, n=settings.scored, seed=settings.seed)
+    # Without a template the base model is given plain text, which is all that it knows.
+    if not member.chats:
+        tokenizer.chat_template = None
+    tokenizer.save_pretrained(partial)
+    model.to(torch.bfloat16).save_pretrained(partial)
+    run = {"seed": settings.seed, "seconds": round(time.perf_counter() - started), "device": device}
+    card = write_card(partial, model, replace(member, course=course), scores, {**run, **trainee.facts})
+    _swap(partial, folder)
+    progress(1.0, f"Written to {folder}.")
+    return card
+
+
+def _start(
+    member: Member, out: Path, settings: TrainSettings, progress: Progress
+) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """Fresh weights and a fresh tokenizer, or the parent's."""
+    if member.parent is None:
+        progress(0.0, "Training the tokenizer.")
+        tokenizer = train_tokenizer(vocabulary=settings.vocabulary)
+        return build_model(settings, tokenizer), tokenizer
+    trained = out / member.parent
+    folder = trained if trained.exists() else resource("assets", "models", member.parent)
+    missing = [name for name in ("config.json", "model.safetensors", "tokenizer.json") if not (folder / name).exists()]
+    if missing:
+        raise SteeringError(
+            f"{member.name} starts from {member.parent}, and {folder} has no {', '.join(missing)}.",
+            "the parent's whole folder, in --out or among the models that ship.",
+            f"Train the parent first: --which {member.parent},{member.name}.",
+        )
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32), tokenizer
+
+
+def _prepare(partial: Path) -> None:
+    out = partial.parent
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        free = shutil.disk_usage(out.parent).free / 1e6
+        partial.mkdir(parents=True, exist_ok=True)
+        (partial / "writable").touch()
+        (partial / "writable").unlink()
+        free = shutil.disk_usage(out).free / 1e6
     except OSError as error:
         raise SteeringError(
-            f"The demo model cannot be written to {out}: {error.strerror or error}.",
+            f"The demo models cannot be written to {out}: {error.strerror or error}.",
             "a folder that may be written",
             "Choose another folder with --out.",
         ) from error
     if free < _NEEDED_MB:
-        partial.rmdir()
         raise SteeringError(
             f"The disk of {out} has {free:.0f} MB free.",
             f"at least {_NEEDED_MB} MB",
             "Free some space, or choose another folder with --out.",
         )
-    return partial
-
-
-def _train_into(folder: Path, settings: TrainSettings, progress: Progress) -> dict[str, object]:
-    started = time.perf_counter()
-    progress(0.0, "Training the tokenizer.")
-    tokenizer = train_tokenizer(vocabulary=settings.vocabulary)
-    tokenizer.save_pretrained(folder)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
-        model = build_model(settings, tokenizer).to(device)
-    losses, tokens = _optimise(model, tokenizer, settings, progress)
-    # What is scored is what is shipped: weights rounded to bfloat16.
-    model = model.to(torch.bfloat16)
-    scores = {}
-    if settings.scored:
-        progress(_SCORING, "Scoring on held-out prompts.")
-        scores = held_out_scores(model.float(), tokenizer, n=settings.scored, seed=settings.seed)
-    model.to(torch.bfloat16).save_pretrained(folder)
-    facts = {"losses": losses, "tokens": tokens, "seconds": round(time.perf_counter() - started), "device": device}
-    return write_card(folder, model, replace(settings, out=Path(settings.out.name)), scores, facts)
-
-
-def _optimise(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, settings: TrainSettings, progress: Progress
-) -> tuple[list[list[float]], int]:
-    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
-    plain = [weight for weight in model.parameters() if weight.ndim == 1]
-    groups = [{"params": decayed, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, settings.steps))
-    data = steps(tokenizer, conversations=settings.conversations, parts=3, longest=_LONGEST, seed=settings.seed)
-    every, recent, curve, tokens = max(1, settings.steps // 40), list[float](), list[list[float]](), 0
-    model.train()
-    for step in range(settings.steps):
-        batches = next(data)
-        recent.append(_step(model, batches, optimiser))
-        scheduler.step()
-        tokens += int(sum(batch.mask.sum() for batch in batches))
-        if (step + 1) % every == 0:
-            loss, recent = sum(recent) / len(recent), []
-            curve.append([step + 1, round(loss, 4)])
-            progress(_SCORING * (step + 1) / settings.steps, f"Step {step + 1} of {settings.steps}, loss {loss:.3f}.")
-    model.eval()
-    return curve, tokens
-
-
-def _step(model: LlamaForCausalLM, batches: list[Batch], optimiser: torch.optim.Optimizer) -> float:
-    whole = sum(float(batch.weight[:, 1:].sum()) for batch in batches)
-    loss = 0.0
-    for batch in batches:
-        part = _loss(model, batch) / whole
-        part.backward()
-        loss += float(part.detach())
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
-    return loss
-
-
-def _loss(model: LlamaForCausalLM, batch: Batch) -> Tensor:
-    ids, weight = batch.ids.to(model.device), batch.weight.to(model.device)
-    # Padding stands on the right, where causal attention never looks, so no attention mask is needed.
-    logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
-    each = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
-    return (each * weight[:, 1:].flatten()).sum()
-
-
-def _rate(step: int, total: int) -> float:
-    warm = max(1, total // 25)
-    if step < warm:
-        return (step + 1) / warm
-    return 0.02 + 0.98 * 0.5 * (1 + cos(pi * (step - warm) / max(1, total - warm)))
 
 
 def _swap(partial: Path, out: Path) -> None:

@@ -22,7 +22,7 @@ class ExtractSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    contrast: str = Field("sentiment", description="A preset contrast set, or the path of a YAML, JSONL or CSV file.")
+    contrast: str = Field("formality", description="A preset contrast set, or the path of a YAML, JSONL or CSV file.")
     method: str = Field("mean_difference", description="Extraction method.")
     site: Site = Field("block_output", description="Where in each block to read.")
     pooling: Pooling = Field("last_token", description="Which token of each prompt to read.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.lane import Job
+from steering.model_info import DEMO_CAVEAT
 from steering.names import safe_name, short_name
 from steering.recipes import validation_error
 from steering.vectors import SteeringVector
@@ -123,5 +124,10 @@ class Study:
             raise validation_error(f"Settings of {self.name}", error, known=self.settings.model_fields) from error
 
     def start(self, host: Host, settings: BaseModel) -> Job[Result]:
-        """Queue a run on the model thread."""
-        return host.submit(lambda job: self.run(host, settings, job), title=f"{self.title} on {short_name(host.name)}")
+        """Queue a run on the model thread; a result on a demo model says so in its notes."""
+
+        def work(job: Job[Result]) -> Result:
+            result = self.run(host, settings, job)
+            return replace(result, notes=(*result.notes, DEMO_CAVEAT)) if host.info.demo else result
+
+        return host.submit(work, title=f"{self.title} on {short_name(host.name)}")

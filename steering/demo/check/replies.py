@@ -1,0 +1,127 @@
+"""Greedy replies to many prompts, written to or not; and the likelihood of given replies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from steering.decoding import DecodeSettings, generate, next_token_logits
+from steering.demo.example import Example
+from steering.demo.scores import Reply
+from steering.host import Host
+from steering.interventions import Plan
+from steering.lane import Job
+from steering.prompts import Message, Prompt, render
+from steering.recipes import Everywhere, Intervention, Mode, Recipe
+from steering.tracing import Batch, Row, Schedule, read_prompts, read_token
+from steering.vectors import SteeringVector
+
+
+BATCH = 64
+LONGEST_REPLY = 90
+T = TypeVar("T")
+
+
+def plan_of(
+    host: Host, vector: SteeringVector, mode: Mode, *, blocks: Everywhere = "default", strength: float = 1.0
+) -> Plan:
+    """The writes of one vector; strength in mean differences where it is added."""
+    step = Intervention(vector=vector.name, mode=mode, blocks=blocks, strength=strength)
+    return Recipe(interventions=(step,)).plan(host, {vector.name: vector})
+
+
+def ablation(host: Host, vector: SteeringVector) -> Plan:
+    """The vector taken out of every block's input, attention output and MLP output."""
+    return plan_of(host, vector, "ablate", blocks="everywhere")
+
+
+def replies_under(
+    host: Host, examples: Sequence[Example], plans: Sequence[Plan] = ((),), *, longest: int = LONGEST_REPLY
+) -> list[list[Reply]]:
+    """The reply to every prompt under every plan, as rows of the same batches; one list a plan.
+
+    Raises:
+        SteeringError: As `steering.decoding.generate`.
+    """
+    prompts = [render(host, example.prompt) for example in examples]
+    rows = [Row(prompt, plan) for plan in plans for prompt in prompts]
+    # By length for little padding, but a plan at a time: every plan in a batch is one more write at its places.
+    order = sorted(range(len(rows)), key=lambda index: (index // len(prompts), len(rows[index].prompt)))
+    settings = DecodeSettings(max_new_tokens=longest)
+    said = generate(host, [rows[index] for index in order], settings, batch_size=BATCH)
+    found = dict(zip(order, said, strict=True))
+    replies = [Reply(found[index].text, found[index].finish == "end") for index in range(len(rows))]
+    return list(_chunks(replies, len(prompts)))
+
+
+def replies_to(host: Host, examples: Sequence[Example], plan: Plan = ()) -> list[Reply]:
+    """As `replies_under` with one plan."""
+    return replies_under(host, examples, [plan])[0]
+
+
+def first_token_chances(host: Host, examples: Sequence[Example], plan: Plan = ()) -> Tensor:
+    """Log-probabilities of the first reply token, float64, (example, vocabulary)."""
+    rows = [Row(render(host, example.prompt), plan) for example in examples]
+    logits = torch.cat([next_token_logits(host, batch) for batch in _chunks(rows, BATCH)])
+    return torch.log_softmax(logits.double(), dim=-1)
+
+
+def divergence(of: Tensor, from_: Tensor) -> float:
+    """Mean KL(of || from_) of log-probabilities, in nats, both (row, vocabulary)."""
+    return float((of.exp() * (of - from_)).sum(dim=-1).mean())
+
+
+def reply_ids(host: Host, messages: Sequence[Message], reply: Reply) -> tuple[Prompt, tuple[int, ...]]:
+    """The prompt, and the tokens that the reply's text takes after it, with the end token where the reply ended."""
+    prompt = render(host, messages)
+    whole = render(host, (*messages, Message("assistant", reply.text))) if reply.text else prompt
+    end = (host.tokenizer.eos_token_id,) if reply.ended else ()
+    return prompt, (*whole.ids[len(prompt) :], *end)
+
+
+def losses(host: Host, rows: Sequence[Row], replies: Sequence[Sequence[int]]) -> Tensor:
+    """Negative log-likelihood of given replies, fed token by token under each row's plan.
+
+    Args:
+        host: The model.
+        rows: Prompts and plans.
+        replies: Token ids of one reply a row, none empty.
+
+    Returns:
+        Sum over the reply's tokens in nats, float64, (rows,).
+    """
+    order = sorted(range(len(rows)), key=lambda index: len(replies[index]))
+    found = torch.zeros(len(rows), dtype=torch.float64)
+    for chosen in _chunks(order, BATCH):
+        batch, forced = [rows[index] for index in chosen], [replies[index] for index in chosen]
+
+        def work(job: Job[Tensor], batch: list[Row] = batch, forced: list[Sequence[int]] = forced) -> Tensor:
+            return _forced(job, host, batch, forced)
+
+        found[chosen] = host.run(work, title="Reading given replies")
+    return found
+
+
+def _forced(job: Job[Tensor], host: Host, rows: Sequence[Row], replies: Sequence[Sequence[int]]) -> Tensor:
+    lengths = torch.tensor([len(ids) for ids in replies])
+    ids = torch.zeros(len(rows), int(lengths.max()), dtype=torch.long)
+    for row, reply in enumerate(replies):
+        ids[row, : len(reply)] = torch.tensor(reply)
+    schedule, batch = Schedule(host, [row.plan for row in rows]), Batch.of(host, [row.prompt for row in rows])
+    forward, seen, total = read_prompts(host, batch, schedule), batch.real, torch.zeros(len(rows), dtype=torch.float64)
+    for place, tokens in enumerate(ids.T):
+        job.check()
+        if place:
+            seen = torch.cat([seen, torch.ones(len(rows), 1, dtype=torch.bool)], dim=1)
+            forward = read_token(host, ids[:, place - 1], seen, forward.cache, schedule)
+        chances = torch.log_softmax(forward.logits.cpu().double(), dim=-1)
+        total -= chances.gather(1, tokens[:, None])[:, 0] * (place < lengths)
+    return total
+
+
+def _chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
