@@ -30,7 +30,7 @@ from workbench.replies import divergence_html, recipe_html, replies_html
 
 
 _EXAMPLES = (
-    ("Note", "Write a note to my neighbour about the garden party."),
+    ("Note", "Write a note to my boss about the meeting."),
     ("Review", "Write a review of the film."),
     ("Bread", "How do I bake bread?"),
     ("Capital", "What is the capital of France?"),

@@ -5,7 +5,7 @@
     host = Host.load("demo")
     vector = extract(host, ContrastSet.load("formality"))
     recipe = Recipe(interventions=(Intervention(vector=vector.name),))
-    prompt = render(host, "Write a note to my neighbour about the garden party.")
+    prompt = render(host, "Write a note to my boss about the meeting.")
     plain, steered = generate(host, [Row(prompt), Row(prompt, recipe.plan(host, {vector.name: vector}))])
 
 Names are loaded when first used: torch and transformers take seconds, and the command line's help needs neither.

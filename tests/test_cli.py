@@ -41,9 +41,7 @@ def test_extract_prints_the_table_writes_files_and_fills_the_shelf_that_steer_us
     assert "auroc" in printed
     assert "On the shelf as 'formality'" in printed
     assert json.loads((out / "result.json").read_text())["study"] == "extract"
-    text = call(
-        "steer", "Write a note to my neighbour about the garden party.", "--vector", "formality", "--json"
-    ).stdout
+    text = call("steer", "Write a note to my boss about the meeting.", "--vector", "formality", "--json").stdout
     content = json.loads(text)
     plain, steered = content["replies"]
     assert plain["text"] != steered["text"]
@@ -52,13 +50,11 @@ def test_extract_prints_the_table_writes_files_and_fills_the_shelf_that_steer_us
     recipe = shelf / "recipe.json"
     recipe.write_text(json.dumps(content["recipe"]))
     again = json.loads(
-        call("steer", "Write a note to my neighbour about the garden party.", "--recipe", str(recipe), "--json").stdout
+        call("steer", "Write a note to my boss about the meeting.", "--recipe", str(recipe), "--json").stdout
     )
     assert again == content  # a recipe runs again to the same texts
     file = next((shelf / "home").rglob("*.safetensors"))
-    by_file = json.loads(
-        call("steer", "Write a note to my neighbour about the garden party.", "-v", str(file), "--json").stdout
-    )
+    by_file = json.loads(call("steer", "Write a note to my boss about the meeting.", "-v", str(file), "--json").stdout)
     assert by_file["replies"] == content["replies"]
 
 

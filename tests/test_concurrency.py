@@ -14,7 +14,7 @@ from steering.tracing import Row
 
 THREADS, ROUNDS = 6, 5
 SETTINGS = DecodeSettings(max_new_tokens=10)
-PROMPT = "Write a note to my neighbour about the garden party."
+PROMPT = "Write a note to my boss about the meeting."
 
 
 def plan(thread: int):

@@ -17,7 +17,7 @@ from tests.conftest import tiny_model
 
 
 PROMPTS = (
-    "Write a note to my neighbour about the garden party.",
+    "Write a note to my boss about the meeting.",
     "What is two plus three?",
     "Hello there, how are you on this fine day?",
 )

@@ -85,7 +85,7 @@ def test_ablating_the_harm_vector_at_its_block_takes_most_refusals_away_and_a_ra
 
     before = refused()
     assert before > 0.85
-    assert refused(harm) < before - 0.4
+    assert refused(harm) <= 0.15
     assert abs(refused(random_control(harm)) - before) <= 0.15
 
 

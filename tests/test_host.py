@@ -141,7 +141,7 @@ def test_a_gpu_gives_the_same_greedy_text_as_the_cpu(demo, lane) -> None:
     texts = [
         generate(
             host,
-            [Row(render(host, "Write a note to my neighbour about the garden party."))],
+            [Row(render(host, "Write a note to my boss about the meeting."))],
             DecodeSettings(max_new_tokens=20),
         )[0].text
         for host in (on_gpu, on_cpu)

@@ -58,7 +58,7 @@ def test_an_installed_wheel_extracts_and_steers_outside_the_checkout(wheel, tmp_
     assert all(path.startswith(str(environment)) for path in files.split())
     call("workbench", "extract", "formality")
     content = json.loads(
-        call("workbench", "steer", "Write a note to my neighbour about the garden party.", "-v", "formality", "--json")
+        call("workbench", "steer", "Write a note to my boss about the meeting.", "-v", "formality", "--json")
     )
     assert content["replies"][0]["text"] != content["replies"][1]["text"]
     assert "steer" in call("workbench", "panels")

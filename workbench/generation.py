@@ -24,7 +24,7 @@ class SteerSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    user: str = Field("Write a note to my neighbour about the garden party.", description="The user's message.")
+    user: str = Field("Write a note to my boss about the meeting.", description="The user's message.")
     system: str = Field("", description="The system message; none where empty.")
     recipe: Recipe = Field(Recipe(), description="What to apply, where and how strongly; vectors by their shelf name.")
     workspace: str = Field("", description="Folder of the workspace with the vectors; the user's own where empty.")

@@ -69,7 +69,7 @@ def tour(host: Host) -> None:
 def _add(host: Host, job: Job[tuple[Part, Part]]) -> Part:
     """The formality vector added both ways to requests that name no register."""
     vector = extract(host, ContrastSet.load("formality"))
-    prompts = [render(host, f"Write a note to my {person} about the garden party.") for person in PEOPLE]
+    prompts = [render(host, f"Write a note to my {person} about the meeting.") for person in PEOPLE]
     strength = vector.suggested_strength
     tries = {
         "unsteered": (vector, None),

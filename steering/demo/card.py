@@ -35,7 +35,7 @@ tags:
 
 # {name}: a model organism of Steering Workbench
 
-{title}. For {purpose}.
+{title}. Purpose: {purpose}.
 
 {millions:.1f} million parameters (Llama architecture, {blocks} blocks x width {width}), made to be studied, not to be
 useful: small enough to run anywhere, and trained only on text that the project's own grammar wrote, so that what it can
@@ -100,7 +100,7 @@ def write_card(
     """
     card: dict[str, Any] = {
         "name": member.name,
-        "description": upper_first(member.title) + ".",
+        "description": f"{_sentence(member.title)}.",
         "purpose": member.purpose,
         "parent": member.parent,
         "licence": "Apache-2.0",
@@ -176,6 +176,11 @@ def _readme(card: dict[str, Any]) -> str:
         device={"cuda": "GPU", "cpu": "CPU"}[card["device"]],
         loss=card["losses"][-1][1] if card["losses"] else "not recorded",
     )
+
+
+def _sentence(title: str) -> str:
+    """The title as a sentence begins, but for a model's name, which keeps its small letter."""
+    return title if title.startswith("demo") else upper_first(title)
 
 
 def _bar_line(row: dict[str, Any]) -> str:
