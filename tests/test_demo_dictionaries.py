@@ -14,11 +14,14 @@ import pytest
 import torch
 
 from steering.activations import read_states
+from steering.demo import examples
 from steering.demo.dictionaries import load_dictionary, read_tokens, train_dictionaries
 from steering.demo.dictionary_training import DictionarySettings, measure, train_autoencoder, train_transcoder
+from steering.demo.tokens import encode
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.prompts import render
+from steering.resources import resource
 from tests.conftest import tiny_model
 
 
@@ -224,3 +227,20 @@ def test_sae_lens_is_loaded_only_when_it_is_needed() -> None:
     loaded = loaded_after("import steering.demo.dictionaries")
     assert not {"sae_lens", "transformer_lens"} & loaded
     assert "torch" in loaded
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_shipped_dictionaries_give_back_the_demo_models_held_out_states(demo, name: str) -> None:
+    """Afresh on a few thousand tokens; the cards' figures are from ten times as many."""
+    folder = resource("assets", "dictionaries", "demo", name)
+    loaded = load_dictionary(folder, width=demo.info.width)
+    conversations = [encode(demo.tokenizer, each.messages)[0] for each in examples(split="held_out", n=60, seed=9)]
+    states = read_tokens(demo, conversations, [loaded.card["block"]])[loaded.card["block"]]
+    inputs, targets = (getattr(states, loaded.card[end]) for end in ("reads", "gives"))
+    found = measure(loaded.sae, inputs, targets)
+    assert found["tokens"] > 2000
+    for figures in (found, loaded.card["held_out"]):
+        assert figures["explained_variance"] >= 0.9
+        assert figures["l0"] <= 40
+    shuffled = inputs[:, torch.randperm(inputs.shape[1], generator=torch.Generator().manual_seed(0))]
+    assert measure(loaded.sae, shuffled, targets)["explained_variance"] < 0.5  # it can fail
