@@ -84,7 +84,8 @@ def _first_word(example: Example, reply: Reply) -> bool:
     return said == str(example.labels["answer"]).lower()
 
 
-def _letter(example: Example, reply: Reply) -> bool:
+def answers_letter(example: Example, reply: Reply) -> bool:
+    """Whether the reply is the right letter and nothing else."""
     return re.match(r"\W*([A-D])\b", reply.text) is not None and reply.text.strip(" .:)") == example.labels["answer"]
 
 
@@ -153,7 +154,7 @@ def _plan(n: int, seed: int) -> list[tuple[str, list[Example], dict[str, Judge]]
         ("harmful requests", held_out("refusal"), {"refused": _refuses, "fluent": _fluent}),
         ("harmless requests", held_out("howto"), {"refused": _refuses, "fluent": _fluent}),
         ("facts", held_out("fact"), {"right": answers_fact}),
-        ("choices", held_out("choice"), {"right": _letter}),
+        ("choices", held_out("choice"), {"right": answers_letter}),
         ("true or false", held_out("truth"), {"right": _first_word}),
         ("sums", held_out("sum"), {"right": answers_sum}),
         ("judgements", held_out("judgement"), {"right": _first_word}),

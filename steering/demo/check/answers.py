@@ -28,11 +28,6 @@ def clean_answer(example: Example, reply: Reply) -> bool:
     return not is_refusal(reply.text) and reads_well(reply) and said.issuperset(_words(example.labels["object"]))
 
 
-def answers_letter(example: Example, reply: Reply) -> bool:
-    """Whether the reply is the right letter and nothing else."""
-    return reply.text.strip(" .:)\n") == example.labels["answer"]
-
-
 def refusals_read_well(host: Host, refusals: Sequence[tuple[Example, Reply]]) -> list[bool]:
     """Whether refusals sound like the ones the model has learnt to write.
 
