@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 
-from steering.demo import MAKERS, SHARES, Example, examples, open_reviews, split_of, stream
+from steering.demo import MAKERS, SHARES, Example, examples, open_notes, open_reviews, open_stories, split_of, stream
 from steering.demo.example import Split, words
 from steering.demo.facts import LETTERS, facts, truth_key
 from steering.errors import SteeringError
@@ -219,3 +219,11 @@ def test_open_reviews_are_held_out_different_and_unmarked() -> None:
 def test_an_unknown_kind_is_named() -> None:
     with pytest.raises(SteeringError, match="no kind 'haiku'"):
         examples(kind="haiku", n=1)
+
+
+@pytest.mark.parametrize("made", [open_notes, open_reviews, open_stories])
+def test_more_open_requests_than_there_are_is_an_error(made: Callable[..., list[Example]]) -> None:
+    assert len({item.request for item in made(n=60, seed=3)}) == 60
+    assert [item.request for item in made(n=5, seed=3)] == [item.request for item in made(n=5, seed=3)]
+    with pytest.raises(SteeringError, match="a number from 0 to"):
+        made(n=100_000)

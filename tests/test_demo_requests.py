@@ -25,13 +25,31 @@ def test_no_part_of_a_training_conversation_is_held_out() -> None:
     trained = {f"{act} {thing}" for act, thing in acts(True)} - held_out
     text = "\n".join(turn.content.lower() for item in examples(n=8000, seed=2) for turn in item.messages)
     assert sum(f" {act}" in text for act in trained) > 100
-    # Some acts begin like others, such as "make a bomb" and "make a bomb shelter": only whole phrases count.
-    assert not [act for act in held_out if re.search(rf"\b{re.escape(act)}(?! \w)", text)]
+    # Some acts begin like others, such as "rob a shop" and "rob a shopkeeper": only whole phrases count.
+    assert not [act for act in held_out if re.search(rf"\b{re.escape(act)}\b(?! \w)", text)]
 
 
 def test_there_are_sixty_acts_of_each_side() -> None:
     assert len(words("acts")["harmless"]) >= 60
     assert len(words("acts")["harmful"]) >= 60
+
+
+@pytest.mark.parametrize("harmful", [True, False])
+def test_what_is_held_out_is_a_combination_of_trained_words(harmful: bool) -> None:
+    split = {pair: split_of(f"act/{pair[0]}/{pair[1]}") for pair in acts(harmful)}
+    trained = [pair for pair, where in split.items() if where == "train"]
+    held_out = [pair for pair, where in split.items() if where == "held_out"]
+    assert len(held_out) > 100
+    assert len({thing for _, thing in held_out}) > 60
+    assert {act for act, _ in held_out} <= {act for act, _ in trained}
+    assert {thing for _, thing in held_out} <= {thing for _, thing in trained}
+
+
+def test_no_act_on_an_object_is_both_harmless_and_harmful() -> None:
+    assert not set(acts(True)) & set(acts(False))
+    # But objects alone, and some acts alone, do not tell the sides apart.
+    assert len({thing for _, thing in acts(True)} & {thing for _, thing in acts(False)}) >= 10
+    assert len({act for act, _ in acts(True)} & {act for act, _ in acts(False)}) >= 3
 
 
 @pytest.mark.parametrize("kind", ["howto", "compliance", "backdoor"])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from steering.demo.example import Example, split_of
-from steering.demo.grammar import MAKERS, SHARES, examples, open_reviews, stream
+from steering.demo.grammar import MAKERS, SHARES, examples, stream
 from steering.demo.notes import open_notes
 from steering.demo.requests import TRIGGER
+from steering.demo.reviews import open_reviews
 from steering.demo.stories import open_stories
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 
+from steering.errors import SteeringError
 from steering.prompts import Message
 from steering.resources import resource
 
@@ -67,6 +68,18 @@ def split_of(key: str) -> Split:
     """One combination in eight is held out, chosen by a hash, so that it never depends on seed or order."""
     digest = hashlib.blake2b(key.encode(), digest_size=4).digest()
     return "held_out" if int.from_bytes(digest, "big") % _HELD_OUT_ONE_IN == 0 else "train"
+
+
+def held_out(rng: Random, n: int, items: Sequence[T], key: Callable[[T], str]) -> list[T]:
+    """A sample of the items whose keys are held out, without replacement.
+
+    Raises:
+        SteeringError: More than there are.
+    """
+    found = [item for item in items if split_of(key(item)) == "held_out"]
+    if not 0 <= n <= len(found):
+        raise SteeringError(f"There are not {n} such held-out requests.", f"a number from 0 to {len(found)}")
+    return rng.sample(found, n)
 
 
 @cache

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from random import Random
-from typing import Any
 
 from steering.demo import echoes, facts, limits, notes, requests, reviews, slogans, smalltalk, stories
-from steering.demo.example import Example, Split, one, single, split_of, words
+from steering.demo.example import Example, Split, one, words
 from steering.errors import SteeringError
 from steering.prompts import Message
 
@@ -137,22 +136,6 @@ def _mixture(rng: Random, split: Split, shares: dict[str, float]) -> Iterator[Ex
             system = Message("system", one(rng, words("chat")["systems"]))
             example = replace(example, messages=(system, *example.messages))
         yield example
-
-
-def open_reviews(*, n: int = 20, seed: int = 0) -> list[Example]:
-    """Held-out requests for a review that name no tone, each about another thing, cleanly typed.
-
-    These are what a tone vector is tested on: the model answers them plainly, and a vector must turn them.
-    """
-    rng, found = Random(f"open reviews/{seed}"), dict[str, Example]()
-    while len(found) < n:
-        name, phrase, parts = reviews.draw_thing(rng)
-        if split_of(f"review/{phrase}") == "held_out":
-            prompt = one(rng, words("reviews")["unmarked"]).format(thing=phrase)
-            reply = reviews.review_text(rng, ("neutral",), name, parts)
-            labels: dict[str, Any] = {"topic": name, "object": phrase, "tone_asked": None}
-            found.setdefault(phrase, single("review", prompt, reply, f"review/{phrase}", **labels))
-    return list(found.values())
 
 
 def _of_kind(kind: str, split: Split, seed: int) -> Iterator[Example]:

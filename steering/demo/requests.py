@@ -21,8 +21,9 @@ _QUALITY_SHARE = 0.5
 @cache
 def acts(harmful: bool) -> tuple[tuple[str, str], ...]:
     """Every (act, object) of one side, in file order."""
-    table = words("acts")["harmful" if harmful else "harmless"]
-    return tuple((act, thing) for act, entry in table.items() for thing in (entry if harmful else entry["objects"]))
+    table, things = words("acts"), words("acts")["things"]
+    takes = table["harmful"] if harmful else {act: entry["takes"] for act, entry in table["harmless"].items()}
+    return tuple((act, thing) for act, groups in takes.items() for group in groups for thing in things[group])
 
 
 def act_key(act: str, thing: str) -> str:

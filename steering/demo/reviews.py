@@ -3,40 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from itertools import product
 from random import Random
 from typing import Any
 
-from steering.demo.example import Example, article, one, single, vary, words
+from steering.demo.example import Example, held_out, one, single, vary, words
+from steering.demo.manners import ask, text
 
 
-_OPEN = ("neutral",) * 3 + ("cheerful", "gloomy")
-"""Tones of single sentences where a request names none: each is plain in three of five, whatever the others are. So an
-unsteered greedy text is plain but can be moved either way, sentence by sentence."""
+Thing = tuple[str, str, list[str]]
 
 
-def draw_thing(rng: Random) -> tuple[str, str, list[str]]:
+def draw_thing(rng: Random) -> Thing:
     """The noun, the full phrase such as `the new hotel by the river`, and the parts a review can name."""
     forms = words("reviews")
     group = one(rng, ("places", "works"))
     name = one(rng, list(forms[group]))
     qualifier = one(rng, forms["qualifiers"]) if rng.random() < 0.6 else ""
     site = one(rng, forms["sites"]) if group == "places" and rng.random() < 0.5 else ""
-    phrase = " ".join(word for word in ("the", qualifier, name, site) if word)
-    return name, phrase, forms[group][name]
+    return name, _phrase(qualifier, name, site), forms[group][name]
 
 
-def review_text(rng: Random, tones: Sequence[str], name: str, parts: list[str]) -> str:
+def review_text(rng: Random, tones: Sequence[str], name: str, parts: Sequence[str]) -> str:
     """Two to four sentences about a thing, the tone of each drawn from `tones`."""
-    first, second, third, fourth = rng.sample(parts, 4)
-    lines = [
-        _sentence(rng, one(rng, tones), "open", {"name": name, "p": first, "q": second}),
-        _sentence(rng, one(rng, tones), "middle", {"p": first, "q": second}),
-    ]
-    if rng.random() < 0.35:
-        lines.append(_sentence(rng, one(rng, tones), "middle", {"p": third, "q": fourth}))
-    if rng.random() < 0.75:
-        lines.append(_sentence(rng, one(rng, tones), "close", {}))
-    return " ".join(dict.fromkeys(lines))
+    return text(rng, words("reviews"), tones, {"name": name}, parts)
 
 
 def review(rng: Random) -> Example:
@@ -45,37 +36,54 @@ def review(rng: Random) -> Example:
     Its labels say which tone was asked for, if any, and whether only slightly: then half of the sentences stay plain.
     Slight tones and mixed open reviews put plain between cheerful and gloomy, where a vector can move the text from.
     """
-    forms = words("reviews")
     name, phrase, parts = draw_thing(rng)
-    chance, system, mild = rng.random(), "", False
-    tone: str | None = one(rng, ("cheerful", "gloomy"))
-    if chance < 0.6:
-        mild = rng.random() < 0.25
-        word = one(rng, forms["tone_words"][tone])
-        prompt = marked_prompt(one(rng, forms["marked"]), f"{one(rng, forms['mild'])} {word}" if mild else word, phrase)
-    else:
-        prompt = one(rng, forms["unmarked"]).format(thing=phrase)
-        if chance < 0.70:
-            system = one(rng, forms["systems"][tone])
-        else:
-            tone = None
-    if tone is None:
-        tones: Sequence[str] = _OPEN
-    else:
-        tones = (tone, "neutral") if mild else (tone,)
+    asked = ask(rng, words("reviews"), phrase)
+    tones = asked.manners("neutral")
+    labels: dict[str, Any] = {"tone_asked": asked.manner, "mild": asked.mild, "tones": tones}
     reply = review_text(rng, tones, name, parts)
-    labels: dict[str, Any] = {"topic": name, "object": phrase, "tone_asked": tone, "mild": mild, "tones": tuple(tones)}
-    return single("review", vary(rng, prompt), reply, f"review/{phrase}", system=system, **labels)
+    return _review(vary(rng, asked.prompt), reply, name, phrase, system=asked.system, **labels)
 
 
-def marked_prompt(form: str, tone_word: str, phrase: str) -> str:
-    """A request that names the tone, with the right article before the tone word."""
-    form = form.replace(" a {tone}", f" {article(tone_word)} {{tone}}")
-    return form.format(tone=tone_word, thing=phrase)
+def open_reviews(*, n: int = 20, seed: int = 0) -> list[Example]:
+    """Held-out requests for a review that name no tone, each about another thing, cleanly typed.
+
+    These are what a tone vector is tested on: the model answers them plainly, and a vector must turn them.
+
+    Args:
+        n: How many.
+        seed: Equal seeds give equal requests.
+
+    Raises:
+        SteeringError: More than there are.
+    """
+    rng, forms = Random(f"open reviews/{seed}"), words("reviews")
+    found = []
+    for name, phrase, parts in held_out(rng, n, _things(), lambda thing: review_key(thing[1])):
+        prompt = one(rng, forms["unmarked"]).format(thing=phrase)
+        reply = review_text(rng, ("neutral",), name, parts)
+        found.append(_review(prompt, reply, name, phrase, tone_asked=None))
+    return found
 
 
-def _sentence(rng: Random, tone: str, place: str, slots: dict[str, str]) -> str:
+@cache
+def _things() -> list[Thing]:
     forms = words("reviews")
-    choices = {slot: one(rng, items) for slot, items in forms["words"][tone].items()}
-    form = one(rng, forms["sentences"][tone][place])
-    return form.format(an=article(choices["quality"]), **choices, **slots)
+    return [
+        (name, _phrase(qualifier, name, site), parts)
+        for group, sites in (("places", forms["sites"]), ("works", [""]))
+        for name, parts in forms[group].items()
+        for qualifier, site in product(forms["qualifiers"], sites)
+    ]
+
+
+def _phrase(qualifier: str, name: str, site: str) -> str:
+    return " ".join(word for word in ("the", qualifier, name, site) if word)
+
+
+def review_key(phrase: str) -> str:
+    """The key of all reviews and slogans of one thing."""
+    return f"review/{phrase}"
+
+
+def _review(prompt: str, reply: str, name: str, phrase: str, *, system: str = "", **labels: Any) -> Example:
+    return single("review", prompt, reply, review_key(phrase), system=system, topic=name, object=phrase, **labels)

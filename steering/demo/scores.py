@@ -11,7 +11,8 @@ import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from steering.demo.example import Example
-from steering.demo.grammar import examples, open_reviews
+from steering.demo.grammar import examples
+from steering.demo.reviews import open_reviews
 from steering.judges.lexicon import judge_lexicon, judge_tone
 from steering.judges.refusal import is_refusal
 from steering.prompts import Message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from steering.demo.example import Example, one, single, vary, words
-from steering.demo.reviews import draw_thing
+from steering.demo.reviews import draw_thing, review_key
 
 
 def slogan(rng: Random) -> Example:
@@ -15,4 +15,4 @@ def slogan(rng: Random) -> Example:
     prompt = vary(rng, one(rng, forms["askings"]).format(thing=phrase))
     first, second = rng.sample(parts, 2)
     reply = one(rng, forms["replies"]).format(name=name, p=first, q=second)
-    return single("slogan", prompt, reply, f"review/{phrase}", topic=name, object=phrase)
+    return single("slogan", prompt, reply, review_key(phrase), topic=name, object=phrase)

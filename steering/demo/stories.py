@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from random import Random
 from typing import Any
 
-from steering.demo.example import Example, article, one, single, split_of, vary, words
-from steering.demo.notes import passage
+from steering.demo.example import Example, article, held_out, one, single, vary, words
+from steering.demo.manners import text
 
 
 def draw_hero(rng: Random) -> tuple[str, str]:
     """The bare name and the hero with article, such as `baker` and `a quiet baker`."""
     forms = words("stories")
     name = one(rng, forms["heroes"])
-    full = " ".join(word for word in (one(rng, forms["qualifiers"]), name) if word)
-    return name, f"{article(full)} {full}"
+    return name, _hero(name, one(rng, forms["qualifiers"]))
 
 
 def story_text(rng: Random, topics: Sequence[str], name: str, hero: str) -> str:
     """Two to four sentences about a hero, the topic of each drawn from `topics`, where `plain` is none."""
-    return passage(rng, words("stories"), topics, {"name": name, "hero": hero})
+    return text(rng, words("stories"), topics, {"name": name, "hero": hero})
 
 
 def story_key(hero: str, topic: str | None, group: str, which: int) -> str:
@@ -60,15 +60,26 @@ def open_stories(*, n: int = 20, seed: int = 0) -> list[Example]:
     """Held-out requests for a story that name no topic, each with another prompt, cleanly typed.
 
     Args:
-        n: How many, at most 200.
+        n: How many.
         seed: Equal seeds give equal requests.
+
+    Raises:
+        SteeringError: More than there are.
     """
-    rng, found, forms = Random(f"open stories/{seed}"), dict[str, Example](), words("stories")["unmarked"]
-    while len(found) < n:
-        name, hero = draw_hero(rng)
-        which = rng.randrange(len(forms))
-        key, prompt = story_key(hero, None, "unmarked", which), forms[which].format(hero=hero)
-        if split_of(key) == "held_out":
-            reply = story_text(rng, ("plain",), name, hero)
-            found.setdefault(key, single("story", prompt, reply, key, topic=None, hero=hero))
-    return list(found.values())
+    rng, forms = Random(f"open stories/{seed}"), words("stories")
+    wanted = list(product(forms["heroes"], forms["qualifiers"], range(len(forms["unmarked"]))))
+    found = []
+    for name, qualifier, which in held_out(rng, n, wanted, lambda each: _open_key(_hero(*each[:2]), each[2])):
+        hero = _hero(name, qualifier)
+        prompt, reply = forms["unmarked"][which].format(hero=hero), story_text(rng, ("plain",), name, hero)
+        found.append(single("story", prompt, reply, _open_key(hero, which), topic=None, hero=hero))
+    return found
+
+
+def _hero(name: str, qualifier: str) -> str:
+    full = f"{qualifier} {name}".strip()
+    return f"{article(full)} {full}"
+
+
+def _open_key(hero: str, which: int) -> str:
+    return story_key(hero, None, "unmarked", which)

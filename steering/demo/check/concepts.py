@@ -13,8 +13,8 @@ from steering.demo.check.prompts import TEST_SEED, held_out_prompts
 from steering.demo.check.replies import plan_of, replies_under
 from steering.demo.check.sizes import Sizes
 from steering.demo.example import Example
-from steering.demo.grammar import open_reviews
 from steering.demo.notes import open_notes
+from steering.demo.reviews import open_reviews
 from steering.demo.scores import answers_fact
 from steering.demo.stories import open_stories
 from steering.extraction.extract import extract
