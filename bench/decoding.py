@@ -14,10 +14,11 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from steering.decoding import DecodeSettings, generate
 from steering.host import Host
-from steering.interventions import Add, Write
+from steering.interventions import Write
 from steering.loading import LoadOptions
+from steering.operations import Add
 from steering.prompts import render
-from steering.tracing import Row
+from steering.rows import Row
 
 
 NEW_TOKENS, ROUNDS = 32, 5

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from steering.decoding import DecodeSettings, stream
 from steering.errors import SteeringError
 from steering.host import Host
-from steering.interventions import PROMPT_SCOPES, STEP_SCOPES
+from steering.interventions import covered, in_reply
 from steering.lane import Job
 from steering.model_info import DEMO_CAVEAT
 from steering.names import short_name
@@ -205,10 +205,8 @@ def _chips(ui: PanelContext, user: str, system: str, slots: Mapping[str, Any]) -
         return note(error.given)
     used = [n for n in range(1, MOST + 1) if slots[f"used_{n}"] and slots[f"vector_{n}"]]
     scopes = {slots[f"scope_{n}"] for n in used}
-    everywhere = bool(scopes & {"all", "prompt"})
-    written = [everywhere] * len(prompt)
-    written[-1] = bool(scopes & PROMPT_SCOPES)
-    chips = token_chips(prompt.tokens, prompt.roles, written, generated=bool(scopes & STEP_SCOPES))
+    written = covered(scopes, len(prompt))
+    chips = token_chips(prompt.tokens, prompt.roles, written, generated=any(map(in_reply, scopes)))
     room = f"{len(prompt)} of {host.info.context} tokens."
     return chips + note(f"{room} {_LEGEND}" if used else room)
 

@@ -25,13 +25,14 @@ _HOMES = {
     "steering.errors": ("SteeringError",),
     "steering.extraction.extract": ("extract",),
     "steering.host": ("Host",),
-    "steering.interventions": ("Ablate", "Add", "Write"),
+    "steering.interventions": ("Gate", "Write"),
+    "steering.operations": ("Ablate", "Add", "Affine", "Clamp", "Erase", "Rotate"),
     "steering.lane": ("Job", "Lane", "Stopped"),
     "steering.loading": ("LoadOptions",),
     "steering.model_info": ("ModelInfo",),
     "steering.prompts": ("Message", "Prompt", "conversation", "render", "render_text"),
     "steering.recipes": ("Intervention", "Recipe"),
-    "steering.tracing": ("Row",),
+    "steering.rows": ("Row",),
     "steering.vectors": ("SteeringVector",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -13,8 +13,10 @@ from steering.errors import SteeringError
 from steering.host import Host
 from steering.lane import Job
 from steering.prompts import Prompt
+from steering.rows import Batch
+from steering.schedule import Place, Schedule
 from steering.sites import Site
-from steering.tracing import Batch, Place, Schedule, read_prompts
+from steering.tracing import read_prompts
 
 
 Pooling = Literal["last_token", "last_content", "mean_content"]

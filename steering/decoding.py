@@ -12,7 +12,9 @@ from torch import Tensor
 
 from steering.host import Host
 from steering.lane import Job
-from steering.tracing import Batch, Row, Schedule, read_prompts, read_token
+from steering.rows import Batch, Row
+from steering.schedule import Schedule
+from steering.tracing import read_prompts, read_token
 
 
 Finish = Literal["end", "length", "context"]
@@ -137,9 +139,9 @@ def _decode(
     schedule = Schedule(host, [row.plan for row in rows])
     batch = Batch.of(host, [row.prompt for row in rows])
     states = [_RowState(row, torch.Generator().manual_seed(settings.seed)) for row in rows]
-    for state, scopes in zip(states, schedule.scopes, strict=True):
-        state.prompt_written = _prompt_positions(scopes, len(state.row.prompt))
     forward = read_prompts(host, batch, schedule)
+    for state, written in zip(states, forward.written, strict=True):
+        state.prompt_written = written
     seen = batch.real
     for index in range(settings.max_new_tokens):
         tokens = _choose(host, states, forward.logits, settings)
@@ -152,15 +154,9 @@ def _decode(
             break
         seen = torch.cat([seen, torch.ones(len(rows), 1, dtype=torch.bool)], dim=1)
         forward = read_token(host, tokens, seen, forward.cache, schedule)
-        for state, scopes in zip(states, schedule.scopes, strict=True):
-            state.generated_written += bool(scopes & {"all", "reply", "generated"}) and not state.finish
+        for state, written in zip(states, forward.written, strict=True):
+            state.generated_written += 0 if state.finish else written
     return tuple(_reply(host, state) for state in states)
-
-
-def _prompt_positions(scopes: frozenset[str], length: int) -> int:
-    if scopes & {"all", "prompt"}:
-        return length
-    return 1 if scopes & {"last", "reply"} else 0
 
 
 def _choose(host: Host, states: list[_RowState], logits: Tensor, settings: DecodeSettings) -> Tensor:

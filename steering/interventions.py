@@ -1,91 +1,72 @@
-"""Interventions: pure functions on states, and where in the model and on which tokens each applies."""
+"""Where an operation is written: at which block and site, on which tokens, and under which condition."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from steering.errors import SteeringError
-from steering.sites import Site
+from steering.operations import Operation, check_finite, check_unit
+from steering.sites import SITES, Site
 
 
-Scope = Literal["all", "reply", "prompt", "last", "generated"]
-SCOPES: dict[Scope, str] = {
+NamedScope = Literal["all", "reply", "prompt", "last", "generated"]
+Scope = NamedScope | tuple[int, ...]
+"""Which tokens are written: a name, or positions of the rendered prompt from 0."""
+SCOPES: dict[NamedScope, str] = {
     "all": "every token, prompt and reply",
     "reply": "the last prompt token and every generated token",
     "prompt": "every prompt token",
     "last": "the last prompt token only",
     "generated": "generated tokens only",
 }
-# Which scopes touch anything in each phase of a generation; known in advance, so that no mask has to be read back from
-# a GPU.
-PROMPT_SCOPES: frozenset[Scope] = frozenset({"all", "reply", "prompt", "last"})
-STEP_SCOPES: frozenset[Scope] = frozenset({"all", "reply", "generated"})
+GateSide = Literal["above", "below"]
+GateUnit = Literal["prompt", "token"]
 
 
-class Operation(Protocol):
-    """A pure function on states, (batch, position, width) in and out, in the dtype it is given."""
+def in_prompt(scope: Scope) -> bool:
+    """Whether a scope touches any prompt token; known in advance, so that no mask has to be read back from a GPU."""
+    return scope != "generated"
 
-    def __call__(self, states: Tensor) -> Tensor: ...
 
-    def to(self, device: torch.device) -> Operation: ...
+def in_reply(scope: Scope) -> bool:
+    """Whether a scope touches any generated token."""
+    return scope in ("all", "reply", "generated")
 
 
 @dataclass(frozen=True, eq=False)
-class Add:
-    """x + c u.
+class Gate:
+    """A condition on a write: it applies where the projection u·x on another direction is above, or below, a threshold.
 
-    Activation addition (Turner et al. 2023, arXiv 2308.10248; Rimsky et al. 2023, arXiv 2312.06681).
+    Conditional activation steering: Lee et al. 2024, arXiv 2409.05907.
     """
 
     direction: Tensor
     """u, a unit vector, (width,)."""
-    strength: float
-    """c, in raw units: the length of what is added."""
+    threshold: float
+    """Raw units of the projection."""
+    block: int
+    """Where x is read, 0-based; not behind what is gated."""
+    site: Site
+    side: GateSide = "above"
+    per: GateUnit = "prompt"
+    """`prompt`: decided once a row, at its last prompt token, for the whole reply. `token`: at every token, for it."""
 
     def __post_init__(self) -> None:
         check_unit(self.direction)
-        check_finite(self.strength)
+        check_finite(self.threshold)
+        for given, known in ((self.side, GateSide), (self.per, GateUnit)):
+            if given not in get_args(known):
+                raise SteeringError(f"A gate '{given}' was asked for.", f"one of {', '.join(get_args(known))}.")
 
-    def __call__(self, states: Tensor) -> Tensor:
-        return states + (self.strength * self.direction).to(states.dtype)
-
-    def to(self, device: torch.device) -> Add:
-        return Add(self.direction.to(device), self.strength)
-
-
-@dataclass(frozen=True, eq=False)
-class Ablate:
-    """x - k u (u . x).
-
-    Directional ablation (Arditi et al. 2024, arXiv 2406.11717); with k = 1 the projection on u is zero afterwards.
-    """
-
-    direction: Tensor
-    """u, a unit vector, (width,)."""
-    share: float = 1.0
-    """k in [0, 1]: the share of the projection that is removed."""
-
-    def __post_init__(self) -> None:
-        check_unit(self.direction)
-        check_finite(self.share)
-        if not 0 <= self.share <= 1:
-            raise SteeringError(
-                f"An ablation of {self.share} was asked for.",
-                "the share of the projection to remove, from 0 to 1.",
-                "Choose 1 to remove the direction wholly.",
-            )
-
-    def __call__(self, states: Tensor) -> Tensor:
-        direction = self.direction.to(states.dtype)
-        return states - self.share * (states @ direction).unsqueeze(-1) * direction
-
-    def to(self, device: torch.device) -> Ablate:
-        return Ablate(self.direction.to(device), self.share)
+    def opens(self, states: Tensor) -> Tensor:
+        """Where the condition holds, boolean, the leading shape of `states` (..., width)."""
+        along = states.float() @ self.direction.to(states.device, torch.float32)
+        return along > self.threshold if self.side == "above" else along < self.threshold
 
 
 @dataclass(frozen=True)
@@ -97,13 +78,29 @@ class Write:
     """0-based decoder block."""
     site: Site
     scope: Scope = "all"
+    gate: Gate | None = None
 
     def __post_init__(self) -> None:
-        if self.scope not in SCOPES:
+        if isinstance(self.scope, tuple):
+            if not self.scope or not all(isinstance(place, int) and place >= 0 for place in self.scope):
+                raise SteeringError(
+                    f"The token positions {self.scope} were asked for.",
+                    "whole numbers from 0, counted from the prompt's first token.",
+                    "Choose at least one token of the prompt.",
+                )
+        elif self.scope not in SCOPES:
             raise SteeringError(
                 f"The token scope '{self.scope}' was asked for.",
-                f"one of {', '.join(get_args(Scope))}.",
+                f"one of {', '.join(SCOPES)}, or positions of the prompt.",
                 "Choose one of these.",
+            )
+        gate = self.gate
+        decided_late = gate is not None and gate.per == "prompt" and self.scope == "generated"
+        if gate and not decided_late and (gate.block, SITES.index(gate.site)) > (self.block, SITES.index(self.site)):
+            raise SteeringError(
+                f"A write at block {self.block} depends on a gate that is read at block {gate.block}, {gate.site}.",
+                "a gate that is read before what it decides on, or a write of generated tokens only.",
+                "Read the gate at an earlier block.",
             )
 
 
@@ -111,45 +108,33 @@ Plan = tuple[Write, ...]
 """What is written for one row of a batch; writes at the same place apply in the order given."""
 
 
-def check_finite(strength: float) -> float:
-    """Return `strength`.
-
-    Raises:
-        SteeringError: It is NaN or infinite.
-    """
-    if not math.isfinite(strength):
-        raise SteeringError(f"The strength {strength} was given.", "a finite number.", "Type a number such as 1.5.")
-    return strength
-
-
-def check_unit(direction: Tensor) -> Tensor:
-    """Return `direction`.
-
-    Raises:
-        SteeringError: It is no vector, not finite, or its norm is not 1 within 1e-3 (a projection would be mis-scaled).
-    """
-    if direction.ndim != 1 or not torch.isfinite(direction).all() or abs(direction.float().norm().item() - 1) > 1e-3:
-        raise SteeringError(
-            f"A direction of shape {tuple(direction.shape)} and norm {direction.float().norm().item():.4g} was given.",
-            "a finite unit vector of shape (width,).",
-            "Divide the direction by its norm and pass the length as the strength.",
-        )
-    return direction
+def covered(scopes: Iterable[Scope], length: int) -> list[bool]:
+    """Which of a prompt's tokens any of some scopes covers."""
+    real, last = torch.ones(1, length, dtype=torch.bool), torch.tensor([length - 1])
+    masks = [scope_mask(scope, real, last)[0] for scope in scopes]
+    return torch.stack([torch.zeros(length, dtype=torch.bool), *masks]).any(dim=0).tolist()
 
 
 def scope_mask(scope: Scope, real: Tensor, last: Tensor) -> Tensor:
-    """The prompt positions that a scope covers.
+    """The positions of a batch that a scope covers.
 
     Args:
         scope: Which tokens.
-        real: True where a position holds a prompt token and not padding, (batch, position).
-        last: True at each row's last prompt token, (batch, position).
+        real: True where a position holds a token and not padding, (batch, position).
+        last: Index of each row's last prompt token, (batch,); tokens behind it belong to the reply.
 
     Returns:
         Boolean mask, (batch, position).
     """
-    if scope in ("all", "prompt"):
-        return real
-    if scope in ("last", "reply"):
-        return last
-    return torch.zeros_like(real)
+    place, end = torch.arange(real.shape[1])[None], last[:, None]
+    if isinstance(scope, tuple):
+        first = real.int().argmax(dim=1, keepdim=True)
+        return torch.isin(place - first, torch.tensor(scope)) & real & (place <= end)
+    masks = {
+        "all": real,
+        "prompt": place <= end,
+        "reply": place >= end,
+        "last": place == end,
+        "generated": place > end,
+    }
+    return masks[scope] & real

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from steering.decoding import DecodeSettings
 from steering.errors import SteeringError
 from steering.host import Host
-from steering.interventions import Ablate, Add, Plan, Scope, Write
+from steering.interventions import Plan, Scope, Write
+from steering.operations import Ablate, Add
 from steering.sites import SITES, Site
 from steering.strength import Unit, to_raw
 from steering.vectors import SteeringVector
@@ -93,7 +94,9 @@ def validation_error(what: str, error: ValidationError, *, known: Iterable[str] 
         known: The fields there are, for a field that is not among them.
     """
     first: Any = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "the whole"
+    # Where a field may be of several types, pydantic adds the type to the path: it is no name that anyone wrote.
+    path = [str(part) for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
+    field = ".".join(path) or "the whole"
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden" and known:
         return SteeringError(

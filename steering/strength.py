@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from steering.errors import SteeringError
-from steering.interventions import check_finite
+from steering.operations import check_finite
 from steering.vectors import SteeringVector
 
 

@@ -7,9 +7,10 @@ import threading
 import torch
 
 from steering.decoding import DecodeSettings, generate, stream
-from steering.interventions import Add, Write
+from steering.interventions import Write
+from steering.operations import Add
 from steering.prompts import render
-from steering.tracing import Row
+from steering.rows import Row
 
 
 THREADS, ROUNDS = 6, 5

@@ -9,10 +9,11 @@ import torch
 
 from steering.decoding import DecodeSettings, generate, next_token_logits, stream
 from steering.errors import SteeringError
-from steering.interventions import Add, Write
+from steering.interventions import Write
 from steering.lane import Stopped
+from steering.operations import Add
 from steering.prompts import render
-from steering.tracing import Row
+from steering.rows import Row
 from tests.conftest import tiny_model
 
 
@@ -203,17 +204,12 @@ def test_an_exception_in_the_model_leaves_nothing_behind(tiny_host) -> None:
     host, model = tiny_host("llama"), tiny_model("llama")
     prompt = render(host, PROMPTS[0])
 
-    class Broken:
-        direction = torch.zeros(32)
-
+    class Broken(Add):
         def __call__(self, states):
             raise RuntimeError("broken operation")
 
-        def to(self, device):
-            return self
-
     with pytest.raises(Exception, match="broken operation"):
-        tokens(host, [Row(prompt, (Write(Broken(), 1, "block_output"),))])
+        tokens(host, [Row(prompt, (Write(Broken(torch.eye(32)[0], 1.0), 1, "block_output"),))])
     assert tokens(host, [Row(prompt)])[0] == reference(host, model, PROMPTS[0], {}, "all")
 
 

@@ -28,7 +28,7 @@ from steering.demo.scores import Reply
 from steering.errors import SteeringError
 from steering.prompts import render
 from steering.resources import resource
-from steering.tracing import Row
+from steering.rows import Row
 from workbench.cli import app
 
 

@@ -13,7 +13,7 @@ from steering.extraction.extract import extract
 from steering.judges import is_refusal, judge_lexicon
 from steering.prompts import render
 from steering.recipes import Intervention, Recipe
-from steering.tracing import Row
+from steering.rows import Row
 
 
 N = 20

@@ -1,76 +1,64 @@
-"""Each operation's formula against float64 arithmetic written out here."""
+"""Which tokens a scope covers, and what a write refuses."""
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import pytest
 import torch
 
 from steering.errors import SteeringError
-from steering.interventions import Ablate, Add, Write, scope_mask
+from steering.interventions import Gate, Write, covered, scope_mask
+from steering.operations import Add
 
 
-@pytest.fixture
-def states() -> torch.Tensor:
-    return torch.randn(2, 3, 16, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.fixture
-def direction() -> torch.Tensor:
-    u = torch.randn(16, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    return (u / u.norm()).float()
-
-
-def test_add_moves_every_state_by_strength_along_the_direction(states, direction) -> None:
-    u = direction.numpy().astype(np.float64)
-    expected = states.numpy().astype(np.float64) + 2.5 * u
-    np.testing.assert_allclose(Add(direction, 2.5)(states).numpy(), expected, atol=1e-6)  # float32 of values near 1
-
-
-def test_ablate_removes_the_projection_and_nothing_else(states, direction) -> None:
-    x, u = states.numpy().astype(np.float64), direction.numpy().astype(np.float64)
-    before = x @ u
-    assert np.abs(before).min() > 0.01  # there was a projection
-    after = Ablate(direction)(states).numpy().astype(np.float64)
-    np.testing.assert_allclose(after @ u, 0, atol=1e-6)
-    np.testing.assert_allclose(after, x - before[..., None] * u, atol=1e-6)
-    half = Ablate(direction, 0.5)(states).numpy().astype(np.float64)
-    np.testing.assert_allclose(half @ u, before / 2, atol=1e-6)
-
-
-@pytest.mark.parametrize("operation", [Add, Ablate])
-def test_operations_leave_their_input_alone(operation, states, direction) -> None:
-    copy = states.clone()
-    operation(direction, 1.0)(states)
-    assert torch.equal(states, copy)
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_strength_that_is_not_finite_is_refused(bad, direction) -> None:
-    with pytest.raises(SteeringError, match="a finite number"):
-        Add(direction, bad)
-    with pytest.raises(SteeringError, match="a finite number"):
-        Ablate(direction, bad)
-
-
-def test_an_ablation_outside_its_range_a_long_direction_and_an_unknown_scope_are_refused(direction) -> None:
-    with pytest.raises(SteeringError, match="from 0 to 1"):
-        Ablate(direction, 1.5)
-    with pytest.raises(SteeringError, match="norm 2"):
-        Add(2 * direction, 1.0)
-    with pytest.raises(SteeringError, match="finite unit vector"):
-        Add(direction * math.nan, 1.0)
-    with pytest.raises(SteeringError, match="one of all"):
-        Write(Add(direction, 1.0), 0, "block_output", "middle")
+U = torch.eye(4)[0]
 
 
 def test_scopes_cover_the_tokens_they_name_and_never_padding() -> None:
-    real = torch.tensor([[False, False, True, True], [True, True, True, True]])
-    last = torch.tensor([[False, False, False, True], [False, False, False, True]])
-    assert torch.equal(scope_mask("all", real, last), real)
-    assert torch.equal(scope_mask("prompt", real, last), real)
-    assert torch.equal(scope_mask("last", real, last), last)
-    assert torch.equal(scope_mask("reply", real, last), last)
-    assert not scope_mask("generated", real, last).any()
+    real = torch.tensor([[False, False, True, True, True], [True, True, True, True, True]])
+    last = torch.tensor([3, 3])  # the token at 4 belongs to the reply
+    expected = {
+        "all": [[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]],
+        "prompt": [[0, 0, 1, 1, 0], [1, 1, 1, 1, 0]],
+        "last": [[0, 0, 0, 1, 0], [0, 0, 0, 1, 0]],
+        "reply": [[0, 0, 0, 1, 1], [0, 0, 0, 1, 1]],
+        "generated": [[0, 0, 0, 0, 1], [0, 0, 0, 0, 1]],
+        (0,): [[0, 0, 1, 0, 0], [1, 0, 0, 0, 0]],
+        (1, 3): [[0, 0, 0, 1, 0], [0, 1, 0, 1, 0]],
+    }
+    for scope, mask in expected.items():
+        assert scope_mask(scope, real, last).int().tolist() == mask, scope  # type: ignore[arg-type]
+
+
+def test_covered_joins_scopes() -> None:
+    assert covered(["last", (0,)], 3) == [True, False, True]
+    assert covered(["generated"], 3) == [False] * 3
+    assert covered([], 2) == [False] * 2
+    assert covered(["all"], 2) == [True] * 2
+
+
+@pytest.mark.parametrize("scope", ["middle", (), (-1,), (0.5,)])
+def test_an_unknown_scope_is_refused(scope) -> None:
+    with pytest.raises(SteeringError, match=r"one of all|counted from the prompt's first token"):
+        Write(Add(U, 1.0), 0, "block_output", scope)
+
+
+def test_a_gate_behind_what_it_gates_is_refused() -> None:
+    late = Gate(U, 0.0, 2, "block_output")
+    for block, site in ((2, "block_input"), (2, "mlp_output"), (1, "block_output")):
+        with pytest.raises(SteeringError, match="Read the gate at an earlier block"):
+            Write(Add(U, 1.0), block, site, "all", late)
+    Write(Add(U, 1.0), 2, "block_output", "all", late)  # read before it is written
+    Write(Add(U, 1.0), 0, "block_input", "generated", late)  # decided on the prompt, before the first generated token
+    with pytest.raises(SteeringError, match="Read the gate"):
+        Write(Add(U, 1.0), 0, "block_input", "generated", Gate(U, 0.0, 2, "block_output", per="token"))
+
+
+def test_a_gate_of_an_unknown_kind_or_threshold_is_refused() -> None:
+    with pytest.raises(SteeringError, match="one of above, below"):
+        Gate(U, 0.0, 0, "block_output", side="beside")  # type: ignore[arg-type]
+    with pytest.raises(SteeringError, match="one of prompt, token"):
+        Gate(U, 0.0, 0, "block_output", per="word")  # type: ignore[arg-type]
+    with pytest.raises(SteeringError, match="a finite number"):
+        Gate(U, float("nan"), 0, "block_output")
+    with pytest.raises(SteeringError, match="norm 2"):
+        Gate(2 * U, 0.0, 0, "block_output")

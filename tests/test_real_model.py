@@ -15,7 +15,7 @@ from steering.extraction.extract import extract
 from steering.host import Host
 from steering.prompts import render_text
 from steering.recipes import Intervention, Recipe
-from steering.tracing import Row
+from steering.rows import Row
 from tests.conftest import real_model
 
 

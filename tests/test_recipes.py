@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from steering.errors import SteeringError
 from steering.extraction.extract import extract
-from steering.interventions import Ablate, Add
+from steering.operations import Ablate, Add
 from steering.recipes import Intervention, Recipe, parse_blocks
 from steering.strength import in_all_units, to_raw
 from tests.test_extraction import sets

@@ -8,8 +8,10 @@ from torch import nn
 
 from steering.errors import SteeringError
 from steering.prompts import render
+from steering.rows import Batch
+from steering.schedule import Schedule
 from steering.sites import SITES, find_sites
-from steering.tracing import Batch, Schedule, read_prompts
+from steering.tracing import read_prompts
 from tests.conftest import ARCHITECTURES, tiny_model
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 
-from steering.interventions import Ablate, Add, Write
+from steering.decoding import next_token_logits
+from steering.errors import SteeringError
+from steering.host import Host
+from steering.interventions import SCOPES, Write
+from steering.operations import Ablate, Add
 from steering.prompts import render
+from steering.rows import Batch, Row
+from steering.schedule import Schedule
 from steering.sites import SITES
-from steering.tracing import Batch, Schedule, read_prompts
+from steering.tracing import read_prompts, read_replies, read_token
 from tests.conftest import ARCHITECTURES, tiny_model
 
 
@@ -84,10 +92,6 @@ def test_rows_with_other_plans_do_not_touch_each_other_and_padding_is_never_writ
 
 
 def test_bfloat16_states_are_written_in_float32_and_rounded_once(tokenizer, lane) -> None:
-    from copy import deepcopy
-
-    from steering.host import Host
-
     host = Host.wrap(deepcopy(tiny_model("llama")).bfloat16(), tokenizer, name="half", lane=lane)
     u = direction(4)
     plain = states_under(host, [()])[1, "block_output"]
@@ -95,3 +99,80 @@ def test_bfloat16_states_are_written_in_float32_and_rounded_once(tokenizer, lane
     assert ablated.dtype == torch.bfloat16
     exact = plain.double() - (plain.double() @ u.double())[..., None] * u.double()
     assert torch.equal(ablated, exact.to(torch.bfloat16))
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma2"])
+@pytest.mark.parametrize("scope", [*SCOPES, (0, 2)])
+def test_given_replies_are_read_as_they_would_be_written(architecture, scope, tiny_host, monkeypatch) -> None:
+    """One pass over prompt and reply gives the logits of every decoding step, under every scope."""
+    host = tiny_host(architecture)
+    monkeypatch.setattr(host, "end_ids", frozenset())
+    plan = (Write(Add(direction(), 4.0), 1, "block_output", scope),)
+    prompts = [render(host, text) for text in ("Hello there.", TEXT)]
+    replies = [(5, 9, 300, 41), (7, 700, 12)]
+    batch = Batch.of(host, prompts, replies=replies)
+    together = host.run(lambda job: read_replies(host, batch, Schedule(host, [plan] * 2), n=5), title="read")
+    for row, (prompt, reply) in enumerate(zip(prompts, replies, strict=True)):
+        steps = host.run(lambda job, p=prompt, r=reply: step_by_step(host, p, r, plan), title="steps")
+        found = together[row, -len(reply) - 1 :]
+        torch.testing.assert_close(found, steps, rtol=1e-3, atol=2e-3)  # float32 logits of size 20, other order of sums
+        plain = host.run(lambda job, p=prompt, r=reply: step_by_step(host, p, r, ()), title="steps")
+        assert (steps - plain).abs().max() > 0.1
+
+
+def step_by_step(host, prompt, reply, plan) -> torch.Tensor:
+    schedule, batch = Schedule(host, [plan]), Batch.of(host, [prompt])
+    forward, seen = read_prompts(host, batch, schedule), batch.real
+    found = [forward.logits[0]]
+    for token in reply:
+        seen = torch.cat([seen, torch.ones(1, 1, dtype=torch.bool)], dim=1)
+        forward = read_token(host, torch.tensor([token]), seen, forward.cache, schedule)
+        found.append(forward.logits[0])
+    return torch.stack(found)
+
+
+def test_a_token_behind_the_prompt_cannot_be_chosen(tiny_host) -> None:
+    host = tiny_host("llama")
+    prompt = render(host, "Hello.")
+    with pytest.raises(SteeringError, match=f"a token from 0 to {len(prompt) - 1}"):
+        next_token_logits(host, [Row(prompt, (Write(Add(direction(), 1.0), 1, "block_output", (len(prompt),)),))])
+
+
+def test_a_direction_of_another_width_is_refused(tiny_host) -> None:
+    with pytest.raises(SteeringError, match="width 8 was given"):
+        Schedule(tiny_host("llama"), [(Write(Add(torch.eye(8)[0], 1.0), 1, "block_output"),)])
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen3", "gpt2", "gpt_neox"])
+def test_ablation_everywhere_is_weight_orthogonalisation(architecture, tokenizer, tiny_host, lane) -> None:
+    """Every matrix that writes to the residual stream loses its part along u; then the logits are those of ablation."""
+    u = direction(3)
+    model = deepcopy(tiny_model(architecture))
+    # It may be the same tensor as the input embedding, which changes.
+    model.set_output_embeddings(deepcopy(model.get_output_embeddings()))
+    writers = ("o_proj", "down_proj", "c_proj", "attention.dense", "dense_4h_to_h")
+    changed = 0
+    with torch.no_grad():
+        for name, module in model.named_modules():
+            weight = getattr(module, "weight", None)
+            if isinstance(module, torch.nn.Embedding) or (name.endswith(writers) and type(module).__name__ == "Conv1D"):
+                weight -= torch.outer(weight @ u, u)  # rows are outputs' coordinates last: (.., width)
+            elif name.endswith(writers):
+                weight -= torch.outer(u, u @ weight)  # (width, ..)
+            else:
+                continue
+            if getattr(module, "bias", None) is not None:
+                module.bias -= u * (module.bias @ u)
+            changed += 1
+    assert changed >= 9
+    host = tiny_host(architecture)
+    edited = Host.wrap(model, tokenizer, name="orthogonal", lane=lane)
+    prompts = [render(host, text) for text in ("Hello.", TEXT)]
+    places = [(b, s) for b in range(4) for s in SITES if s != "block_output"]
+    plan = tuple(Write(Ablate(u), block, site) for block, site in places)
+    plain, ablated, orthogonal = (
+        next_token_logits(where, [Row(prompt, p) for prompt in prompts])
+        for where, p in ((host, ()), (host, plan), (edited, ()))
+    )
+    assert (plain - ablated).abs().max() > 0.1
+    torch.testing.assert_close(ablated, orthogonal, rtol=1e-3, atol=2e-3)  # float32 logits of size 20

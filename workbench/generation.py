@@ -13,8 +13,8 @@ from steering.host import Host
 from steering.lane import Job
 from steering.prompts import conversation, render
 from steering.recipes import Recipe
+from steering.rows import Row
 from steering.studies.study import Measure, Result
-from steering.tracing import Row
 from steering.vectors import SteeringVector
 from workbench.workspace import Workspace
 

@@ -18,8 +18,8 @@ from steering.judges.refusal import is_refusal
 from steering.lane import Job
 from steering.prompts import Prompt, render
 from steering.recipes import Intervention, Recipe
+from steering.rows import Row
 from steering.statistics import mean_interval, wilson
-from steering.tracing import Row
 from steering.vectors import SteeringVector
 from workbench.console import OUT, follow, interval, table
 

@@ -33,8 +33,10 @@ from steering.lane import Job
 from steering.loading import LoadOptions
 from steering.names import short_name
 from steering.prompts import Prompt, Role
+from steering.rows import Batch
+from steering.schedule import Place, Schedule
 from steering.sites import Site
-from steering.tracing import Batch, Place, Schedule, read_prompts
+from steering.tracing import read_prompts
 
 
 Progress = Callable[[float, str], None]

@@ -13,7 +13,7 @@ from steering.demo.example import Example
 from steering.demo.scores import Reply, reads_well
 from steering.host import Host
 from steering.judges.refusal import is_refusal
-from steering.tracing import Row
+from steering.rows import Row
 
 
 BAND = 0.99

@@ -30,8 +30,8 @@ from steering.demo.scores import Reply, reads_well
 from steering.host import Host
 from steering.interventions import Plan
 from steering.judges.refusal import is_refusal
+from steering.rows import Row
 from steering.statistics import mean_interval
-from steering.tracing import Row
 from steering.vectors import SteeringVector
 
 

@@ -16,7 +16,8 @@ from steering.interventions import Plan
 from steering.lane import Job
 from steering.prompts import Message, Prompt, render
 from steering.recipes import Everywhere, Intervention, Mode, Recipe
-from steering.tracing import Batch, Row, Schedule, read_prompts, read_token
+from steering.rows import Batch, Row
+from steering.schedule import Schedule
 from steering.vectors import SteeringVector
 
 
@@ -83,7 +84,7 @@ def reply_ids(host: Host, messages: Sequence[Message], reply: Reply) -> tuple[Pr
 
 
 def losses(host: Host, rows: Sequence[Row], replies: Sequence[Sequence[int]]) -> Tensor:
-    """Negative log-likelihood of given replies, fed token by token under each row's plan.
+    """Negative log-likelihood of given replies, read under each row's plan.
 
     Args:
         host: The model.
@@ -99,27 +100,21 @@ def losses(host: Host, rows: Sequence[Row], replies: Sequence[Sequence[int]]) ->
         batch, forced = [rows[index] for index in chosen], [replies[index] for index in chosen]
 
         def work(job: Job[Tensor], batch: list[Row] = batch, forced: list[Sequence[int]] = forced) -> Tensor:
-            return _forced(job, host, batch, forced)
+            return _forced(host, batch, forced)
 
         found[chosen] = host.run(work, title="Reading given replies")
     return found
 
 
-def _forced(job: Job[Tensor], host: Host, rows: Sequence[Row], replies: Sequence[Sequence[int]]) -> Tensor:
+def _forced(host: Host, rows: Sequence[Row], replies: Sequence[Sequence[int]]) -> Tensor:
     lengths = torch.tensor([len(ids) for ids in replies])
-    ids = torch.zeros(len(rows), int(lengths.max()), dtype=torch.long)
-    for row, reply in enumerate(replies):
-        ids[row, : len(reply)] = torch.tensor(reply)
-    schedule, batch = Schedule(host, [row.plan for row in rows]), Batch.of(host, [row.prompt for row in rows])
-    forward, seen, total = read_prompts(host, batch, schedule), batch.real, torch.zeros(len(rows), dtype=torch.float64)
-    for place, tokens in enumerate(ids.T):
-        job.check()
-        if place:
-            seen = torch.cat([seen, torch.ones(len(rows), 1, dtype=torch.bool)], dim=1)
-            forward = read_token(host, ids[:, place - 1], seen, forward.cache, schedule)
-        chances = torch.log_softmax(forward.logits.cpu().double(), dim=-1)
-        total -= chances.gather(1, tokens[:, None])[:, 0] * (place < lengths)
-    return total
+    longest = int(lengths.max())
+    batch = Batch.of(host, [row.prompt for row in rows], replies=replies)
+    logits = read_replies(host, batch, Schedule(host, [row.plan for row in rows]), n=longest + 1)
+    # Each row ends at the right edge: what is said about a token stands one place before it.
+    chances = torch.log_softmax(logits[:, :-1].cpu().double(), dim=-1)
+    said = chances.gather(2, batch.ids[:, -longest:, None])[..., 0]
+    return -(said * (torch.arange(longest) >= longest - lengths[:, None])).sum(dim=1)
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
