@@ -18,6 +18,7 @@ from steering.prompts import Message, Prompt, render
 from steering.recipes import Everywhere, Intervention, Mode, Recipe
 from steering.rows import Batch, Row
 from steering.schedule import Schedule
+from steering.tracing import read_replies
 from steering.vectors import SteeringVector
 
 
