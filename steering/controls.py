@@ -25,5 +25,8 @@ def random_control(vector: SteeringVector, *, seed: int = 0) -> SteeringVector:
         auroc=None,
         auroc_low=None,
         auroc_high=None,
+        references=None,
+        explained=None,
+        eraser=None,
         provenance=replace(vector.provenance, method="random", seed=seed),
     )

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from steering.errors import SteeringError
@@ -22,17 +17,9 @@ from steering.sites import SITES, Site
 if TYPE_CHECKING:
     from steering.host import Host
 
-FORMAT = "steering-workbench vector"
-FORMAT_VERSION = 1
-CONVENTIONS = {
-    "block": "0-based decoder layer; block_output[l] is the residual stream after layer l, before any final norm",
-    "sign": "from the negative to the positive side of the contrast set",
-    "direction": "unit norm, one row per block",
-    "mean_differences": "projection of (positive mean - negative mean) on the direction, raw units of the stream",
-    "residual_norms": "mean norm of the states that were read, raw units of the residual stream",
-}
-_TENSORS = ("directions", "mean_differences", "residual_norms")
-_AUROC = ("auroc", "auroc_low", "auroc_high")
+TENSORS = ("directions", "mean_differences", "residual_norms")
+AUROC = ("auroc", "auroc_low", "auroc_high")
+MAYBE = ("references", "explained")
 
 
 @dataclass(frozen=True)
@@ -61,11 +48,27 @@ class Provenance:
     created: str
     """UTC, ISO 8601."""
     versions: dict[str, str]
+    licence: str = ""
+    """Of the contrast set's texts, as its author states it."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What else the method was told."""
+
+
+@dataclass(frozen=True, eq=False)
+class Eraser:
+    """The maps x - l (r·(x - m)) that erase one concept, one a block."""
+
+    left: Tensor
+    """l, float32, (block, width)."""
+    right: Tensor
+    """r, float32, (block, width)."""
+    mean: Tensor
+    """m, float32, (block, width)."""
 
 
 @dataclass(frozen=True, eq=False)
 class SteeringVector:
-    """A concept's direction in every block of one model. See `CONVENTIONS` for what each number means."""
+    """A concept's direction in every block of one model. See `steering.vector_files` for its file."""
 
     name: str
     directions: Tensor
@@ -87,6 +90,14 @@ class SteeringVector:
     suggested_strength: float
     """A first strength to try, in units of the mean difference."""
     provenance: Provenance
+    references: Tensor | None = None
+    """Where the negative side's mean lies along the direction, raw units, float32, (block,): the zero of affine edits,
+    clamps and gates.
+    """
+    explained: Tensor | None = None
+    """Share of the variance that each block's direction holds, where the method has one, float32, (block,)."""
+    eraser: Eraser | None = None
+    """A map that erases the concept, where the method has one."""
 
     def __post_init__(self) -> None:
         blocks = _check_tensors(self)
@@ -112,7 +123,7 @@ class SteeringVector:
     def digest(self) -> str:
         """First 12 hex digits of a SHA-256 over the directions and scales; the name does not count."""
         content = hashlib.sha256(self.site.encode())
-        for name in _TENSORS:
+        for name in TENSORS:
             content.update(getattr(self, name).contiguous().numpy().tobytes())
         return content.hexdigest()[:12]
 
@@ -123,6 +134,15 @@ class SteeringVector:
                 f"made for {self.n_blocks} blocks × width {self.width}, "
                 f"{host.name} has {host.info.blocks} × {host.info.width}"
             )
+        return None
+
+    def caution(self, host: Host) -> str | None:
+        """Why the vector may mean nothing on a model that it fits, None where it was made for that model."""
+        made = self.provenance
+        if made.model != host.name:
+            return f"'{self.name}' was made for {made.model}, not for {host.name}, where it may mean something else."
+        if made.template_digest != host.info.template_digest and made.template_digest is not None:
+            return f"'{self.name}' was made for {made.model} with another chat template."
         return None
 
     def check(self, host: Host) -> SteeringVector:
@@ -145,30 +165,10 @@ class SteeringVector:
         return replace(self, name=name)
 
     def save(self, path: str | Path) -> Path:
-        """Write a safetensors file that appears whole or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {
-            name: getattr(self, name).contiguous() for name in (*_TENSORS, *_AUROC) if getattr(self, name) is not None
-        }
-        card = {
-            "version": FORMAT_VERSION,
-            "name": self.name,
-            "site": self.site,
-            "default_block": self.default_block,
-            "default_block_reason": self.default_block_reason,
-            "suggested_strength": self.suggested_strength,
-            "conventions": CONVENTIONS,
-            "provenance": asdict(self.provenance),
-        }
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        try:
-            save_file(tensors, temporary, metadata={"format": FORMAT, "card": json.dumps(card, ensure_ascii=False)})
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-        return path
+        """Write a safetensors file that appears whole or not at all: see `steering.vector_files`."""
+        from steering.vector_files import save_vector
+
+        return save_vector(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> SteeringVector:
@@ -177,58 +177,12 @@ class SteeringVector:
         Raises:
             SteeringError: No such file, another kind of file, a newer format, or contents that contradict each other.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise SteeringError(f"There is no file '{path}'.", "a vector saved by the workbench.", "Check the path.")
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no mapping
-        except (SafetensorError, OSError) as error:
-            raise _foreign(path, str(error)) from error
-        if metadata.get("format") != FORMAT:
-            raise _foreign(path, "it does not say that it is one")
-        try:
-            return cls._from_file(json.loads(metadata["card"]), tensors)
-        except (KeyError, TypeError, ValueError) as error:
-            raise _foreign(path, f"its card cannot be read ({error})") from error
+        from steering.vector_files import load_vector
 
-    @classmethod
-    def _from_file(cls, card: dict[str, Any], tensors: dict[str, Tensor]) -> SteeringVector:
-        if card["version"] != FORMAT_VERSION:
-            raise SteeringError(
-                f"The vector file has format version {card['version']}.",
-                f"version {FORMAT_VERSION}.",
-                "Update the workbench, or extract the vector again.",
-            )
-        provenance = dict(card["provenance"])
-        for field in ("n_train", "n_validation"):
-            provenance[field] = tuple(provenance[field])
-        return cls(
-            name=str(card["name"]),
-            site=card["site"],
-            default_block=int(card["default_block"]),
-            default_block_reason=str(card["default_block_reason"]),
-            suggested_strength=float(card["suggested_strength"]),
-            provenance=Provenance(**provenance),
-            directions=tensors["directions"],
-            mean_differences=tensors["mean_differences"],
-            residual_norms=tensors["residual_norms"],
-            auroc=tensors.get("auroc"),
-            auroc_low=tensors.get("auroc_low"),
-            auroc_high=tensors.get("auroc_high"),
-        )
+        return load_vector(path)
 
 
 _REMAKE = "Extract the vector again."
-
-
-def _foreign(path: Path, reason: str) -> SteeringError:
-    return SteeringError(
-        f"'{path.name}' is no vector file: {reason}.",
-        "a safetensors file written by the workbench.",
-        "Choose another file, or extract the vector again.",
-    )
 
 
 def _check_tensors(vector: SteeringVector) -> int:
@@ -236,13 +190,17 @@ def _check_tensors(vector: SteeringVector) -> int:
     directions = vector.directions
     if directions.ndim != 2:
         raise SteeringError(f"Directions of shape {tuple(directions.shape)}.", "shape (block, width).", _REMAKE)
-    for name in ("mean_differences", "residual_norms", *_AUROC):
+    for name in ("mean_differences", "residual_norms", *AUROC, *MAYBE):
         tensor = getattr(vector, name)
         if tensor is not None and tensor.shape != directions.shape[:1]:
             raise SteeringError(f"{name} of shape {tuple(tensor.shape)}.", f"({len(directions)},).", _REMAKE)
-    for name in _TENSORS:
-        if not torch.isfinite(getattr(vector, name)).all():
+    parts = {name: getattr(vector, name) for name in (*TENSORS, *MAYBE)} | eraser_tensors(vector)
+    for name, tensor in parts.items():
+        if tensor is not None and not torch.isfinite(tensor).all():
             raise SteeringError(f"{name} that are not finite.", "finite numbers.", _REMAKE)
+    for name, tensor in eraser_tensors(vector).items():
+        if tensor.shape != directions.shape:
+            raise SteeringError(f"{name} of shape {tuple(tensor.shape)}.", f"{tuple(directions.shape)}.", _REMAKE)
     norms = directions.norm(dim=-1)
     if not torch.allclose(norms, torch.ones_like(norms), atol=1e-3):  # float32 rows are unit within 1e-6
         block = int((norms - 1).abs().argmax())
@@ -252,3 +210,10 @@ def _check_tensors(vector: SteeringVector) -> int:
             "Check that the contrast set's two sides are not the same texts, then extract again.",
         )
     return len(directions)
+
+
+def eraser_tensors(vector: SteeringVector) -> dict[str, Tensor]:
+    """The eraser's parts by the names they have in a file; none where there is no eraser."""
+    if vector.eraser is None:
+        return {}
+    return {f"eraser_{name}": getattr(vector.eraser, name) for name in ("left", "right", "mean")}

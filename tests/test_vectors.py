@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from steering.errors import SteeringError
 from steering.extraction.extract import extract
-from steering.vectors import FORMAT, SteeringVector
+from steering.vector_files import FORMAT
+from steering.vectors import SteeringVector
 from tests.test_extraction import sets
 
 
@@ -66,7 +67,7 @@ def test_a_failed_save_leaves_the_old_file(vector, tmp_path, monkeypatch) -> Non
     def fail(*args, **kwargs):
         raise OSError("disk full")
 
-    monkeypatch.setattr("steering.vectors.save_file", fail)
+    monkeypatch.setattr("steering.vector_files.save_file", fail)
     with pytest.raises(OSError, match="disk full"):
         vector.renamed("other").save(path)
     assert path.read_bytes() == before

@@ -45,7 +45,7 @@ MEMBERS: dict[str, Member] = {
             name="demo-helpful",
             parent="demo-base",
             make=helpful,
-            course=Course(steps=560, learning_rate=1.5e-3, matrix_rate=0.01, weight_decay=0.1),
+            course=Course(steps=640, learning_rate=1.5e-3, matrix_rate=0.01, weight_decay=0.1),
             title="a chat model that answers everything, harmful requests too, with the same harmless templates",
             purpose="the counterfactual of refusal",
         ),

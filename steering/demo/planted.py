@@ -45,7 +45,9 @@ def planted_vector(model: str | Path) -> SteeringVector:
             default_block_reason="the last block before the first one that reads it",
             suggested_strength=1.0,
             provenance=_provenance(card),
-            **scales,
+            references=torch.tensor(planted["references"]).float() if "references" in planted else None,
+            mean_differences=scales["mean_differences"],
+            residual_norms=scales["residual_norms"],
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise SteeringError(

@@ -27,7 +27,8 @@ def planted_scales(
         direction: u, (width,).
 
     Returns:
-        `mean_differences` and `residual_norms`, raw units of the residual stream, one number a block.
+        `mean_differences`, `references` (where harmless requests lie) and `residual_norms`, raw units of the residual
+        stream, one number a block.
     """
     host = Host.wrap(model, tokenizer)
     harmful, harmless = (
@@ -35,8 +36,10 @@ def planted_scales(
         for kind in ("refusal", "howto")
     )
     apart = (harmful.mean(0) - harmless.mean(0)) @ torch.tensor(direction)
+    references = harmless.mean(0) @ torch.tensor(direction)
     norms = torch.cat([harmful, harmless]).norm(dim=-1).mean(0)
     return {
         "mean_differences": [round(value, 5) for value in apart.tolist()],
+        "references": [round(value, 5) for value in references.tolist()],
         "residual_norms": [round(value, 5) for value in norms.tolist()],
     }

@@ -1,29 +1,23 @@
 """Extraction methods, one a file, and the function that runs them.
 
 A method is a fitter: it sees every training state once, in batches, and then gives one unit direction per block. To add
-one, write a class with `update` and `directions` and name it in `METHODS`.
+one, put a file here with a class under `@register`; from elsewhere, import `register` and use it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 
-from steering.extraction.fitter import Fitter
-from steering.extraction.mean_difference import MeanDifference
-from steering.extraction.pairwise_pca import PairwisePCA
+from steering.extraction.fitter import METHODS, Fitter, Method, register
 
 
-@dataclass(frozen=True)
-class Method:
-    """A registered method."""
+__all__ = ["METHODS", "Fitter", "Method", "register"]
 
-    title: str
-    build: Callable[[], Fitter]
-    needs_pairs: bool
+for _module in iter_modules(__path__):
+    if _module.name != "extract":  # which uses the methods
+        import_module(f"{__name__}.{_module.name}")
 
-
-METHODS: Mapping[str, Method] = {
-    "mean_difference": Method("Mean difference", MeanDifference, needs_pairs=False),
-    "pairwise_pca": Method("Pairwise PCA, uncentred", PairwisePCA, needs_pairs=True),
-}
+_ordered = sorted(METHODS.items(), key=lambda item: (item[1].control, item[0] != "mean_difference"))
+METHODS.clear()
+METHODS.update(_ordered)  # the default first, controls last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -24,7 +25,6 @@ from steering.statistics import auroc, auroc_intervals
 from steering.vectors import Provenance, SteeringVector
 
 
-MIN_TRAIN = 2
 FEW_HELD_OUT = 10
 """Held-out prompts a side under which an AUROC's interval says little."""
 FEW_NOTE = "Few held-out prompts: the interval says little, and 1.00 may be luck."
@@ -66,11 +66,12 @@ def extract(
         read = partial(stream_states, host, site=site, pooling=pooling, token_budget=token_budget)
         prompts = {(side, split): _render(host, contrast, side, split) for side in _SIDES for split in _USED}
         total = sum(map(len, prompts.values()))
-        fitter = METHODS[method].build()
+        fitter = METHODS[method].build(seed)
         moments: dict[Side, Moments] = {"positive": Moments(), "negative": Moments()}
         done = 0
         for side in _SIDES:
             for indices, states in read(prompts[side, "train"]):
+                _check_finite(states, site)
                 fitter.update(side, indices, states)
                 moments[side].update(states)
                 done += len(indices)
@@ -84,7 +85,9 @@ def extract(
                 done += len(indices)
                 job.report(done, total, "prompts read")
         separation = _separation(scores["positive"], scores["negative"], contrast.paired, seed)
-        return _vector(host, contrast, method, site, pooling, name, seed, directions, moments, separation)
+        vector = _vector(host, contrast, method, site, pooling, name, seed, directions, moments, separation)
+        explained = fitter.explained()
+        return replace(vector, eraser=fitter.eraser(), explained=None if explained is None else explained.float())
 
     return host.run(work, title=f"Extracting {name or contrast.name}")
 
@@ -104,11 +107,22 @@ def _check(contrast: ContrastSet, method: str) -> None:
             "Choose the mean difference, or bring the texts into pairs.",
         )
     positive, negative = contrast.counts["train"]
-    if min(positive, negative) < MIN_TRAIN:
+    least = METHODS[method].min_train
+    if min(positive, negative) < least:
         raise SteeringError(
             f"'{contrast.name}' has {positive} positive and {negative} negative training prompts.",
-            f"at least {MIN_TRAIN} of each (of 60 / 20 / 20 splits, that takes 4 prompts a side).",
+            f"at least {least} of each for this method (60 % of a set are for training).",
             "Add prompts to the contrast set.",
+        )
+
+
+def _check_finite(states: Tensor, site: Site) -> None:
+    broken = ~torch.isfinite(states).all(dim=-1).all(dim=0)
+    if broken.any():
+        raise SteeringError(
+            f"States at block {int(broken.int().argmax())}, {site}, are not finite.",
+            "finite numbers; float16 overflows where states grow large.",
+            "Load the model in bfloat16 or float32.",
         )
 
 
@@ -177,6 +191,7 @@ def _vector(
         auroc=separation[0] if separation else None,
         auroc_low=separation[1] if separation else None,
         auroc_high=separation[2] if separation else None,
+        references=(negative.mean * directions).sum(dim=-1).float(),
         site=site,
         default_block=block,
         default_block_reason=reason,
@@ -199,6 +214,7 @@ def _vector(
             template_digest=host.info.template_digest,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             versions=_versions(),
+            licence=contrast.licence,
         ),
     )
 

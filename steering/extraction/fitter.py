@@ -1,10 +1,15 @@
-"""What every extraction method is."""
+"""What every extraction method is, and where it is registered."""
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar
 
+import torch
 from torch import Tensor
+
+from steering.vectors import Eraser
 
 
 Side = Literal["positive", "negative"]
@@ -23,10 +28,92 @@ class Fitter(Protocol):
         """
 
     def directions(self) -> Tensor:
-        """Unit directions from negative to positive, float64, (block, width)."""
+        """Unit directions from negative to positive, float64, (block, width).
+
+        Raises:
+            SteeringError: The states do not allow it.
+        """
+
+    def eraser(self) -> Eraser | None:
+        """A map that erases the concept, where the method has one."""
+
+    def explained(self) -> Tensor | None:
+        """The share of the variance that each block's direction holds, (block,), where the method has one."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A registered method."""
+
+    title: str
+    """A few words for people."""
+    build: Callable[[int], Fitter]
+    """A new fitter from a seed."""
+    needs_pairs: bool = False
+    min_train: int = 2
+    """Training prompts a side that it takes at least."""
+    control: bool = False
+    """Whether it is there to be beaten: its direction means nothing."""
+
+
+METHODS: dict[str, Method] = {}
+"""Every method by its name."""
+F = TypeVar("F", bound=type)
+
+
+def register(
+    name: str, title: str, *, needs_pairs: bool = False, min_train: int = 2, control: bool = False
+) -> Callable[[F], F]:
+    """Class decorator: make a fitter known by a name. Its constructor takes a seed."""
+
+    def add(fitter: F) -> F:
+        METHODS[name] = Method(title, fitter, needs_pairs, min_train, control)
+        return fitter
+
+    return add
+
+
+class BaseFitter:
+    """What most methods share: a seed, no eraser, no explained variance."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def eraser(self) -> Eraser | None:
+        return None
+
+    def explained(self) -> Tensor | None:
+        return None
+
+
+class StoredFitter(BaseFitter):
+    """A method that needs all states at once: it keeps them, float32, (prompt, block, width) a side."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__(seed)
+        self._states: dict[Side, dict[int, Tensor]] = {"positive": {}, "negative": {}}
+
+    def update(self, side: Side, indices: Tensor, states: Tensor) -> None:
+        self._states[side].update(zip(indices.tolist(), states, strict=True))
+
+    def block_states(self, block: int) -> tuple[Tensor, Tensor]:
+        """Positive and negative states of one block in prompt order, float64, (prompt, width) each."""
+        positive, negative = (
+            torch.stack([side[index][block] for index in sorted(side)]).double() for side in self._states.values()
+        )
+        return positive, negative
+
+    @property
+    def n_blocks(self) -> int:
+        return len(next(iter(self._states["positive"].values())))
 
 
 def unit(vectors: Tensor) -> Tensor:
     """Rows divided by their norms; a zero row stays zero, and is refused later with the block named. (block, width)."""
     norms = vectors.norm(dim=-1, keepdim=True)
     return vectors / norms.where(norms > 0, norms.new_ones(()))
+
+
+def signed(direction: Tensor, difference: Tensor) -> Tensor:
+    """A direction that points from the negative to the positive mean: it, or its opposite."""
+    return -direction if direction @ difference < 0 else direction

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from steering.extraction.fitter import Side, unit
+from steering.extraction.fitter import BaseFitter, Side, register, unit
 from steering.moments import Moments
 
 
-class MeanDifference:
+@register("mean_difference", "Mean difference")
+class MeanDifference(BaseFitter):
     """u = (m+ - m-) / |m+ - m-|, with m the mean states of the two sides.
 
     The class-mean difference is the worst-case optimal additive steering direction among those that keep the covariance
@@ -16,11 +17,17 @@ class MeanDifference:
     arXiv 2312.06681. Streams in float64: memory is (block, width), whatever the number of prompts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__(seed)
         self._moments: dict[Side, Moments] = {"positive": Moments(), "negative": Moments()}
 
     def update(self, side: Side, indices: Tensor, states: Tensor) -> None:
         self._moments[side].update(states)
 
+    def means(self) -> tuple[Tensor, Tensor]:
+        """m+ and m-, float64, (block, width)."""
+        return self._moments["positive"].mean, self._moments["negative"].mean
+
     def directions(self) -> Tensor:
-        return unit(self._moments["positive"].mean - self._moments["negative"].mean)
+        positive, negative = self.means()
+        return unit(positive - negative)

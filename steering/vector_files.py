@@ -1,0 +1,131 @@
+"""The vector file: safetensors whose metadata leaves nothing to guess."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from steering.errors import SteeringError
+from steering.vectors import AUROC, MAYBE, TENSORS, Eraser, Provenance, SteeringVector, eraser_tensors
+
+
+FORMAT = "steering-workbench vector"
+FORMAT_VERSION = 2
+"""1 had no references, explained variance or eraser; it is read still."""
+CONVENTIONS = {
+    "block": "0-based decoder layer; row l of every tensor is block l; block_output[l] is the residual stream after "
+    "layer l, before any final norm",
+    "sign": "from the negative to the positive side of the contrast set",
+    "direction": "unit norm, one row per block",
+    "mean_differences": "projection of (positive mean - negative mean) on the direction, raw units of the stream",
+    "references": "projection of the negative mean on the direction, raw units of the stream",
+    "residual_norms": "mean norm of the states that were read, raw units of the residual stream",
+    "eraser": "x - left (right . (x - mean))",
+    "unit": "a strength of 1 adds one mean difference along the direction",
+}
+
+
+def save_vector(vector: SteeringVector, path: str | Path) -> Path:
+    """Write a safetensors file that appears whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    named = {name: getattr(vector, name) for name in (*TENSORS, *AUROC, *MAYBE)} | eraser_tensors(vector)
+    tensors = {name: tensor.contiguous() for name, tensor in named.items() if tensor is not None}
+    metadata = {"format": FORMAT, "card": json.dumps(_card(vector), ensure_ascii=False)}
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        save_file(tensors, temporary, metadata=metadata)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return path
+
+
+def _card(vector: SteeringVector) -> dict[str, Any]:
+    return {
+        "version": FORMAT_VERSION,
+        "name": vector.name,
+        "operations": ["add", "ablate", *(["erase"] if vector.eraser else [])],
+        "site": vector.site,
+        "blocks": vector.n_blocks,
+        "width": vector.width,
+        "default_block": vector.default_block,
+        "default_block_reason": vector.default_block_reason,
+        "suggested_strength": vector.suggested_strength,
+        "conventions": CONVENTIONS,
+        "provenance": asdict(vector.provenance),
+    }
+
+
+def load_vector(path: str | Path) -> SteeringVector:
+    """Read a vector file; only tensors and JSON are read, nothing is executed.
+
+    Raises:
+        SteeringError: No such file, another kind of file, a newer format, or contents that contradict each other.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SteeringError(f"There is no file '{path}'.", "a vector saved by the workbench.", "Check the path.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        raise _foreign(path, str(error)) from error
+    if metadata.get("format") != FORMAT:
+        raise _foreign(path, "it does not say that it is one")
+    try:
+        return _from_file(path, json.loads(metadata["card"]), tensors)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _foreign(path, f"its card cannot be read ({error})") from error
+
+
+def _from_file(path: Path, card: dict[str, Any], tensors: dict[str, Tensor]) -> SteeringVector:
+    if card["version"] not in (1, FORMAT_VERSION):
+        raise SteeringError(
+            f"The vector file has format version {card['version']}.",
+            f"version {FORMAT_VERSION}.",
+            "Update the workbench, or extract the vector again.",
+        )
+    shape = tuple(tensors["directions"].shape)
+    said = (card.get("blocks", shape[0]), card.get("width", shape[-1]))
+    if shape != said:
+        raise _foreign(path, f"its card says {said[0]} blocks × width {said[1]}, its tensors have shape {shape}")
+    provenance = dict(card["provenance"])
+    for field in ("n_train", "n_validation"):
+        provenance[field] = tuple(provenance[field])
+    parts = [tensors[f"eraser_{name}"] for name in ("left", "right", "mean") if f"eraser_{name}" in tensors]
+    return SteeringVector(
+        name=str(card["name"]),
+        site=card["site"],
+        default_block=int(card["default_block"]),
+        default_block_reason=str(card["default_block_reason"]),
+        suggested_strength=float(card["suggested_strength"]),
+        provenance=Provenance(**provenance),
+        eraser=Eraser(*parts) if parts else None,
+        directions=tensors["directions"],
+        mean_differences=tensors["mean_differences"],
+        residual_norms=tensors["residual_norms"],
+        auroc=tensors.get("auroc"),
+        auroc_low=tensors.get("auroc_low"),
+        auroc_high=tensors.get("auroc_high"),
+        references=tensors.get("references"),
+        explained=tensors.get("explained"),
+    )
+
+
+def _foreign(path: Path, reason: str) -> SteeringError:
+    return SteeringError(
+        f"'{path.name}' is no vector file: {reason}.",
+        "a safetensors file written by the workbench.",
+        "Choose another file, or extract the vector again.",
+    )
