@@ -5,24 +5,49 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from steering.decoding import DecodeSettings
 from steering.errors import SteeringError
 from steering.host import Host
-from steering.interventions import Plan, Scope, Write
-from steering.operations import Ablate, Add
-from steering.sites import SITES, Site
-from steering.strength import Unit, to_raw
+from steering.interventions import GateSide, GateUnit, Plan, Scope
+from steering.operations import ClampKind
+from steering.plans import writes_of
+from steering.sites import Site
+from steering.strength import LengthUnit, Unit
 from steering.vectors import SteeringVector
 
 
-Mode = Literal["add", "ablate"]
-MODES: dict[Mode, str] = {"add": "Add", "ablate": "Ablate"}
+Mode = Literal["add", "ablate", "affine", "clamp", "rotate", "erase"]
+MODES: dict[Mode, str] = {
+    "add": "Add",
+    "ablate": "Ablate",
+    "affine": "Affine edit",
+    "clamp": "Clamp",
+    "rotate": "Rotate",
+    "erase": "Erase",
+}
 Everywhere = Literal["default", "all", "everywhere"]
+
+
+class GateSettings(BaseModel):
+    """A condition: the intervention applies where the state lies past a threshold along another vector."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    vector: str = Field(description="Name of the vector that decides.")
+    threshold: float = Field(
+        0.5,
+        description="Counted from the negative side's mean, in `unit`: 0.5 mean differences lie between both sides.",
+    )
+    unit: LengthUnit = Field("mean_difference", description="Unit of the threshold.")
+    side: GateSide = Field("above", description="Which side of the threshold opens the gate.")
+    per: GateUnit = Field("prompt", description="prompt: decided at the last prompt token. token: at every token.")
+    block: int | None = Field(None, description="Block that is read; the vector's own where None.")
+    site: Site | None = Field(None, description="Site that is read; the vector's own where None.")
 
 
 class Intervention(BaseModel):
@@ -31,16 +56,35 @@ class Intervention(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     vector: str = Field(description="Name of the vector.")
-    mode: Mode = Field("add", description="add: x + c u. ablate: x - k u (u . x).")
+    others: tuple[str, ...] = Field((), description="ablate: more vectors; the span of all of them is removed.")
+    mode: Mode = Field(
+        "add",
+        description="add: x + c u. ablate: x - k P x. affine: the projection set to the negative mean plus c. clamp: "
+        "the projection held at the negative mean plus c. rotate: by an angle towards u. erase: the LEACE map.",
+    )
     blocks: Everywhere | tuple[int, ...] = Field(
         "default",
         description="Block numbers from 0, default (the vector's own), all, or everywhere (every block's input, "
         "attention and MLP output: the places of refusal ablation).",
     )
     site: Site | None = Field(None, description="Where in the block; the site the vector was read at where None.")
-    strength: float = Field(1.0, description="c of add in `unit`; k of ablate, from 0 to 1. A negative c steers away.")
-    unit: Unit = Field("mean_difference", description="Unit of c; ablate has none.")
-    scope: Scope = Field("all", description="Which tokens are written.")
+    strength: float = Field(
+        1.0,
+        description="c of add, affine and clamp in `unit`, negative to steer away; k of ablate, from 0 to 1; degrees "
+        "of rotate; erase has none.",
+    )
+    unit: Unit = Field("mean_difference", description="Unit of c.")
+    clamp: ClampKind = Field(
+        "set", description="clamp: set the projection, or keep it from falling below or rising above."
+    )
+    scope: Scope = Field("all", description="Which tokens are written: a name, or positions of the prompt from 0.")
+    gate: GateSettings | None = Field(None, description="A condition, or none.")
+
+    @model_validator(mode="after")
+    def _others_are_ablated(self) -> Self:
+        if self.others and self.mode != "ablate":
+            raise ValueError("only an ablation takes several vectors; give each its own intervention")
+        return self
 
 
 class Recipe(BaseModel):
@@ -58,10 +102,9 @@ class Recipe(BaseModel):
         """The writes of one row.
 
         Raises:
-            SteeringError: A vector that is missing or does not fit, a block or site the model does not have, a strength
-                that is not finite or, for ablate, not in [0, 1].
+            SteeringError: As `steering.plans.writes_of`.
         """
-        return tuple(write for intervention in self.interventions for write in _writes(intervention, host, vectors))
+        return tuple(write for intervention in self.interventions for write in writes_of(intervention, host, vectors))
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces."""
@@ -105,43 +148,6 @@ def validation_error(what: str, error: ValidationError, *, known: Iterable[str] 
     return SteeringError(
         f"{what}, field {field}: {str(first.get('input'))[:80]!r}.", f"{first['msg']}{more}.", "Correct that field."
     )
-
-
-def _writes(intervention: Intervention, host: Host, vectors: Mapping[str, SteeringVector]) -> list[Write]:
-    vector = _vector(intervention, vectors).check(host)
-    return [
-        Write(_operation(intervention, vector, block), block, host.sites.check(site), intervention.scope)
-        for block, site in _places(intervention, host, vector)
-    ]
-
-
-def _vector(intervention: Intervention, vectors: Mapping[str, SteeringVector]) -> SteeringVector:
-    if intervention.vector not in vectors:
-        raise SteeringError(
-            f"The recipe names the vector '{intervention.vector}'.",
-            f"a vector on the shelf: {', '.join(vectors) or 'it is empty'}.",
-            "Extract that vector first, or choose another.",
-        )
-    return vectors[intervention.vector]
-
-
-def _places(intervention: Intervention, host: Host, vector: SteeringVector) -> list[tuple[int, Site]]:
-    every = range(host.info.blocks)
-    if intervention.blocks == "everywhere":
-        sites = [site for site in SITES if site in host.sites.available and site != "block_output"]
-        return [(block, site) for block in every for site in sites]
-    site = intervention.site or vector.site
-    if intervention.blocks == "all":
-        return [(block, site) for block in every]
-    blocks = (vector.default_block,) if intervention.blocks == "default" else intervention.blocks
-    return [(host.sites.check_block(block), site) for block in blocks]
-
-
-def _operation(intervention: Intervention, vector: SteeringVector, block: int) -> Add | Ablate:
-    direction = vector.directions[block]
-    if intervention.mode == "ablate":
-        return Ablate(direction, intervention.strength)
-    return Add(direction, to_raw(intervention.strength, intervention.unit, vector, block))
 
 
 def parse_blocks(text: str) -> Everywhere | tuple[int, ...]:

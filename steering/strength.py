@@ -14,7 +14,8 @@ from steering.operations import check_finite
 from steering.vectors import SteeringVector
 
 
-Unit = Literal["mean_difference", "residual_norm", "raw"]
+LengthUnit = Literal["mean_difference", "residual_norm", "raw"]
+Unit = LengthUnit
 UNITS: dict[Unit, str] = {
     "mean_difference": "× mean difference",
     "residual_norm": "× residual norm",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -65,7 +66,7 @@ def test_interventions_keep_their_order(vector, tiny_host) -> None:
 
 def test_a_recipe_survives_json_and_equal_recipes_are_equal_text(tmp_path) -> None:
     recipe = Recipe(
-        interventions=(Intervention(vector="tone", blocks=(1, 2), strength=-1.5, scope="reply"),), model="demo"
+        interventions=(Intervention(vector="tone", blocks=(1, 2), strength=-1.5, scope=(0, 3)),), model="demo"
     )
     path = tmp_path / "r.json"
     path.write_text(recipe.to_json())
@@ -87,6 +88,61 @@ def test_a_recipe_survives_json_and_equal_recipes_are_equal_text(tmp_path) -> No
 def test_a_recipe_that_cannot_be_applied_says_why(vector, tiny_host, fields, message) -> None:
     with pytest.raises(SteeringError, match=message):
         plan_of(tiny_host("llama"), vector, **fields)
+
+
+def test_each_mode_makes_its_operation_counted_from_the_negative_mean(vector, tiny_host) -> None:
+    host, block = tiny_host("llama"), vector.default_block
+    apart, start = float(vector.mean_differences[block]), float(vector.references[block])
+    assert abs(start) > 1e-3
+    (affine,) = plan_of(host, vector, mode="affine", strength=2.0)
+    assert (affine.operation.reference, affine.operation.strength) == pytest.approx((start, 2 * apart))
+    (clamp,) = plan_of(host, vector, mode="clamp", clamp="ceil", strength=0.5)
+    assert (clamp.operation.value, clamp.operation.kind) == (pytest.approx(start + 0.5 * apart), "ceil")
+    (rotate,) = plan_of(host, vector, mode="rotate", strength=-30)
+    assert rotate.operation.degrees == -30
+
+
+def test_several_vectors_are_ablated_as_one_span(vector, tiny_host) -> None:
+    host = tiny_host("llama")
+    other = extract(host, sets(), site="mlp_output", name="other")
+    recipe = Recipe(interventions=(Intervention(vector="tone", others=("other",), mode="ablate"),))
+    (write,) = recipe.plan(host, {"tone": vector, "other": other})
+    states = torch.randn(1, 3, 32, generator=torch.Generator().manual_seed(0))
+    for each in (vector, other):
+        assert (write.operation(states) @ each.directions[vector.default_block]).abs().max() < 1e-5
+    with pytest.raises(ValidationError, match="only an ablation takes several vectors"):
+        Intervention(vector="tone", others=("other",))
+
+
+def test_erase_takes_the_vectors_own_map(tiny_host) -> None:
+    host = tiny_host("llama")
+    leace = extract(host, sets(), method="leace", name="tone")
+    (write,) = plan_of(host, leace, mode="erase", blocks=(1,))
+    states = torch.randn(2, 32, generator=torch.Generator().manual_seed(0))
+    left, right, mean = (getattr(leace.eraser, name)[1] for name in ("left", "right", "mean"))
+    torch.testing.assert_close(write.operation(states), states - ((states - mean) @ right)[:, None] * left)
+
+
+def test_a_gate_counts_from_the_negative_mean_too(vector, tiny_host) -> None:
+    host = tiny_host("llama")
+    gate = {"vector": "tone", "threshold": 0.25, "block": 1, "side": "below", "per": "token"}
+    (write,) = plan_of(host, vector, blocks=(2,), gate=gate)
+    expected = float(vector.references[1] + 0.25 * vector.mean_differences[1])
+    assert (write.gate.threshold, write.gate.block, write.gate.site) == (pytest.approx(expected), 1, "block_output")
+    assert (write.gate.side, write.gate.per) == ("below", "token")
+    with pytest.raises(SteeringError, match="names the vector 'mood'"):
+        plan_of(host, vector, gate={**gate, "vector": "mood"})
+    with pytest.raises(SteeringError, match="Read the gate at an earlier block"):
+        plan_of(host, vector, blocks=(0,), gate=gate)
+
+
+def test_a_vector_without_what_a_mode_needs_says_so(vector, tiny_host) -> None:
+    host, bare = tiny_host("llama"), replace(vector, references=None)
+    with pytest.raises(SteeringError, match=r"no eraser.*method leace"):
+        plan_of(host, vector, mode="erase")
+    for fields in ({"mode": "affine"}, {"mode": "clamp"}, {"blocks": (3,), "gate": {"vector": "tone"}}):
+        with pytest.raises(SteeringError, match="does not say where its negative side lies"):
+            plan_of(host, bare, **fields)
 
 
 def test_a_missing_vector_names_what_is_there(vector, tiny_host) -> None:

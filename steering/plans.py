@@ -1,0 +1,110 @@
+"""From a recipe's interventions and the vectors that they name to the writes of one row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+
+from steering.errors import SteeringError
+from steering.host import Host
+from steering.interventions import Gate, Write
+from steering.operations import Ablate, Add, Affine, Clamp, Erase, Operation, Rotate
+from steering.sites import SITES, Site
+from steering.strength import to_raw
+from steering.vectors import SteeringVector
+
+
+if TYPE_CHECKING:
+    from steering.recipes import GateSettings, Intervention
+
+Vectors = Mapping[str, SteeringVector]
+
+
+def writes_of(intervention: Intervention, host: Host, vectors: Vectors) -> list[Write]:
+    """The writes of one intervention, in forward order of its places.
+
+    Raises:
+        SteeringError: A vector that is missing, does not fit or lacks what the mode needs; a block or site that the
+            model does not have; a strength outside its range; a gate behind what it gates.
+    """
+    vector = _vector(intervention.vector, vectors).check(host)
+    others = [_vector(name, vectors).check(host) for name in intervention.others]
+    gate = _gate(intervention.gate, host, vectors) if intervention.gate else None
+    return [
+        Write(_operation(intervention, vector, others, block), block, host.sites.check(site), intervention.scope, gate)
+        for block, site in places_of(intervention, host, vector)
+    ]
+
+
+def places_of(intervention: Intervention, host: Host, vector: SteeringVector) -> list[tuple[int, Site]]:
+    """The blocks and sites that an intervention writes."""
+    every = range(host.info.blocks)
+    if intervention.blocks == "everywhere":
+        sites = [site for site in SITES if site in host.sites.available and site != "block_output"]
+        return [(block, site) for block in every for site in sites]
+    site = intervention.site or vector.site
+    if intervention.blocks == "all":
+        return [(block, site) for block in every]
+    blocks = (vector.default_block,) if intervention.blocks == "default" else intervention.blocks
+    return [(host.sites.check_block(block), site) for block in blocks]
+
+
+def _vector(name: str, vectors: Vectors) -> SteeringVector:
+    if name not in vectors:
+        raise SteeringError(
+            f"The recipe names the vector '{name}'.",
+            f"a vector on the shelf: {', '.join(vectors) or 'it is empty'}.",
+            "Extract that vector first, or choose another.",
+        )
+    return vectors[name]
+
+
+def _operation(
+    intervention: Intervention, vector: SteeringVector, others: list[SteeringVector], block: int
+) -> Operation:
+    direction, strength = vector.directions[block], intervention.strength
+    if intervention.mode == "add":
+        return Add(direction, to_raw(strength, intervention.unit, vector, block))
+    if intervention.mode == "ablate":
+        if not others:
+            return Ablate(direction, strength)
+        return Ablate(torch.stack([direction, *(other.directions[block] for other in others)]), strength)
+    if intervention.mode == "rotate":
+        return Rotate(direction, strength)
+    if intervention.mode == "erase":
+        return _erase(vector, block)
+    reference, moved = _reference(vector, block), to_raw(strength, intervention.unit, vector, block)
+    if intervention.mode == "affine":
+        return Affine(direction, reference, moved)
+    return Clamp(direction, reference + moved, intervention.clamp)
+
+
+def _erase(vector: SteeringVector, block: int) -> Erase:
+    if vector.eraser is None:
+        raise SteeringError(
+            f"The vector '{vector.name}' has no eraser.",
+            "a vector made by the method leace.",
+            "Extract it with that method, or ablate its direction instead.",
+        )
+    eraser = vector.eraser
+    return Erase(eraser.left[block][:, None], eraser.right[block][None], eraser.mean[block])
+
+
+def _reference(vector: SteeringVector, block: int) -> float:
+    if vector.references is None:
+        raise SteeringError(
+            f"The vector '{vector.name}' does not say where its negative side lies along it.",
+            "a vector that was extracted from a contrast set: affine edits, clamps and gates count from there.",
+            "Extract it again, or add or ablate it instead.",
+        )
+    return float(vector.references[block])
+
+
+def _gate(settings: GateSettings, host: Host, vectors: Vectors) -> Gate:
+    vector = _vector(settings.vector, vectors).check(host)
+    block = vector.default_block if settings.block is None else host.sites.check_block(settings.block)
+    threshold = _reference(vector, block) + to_raw(settings.threshold, settings.unit, vector, block)
+    site = host.sites.check(settings.site or vector.site)
+    return Gate(vector.directions[block], threshold, block, site, settings.side, settings.per)
