@@ -14,6 +14,7 @@ from steering.decoding import DecodeSettings
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.interventions import GateSide, GateUnit, Plan, Scope
+from steering.nats import calibrated
 from steering.operations import ClampKind
 from steering.plans import writes_of
 from steering.sites import Site
@@ -71,7 +72,7 @@ class Intervention(BaseModel):
     strength: float = Field(
         1.0,
         description="c of add, affine and clamp in `unit`, negative to steer away; k of ablate, from 0 to 1; degrees "
-        "of rotate; erase has none.",
+        "of rotate; erase has none. In nats: the budget, whatever the mode.",
     )
     unit: Unit = Field("mean_difference", description="Unit of c.")
     clamp: ClampKind = Field(
@@ -102,9 +103,13 @@ class Recipe(BaseModel):
         """The writes of one row.
 
         Raises:
-            SteeringError: As `steering.plans.writes_of`.
+            SteeringError: As `steering.plans.writes_of`, and `steering.nats.calibrated` for a strength in nats.
         """
-        return tuple(write for intervention in self.interventions for write in writes_of(intervention, host, vectors))
+        return tuple(
+            write
+            for intervention in self.interventions
+            for write in writes_of(_measured(intervention, host, vectors), host, vectors)
+        )
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces."""
@@ -126,6 +131,14 @@ class Recipe(BaseModel):
             raise SteeringError(f"'{path.name}' is no YAML or JSON: {error}", "a recipe.", "Mend the file.") from error
         except ValidationError as error:
             raise validation_error(path.name, error) from error
+
+
+def _measured(intervention: Intervention, host: Host, vectors: Mapping[str, SteeringVector]) -> Intervention:
+    """The intervention with a strength in nats put into its mode's own unit; each is measured by itself."""
+    if intervention.unit != "nats" or intervention.mode == "erase":
+        return intervention
+    strength = calibrated(host, intervention, vectors).strength
+    return intervention.model_copy(update={"strength": strength, "unit": "mean_difference"})
 
 
 def validation_error(what: str, error: ValidationError, *, known: Iterable[str] = ()) -> SteeringError:

@@ -2,12 +2,13 @@
 
 A vector is a unit direction, so `raw` is a length; it means something else in every model and block. One `x mean
 difference` is the distance between the two sides' means along the direction, and one `x residual norm` is the mean
-length of the states that were read, both at the block that is written.
+length of the states that were read, both at the block that is written. `nats` is no length: `steering.nats` finds the
+length that comes to it.
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 from steering.errors import SteeringError
 from steering.operations import check_finite
@@ -15,12 +16,13 @@ from steering.vectors import SteeringVector
 
 
 LengthUnit = Literal["mean_difference", "residual_norm", "raw"]
-Unit = LengthUnit
-UNITS: dict[Unit, str] = {
+Unit = Literal["mean_difference", "residual_norm", "raw", "nats"]
+LENGTH_UNITS: dict[LengthUnit, str] = {
     "mean_difference": "× mean difference",
     "residual_norm": "× residual norm",
     "raw": "raw",
 }
+UNITS: dict[Unit, str] = {**LENGTH_UNITS, "nats": "nats"}
 
 
 def unit_length(unit: str, vector: SteeringVector, block: int) -> float:
@@ -29,9 +31,9 @@ def unit_length(unit: str, vector: SteeringVector, block: int) -> float:
     Raises:
         SteeringError: Unknown unit.
     """
-    if unit not in UNITS:
+    if unit not in LENGTH_UNITS:
         raise SteeringError(
-            f"The unit '{unit}' was given.", f"one of {', '.join(get_args(Unit))}.", "Choose one of these."
+            f"The unit '{unit}' was given.", f"one of {', '.join(LENGTH_UNITS)}.", "Choose one of these."
         )
     if unit == "raw":
         return 1.0
@@ -48,8 +50,8 @@ def to_raw(strength: float, unit: str, vector: SteeringVector, block: int) -> fl
     return check_finite(strength) * unit_length(unit, vector, block)
 
 
-def in_all_units(strength: float, unit: str, vector: SteeringVector, block: int) -> dict[Unit, float]:
+def in_all_units(strength: float, unit: str, vector: SteeringVector, block: int) -> dict[LengthUnit, float]:
     """The same strength in every unit, at one block; a unit whose length is zero there is left out."""
     raw = to_raw(strength, unit, vector, block)
-    lengths = {other: unit_length(other, vector, block) for other in UNITS}
+    lengths = {other: unit_length(other, vector, block) for other in LENGTH_UNITS}
     return {other: raw / length for other, length in lengths.items() if length}

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from steering.errors import SteeringError
 from steering.interventions import SCOPES
 from steering.recipes import MODES, Intervention, parse_blocks, validation_error
-from steering.strength import UNITS, Unit, in_all_units, unit_length
+from steering.strength import LENGTH_UNITS, LengthUnit, in_all_units, unit_length
 from steering.vectors import SteeringVector
 from workbench.blocks import html_block
 from workbench.context import PanelContext
@@ -178,7 +178,7 @@ def _place_slot(number: int, ui: PanelContext) -> Slot:
             buttons=[],
             elem_id=f"strength-{number}",
         )
-        units = [(label, name) for name, label in UNITS.items()]
+        units = [(label, name) for name, label in LENGTH_UNITS.items()]
         unit = gr.Radio(units, value=defaults.unit, label="Unit of strength", elem_classes="sw-units", show_label=False)
         equals = html_block("")
         scope = gr.Dropdown([(label, name) for name, label in SCOPES.items()], value=defaults.scope, label="Write at")
@@ -194,7 +194,9 @@ def _wire_slot(ui: PanelContext, slot: Slot) -> None:
     def switch(vector: str | None, mode: str) -> dict[Any, Any]:
         return _scale(ui, slot, vector, mode, "mean_difference", None)
 
-    def convert(vector: str, blocks: str, strength: float | None, unit: Unit, unit_seen: Unit) -> dict[Any, Any]:
+    def convert(
+        vector: str, blocks: str, strength: float | None, unit: LengthUnit, unit_seen: LengthUnit
+    ) -> dict[Any, Any]:
         kept = _vector(ui, vector)
         if kept is None or strength is None:
             return {slot.unit_seen: unit}
@@ -258,7 +260,7 @@ def _equals(vector: SteeringVector | None, mode: str, blocks: str, strength: flo
         others = in_all_units(strength, unit, vector, block)
     except SteeringError as error:
         return note(str(error))
-    parts = [f"{value:.3g} {UNITS[other]}" for other, value in others.items() if other != unit]
+    parts = [f"{value:.3g} {LENGTH_UNITS[other]}" for other, value in others.items() if other != unit]
     where = f"at block {block}"
     if parse_blocks(str(blocks or "")) in ("all", "everywhere"):
         where += "; at the others by their own scale"

@@ -1,0 +1,223 @@
+"""Strength in nats: how far an intervention moves what the model says, whatever the vector, block or method.
+
+An intervention of B nats is the one at which the 95th percentile over tokens of KL(unsteered || steered) is B. Tokens
+are those of the unsteered model's own greedy replies to a calibration set, fed to both (teacher forcing), so that both
+see equal text. Where a reply is bound to go on in one way, even a strong intervention shows little: so the 95th percentile
+and not the mean, and not the maximum, which one token decides.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor
+
+from steering.decoding import DecodeSettings, generate
+from steering.errors import SteeringError
+from steering.host import Host
+from steering.interventions import Plan
+from steering.lane import Job
+from steering.plans import Vectors, writes_of
+from steering.prompts import Prompt, render
+from steering.resources import resource
+from steering.rows import Batch, Row
+from steering.schedule import Schedule
+from steering.tracing import read_replies
+
+
+if TYPE_CHECKING:
+    from steering.recipes import Intervention
+
+PERCENTILE = 95
+REPLY_TOKENS = 32
+"""Tokens of each calibration reply."""
+_CLOSE = 0.02
+"""The root is found where it is off by no more than this share of the budget."""
+_AT_A_TIME = 4
+"""Strengths in one batched pass, beside the unsteered row."""
+_MOST_PASSES = 6
+_ROWS = 40
+_LARGEST = {"add": 512.0, "affine": 512.0, "clamp": 512.0, "ablate": 1.0, "rotate": 180.0}
+"""The most that is tried: mean differences, the whole projection, half a turn."""
+_FIRST = dict.fromkeys(_LARGEST, (0.125, 0.5, 2.0, 8.0)) | {
+    "ablate": (1 / 64, 1 / 16, 1 / 4, 1.0),
+    "rotate": (2.8, 11.25, 45.0, 180.0),
+}
+"""What is tried first."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a budget came to."""
+
+    strength: float
+    """In the mode's own unit: mean differences for add, affine and clamp; share for ablate; degrees for rotate."""
+    measured: float
+    """The 95th percentile of KL there, in nats."""
+    n_tokens: int
+    """Tokens behind it."""
+    passes: int
+    """Batched passes that the search took."""
+
+
+def calibrated(
+    host: Host,
+    intervention: Intervention,
+    vectors: Vectors,
+    *,
+    prompts: Sequence[str] | None = None,
+) -> Calibration:
+    """The strength at which an intervention has the budget that its `strength` gives in nats.
+
+    A negative budget searches on the other side of zero, where the mode has one. Found by log-log interpolation; equal
+    questions about the same model are answered from memory.
+
+    Args:
+        host: The model.
+        intervention: With the budget as its strength; its unit does not count.
+        vectors: By name.
+        prompts: The calibration set; the one that ships with the project where None.
+
+    Raises:
+        SteeringError: A mode without strength, a budget that is zero, not finite or on a side that the mode does not
+            have, or one that no strength reaches.
+    """
+    texts = tuple(prompts or calibration_prompts())
+    budget = _check(intervention)
+    digests = [vectors[name].digest for name in _named(intervention, vectors)]
+    key = json.dumps([intervention.model_dump(mode="json"), digests, texts])
+    known = _KNOWN.setdefault(host, {})
+    if key not in known:
+        sign = math.copysign(1.0, intervention.strength)
+
+        def plan(strength: float) -> Plan:
+            natural = {"strength": sign * strength, "unit": "mean_difference"}
+            return tuple(writes_of(intervention.model_copy(update=natural), host, vectors))
+
+        known[key] = host.run(
+            lambda job: _search(job, host, plan, _replied(host, texts), budget, intervention.mode), title="Calibrating"
+        )
+    found = known[key]
+    return replace(found, strength=math.copysign(found.strength, intervention.strength))
+
+
+def divergences(host: Host, plans: Sequence[Plan], replied: Sequence[tuple[Prompt, tuple[int, ...]]]) -> Tensor:
+    """KL(unsteered || plan) at every token of given replies, their end included, in nats.
+
+    Args:
+        host: The model.
+        plans: What is compared with the unsteered model.
+        replied: Prompts and the token ids that follow each.
+
+    Returns:
+        float64, (plan, token).
+    """
+
+    def work(job: Job[Tensor]) -> Tensor:
+        size, parts = max(1, _ROWS // (len(plans) + 1)), []
+        for start in range(0, len(replied), size):
+            job.check()
+            parts.append(_divergences(host, [(), *plans], replied[start : start + size]))
+        return torch.cat(parts, dim=1)
+
+    return host.run(work, title="Reading replies")
+
+
+def calibration_prompts() -> tuple[str, ...]:
+    """Everyday requests of many kinds."""
+    return tuple(yaml.safe_load(resource("presets", "calibration.yaml").read_text(encoding="utf-8"))["prompts"])
+
+
+_KNOWN: WeakKeyDictionary[Host, dict[str, Calibration]] = WeakKeyDictionary()
+_REPLIED: WeakKeyDictionary[Host, dict[tuple[str, ...], list[tuple[Prompt, tuple[int, ...]]]]] = WeakKeyDictionary()
+
+
+def _named(intervention: Intervention, vectors: Vectors) -> list[str]:
+    gate = [intervention.gate.vector] if intervention.gate else []
+    return [name for name in (intervention.vector, *intervention.others, *gate) if name in vectors]
+
+
+def _check(intervention: Intervention) -> float:
+    budget, mode = intervention.strength, intervention.mode
+    if mode not in _LARGEST:
+        raise SteeringError(f"A strength in nats was given for '{mode}'.", f"one of {', '.join(_LARGEST)}.")
+    if not math.isfinite(budget) or budget == 0 or (mode == "ablate" and budget < 0):
+        raise SteeringError(
+            f"A budget of {budget} nats was given.",
+            "a number above 0" + (", or below it to steer away." if mode != "ablate" else "."),
+            "Type a number such as 1.",
+        )
+    return abs(budget)
+
+
+def _replied(host: Host, texts: tuple[str, ...]) -> list[tuple[Prompt, tuple[int, ...]]]:
+    known = _REPLIED.setdefault(host, {})
+    if texts not in known:
+        prompts = [render(host, text) for text in texts]
+        said = generate(host, [Row(prompt) for prompt in prompts], DecodeSettings(max_new_tokens=REPLY_TOKENS))
+        known[texts] = [(prompt, reply.ids) for prompt, reply in zip(prompts, said, strict=True)]
+    return known[texts]
+
+
+def _divergences(host: Host, plans: Sequence[Plan], replied: Sequence[tuple[Prompt, tuple[int, ...]]]) -> Tensor:
+    rows = [(prompt, ids, plan) for plan in plans for prompt, ids in replied]
+    longest = max(len(ids) for _, ids in replied)
+    batch = Batch.of(host, [prompt for prompt, _, _ in rows], replies=[ids for _, ids, _ in rows])
+    logits = read_replies(host, batch, Schedule(host, [plan for _, _, plan in rows]), n=longest + 1)
+    chances = torch.log_softmax(logits.double(), dim=-1).reshape(len(plans), len(replied), longest + 1, -1)
+    apart = (chances[0].exp() * (chances[0] - chances[1:])).sum(dim=-1).cpu()
+    # Each row ends at the right edge; the last prompt token says the reply's first, the last token the end or more.
+    lengths = torch.tensor([len(ids) for _, ids in replied])
+    return apart[:, torch.arange(longest + 1) >= longest - lengths[:, None]]
+
+
+def _search(
+    job: Job[Calibration],
+    host: Host,
+    plan: Callable[[float], Plan],
+    replied: list[tuple[Prompt, tuple[int, ...]]],
+    budget: float,
+    mode: str,
+) -> Calibration:
+    seen, tried = {0.0: 0.0}, list(_FIRST[mode])
+    for passes in range(1, _MOST_PASSES + 1):
+        job.report(passes - 1, _MOST_PASSES, "passes")
+        found = divergences(host, [plan(strength) for strength in tried], replied)
+        seen |= dict(zip(tried, np.percentile(found.numpy(), PERCENTILE, axis=1).tolist(), strict=True))
+        best = min(seen, key=lambda strength: abs(seen[strength] - budget))
+        if abs(seen[best] / budget - 1) <= _CLOSE:
+            break
+        tried = _next(seen, budget, _LARGEST[mode])
+    if abs(seen[best] / budget - 1) > 0.25:
+        top = max(seen.values())
+        raise SteeringError(
+            f"A strength of {budget:g} nats was asked for.",
+            f"at most {top:.2g} nats, which is the most that was measured up to {max(seen):g}.",
+            "Ask for less, or write at other blocks.",
+        )
+    return Calibration(best, seen[best], found.shape[1], passes)
+
+
+def _next(seen: Mapping[float, float], budget: float, largest: float) -> list[float]:
+    """Strengths around the first crossing of the budget, by interpolation in the logarithms; larger ones if none."""
+    strengths = sorted(seen)
+    over = next((i for i, strength in enumerate(strengths) if seen[strength] >= budget), None)
+    if over is None:
+        reach = min(strengths[-1] * 16, largest)
+        return np.geomspace(strengths[-1] * 1.5, reach, _AT_A_TIME).tolist() if reach > strengths[-1] else [largest]
+    low, high = strengths[over - 1], strengths[over]
+    if low == 0:
+        return [high / 4**power for power in range(1, _AT_A_TIME + 1)]
+    x = np.log([low, high])
+    y = np.log([max(seen[low], 1e-12), seen[high]])
+    root = x[0] + (math.log(budget) - y[0]) / (y[1] - y[0]) * (x[1] - x[0]) if y[1] > y[0] else x.mean()
+    spread = (x[1] - x[0]) / 4
+    return np.exp([max(x[0], root - spread), root - spread / 8, root + spread / 8, min(x[1], root + spread)]).tolist()
