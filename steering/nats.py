@@ -2,8 +2,8 @@
 
 An intervention of B nats is the one at which the 95th percentile over tokens of KL(unsteered || steered) is B. Tokens
 are those of the unsteered model's own greedy replies to a calibration set, fed to both (teacher forcing), so that both
-see equal text. Where a reply is bound to go on in one way, even a strong intervention shows little: so the 95th percentile
-and not the mean, and not the maximum, which one token decides.
+see equal text. Where a reply is bound to go on in one way, even a strong intervention shows little: so the 95th
+percentile and not the mean, and not the maximum, which one token decides.
 """
 
 from __future__ import annotations

@@ -105,11 +105,8 @@ class Recipe(BaseModel):
         Raises:
             SteeringError: As `steering.plans.writes_of`, and `steering.nats.calibrated` for a strength in nats.
         """
-        return tuple(
-            write
-            for intervention in self.interventions
-            for write in writes_of(_measured(intervention, host, vectors), host, vectors)
-        )
+        measured = [_measured(intervention, host, vectors) for intervention in self.interventions]
+        return tuple(write for intervention in measured for write in writes_of(intervention, host, vectors))
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces."""

@@ -22,7 +22,6 @@ LENGTH_UNITS: dict[LengthUnit, str] = {
     "residual_norm": "× residual norm",
     "raw": "raw",
 }
-UNITS: dict[Unit, str] = {**LENGTH_UNITS, "nats": "nats"}
 
 
 def unit_length(unit: str, vector: SteeringVector, block: int) -> float:
