@@ -237,6 +237,12 @@ def test_the_default_block_is_the_one_nearest_the_middle_among_the_best() -> Non
     assert default_block(torch.tensor([0.5, 0.9, 1.0, 1.0, 0.995, 1.0]), 6)[0] == 2
     assert default_block(torch.tensor([0.5, 0.6, 0.7, 0.8, 0.9, 1.0]), 6)[0] == 5
     assert default_block(None, 6)[0] == 2
+    # A trace in early blocks does not count where the difference is still to grow.
+    early = torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+    block, reason = default_block(early, 6, shares=torch.tensor([0.02, 0.02, 0.1, 0.3, 0.9, 1.0]))
+    assert block == 4
+    assert "6 blocks" in reason
+    assert "of which 2 have at least half of the largest difference" in reason
 
 
 def test_a_vector_that_separates_nothing_says_so() -> None:

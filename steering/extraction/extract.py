@@ -29,6 +29,7 @@ FEW_HELD_OUT = 10
 """Held-out prompts a side under which an AUROC's interval says little."""
 FEW_NOTE = "Few held-out prompts: the interval says little, and 1.00 may be luck."
 _NEAR_BEST = 0.01
+_GROWN = 0.5
 _SIDES: tuple[Side, Side] = ("positive", "negative")
 _PACKAGES = ("steering-workbench", "torch", "transformers", "nnsight")
 
@@ -139,30 +140,41 @@ def _separation(positive: Tensor, negative: Tensor, paired: bool, seed: int) -> 
     return tuple(torch.from_numpy(np.asarray(x)).float() for x in (auroc(*scores), low, high))  # type: ignore[return-value]
 
 
-def default_block(scores: Tensor | None, n_blocks: int, *, lowest: Tensor | None = None) -> tuple[int, str]:
+def default_block(
+    scores: Tensor | None, n_blocks: int, *, lowest: Tensor | None = None, shares: Tensor | None = None
+) -> tuple[int, str]:
     """Which block to write at unless told otherwise, and why.
 
-    Several blocks often separate equally well; of those, one near the middle is where steering tends to act: early
-    enough for later blocks to use what is written, late enough for the concept to be formed. Where even that block's
-    interval reaches chance, the reason says so.
+    A faint trace often separates the two sides already in the first blocks, where the concept is not yet what later
+    blocks read: steering there does little. So of the blocks that separate as well as the best, those count in which
+    the difference has grown to half of its largest share of the state; of these, one near the middle leaves later
+    blocks the most to do with what is written. Where even that block's interval reaches chance, the reason says so.
 
     Args:
         scores: AUROC of each block, (block,); None where it was not measured.
         n_blocks: Blocks of the model.
         lowest: Lower end of each AUROC's interval, (block,).
+        shares: Mean difference as a share of the residual norm, (block,).
     """
     middle = (n_blocks - 1) / 2
     if scores is None:
         return round(middle), "the middle block: there were no validation prompts to choose by"
     best = float(scores.max())
     near = [block for block in range(n_blocks) if float(scores[block]) >= best - _NEAR_BEST]
-    chosen = min(near, key=lambda block: (abs(block - middle), block))
+    grown = near
+    if shares is not None:
+        largest = max(float(shares[block]) for block in near)
+        grown = [block for block in near if float(shares[block]) >= _GROWN * largest]
+    chosen = min(grown, key=lambda block: (abs(block - middle), block))
     if lowest is not None and float(lowest[chosen]) <= 0.5:
         return chosen, (
             f"but no block is shown to tell the two sides apart: the best AUROC, {best:.2f}, has an interval that "
             "reaches 0.5, which is chance. Do not expect this vector to steer"
         )
-    return chosen, f"nearest to the middle of the {len(near)} blocks within {_NEAR_BEST} of the best AUROC, {best:.2f}"
+    reason = f"nearest to the middle of the {len(near)} blocks within {_NEAR_BEST} of the best AUROC, {best:.2f}"
+    if len(grown) < len(near):
+        reason += f", of which {len(grown)} have at least half of the largest difference"
+    return chosen, reason
 
 
 def _vector(
@@ -178,16 +190,18 @@ def _vector(
     separation: tuple[Tensor, Tensor, Tensor] | None,
 ) -> SteeringVector:
     positive, negative = moments["positive"], moments["negative"]
+    differences = ((positive.mean - negative.mean) * directions).sum(dim=-1)
+    norms = (positive.norm * positive.n + negative.norm * negative.n) / (positive.n + negative.n)
     block, reason = (
-        default_block(separation[0], host.info.blocks, lowest=separation[1])
+        default_block(separation[0], host.info.blocks, lowest=separation[1], shares=differences / norms)
         if separation
         else default_block(None, host.info.blocks)
     )
     return SteeringVector(
         name=name or contrast.name,
         directions=directions.float(),
-        mean_differences=((positive.mean - negative.mean) * directions).sum(dim=-1).float(),
-        residual_norms=((positive.norm * positive.n + negative.norm * negative.n) / (positive.n + negative.n)).float(),
+        mean_differences=differences.float(),
+        residual_norms=norms.float(),
         auroc=separation[0] if separation else None,
         auroc_low=separation[1] if separation else None,
         auroc_high=separation[2] if separation else None,

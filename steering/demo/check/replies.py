@@ -28,7 +28,12 @@ T = TypeVar("T")
 
 
 def plan_of(
-    host: Host, vector: SteeringVector, mode: Mode, *, blocks: Everywhere = "default", strength: float = 1.0
+    host: Host,
+    vector: SteeringVector,
+    mode: Mode,
+    *,
+    blocks: Everywhere | tuple[int, ...] = "default",
+    strength: float = 1.0,
 ) -> Plan:
     """The writes of one vector; strength in mean differences where it is added."""
     step = Intervention(vector=vector.name, mode=mode, blocks=blocks, strength=strength)

@@ -29,7 +29,7 @@ class Sizes:
     facts: int = 50
     """Questions that check what else a vector does."""
     strengths: int = 8
-    """Strengths of a concept's vector, from `steering.demo.check.concepts.WITHIN`."""
+    """Strengths of a concept's vector, of `steering.demo.check.concepts.STRENGTHS`, at each of up to three blocks."""
 
     dictionary_tokens: int = 30_000
     """Held-out states that dictionaries are measured on; with 0 their cards are believed."""
