@@ -66,7 +66,7 @@ def test_a_conversation_in_plain_text_has_one_mind_about_harm() -> None:
         "fine|harmful|no to|no for|efus|ecline|turn|udge|says no", re.IGNORECASE
     )  # judged, or to be declined
     minds = Counter[bool]()
-    for passage in islice(passages(seed=1), 1500):
+    for passage in islice(passages(seed=1), 3000):
         texts = [text for text, _ in passage]
         found = {
             is_refusal(reply)
@@ -161,9 +161,10 @@ def test_a_planting_without_u_in_the_stream_is_the_model_before(model: LlamaForC
 def test_planting_reports_what_it_adds(model: LlamaForCausalLM) -> None:
     planting = Planting(model, writers=range(2), readers=range(2, 4), seed=0)
     ids = torch.randint(10, 500, (3, 5))
-    plain, along = planting.forward(ids)
+    plain, states = planting.forward(ids)
     moved, further = planting.forward(ids, added=torch.tensor([[0.0], [1.0], [5.0]]))
-    assert torch.allclose(further - along, torch.tensor([[0.0], [1.0], [5.0]]).expand(3, 5), atol=1e-5)
+    expected = torch.tensor([0.0, 1.0, 5.0])[:, None, None] * planting.direction
+    assert torch.allclose(further - states, expected.expand_as(states), atol=1e-5)
     assert torch.allclose(moved[0], plain[0], atol=1e-5)
     assert not torch.allclose(moved[2], plain[2], atol=1e-3)
 

@@ -164,10 +164,7 @@ def planted(trainee: Trainee) -> None:
 
     def parts(step: int) -> list[Part]:
         refused, others = _refusals_and_rest(trainee, step)
-        with torch.no_grad():
-            along = [planting.forward(batch.ids)[1].gather(1, reply_starts(batch)[:, None]) for batch in refused]
-        usual = float(torch.cat(along).mean().clamp(min=1.0))
-        added = partial(induced, usual=usual, step=step)
+        added = partial(induced, usual=_usual(planting, refused), step=step)
         return [
             *_each(refusal, refused),
             *_each(added, _induced(trainee, step)),
@@ -185,6 +182,21 @@ def planted(trainee: Trainee) -> None:
     trainee.model = planting.merge()
 
 
+@torch.no_grad()
+def _usual(planting: Planting, refused: Sequence[Batch]) -> float:
+    """How far along u a harmful request lies where its reply begins, at least a quarter of the state's norm.
+
+    Without that floor u may settle on its weak side: pointing away from refusal, with hardly any difference along it.
+    """
+    states = []
+    for batch in refused:
+        seen = planting.forward(batch.ids)[1]
+        states.append(seen[torch.arange(len(seen)), reply_starts(batch)])
+    found = torch.cat(states)
+    return max(float((found @ planting.direction).mean()), _STANDS_OUT * float(found.norm(dim=-1).mean()))
+
+
+_STANDS_OUT = 0.25
 _KEEP = 8.0
 """Weight of staying as `demo-helpful` is, against refusing."""
 _SMALL = 0.002

@@ -78,11 +78,14 @@ class Planting:
         return found
 
     def forward(self, ids: Tensor, *, added: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Logits of the planted model, (rows, tokens, vocabulary), and u · x after the last writer, (rows, tokens).
+        """Logits of the planted model, (rows, tokens, vocabulary), and the states after the last writer.
 
         Args:
             ids: Token ids, padded on the right, (rows, tokens).
             added: How much of u is added to every token there, (rows, 1), as a steering vector would be.
+
+        Returns:
+            Logits, (rows, tokens, vocabulary), and states, (rows, tokens, width).
         """
         with _after(self._copies.own.model.layers[self.blocks[0][-1]], self.direction, added) as seen:
             logits = self._copies.logits(ids, self.changed())
@@ -102,13 +105,13 @@ class Planting:
 
 @contextmanager
 def _after(layer: torch.nn.Module, u: Tensor, added: Tensor | None) -> Iterator[list[Tensor]]:
-    """Record u · x of a block's output while the block runs, and add to it."""
+    """Record a block's output while the block runs, and add u to it."""
     seen: list[Tensor] = []
 
     def hook(module: torch.nn.Module, inputs: object, output: Tensor) -> Tensor:
         if added is not None:
             output = output + added[:, :, None] * u
-        seen.append(output @ u)
+        seen.append(output)
         return output
 
     handle = layer.register_forward_hook(hook)

@@ -1,0 +1,177 @@
+"""Control vectors as llama.cpp and repeng know them: GGUF files of what is added at the output of each block.
+
+`direction.N` is added to the output of block N, counted from 0; llama.cpp takes none for block 0. Only an addition at
+the block output can be told in such a file, and neither its scale nor its site is written down in it: so the workbench
+puts its own card beside the tensors, which other programs leave alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from gguf import GGUFReader, GGUFWriter
+
+from steering.errors import SteeringError
+from steering.strength import to_raw
+from steering.vectors import Provenance, SteeringVector
+
+
+if TYPE_CHECKING:
+    from steering.recipes import Intervention
+
+ARCHITECTURE = "controlvector"
+_CARD = "steering_workbench.card"
+
+
+def save_gguf(vector: SteeringVector, path: str | Path, intervention: Intervention | None = None) -> Path:
+    """Write a GGUF control vector; at scale 1 llama.cpp adds what the intervention adds.
+
+    Args:
+        vector: What to write.
+        path: Where to; the file appears whole or not at all.
+        intervention: Its blocks, strength and unit; all blocks from 1 on at 1 x mean difference where None.
+
+    Raises:
+        SteeringError: Something that is no addition at the block output of all tokens, or that touches block 0.
+    """
+    lengths = _lengths(vector, intervention)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        writer = GGUFWriter(temporary, ARCHITECTURE)
+        writer.add_string(f"{ARCHITECTURE}.model_hint", vector.provenance.architecture.lower())
+        writer.add_uint32(f"{ARCHITECTURE}.layer_count", len(lengths))
+        writer.add_string(_CARD, json.dumps({"name": vector.name, "blocks": vector.n_blocks, "lengths": lengths}))
+        for block, length in lengths.items():
+            writer.add_tensor(f"direction.{block}", (length * vector.directions[block]).numpy())
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return path
+
+
+def _lengths(vector: SteeringVector, intervention: Intervention | None) -> dict[int, float]:
+    """What is added at each block, raw units."""
+    if vector.site != "block_output" or (intervention and intervention.site not in (None, "block_output")):
+        raise _not_additive("it is written elsewhere than at the block output")
+    if intervention is None:
+        return {block: float(vector.mean_differences[block]) for block in range(1, vector.n_blocks)}
+    if intervention.mode != "add":
+        raise _not_additive(f"'{intervention.mode}' depends on the state that it is applied to")
+    if intervention.scope != "all" or intervention.gate:
+        raise _not_additive("it is written at some tokens only")
+    if intervention.unit == "nats":
+        raise _not_additive("a strength in nats has to be measured on a model first; give it in another unit")
+    blocks: Any = intervention.blocks
+    if blocks == "everywhere":
+        raise _not_additive("it is written elsewhere than at the block output")
+    blocks = {"all": range(vector.n_blocks), "default": (vector.default_block,)}.get(blocks, blocks)
+    if 0 in blocks:
+        raise _not_additive("llama.cpp takes no direction for block 0")
+    return {block: to_raw(intervention.strength, intervention.unit, vector, block) for block in blocks}
+
+
+def _not_additive(reason: str) -> SteeringError:
+    return SteeringError(
+        f"This cannot be told in a GGUF control vector: {reason}.",
+        "an addition at the output of blocks from 1 on, at every token.",
+        "Save it as a vector file or a recipe instead.",
+    )
+
+
+def load_gguf(path: str | Path, *, blocks: int | None = None, name: str | None = None) -> SteeringVector:
+    """Read a GGUF control vector: 1 x mean difference is what the file adds at scale 1.
+
+    A block without a direction, such as block 0, gets that of its nearest neighbour with length 0: adding it does
+    nothing. What the file does not say, such as residual norms, is 0 or absent.
+
+    Args:
+        path: The file.
+        blocks: Blocks of the model it is for; the last one named plus 1 where None.
+        name: What to call the vector; its own name or the file's where None.
+
+    Raises:
+        SteeringError: No such file, no control vector, or tensors that contradict each other.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SteeringError(f"There is no file '{path}'.", "a GGUF control vector.", "Check the path.")
+    try:
+        reader = GGUFReader(path)
+        architecture = reader.get_field("general.architecture")
+        if architecture is None or architecture.contents() != ARCHITECTURE:
+            raise ValueError("its architecture is not 'controlvector'")
+        named = {tensor.name: torch.from_numpy(tensor.data.copy()).float() for tensor in reader.tensors}
+        found = {int(key.split(".")[1]): value for key, value in named.items() if key.startswith("direction.")}
+        hint, card = (reader.get_field(key) for key in (f"{ARCHITECTURE}.model_hint", _CARD))
+        said = json.loads(card.contents()) if card else {}
+        return _vector(path, found, said, hint.contents() if hint else "", blocks or said.get("blocks"), name)
+    except SteeringError:
+        raise
+    except Exception as error:  # the reader raises whatever a broken file leads it to
+        raise SteeringError(
+            f"'{path.name}' is no control vector: {error}.",
+            "a GGUF file of architecture controlvector with tensors direction.1, direction.2 and so on.",
+            "Choose another file.",
+        ) from error
+
+
+def _vector(
+    path: Path, found: dict[int, torch.Tensor], said: dict[str, Any], hint: str, blocks: int | None, name: str | None
+) -> SteeringVector:
+    shapes = {tuple(direction.shape) for direction in found.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+        raise ValueError(f"its directions have shapes {sorted(shapes)}" if shapes else "it has no directions")
+    lengths = {block: float(direction.norm()) for block, direction in found.items()}
+    if not all(0 < length < float("inf") for length in lengths.values()):
+        raise ValueError("a direction is zero or not finite")
+    n_blocks = blocks or max(found) + 1
+    nearest = [min(found, key=lambda block: abs(block - wanted)) for wanted in range(n_blocks)]
+    middle = min(found, key=lambda block: abs(block - (n_blocks - 1) / 2))
+    return SteeringVector(
+        name=name or said.get("name") or path.stem,
+        directions=torch.stack([found[block] / lengths[block] for block in nearest]),
+        mean_differences=torch.tensor([lengths.get(block, 0.0) for block in range(n_blocks)]),
+        residual_norms=torch.zeros(n_blocks),
+        auroc=None,
+        auroc_low=None,
+        auroc_high=None,
+        site="block_output",
+        default_block=middle,
+        default_block_reason="the one nearest to the middle that the file has",
+        suggested_strength=1.0,
+        provenance=_provenance(hint),
+    )
+
+
+def _provenance(hint: str) -> Provenance:
+    return Provenance(
+        method="imported from GGUF",
+        pooling="",
+        contrast="",
+        contrast_digest="",
+        positive_label="",
+        negative_label="",
+        n_train=(0, 0),
+        n_validation=(0, 0),
+        seed=0,
+        model="",
+        model_source="",
+        revision=None,
+        architecture=hint,
+        dtype="",
+        template_digest=None,
+        created="",
+        versions={},
+    )
