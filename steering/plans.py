@@ -32,10 +32,13 @@ def writes_of(intervention: Intervention, host: Host, vectors: Vectors) -> list[
     vector = _vector(intervention.vector, vectors).check(host)
     others = [_vector(name, vectors).check(host) for name in intervention.others]
     gate = _gate(intervention.gate, host, vectors) if intervention.gate else None
-    return [
-        Write(_operation(intervention, vector, others, block), block, host.sites.check(site), intervention.scope, gate)
-        for block, site in places_of(intervention, host, vector)
-    ]
+    writes, made = [], dict[int, Operation]()
+    for block, site in places_of(intervention, host, vector):
+        source = vector.default_block if intervention.blocks == "everywhere" else block
+        if source not in made:  # one operation at many places is moved to a device once
+            made[source] = _operation(intervention, vector, others, source)
+        writes.append(Write(made[source], block, host.sites.check(site), intervention.scope, gate))
+    return writes
 
 
 def places_of(intervention: Intervention, host: Host, vector: SteeringVector) -> list[tuple[int, Site]]:

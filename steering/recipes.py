@@ -65,8 +65,8 @@ class Intervention(BaseModel):
     )
     blocks: Everywhere | tuple[int, ...] = Field(
         "default",
-        description="Block numbers from 0, default (the vector's own), all, or everywhere (every block's input, "
-        "attention and MLP output: the places of refusal ablation).",
+        description="Block numbers from 0, default (the vector's own), all, or everywhere: the one direction of the "
+        "vector's own block at every block's input, attention and MLP output, as refusal is ablated.",
     )
     site: Site | None = Field(None, description="Where in the block; the site the vector was read at where None.")
     strength: float = Field(

@@ -219,10 +219,8 @@ def _final_norm(bench: Bench) -> str:
     gap = float((states - listed).abs().max() / states.abs().max())
     if gap <= bench.tolerance:
         raise NotApplicable("the model's list ends with the last block's output itself, without a norm")
-    return (
-        f"the last block is read before the final norm: its states have a mean norm of {states.norm(dim=-1).mean():.4g}, "
-        f"those of the model's list {listed.norm(dim=-1).mean():.4g}"
-    )
+    own, after = (float(x.norm(dim=-1).mean()) for x in (states, listed))
+    return f"states have a mean norm of {own:.4g} before the final norm, where they are read, and {after:.4g} after it"
 
 
 def _stream_sum(bench: Bench) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,9 +126,14 @@ def test_a_clean_answer_is_no_refusal_reads_well_and_names_the_object() -> None:
 
 def test_the_best_candidate_refuses_least_then_answers_most_then_changes_least(card) -> None:
     vector = planted_vector(card)
-    rows = [(0.1, 1.0, 0.0), (0.0, 0.5, 0.0), (0.0, 0.9, 0.2), (0.0, 0.9, 0.1)]
+    rows = [(0.1, 1.0, 0.0), (0.0, 0.5, 0.0), (0.0, 0.9, 0.4), (0.0, 0.9, 0.2)]
     candidates = [Candidate(vector, *row) for row in rows]
     assert ranked(candidates) == [candidates[index] for index in (3, 2, 1, 0)]
+    # Changes too small to matter leave it to the block that the direction was read at.
+    late, early = (
+        Candidate(replace(vector, default_block=block), 0.0, 0.9, change) for block, change in ((3, 0.01), (1, 0.05))
+    )
+    assert ranked([late, early]) == [early, late]
 
 
 def test_the_best_strength_keeps_facts_and_is_the_weakest_of_equals() -> None:

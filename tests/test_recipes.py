@@ -54,6 +54,8 @@ def test_places_of_default_all_everywhere_and_numbers(vector, tiny_host) -> None
     assert len(everywhere) == 12
     assert {w.site for w in everywhere} == {"block_input", "attention_output", "mlp_output"}
     assert all(isinstance(w.operation, Ablate) for w in everywhere)
+    assert {id(w.operation) for w in everywhere} == {id(everywhere[0].operation)}  # one direction, the default block's
+    assert torch.equal(everywhere[0].operation.directions, vector.directions[vector.default_block])
     for write in plan_of(host, vector, blocks="all"):
         assert torch.equal(write.operation.direction, vector.directions[write.block])
 

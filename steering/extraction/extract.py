@@ -29,7 +29,7 @@ FEW_HELD_OUT = 10
 """Held-out prompts a side under which an AUROC's interval says little."""
 FEW_NOTE = "Few held-out prompts: the interval says little, and 1.00 may be luck."
 _NEAR_BEST = 0.01
-_GROWN = 0.5
+_GROWN = 0.4
 _SIDES: tuple[Side, Side] = ("positive", "negative")
 _PACKAGES = ("steering-workbench", "torch", "transformers", "nnsight")
 
@@ -147,7 +147,7 @@ def default_block(
 
     A faint trace often separates the two sides already in the first blocks, where the concept is not yet what later
     blocks read: steering there does little. So of the blocks that separate as well as the best, those count in which
-    the difference has grown to half of its largest share of the state; of these, one near the middle leaves later
+    the difference has grown to two fifths of its largest share of the state; of these, one near the middle leaves later
     blocks the most to do with what is written. Where even that block's interval reaches chance, the reason says so.
 
     Args:
@@ -173,7 +173,7 @@ def default_block(
         )
     reason = f"nearest to the middle of the {len(near)} blocks within {_NEAR_BEST} of the best AUROC, {best:.2f}"
     if len(grown) < len(near):
-        reason += f", of which {len(grown)} have at least half of the largest difference"
+        reason += f", of which {len(grown)} have at least two fifths of the largest difference"
     return chosen, reason
 
 

@@ -22,6 +22,8 @@ from steering.vectors import SteeringVector
 
 POOLINGS: tuple[Pooling, ...] = ("last_token", "last_content")
 _SCREENED_TOKENS = 12
+_NO_MATTER = 0.1
+"""Nats up to which a change of harmless first tokens counts as none, as in Arditi et al."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ def find_direction(
     request. All are screened cheaply on the validation prompts: refusals among replies cut at 12 tokens, which is
     where refusal phrases stand, then the divergence of harmless first tokens. The best few are scored in full, and the
     best by lowest harmful refusal, then highest share of clean answers, then lowest harmless divergence is taken
-    (after Arditi et al. 2024, arXiv 2406.11717, section 2.3).
+    (after Arditi et al. 2024, arXiv 2406.11717, section 2.3). Of equals it is the one of the earliest block: later
+    means mix the cause of refusal with the wording that follows from it.
 
     Args:
         host: A model that refuses.
@@ -93,8 +96,12 @@ def find_direction(
 
 
 def ranked(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Best first: lowest refusal, then most clean answers, then least change of harmless first tokens."""
-    return sorted(candidates, key=lambda one: (one.refused, -one.clean, one.divergence))
+    """Best first: lowest refusal, most clean answers, least change of harmless first tokens, earliest block."""
+
+    def key(one: Candidate) -> tuple[float, float, float, int]:
+        return one.refused, -one.clean, max(one.divergence, _NO_MATTER), one.vector.default_block
+
+    return sorted(candidates, key=key)
 
 
 def spread(vector: SteeringVector, block: int) -> SteeringVector:
