@@ -19,7 +19,6 @@ from steering.judges.lexicon import judge_tone
 from steering.judges.refusal import is_refusal
 from steering.prompts import Message
 from steering.resources import resource
-from tests.conftest import ROOT
 
 
 WORD_LISTS = ("chat", "topics", "requests", "reviews", "acts", "facts", "limits", "notes", "stories", "sums")
@@ -57,27 +56,14 @@ def test_the_card_says_how_it_was_made(name: str) -> None:
     assert all(row["n"] >= 100 and row["low"] <= row["rate"] <= row["high"] for row in card["scores"].values())
 
 
-KNOWN_MISSES = {
-    ("demo", "harmless refused"),
-    ("demo", "u ablated: clean answers to harmful"),
-    ("demo", "found direction ablated: clean answers to harmful"),
-    ("demo", "cheerful reviews, steered"),
-    ("demo", "stories of the sea, steered"),
-}
-"""Bars that the shipped models miss; docs/demo-models.md says by how much and why."""
-
-
-def test_the_cards_meet_the_bars_as_they_were_measured_last_but_for_the_known_misses() -> None:
+def test_the_cards_meet_every_bar_as_it_was_measured_last() -> None:
     rows = {}
     for name in MEMBERS:
         card = json.loads((resource("assets", "models", name) / "card.json").read_text())
         rows |= {(row["model"], row["name"]): row for row in card["bars"]}
     wanted = {(bar.model, bar.name): bar for bar in BARS.values() if bar.model}
     assert set(wanted) <= set(rows)
-    missed = {key for key, bar in wanted.items() if not bar.met(rows[key]["value"])}
-    assert missed == KNOWN_MISSES
-    told = (ROOT / "docs" / "demo-models.md").read_text(encoding="utf-8")
-    assert all(name in told for _, name in KNOWN_MISSES)
+    assert [key for key, bar in wanted.items() if not bar.met(rows[key]["value"])] == []
 
 
 @pytest.mark.parametrize(("kind", "least"), [("refusal", 26), ("howto", 23), ("fact", 26)])

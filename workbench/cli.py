@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from workbench.cli_demo import demo
 from workbench.console import ERR, OUT, follow, reported, table
 from workbench.options import Model, load_host, loads_model
 
@@ -21,7 +22,6 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="See, steer and measure what language models represent.",
 )
-demo = typer.Typer(no_args_is_help=True, help="The models that ship with the project.")
 app.add_typer(demo, name="demo")
 
 WorkspaceFolder = Annotated[Path | None, typer.Option("--workspace", help="Folder of the shelf.")]
@@ -130,7 +130,9 @@ def run(
 def extract(
     contrast: Annotated[str, typer.Argument(help="A preset contrast set, or a YAML, JSONL or CSV file.")] = "formality",
     model: Model = "demo",
-    method: Annotated[str, typer.Option(help="mean_difference or pairwise_pca.")] = "mean_difference",
+    method: Annotated[
+        str, typer.Option(help="mean_difference, logistic, lda, leace, pairwise_pca and more.")
+    ] = "mean_difference",
     site: Annotated[str, typer.Option(help="Where in each block to read.")] = "block_output",
     pooling: Annotated[str, typer.Option(help="last_token, last_content or mean_content.")] = "last_token",
     name: Annotated[str, typer.Option(help="Name of the vector; the contrast set's by default.")] = "",
@@ -166,12 +168,12 @@ def steer(
     recipe: Annotated[
         Path | None, typer.Option(help="A recipe file (JSON or YAML) instead of the options below.")
     ] = None,
-    mode: Annotated[str, typer.Option(help="add or ablate.")] = "add",
+    mode: Annotated[str, typer.Option(help="add, ablate, affine, clamp, rotate or erase.")] = "add",
     at: Annotated[str, typer.Option("--at", help="default, all, everywhere, or numbers: 4, 2,5 or 3-6.")] = "default",
     strength: Annotated[
         float | None, typer.Option(help="How far; the vector's suggestion by default. Negative steers away.")
     ] = None,
-    unit: Annotated[str, typer.Option(help="mean_difference, residual_norm or raw.")] = "mean_difference",
+    unit: Annotated[str, typer.Option(help="mean_difference, residual_norm, raw or nats.")] = "mean_difference",
     scope: Annotated[str, typer.Option(help="all, reply, prompt, last or generated.")] = "all",
     system: Annotated[str, typer.Option(help="System prompt.")] = "",
     length: Annotated[int, typer.Option(help="The most tokens in the reply.")] = 60,
@@ -215,70 +217,54 @@ def tour(model: Model = "demo", *, load: dict[str, Any]) -> None:
         take(host)
 
 
-@demo.command("train")
-def demo_train(
-    which: Annotated[str, typer.Option(help="all, or some of the demo models by name, with commas between.")] = "all",
-    out: Annotated[Path, typer.Option(help="Folder that gets one folder a model.")] = Path("demo-models"),
-    effort: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the usual steps, for a trial.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of data order and initial weights.")] = 0,
-) -> None:
-    """Train the demo models from the project's own grammar; all of them take about an hour on two cores.
-
-    A run that was interrupted goes on from its last checkpoint when the same command is given again.
-    """
-    with reported():
-        from steering.demo.train import TrainSettings, train
-        from steering.lane import Lane
-
-        settings = TrainSettings(out=out, which=which, seed=seed, effort=effort)
-        job = Lane().submit(
-            lambda job: train(settings, progress=lambda share, line: job.report(round(1000 * share), 1000, line)),
-            title="Training demo models",
-        )
-        for name, card in follow(job).items():
-            OUT.print(f"Written to {out / name}, {card['seconds'] / 60:.0f} minutes.", highlight=False)
-        OUT.print(f"Measure them with: workbench demo check --models {out}", highlight=False)
-
-
-@demo.command("dictionaries")
-def demo_dictionaries(
-    model: Annotated[str, typer.Option(help="A demo model, or a folder with one.")] = "demo",
-    out: Annotated[Path, typer.Option(help="Folder that gets one folder a dictionary.")] = Path("demo-dictionaries"),
-) -> None:
-    """Train sparse autoencoders and transcoders of a demo model with sae-lens; about ten minutes on two cores."""
-    with reported():
-        import pandas as pd
-
-        from steering.demo.dictionaries import train_dictionaries
-        from steering.demo.dictionary_training import DictionarySettings
-        from steering.lane import Lane
-
-        settings = DictionarySettings(out=out)
-        job = Lane().submit(
-            lambda job: train_dictionaries(
-                model, settings, progress=lambda share, line: job.report(round(1000 * share), 1000, line)
-            ),
-            title="Training dictionaries",
-        )
-        rows = [{"dictionary": name, **card["held_out"]} for name, card in follow(job).items()]
-        OUT.print(table(pd.DataFrame(rows), "On held-out text"))
-
-
-@demo.command("check")
-def demo_check(
-    quick: Annotated[bool, typer.Option("--quick", help="A fixed subset, in under a minute.")] = False,
+@app.command()
+@loads_model
+def selfcheck(
+    model: Model = "demo",
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
-    record: Annotated[bool, typer.Option("--record", help="Write what was measured into the models' cards.")] = False,
-    folder: Annotated[
-        Path | None, typer.Option("--models", help="Folder with a folder a member; the shipped models by default.")
-    ] = None,
+    *,
+    load: dict[str, Any],
 ) -> None:
-    """Measure the demo models afresh and print every number beside its bar; exit code 1 where one is missed."""
+    """Test on a model that the workbench reads and writes it rightly; exit code 1 where a check fails."""
     with reported():
-        from workbench.demo_check import run_check
+        from workbench.commands import print_checks
 
-        if not run_check(quick=quick, as_json=as_json, record=record, folder=folder):
+        if not print_checks(load_host(model, load), as_json=as_json):
             raise typer.Exit(1)
+
+
+@app.command("export")
+def export_vector(
+    vector: Annotated[str, typer.Argument(help="Name on the shelf, or a vector file.")],
+    out: Annotated[Path, typer.Argument(help="File to write: .safetensors or .gguf.")],
+    at: Annotated[str, typer.Option("--at", help="GGUF: all, default, or blocks such as 4 or 2,5-7.")] = "",
+    strength: Annotated[float, typer.Option(help="GGUF: what scale 1 adds, in `unit`.")] = 1.0,
+    unit: Annotated[str, typer.Option(help="GGUF: mean_difference, residual_norm or raw.")] = "mean_difference",
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Write a vector to a file; GGUF is what llama.cpp adds at the blocks' outputs."""
+    with reported():
+        from workbench.commands import export, named_vectors
+
+        (found,) = named_vectors([vector], workspace).values()
+        OUT.print(f"Written to {export(found, out, at=at, strength=strength, unit=unit)}", highlight=False)
+
+
+@app.command("import")
+def import_vector(
+    file: Annotated[Path, typer.Argument(help="A vector file (.safetensors) or a control vector (.gguf).")],
+    name: Annotated[str, typer.Option(help="Name on the shelf; the vector's own by default.")] = "",
+    blocks: Annotated[int | None, typer.Option(min=1, help="GGUF: blocks of the model it is for.")] = None,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Put a vector from a file on the shelf."""
+    with reported():
+        from workbench.commands import read_vector
+        from workbench.workspace import Workspace
+
+        found = read_vector(file, blocks=blocks)
+        kept = Workspace(workspace).put(found.renamed(name) if name else found)
+        OUT.print(f"On the shelf as '{kept}'.", highlight=False)
 
 
 if __name__ == "__main__":

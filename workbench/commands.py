@@ -11,13 +11,17 @@ from typing import Any
 import pandas as pd
 import yaml
 from pydantic import ValidationError
+from rich.markup import escape
 
 from steering.decoding import Reply
 from steering.errors import SteeringError
-from steering.recipes import Recipe, parse_blocks, validation_error
+from steering.gguf_files import load_gguf, save_gguf
+from steering.host import Host
+from steering.recipes import Intervention, Recipe, parse_blocks, validation_error
+from steering.selfcheck import self_check
 from steering.studies.study import Result, Study
 from steering.vectors import SteeringVector
-from workbench.console import OUT, table
+from workbench.console import ERR, OUT, table
 from workbench.workspace import Workspace
 
 
@@ -98,3 +102,62 @@ def print_replies(recipe: Recipe, replies: Sequence[Reply], *, as_json: bool) ->
     frame = pd.DataFrame([dict(zip(columns, candidate, strict=True)) for candidate in divergence.candidates])
     frame["token"] = frame["token"].map(repr)
     OUT.print(table(frame, f"The first token that differs, after “{divergence.context[-60:]}”"))
+
+
+def print_checks(host: Host, *, as_json: bool) -> bool:
+    """Run the self-check, print its table or JSON, and say whether no check failed."""
+    rows = []
+    with ERR.status(f"Checking {host.name}") as status:
+        for check in self_check(host):
+            rows.append(check)
+            status.update(f"Checking {host.name}: {check.name}, {check.outcome}")
+    failed = [check.name for check in rows if check.outcome == "fail"]
+    if as_json:
+        print(json.dumps([asdict(check) for check in rows], ensure_ascii=False))
+        return not failed
+    lines = [
+        {
+            "check": check.name,
+            "outcome": f"[{_OUTCOMES[check.outcome]}]{check.outcome}[/]",
+            "what a pass means": check.meaning,
+            "measured": escape(check.detail),
+        }
+        for check in rows
+    ]
+    OUT.print(table(pd.DataFrame(lines), f"Self-check of {host.name}"))
+    if failed:
+        OUT.print(f"\n{host.name} can be used, but do not trust what depends on: {', '.join(failed)}.", highlight=False)
+    else:
+        OUT.print(f"\n{host.name} is read and written rightly.", highlight=False)
+    return not failed
+
+
+_OUTCOMES = {"pass": "green", "fail": "bold red", "not applicable": "dim"}
+
+
+def export(vector: SteeringVector, out: Path, *, at: str, strength: float, unit: str) -> Path:
+    """Write a vector as the file's ending says.
+
+    Raises:
+        SteeringError: Another ending, or what `steering.gguf_files.save_gguf` raises.
+    """
+    if out.suffix == ".safetensors":
+        return vector.save(out)
+    if out.suffix != ".gguf":
+        raise SteeringError(f"The file '{out.name}' was to be written.", "a name ending in .safetensors or .gguf.")
+    if not at:
+        return save_gguf(vector, out)
+    given = {"vector": vector.name, "blocks": parse_blocks(at), "strength": strength, "unit": unit}
+    try:
+        return save_gguf(vector, out, Intervention.model_validate(given))
+    except ValidationError as error:
+        raise validation_error("What is to be exported", error) from error
+
+
+def read_vector(file: Path, *, blocks: int | None = None) -> SteeringVector:
+    """Read a vector file or a control vector, as the file's ending says.
+
+    Raises:
+        SteeringError: As `SteeringVector.load` and `steering.gguf_files.load_gguf`.
+    """
+    return load_gguf(file, blocks=blocks) if file.suffix == ".gguf" else SteeringVector.load(file)

@@ -1,0 +1,214 @@
+"""The self-check: whole models pass it, and each fault that is planted is caught by the check that is there for it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from steering import schedule, selfcheck, tracing
+from steering.host import Host
+from steering.rows import Batch
+from steering.selfcheck import CHECKS, self_check
+from tests.conftest import ARCHITECTURES, tiny_model
+from workbench.cli import app
+
+
+def outcomes(host) -> dict[str, str]:
+    return {check.name: check.outcome for check in self_check(host)}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_passes(architecture, tiny_host) -> None:
+    host = tiny_host(architecture)
+    found = list(self_check(host))
+    assert [check.name for check in found] == list(CHECKS)
+    assert [check for check in found if check.outcome == "fail"] == []
+    assert all(check.meaning.endswith(".") and check.detail for check in found)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_passes(dtype, tokenizer, lane) -> None:
+    host = Host.wrap(deepcopy(tiny_model("llama")).to(dtype), tokenizer, name="half", lane=lane)
+    assert "fail" not in outcomes(host).values()
+
+
+def test_a_model_without_a_template_is_none_the_worse_for_it(tokenizer, lane) -> None:
+    bare = deepcopy(tokenizer)
+    bare.chat_template = None
+    found = outcomes(Host.wrap(tiny_model("llama"), bare, name="bare", lane=lane))
+    assert found.pop("template") == "not applicable"
+    assert set(found.values()) == {"pass"}
+
+
+def _ruin_writes(monkeypatch, change) -> None:
+    """Let every write go through `change(old states, new states)`."""
+    rightly = schedule.Visit.write
+    monkeypatch.setattr(schedule.Visit, "write", lambda self, x, coverage: change(x, rightly(self, x, coverage)))
+
+
+def _no_writes_when_decoding(monkeypatch) -> None:
+    _ruin_writes(monkeypatch, lambda old, new: new if old.shape[1] > 1 else old)
+
+
+def _first_row_only(monkeypatch) -> None:
+    _ruin_writes(monkeypatch, lambda old, new: torch.cat([new[:1], old[1:]]))
+
+
+def _all_rows(monkeypatch) -> None:
+    _ruin_writes(monkeypatch, lambda old, new: old + (new - old).sum(dim=0, keepdim=True))
+
+
+def _half_a_write(monkeypatch) -> None:
+    _ruin_writes(monkeypatch, lambda old, new: (old + new) / 2)
+
+
+def _no_positions(monkeypatch) -> None:
+    """As if position ids were left to the model, which counts the padding."""
+    rightly = tracing._inputs
+
+    def wrong(batch: Batch):
+        places = torch.arange(batch.ids.shape[1]).expand_as(batch.ids)
+        return {**rightly(batch), "position_ids": places}
+
+    monkeypatch.setattr(tracing, "_inputs", wrong)
+
+
+def _right_end(monkeypatch) -> None:
+    """As if the last column were read whatever the padding's side."""
+    rightly = Batch.of.__func__
+    monkeypatch.setattr(
+        Batch,
+        "of",
+        classmethod(lambda cls, host, prompts, side="right", **more: rightly(cls, host, prompts, side, **more)),
+    )
+
+
+FAULTS = {
+    "writes miss decoding steps": (_no_writes_when_decoding, {"decoding steps"}),
+    "only the first row is steered": (_first_row_only, {"rows"}),
+    "a row leaks into the others": (_all_rows, {"rows"}),
+    "half of a write gets lost": (_half_a_write, {"hook parity", "ablation"}),
+    "position ids count the padding": (_no_positions, {"padding"}),
+    "padding on the right, read at the end": (_right_end, {"padding"}),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_caught_by_its_check(fault, tiny_host, monkeypatch) -> None:
+    plant, catchers = FAULTS[fault]
+    host = tiny_host("gpt2" if "position ids" in fault else "llama")  # rotary positions are relative, gpt2's are not
+    assert "fail" not in outcomes(host).values()
+    plant(monkeypatch)
+    found = outcomes(host)
+    assert catchers <= {name for name, outcome in found.items() if outcome == "fail"}, found
+
+
+def _wrapped(tokenizer, lane, change) -> Host:
+    model = deepcopy(tiny_model("llama"))
+    host = Host.wrap(model, tokenizer, name="faulty", lane=lane)
+    change(host)
+    return host
+
+
+def test_a_block_list_that_is_one_short_is_caught(tokenizer, lane) -> None:
+    def shift(host: Host) -> None:
+        host.sites = replace(host.sites, n_blocks=3)
+        host.info = replace(host.info, blocks=3)
+
+    assert outcomes(_wrapped(tokenizer, lane, shift))["block index"] == "fail"
+
+
+def test_blocks_in_another_order_are_caught(tokenizer, lane, monkeypatch) -> None:
+    """Reads and writes agree with each other, but both are one block off."""
+    rightly = tracing._in_forward_order
+
+    def shifted(host, places):
+        modules = [module for _, module in rightly(host, {(b, s) for b in range(4) for _, s in places})]
+        by_place = dict(zip(sorted({(b, s) for b in range(4) for _, s in places}), modules, strict=True))
+        wanted = sorted(places)
+        return [(place, by_place[min(place[0] + 1, 3), place[1]]) for place in wanted if place[0] < 3]
+
+    host = _wrapped(tokenizer, lane, lambda host: None)
+    assert outcomes(host)["block index"] == "pass"
+    monkeypatch.setattr(tracing, "_in_forward_order", shifted)
+    assert outcomes(host)["block index"] == "fail"
+
+
+def test_an_attention_output_before_its_post_norm_is_caught(tokenizer, lane) -> None:
+    host = Host.wrap(deepcopy(tiny_model("gemma2")), tokenizer, name="gemma", lane=lane)
+    assert outcomes(host)["residual stream"] == "pass"
+    host.sites = replace(host.sites, paths={**host.sites.paths, "attention_output": "self_attn", "mlp_output": "mlp"})
+    assert outcomes(host)["residual stream"] == "fail"
+
+
+def test_states_that_nearly_overflow_are_caught(tokenizer, lane) -> None:
+    model = deepcopy(tiny_model("llama")).to(torch.float16)
+    with torch.no_grad():
+        model.model.embed_tokens.weight *= 12_000
+    assert outcomes(Host.wrap(model, tokenizer, name="loud", lane=lane))["overflow"] == "fail"
+
+
+def test_a_second_start_token_is_caught(tokenizer, lane) -> None:
+    twice = deepcopy(tokenizer)
+    assert "{{ bos_token }}" in twice.chat_template or "bos_token" in twice.chat_template
+    twice.chat_template = "{{ bos_token }}" + twice.chat_template
+    found = outcomes(Host.wrap(deepcopy(tiny_model("llama")), twice, name="twice", lane=lane))
+    assert found["template"] == "fail"
+
+
+def test_steering_that_leaks_between_threads_is_caught(tokenizer, lane, monkeypatch) -> None:
+    """As with plain hooks on one model: what one thread writes, the others get too."""
+    host = _wrapped(tokenizer, lane, lambda host: None)
+    rightly = selfcheck.generate
+    running: list[int] = []
+
+    @contextmanager
+    def counted():
+        running.append(1)
+        try:
+            yield
+        finally:
+            running.pop()
+
+    def leaking(host, rows, settings):
+        with counted():
+            if len(running) > 1:
+                rows = [replace(row, plan=()) for row in rows]
+            return rightly(host, rows, settings)
+
+    assert outcomes(host)["threads"] == "pass"
+    monkeypatch.setattr(selfcheck, "generate", leaking)
+    assert outcomes(host)["threads"] == "fail"
+
+
+def test_a_check_that_breaks_fails_alone(tiny_host, monkeypatch) -> None:
+    def broken(bench):
+        raise ZeroDivisionError("no")
+
+    monkeypatch.setitem(CHECKS, "padding", ("It is padded.", broken))
+    found = {check.name: check for check in self_check(tiny_host("llama"))}
+    assert found["padding"].outcome == "fail"
+    assert found["padding"].detail == "ZeroDivisionError: no"
+    assert sum(check.outcome == "fail" for check in found.values()) == 1
+
+
+def test_the_command_prints_a_table_or_json_and_its_exit_code_tells(monkeypatch) -> None:
+    result = CliRunner().invoke(app, ["selfcheck", "--json"])
+    assert result.exit_code == 0
+    rows = json.loads(result.stdout)
+    assert [row["name"] for row in rows] == list(CHECKS)
+    assert {row["outcome"] for row in rows} == {"pass"}
+
+    def failing(bench):
+        raise selfcheck.Failed("lies apart")
+
+    monkeypatch.setitem(CHECKS, "padding", ("It is padded.", failing))
+    result = CliRunner().invoke(app, ["selfcheck"])
+    assert result.exit_code == 1
+    assert "do not trust what depends on: padding" in result.stdout
