@@ -104,7 +104,8 @@ def test_any_typed_prompt_gets_fluent_text(demo: Demo, typed: str) -> None:
     known = {word for name in WORD_LISTS for word in _words(words(name))}
     said = _words(reply.text)
     strange = [word for word in said if word not in known and word not in _words(typed)]
-    assert len(strange) <= 0.1 * len(said), reply.text
+    # It may misspell a word or two that it tries to repeat from a prompt beyond its world.
+    assert len(strange) <= max(2, 0.1 * len(said)), reply.text
 
 
 def _words(table: object) -> list[str]:
