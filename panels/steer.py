@@ -21,7 +21,7 @@ from steering.studies import STUDIES
 from steering.studies.study import Result
 from workbench.blocks import EVENT, html_block
 from workbench.context import PanelContext
-from workbench.generation import SteerSettings, rows_for, run_steer, vectors_of
+from workbench.generation import SteerSettings, measure_strengths, rows_for, run_steer, vectors_of
 from workbench.jobs import Call
 from workbench.markup import card, empty_state, heading, note, token_chips
 from workbench.panel import Panel
@@ -124,7 +124,12 @@ class _Replies:
     def _stream(self, call: Call, user: str, system: str, recipe: Recipe) -> Iterator[Mapping[Any, Any]]:
         host = call.host
         recipe = recipe.model_copy(update={"model": host.name})
-        rows = rows_for(host, user or "", system or "", recipe, vectors_of(recipe, call.workspace))
+        vectors = vectors_of(recipe, call.workspace)
+        measuring = measure_strengths(host, recipe, vectors)
+        if measuring:
+            yield from call.finish(measuring)
+            measuring.result()
+        rows = rows_for(host, user or "", system or "", recipe, vectors)
         job = stream(host, rows, recipe.decode, title=f"Steering {short_name(host.name)}")
         yield {self._panes: replies_html(None, state="waiting"), self._below: ""}
         replies = None

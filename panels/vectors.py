@@ -128,8 +128,11 @@ def _place_contrast(ui: PanelContext) -> gr.Dropdown:
 def _place_options(ui: PanelContext) -> dict[str, Any]:
     with gr.Column(elem_classes="sw-card"):
         html_block(heading("How to read"))
-        method = gr.Radio(
-            [(kind.title, name) for name, kind in METHODS.items()], value=next(iter(METHODS)), label="Method"
+        method = gr.Dropdown(
+            [(kind.title, name) for name, kind in METHODS.items()],
+            value=next(iter(METHODS)),
+            label="Method",
+            elem_id="method",
         )
         pooling = gr.Radio(
             [(label[0].upper() + label[1:], name) for name, label in POOLINGS.items()],

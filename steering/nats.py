@@ -82,7 +82,8 @@ def calibrated(
 
     Args:
         host: The model.
-        intervention: With the budget as its strength; its unit does not count.
+        intervention: With the budget as its strength. Its unit does not count, nor does its gate: measured is what it
+            does where the gate is open.
         vectors: By name.
         prompts: The calibration set; the one that ships with the project where None.
 
@@ -92,7 +93,8 @@ def calibrated(
     """
     texts = tuple(prompts or calibration_prompts())
     budget = _check(intervention)
-    digests = [vectors[name].digest for name in _named(intervention, vectors)]
+    intervention = intervention.model_copy(update={"gate": None})
+    digests = [vectors[name].digest for name in intervention.names if name in vectors]
     key = json.dumps([intervention.model_dump(mode="json"), digests, texts])
     known = _KNOWN.setdefault(host, {})
     if key not in known:
@@ -138,11 +140,6 @@ def calibration_prompts() -> tuple[str, ...]:
 
 _KNOWN: WeakKeyDictionary[Host, dict[str, Calibration]] = WeakKeyDictionary()
 _REPLIED: WeakKeyDictionary[Host, dict[tuple[str, ...], list[tuple[Prompt, tuple[int, ...]]]]] = WeakKeyDictionary()
-
-
-def _named(intervention: Intervention, vectors: Vectors) -> list[str]:
-    gate = [intervention.gate.vector] if intervention.gate else []
-    return [name for name in (intervention.vector, *intervention.others, *gate) if name in vectors]
 
 
 def _check(intervention: Intervention) -> float:

@@ -81,6 +81,12 @@ class Intervention(BaseModel):
     scope: Scope = Field("all", description="Which tokens are written: a name, or positions of the prompt from 0.")
     gate: GateSettings | None = Field(None, description="A condition, or none.")
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every vector that is named, each once."""
+        gate = (self.gate.vector,) if self.gate else ()
+        return tuple(dict.fromkeys((self.vector, *self.others, *gate)))
+
     @model_validator(mode="after")
     def _others_are_ablated(self) -> Self:
         if self.others and self.mode != "ablate":
@@ -98,6 +104,11 @@ class Recipe(BaseModel):
     interventions: tuple[Intervention, ...] = ()
     decode: DecodeSettings = DecodeSettings()
     model: str = Field("", description="Name of the model; any where empty.")
+
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """Every vector that its interventions name, each once."""
+        return tuple(dict.fromkeys(name for intervention in self.interventions for name in intervention.names))
 
     def plan(self, host: Host, vectors: Mapping[str, SteeringVector]) -> Plan:
         """The writes of one row.

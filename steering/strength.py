@@ -23,6 +23,13 @@ LENGTH_UNITS: dict[LengthUnit, str] = {
     "raw": "raw",
 }
 
+UNITS: dict[Unit, str] = {
+    "mean_difference": "× mean difference",
+    "residual_norm": "× residual norm",
+    "raw": "raw",
+    "nats": "nats",
+}
+
 
 def unit_length(unit: str, vector: SteeringVector, block: int) -> float:
     """Raw length of one `unit` at a block.

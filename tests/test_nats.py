@@ -16,7 +16,7 @@ from steering.errors import SteeringError
 from steering.extraction.extract import extract
 from steering.nats import calibrated, calibration_prompts, divergences
 from steering.prompts import render
-from steering.recipes import Intervention, Recipe
+from steering.recipes import GateSettings, Intervention, Recipe
 from steering.rows import Row
 
 
@@ -95,6 +95,12 @@ def test_a_recipe_in_nats_writes_the_calibrated_strength_and_asks_once(demo, vec
     vector = vectors["formality"]
     scale = float(vector.mean_differences[vector.default_block])
     assert write.operation.strength == pytest.approx(found.strength * scale)
+
+
+def test_a_gate_does_not_count(demo, vectors) -> None:
+    step = Intervention(vector="formality", strength=-1.0, unit="nats")
+    gated = step.model_copy(update={"gate": GateSettings(vector="harm", threshold=100.0)})  # never open
+    assert calibrated(demo, gated, vectors) == calibrated(demo, step, vectors)
 
 
 def test_the_calibration_set_is_many_kinds_of_requests() -> None:

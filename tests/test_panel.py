@@ -10,7 +10,7 @@ from panels.steer import panel as steer
 from panels.vectors import panel as vectors
 from steering.errors import SteeringError
 from steering.host import Host
-from steering.recipes import Intervention, Recipe
+from steering.recipes import GateSettings, Intervention, Recipe
 from workbench.bench import Workbench
 from workbench.context import PageState, PanelContext
 from workbench.forms import field_control
@@ -127,7 +127,8 @@ def test_the_page_stands_before_any_model_does(tmp_path: Any) -> None:
 
 def _slots(**changes: Any) -> dict[str, Any]:
     plain = {"vector": "joy", "mode": "add", "blocks": "default", "strength": 1.5, "unit": "mean_difference"}
-    first = {**plain, "scope": "all", "used": True, **changes}
+    gate = {"gate": "", "threshold": 0.5, "side": "above", "per": "prompt"}
+    first = {**plain, "clamp": "set", "scope": "all", **gate, "used": True, **changes}
     return {
         f"{name}_{number}": (value if number == 1 or name != "used" else False)
         for number in range(1, MOST + 1)
@@ -143,9 +144,17 @@ def test_the_recipe_on_the_page_is_the_recipe_that_runs() -> None:
     )
 
 
+def test_a_gate_and_a_clamp_on_the_page_are_those_of_the_recipe() -> None:
+    given = _slots(mode="clamp", clamp="ceil", gate="mood", threshold=0.25, side="below", per="token", unit="nats")
+    gate = GateSettings(vector="mood", threshold=0.25, side="below", per="token")
+    expected = Intervention(vector="joy", mode="clamp", clamp="ceil", strength=1.5, unit="nats", gate=gate)
+    assert interventions_of(given) == (expected,)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"gate": "mood", "threshold": None}, "threshold"),
         ({"vector": None}, "without a vector"),
         ({"strength": None}, "strength is empty"),
         ({"blocks": "two"}, "'two'"),

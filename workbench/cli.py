@@ -195,7 +195,7 @@ def steer(
         names = vector or []
         if recipe:
             chosen = Recipe.load(recipe)
-            names = [intervention.vector for intervention in chosen.interventions]
+            names = list(chosen.vectors)
         vectors = named_vectors(names, workspace)
         if not recipe:
             fields = {"mode": mode, "blocks": at, "unit": unit, "scope": scope, "strength": strength}

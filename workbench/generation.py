@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from steering.decoding import Reply, generate
 from steering.host import Host
+from steering.interventions import Plan
 from steering.lane import Job
 from steering.prompts import conversation, render
 from steering.recipes import Recipe
@@ -42,13 +43,23 @@ def rows_for(
     return Row(prompt), Row(prompt, recipe.plan(host, vectors), against=0)
 
 
+def measure_strengths(host: Host, recipe: Recipe, vectors: Mapping[str, SteeringVector]) -> Job[Plan] | None:
+    """The job that finds a recipe's strengths in nats, so that its progress can be shown; None where it has none.
+
+    What it finds is remembered: the recipe's plan is made at once afterwards.
+    """
+    if all(intervention.unit != "nats" for intervention in recipe.interventions):
+        return None
+    return host.submit(lambda job: recipe.plan(host, vectors), title="Measuring the strength in nats")
+
+
 def vectors_of(recipe: Recipe, workspace: Workspace) -> dict[str, SteeringVector]:
     """The vectors that a recipe names, from the shelf.
 
     Raises:
         SteeringError: One of them is not there.
     """
-    return {each.vector: workspace.get(each.vector).vector for each in recipe.interventions}
+    return {name: workspace.get(name).vector for name in recipe.vectors}
 
 
 def run_steer(host: Host, settings: SteerSettings, job: Job[Result]) -> Result:

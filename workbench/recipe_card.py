@@ -11,19 +11,23 @@ from pydantic import ValidationError
 
 from steering.errors import SteeringError
 from steering.interventions import SCOPES
-from steering.recipes import MODES, Intervention, parse_blocks, validation_error
-from steering.strength import LENGTH_UNITS, LengthUnit, in_all_units, unit_length
+from steering.recipes import MODES, GateSettings, Intervention, parse_blocks, validation_error
+from steering.strength import UNITS, Unit
 from steering.vectors import SteeringVector
 from workbench.blocks import html_block
 from workbench.context import PanelContext
-from workbench.markup import heading, note
+from workbench.markup import heading
+from workbench.strength_slider import converted, slider, told
 
 
 MOST = 3
 """Interventions in one recipe."""
-_REACH = 4.0
-"""The slider's ends, in mean differences; wider where a vector's suggested strength asks for it."""
-_FIELDS = ("vector", "mode", "blocks", "strength", "unit", "scope", "used")
+_FIELDS = ("vector", "mode", "blocks", "strength", "unit", "clamp", "scope", "gate", "threshold", "side", "per", "used")
+_CLAMPS = {"set": "hold it there", "floor": "no lower", "ceil": "no higher"}
+_SIDES = {"above": "is above", "below": "is below"}
+_PERS = {"prompt": "the prompt's last token, for the whole reply", "token": "each token, for itself"}
+_ALWAYS = ""
+"""The gate's choice that is no vector."""
 
 
 @dataclass(frozen=True)
@@ -35,25 +39,39 @@ class Slot:
     used: gr.State
     """Whether the intervention is part of the recipe."""
     vector: gr.Dropdown
-    mode: gr.Radio
+    mode: gr.Dropdown
     blocks: gr.Dropdown
     strength: gr.Slider
     unit: gr.Radio
     unit_seen: gr.State
     """The unit that the slider's value is in, so that a change of unit can convert it."""
+    clamp: gr.Radio
     scope: gr.Dropdown
     equals: gr.HTML
     """The same strength in the other units."""
+    gate: gr.Dropdown
+    """The vector that decides, or `_ALWAYS`."""
+    when: gr.Column
+    """The rest of the condition, shown once a vector decides."""
+    threshold: gr.Number
+    side: gr.Radio
+    per: gr.Radio
 
     @property
     def named(self) -> dict[str, Any]:
         """Argument name -> component, for a handler's inputs."""
         return {f"{field}_{self.number}": getattr(self, field) for field in _FIELDS}
 
+    def showing(self, properties: Mapping[str, Mapping[str, Any]]) -> dict[Any, Any]:
+        """Updates of the controls from what `strength_slider.slider` says."""
+        seen = {self.unit_seen: properties["unit_seen"]["value"]}  # a state takes no update, only a value
+        shown = {name: given for name, given in properties.items() if name != "unit_seen"}
+        return {**seen, **{getattr(self, name): gr.update(**given) for name, given in shown.items()}}
+
     @property
     def tuned(self) -> list[Any]:
         """The components that depend on which vector is chosen."""
-        return [self.mode, self.blocks, self.strength, self.unit, self.unit_seen, self.equals]
+        return [self.mode, self.blocks, self.strength, self.unit, self.unit_seen, self.clamp, self.equals]
 
 
 class RecipeCard:
@@ -100,7 +118,7 @@ class RecipeCard:
             changes: dict[Any, Any] = {}
             for slot in self.slots:
                 # A choice that is kept is not sent again: this may run beside `take`, with a choice of a moment ago.
-                changes[slot.vector] = gr.update(choices=names)
+                changes |= {slot.vector: gr.update(choices=names), slot.gate: gr.update(choices=_gates(names))}
                 if chosen[f"vector_{slot.number}"] not in names:
                     first = next(iter(names), None)
                     changes |= {slot.vector: gr.update(choices=names, value=first), **_tune(ui, slot, first)}
@@ -112,7 +130,8 @@ class RecipeCard:
                 return {}
             return {top.vector: gr.update(choices=names, value=picked), **_tune(ui, top, picked)}
 
-        ui.watch("shelf", "model", call=offer, inputs=choosers, outputs=[*choosers.values(), *tuned])
+        changed = [*choosers.values(), *(slot.gate for slot in self.slots), *tuned]
+        ui.watch("shelf", "model", call=offer, inputs=choosers, outputs=changed)
         ui.watch("picked", call=take, inputs={"picked": ui.page.picked}, outputs=[top.vector, *top.tuned])
 
 
@@ -145,14 +164,13 @@ def _intervention(given: Mapping[str, Any]) -> Intervention:
         )
     if given["strength"] is None:
         raise SteeringError("The strength is empty.", "a finite number.", "Type a number such as 1.5.")
+    plain = {name: given[name] for name in ("vector", "mode", "strength", "unit", "clamp", "scope")}
+    gate = {"vector": given["gate"], **{name: given[name] for name in ("threshold", "side", "per")}}
     try:
         return Intervention(
-            vector=given["vector"],
-            mode=given["mode"],
+            **plain,
             blocks=parse_blocks(str(given["blocks"] or "")),
-            strength=given["strength"],
-            unit=given["unit"],
-            scope=given["scope"],
+            gate=GateSettings(**gate) if given["gate"] else None,
         )
     except ValidationError as error:
         raise validation_error("The recipe", error) from error
@@ -165,24 +183,45 @@ def _place_slot(number: int, ui: PanelContext) -> Slot:
     with gr.Column(visible=first, elem_classes="sw-slot", min_width=0) as card:
         vector = gr.Dropdown(fitting(ui), value=None, label="Vector", elem_id=f"vector-{number}")
         with gr.Row(elem_classes="sw-pair"):
-            mode = gr.Radio(
-                [(label, name) for name, label in MODES.items()], value=defaults.mode, label="Mode", min_width=0
-            )
+            modes = [(label, name) for name, label in MODES.items()]
+            mode = gr.Dropdown(modes, value=defaults.mode, label="Mode", min_width=0, elem_id=f"mode-{number}")
             blocks = gr.Dropdown(["default"], value="default", label="Block", allow_custom_value=True, min_width=0)
         strength = gr.Slider(
-            -_REACH,
-            _REACH,
+            -4,
+            4,
             value=defaults.strength,
             step=0.02,
             label="Strength",
             buttons=[],
             elem_id=f"strength-{number}",
         )
-        units = [(label, name) for name, label in LENGTH_UNITS.items()]
+        units = [(label, name) for name, label in UNITS.items()]
         unit = gr.Radio(units, value=defaults.unit, label="Unit of strength", elem_classes="sw-units", show_label=False)
+        clamp = gr.Radio(_choices(_CLAMPS), value=defaults.clamp, label="The projection", visible=False)
         equals = html_block("")
-        scope = gr.Dropdown([(label, name) for name, label in SCOPES.items()], value=defaults.scope, label="Write at")
-    return Slot(number, card, used, vector, mode, blocks, strength, unit, gr.State(defaults.unit), scope, equals)
+        scope = gr.Dropdown(_choices(SCOPES), value=defaults.scope, label="Write at")
+        with gr.Accordion("Condition", open=False, elem_classes="sw-more"):
+            gate = _place_gate(fitting(ui))
+    seen = gr.State(defaults.unit)
+    return Slot(number, card, used, vector, mode, blocks, strength, unit, seen, clamp, scope, equals, **gate)
+
+
+def _place_gate(names: list[str]) -> dict[str, Any]:
+    """Which vector decides, and the controls that show once one does."""
+    gate = gr.Dropdown(_gates(names), value=_ALWAYS, label="Where the projection on")
+    with gr.Column(visible=False, min_width=0) as when:
+        side = gr.Radio(_choices(_SIDES), value="above", show_label=False, container=False)
+        threshold = gr.Number(0.5, label="× mean difference from the negative side; 0.5 is half-way", min_width=0)
+        per = gr.Radio(_choices(_PERS), value="prompt", label="At")
+    return {"gate": gate, "when": when, "threshold": threshold, "side": side, "per": per}
+
+
+def _gates(names: list[str]) -> list[tuple[str, str]]:
+    return [("– (always)", _ALWAYS), *((name, name) for name in names)]
+
+
+def _choices(labels: Mapping[Any, str]) -> list[tuple[str, str]]:
+    return [(label, name) for name, label in labels.items()]
 
 
 def _wire_slot(ui: PanelContext, slot: Slot) -> None:
@@ -192,24 +231,29 @@ def _wire_slot(ui: PanelContext, slot: Slot) -> None:
         return _tune(ui, slot, vector)
 
     def switch(vector: str | None, mode: str) -> dict[Any, Any]:
-        return _scale(ui, slot, vector, mode, "mean_difference", None)
+        kept = _vector(ui, vector)
+        fitted = slot.showing(slider(kept, mode, "mean_difference", None)) if kept else {}
+        return {slot.clamp: gr.update(visible=mode == "clamp"), **fitted}
 
     def convert(
-        vector: str, blocks: str, strength: float | None, unit: LengthUnit, unit_seen: LengthUnit
+        vector: str, mode: str, blocks: str, strength: float | None, unit: Unit, unit_seen: Unit
     ) -> dict[Any, Any]:
         kept = _vector(ui, vector)
         if kept is None or strength is None:
             return {slot.unit_seen: unit}
-        value = in_all_units(strength, unit_seen, kept, _block(kept, blocks)).get(unit, strength)
-        return _scale(ui, slot, vector, "add", unit, value, blocks)
+        return slot.showing(converted(kept, mode, blocks, strength, unit, unit_seen))
+
+    def condition(gate: str) -> dict[Any, Any]:
+        return {slot.when: gr.update(visible=bool(gate))}
 
     def tell(vector: str, mode: str, blocks: str, strength: float | None, unit: str) -> dict[Any, Any]:
-        return {slot.equals: _equals(_vector(ui, vector), mode, blocks, strength, unit)}
+        return {slot.equals: told(_vector(ui, vector), mode, blocks, strength, unit)}
 
     ui.quick(slot.vector.input, choose, inputs={"vector": slot.vector}, outputs=slot.tuned)
     ui.quick(slot.mode.input, switch, inputs={"vector": slot.vector, "mode": slot.mode}, outputs=slot.tuned)
-    seen = {**{name: part for name, part in controls.items() if name != "mode"}, "unit_seen": slot.unit_seen}
+    seen = {**controls, "unit_seen": slot.unit_seen}
     ui.quick(slot.unit.input, convert, inputs=seen, outputs=slot.tuned)
+    ui.quick(slot.gate.input, condition, inputs={"gate": slot.gate}, outputs=[slot.when])
     ui.quick([slot.strength.input, slot.blocks.input], tell, inputs=controls, outputs=[slot.equals])
 
 
@@ -221,59 +265,10 @@ def _tune(ui: PanelContext, slot: Slot, name: str | None) -> dict[Any, Any]:
     blocks = [(f"default ({vector.default_block})", "default"), "all", "everywhere", *map(str, range(vector.n_blocks))]
     return {
         slot.mode: "add",
+        slot.clamp: gr.update(visible=False),
         slot.blocks: gr.update(choices=blocks, value="default"),
-        **_scale(ui, slot, name, "add", "mean_difference", vector.suggested_strength),
+        **slot.showing(slider(vector, "add", "mean_difference", vector.suggested_strength)),
     }
-
-
-def _scale(
-    ui: PanelContext, slot: Slot, name: str | None, mode: str, unit: str, value: float | None, blocks: str = "default"
-) -> dict[Any, Any]:
-    """Fit the strength slider to a mode and unit; `value` None takes the vector's suggested strength."""
-    vector = _vector(ui, name)
-    if vector is None:
-        return {}
-    if mode == "ablate":
-        slider = gr.update(minimum=0, maximum=1, step=0.05, value=1.0, label="Share of the projection removed")
-        hidden = gr.update(visible=False)
-        return {slot.strength: slider, slot.unit: hidden, slot.equals: _equals(vector, mode, blocks, 1.0, unit)}
-    block = _block(vector, blocks)
-    value = vector.suggested_strength if value is None else value
-    reach = max(_REACH, 2 * abs(vector.suggested_strength)) * abs(unit_length("mean_difference", vector, block))
-    reach = _round_up(max(reach / (unit_length(unit, vector, block) or 1.0), abs(value)))
-    value = float(f"{value:.3g}")
-    return {
-        slot.strength: gr.update(minimum=-reach, maximum=reach, step=reach / 200, value=value, label="Strength"),
-        slot.unit: gr.update(visible=True, value=unit),
-        slot.unit_seen: unit,
-        slot.equals: _equals(vector, mode, blocks, value, unit),
-    }
-
-
-def _equals(vector: SteeringVector | None, mode: str, blocks: str, strength: float | None, unit: str) -> str:
-    if vector is None or strength is None:
-        return ""
-    if mode == "ablate":
-        return note("1 removes the direction wholly, 0 leaves the model as it is.")
-    try:
-        block = _block(vector, blocks)
-        others = in_all_units(strength, unit, vector, block)
-    except SteeringError as error:
-        return note(str(error))
-    parts = [f"{value:.3g} {LENGTH_UNITS[other]}" for other, value in others.items() if other != unit]
-    where = f"at block {block}"
-    if parse_blocks(str(blocks or "")) in ("all", "everywhere"):
-        where += "; at the others by their own scale"
-    return note(f"= {' = '.join(parts)}, {where}")
-
-
-def _block(vector: SteeringVector, blocks: str | None) -> int:
-    """The block that a strength is told for: the first of those written, the default where all are."""
-    parsed = parse_blocks(str(blocks or ""))
-    block = vector.default_block if isinstance(parsed, str) else parsed[0]
-    if not 0 <= block < vector.n_blocks:
-        raise SteeringError(f"Block {block}.", f"0 to {vector.n_blocks - 1}.")
-    return block
 
 
 def _vector(ui: PanelContext, name: str | None) -> SteeringVector | None:
@@ -281,13 +276,3 @@ def _vector(ui: PanelContext, name: str | None) -> SteeringVector | None:
         return ui.workspace.get(name).vector if name else None
     except SteeringError:  # removed meanwhile
         return None
-
-
-def _round_up(value: float) -> float:
-    """The next of 1, 2, 4, 5 or 10 times a power of ten, so that the slider's ends are round."""
-    scale = 1.0
-    while value > 10 * scale:
-        scale *= 10
-    while value <= scale and scale > 1e-6:
-        scale /= 10
-    return next(factor * scale for factor in (1, 2, 4, 5, 10) if value <= factor * scale * (1 + 1e-9))
