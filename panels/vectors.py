@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from steering.activations import DEFAULT_TOKEN_BUDGET, POOLINGS
+from steering.activations import DEFAULT_TOKEN_BUDGET
 from steering.contrast import ContrastSet
 from steering.contrast_files import presets
 from steering.errors import SteeringError
@@ -19,6 +19,7 @@ from steering.host import Host
 from steering.lane import Job
 from steering.model_info import DEMO_CAVEAT
 from steering.names import short_name
+from steering.pooling import POOLINGS
 from steering.sites import SITES
 from steering.studies import STUDIES
 from steering.studies.extract import ExtractSettings, block_table

@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from steering.errors import SteeringError
 from steering.host import Host
 from steering.lane import Job
+from steering.pooling import Pooling, read_positions
 from steering.prompts import Prompt
 from steering.rows import Batch
 from steering.schedule import Place, Schedule
@@ -19,35 +19,7 @@ from steering.sites import Site
 from steering.tracing import read_prompts
 
 
-Pooling = Literal["last_token", "last_content", "mean_content"]
-POOLINGS: dict[Pooling, str] = {
-    "last_token": "the last prompt token, where the reply begins",
-    "last_content": "the last token of the last message",
-    "mean_content": "the mean over the tokens of the last message",
-}
 DEFAULT_TOKEN_BUDGET = 2048
-
-
-def read_positions(prompt: Prompt, pooling: Pooling) -> tuple[int, ...]:
-    """Which tokens of a prompt are read; more than one are averaged.
-
-    Raises:
-        SteeringError: Unknown pooling.
-    """
-    if pooling not in POOLINGS:
-        raise SteeringError(
-            f"The pooling '{pooling}' was asked for.", f"one of {', '.join(POOLINGS)}.", "Choose one of these."
-        )
-    content = [role in ("user", "assistant", "system") for role in prompt.roles]
-    if pooling == "last_token" or not any(content):
-        return (len(prompt) - 1,)
-    end = max(i for i, is_content in enumerate(content) if is_content)
-    if pooling == "last_content":
-        return (end,)
-    start = end
-    while start > 0 and prompt.roles[start - 1] == prompt.roles[end]:
-        start -= 1
-    return tuple(range(start, end + 1))
 
 
 def read_states(

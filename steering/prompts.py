@@ -46,7 +46,7 @@ def conversation(user: str, system: str = "") -> tuple[Message, ...]:
     return (*turns, Message("user", user))
 
 
-def render(host: Host, messages: str | Sequence[Message]) -> Prompt:
+def render(host: Host, messages: str | Sequence[Message], *, generation_prompt: bool = True) -> Prompt:
     """Apply the chat template once and tokenise.
 
     A conversation that ends with an assistant message is left open after it (the model continues, or its tokens are
@@ -56,6 +56,7 @@ def render(host: Host, messages: str | Sequence[Message]) -> Prompt:
     Args:
         host: Whose tokenizer and template to use.
         messages: A conversation, or the user's text.
+        generation_prompt: Whether the template opens the reply after a user message.
 
     Raises:
         SteeringError: Nothing to say, or the template refuses the roles.
@@ -68,7 +69,7 @@ def render(host: Host, messages: str | Sequence[Message]) -> Prompt:
         frame = "\n\n".join(_marker(index) for index in range(len(turns)))
         return _tokenise(host.tokenizer, text, _spans(text, frame, turns), special=True)
     markers = tuple(Message(turn.role, _marker(index)) for index, turn in enumerate(turns))
-    text, frame = _templated(host, turns), _templated(host, markers)
+    text, frame = (_templated(host, each, generation_prompt) for each in (turns, markers))
     return _tokenise(host.tokenizer, text, _spans(text, frame, turns), special=False)
 
 
@@ -87,13 +88,13 @@ def render_text(host: Host, text: str) -> Prompt:
     return _tokenise(host.tokenizer, text, [(0, len(text), "user")], special=True)
 
 
-def _templated(host: Host, turns: tuple[Message, ...]) -> str:
+def _templated(host: Host, turns: tuple[Message, ...], generation_prompt: bool) -> str:
     open_reply = turns[-1].role == "assistant"
     try:
         return host.tokenizer.apply_chat_template(
             [{"role": turn.role, "content": turn.content} for turn in turns],
             tokenize=False,
-            add_generation_prompt=not open_reply,
+            add_generation_prompt=generation_prompt and not open_reply,
             continue_final_message=open_reply,
         )
     except Exception as error:  # jinja raises whatever the template's author chose

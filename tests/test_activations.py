@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from steering.activations import batches_by_length, read_positions, read_states
+from steering.activations import batches_by_length, read_states
 from steering.errors import SteeringError
 from steering.moments import Moments
+from steering.pooling import parse_pooling, pooling_name, read_positions
 from steering.prompts import Message, render
 from tests.conftest import tiny_model
 
@@ -61,6 +62,40 @@ def test_each_pooling_reads_the_tokens_it_names(tiny_host) -> None:
     assert "".join(prompt.tokens[i] for i in content).strip() == "Write a review."
     with pytest.raises(SteeringError, match="one of last_token"):
         read_positions(prompt, "first")
+
+
+def test_picked_tokens_count_from_either_end(tiny_host) -> None:
+    prompt = render(tiny_host("llama"), "Write a review.")
+    n = len(prompt)
+    assert read_positions(prompt, (0, -1)) == (0, n - 1)
+    assert read_positions(prompt, (-2, n - 2)) == (n - 2,)  # the same token twice counts once
+    for wrong in ((n,), (-n - 1,), ()):
+        with pytest.raises(SteeringError, match=f"positions from {-n} to {n - 1}"):
+            read_positions(prompt, wrong)
+
+
+def test_a_reply_is_read_over_all_its_tokens_and_must_be_there(tiny_host) -> None:
+    host = tiny_host("llama")
+    prompt = render(host, [Message("user", "Hello."), Message("assistant", "Good day to you.")])
+    read = read_positions(prompt, "mean_reply")
+    assert "".join(prompt.tokens[i] for i in read).strip() == "Good day to you."
+    with pytest.raises(SteeringError, match="a prompt has none"):
+        read_positions(render(host, "Hello."), "mean_reply")
+
+
+@pytest.mark.parametrize(
+    ("typed", "pooling"),
+    [("mean_reply", "mean_reply"), ("-1", (-1,)), ("-3,-2", (-3, -2)), ("4-7", (4, 5, 6, 7)), (" 0, -1 ", (0, -1))],
+)
+def test_poolings_as_people_type_them(typed, pooling) -> None:
+    assert parse_pooling(typed) == pooling
+    assert parse_pooling(pooling_name(pooling)) == pooling
+
+
+@pytest.mark.parametrize("typed", ["-", "1,", "3-x", "7-4"])
+def test_positions_that_cannot_be_read_are_refused(typed) -> None:
+    with pytest.raises(SteeringError, match="whole numbers such as"):
+        parse_pooling(typed)
 
 
 def test_batches_keep_to_the_token_budget_and_miss_nobody() -> None:

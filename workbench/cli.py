@@ -134,7 +134,10 @@ def extract(
         str, typer.Option(help="mean_difference, logistic, lda, leace, pairwise_pca and more.")
     ] = "mean_difference",
     site: Annotated[str, typer.Option(help="Where in each block to read.")] = "block_output",
-    pooling: Annotated[str, typer.Option(help="last_token, last_content or mean_content.")] = "last_token",
+    pooling: Annotated[
+        str, typer.Option(help="last_token, last_content, mean_content, mean_reply, or positions such as -3,-2,-1.")
+    ] = "last_token",
+    system: Annotated[str, typer.Option(help="System prompt before every prompt.")] = "",
     name: Annotated[str, typer.Option(help="Name of the vector; the contrast set's by default.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for result.json, the table and the vector.")] = None,
     workspace: WorkspaceFolder = None,
@@ -143,12 +146,14 @@ def extract(
 ) -> None:
     """Extract a steering vector, print how well it separates at each block, and put it on the shelf."""
     with reported():
+        from steering.pooling import parse_pooling
         from steering.studies import find_study
         from workbench.commands import finish
         from workbench.workspace import Workspace
 
         study = find_study("extract")
-        given = {"contrast": contrast, "method": method, "site": site, "pooling": pooling, "name": name}
+        given = {"contrast": contrast, "method": method, "site": site, "pooling": parse_pooling(pooling)}
+        given |= {"name": name, "system": system}
         parsed = study.parse(given)
         shelf = Workspace(workspace)
         host = load_host(model, load)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -11,15 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steering.activations import DEFAULT_TOKEN_BUDGET, Pooling, stream_states
+from steering.activations import DEFAULT_TOKEN_BUDGET, stream_states
 from steering.contrast import ContrastSet, Split
 from steering.errors import SteeringError
 from steering.extraction import METHODS
 from steering.extraction.fitter import Side
+from steering.extraction.reading import REPLY_TOKENS, Reading
 from steering.host import Host
 from steering.lane import Job
 from steering.moments import Moments
-from steering.prompts import Prompt, render
+from steering.pooling import Pooling, pooling_name
 from steering.sites import Site
 from steering.statistics import auroc, auroc_intervals
 from steering.vectors import Provenance, SteeringVector
@@ -41,6 +42,9 @@ def extract(
     method: str = "mean_difference",
     site: Site = "block_output",
     pooling: Pooling = "last_token",
+    system: str = "",
+    generation_prompt: bool = True,
+    reply_tokens: int = REPLY_TOKENS,
     name: str | None = None,
     seed: int = 0,
     token_budget: int = DEFAULT_TOKEN_BUDGET,
@@ -52,20 +56,29 @@ def extract(
         contrast: What to tell apart.
         method: A key of `METHODS`.
         site: Where in the blocks to read; the vector is later written there.
-        pooling: Which token of a prompt to read.
+        pooling: Which token of a prompt to read. With `mean_reply`, prompts without a reply get the model's own.
+        system: System prompt before every prompt; none where empty.
+        generation_prompt: Whether the template opens the reply after a prompt.
+        reply_tokens: The most tokens of the model's own replies.
         name: What to call the vector; the contrast set's name where None.
         seed: Of the bootstrap behind the AUROC intervals.
         token_budget: The most tokens, padding included, in one batch; lower it where memory is short.
 
     Raises:
         SteeringError: Too few training prompts, an unknown method, a method that needs pairs on an unpaired set, two
-            sides whose states do not differ, or what `stream_states` raises.
+            sides whose states do not differ, states that are not finite, a system prompt for a set that has its own,
+            or what `stream_states` raises.
     """
     _check(contrast, method)
 
     def work(job: Job[SteeringVector]) -> SteeringVector:
         read = partial(stream_states, host, site=site, pooling=pooling, token_budget=token_budget)
-        prompts = {(side, split): _render(host, contrast, side, split) for side in _SIDES for split in _USED}
+        reading = Reading(system, generation_prompt, reply_tokens if pooling == "mean_reply" else 0)
+        prompts = {
+            (side, split): reading.prompts(host, [each.messages for each in contrast.side(side, split)])
+            for side in _SIDES
+            for split in _USED
+        }
         total = sum(map(len, prompts.values()))
         fitter = METHODS[method].build(seed)
         moments: dict[Side, Moments] = {"positive": Moments(), "negative": Moments()}
@@ -86,7 +99,7 @@ def extract(
                 done += len(indices)
                 job.report(done, total, "prompts read")
         separation = _separation(scores["positive"], scores["negative"], contrast.paired, seed)
-        vector = _vector(host, contrast, method, site, pooling, name, seed, directions, moments, separation)
+        vector = _vector(host, contrast, method, site, pooling, reading, name, seed, directions, moments, separation)
         explained = fitter.explained()
         return replace(vector, eraser=fitter.eraser(), explained=None if explained is None else explained.float())
 
@@ -125,10 +138,6 @@ def _check_finite(states: Tensor, site: Site) -> None:
             "finite numbers; float16 overflows where states grow large.",
             "Load the model in bfloat16 or float32.",
         )
-
-
-def _render(host: Host, contrast: ContrastSet, side: Side, split: Split) -> list[Prompt]:
-    return [render(host, example.messages) for example in contrast.side(side, split)]
 
 
 def _separation(positive: Tensor, negative: Tensor, paired: bool, seed: int) -> tuple[Tensor, Tensor, Tensor] | None:
@@ -183,6 +192,7 @@ def _vector(
     method: str,
     site: Site,
     pooling: Pooling,
+    reading: Reading,
     name: str | None,
     seed: int,
     directions: Tensor,
@@ -212,7 +222,7 @@ def _vector(
         suggested_strength=contrast.suggested_strength,
         provenance=Provenance(
             method=method,
-            pooling=pooling,
+            pooling=pooling_name(pooling),
             contrast=contrast.name,
             contrast_digest=contrast.digest,
             positive_label=contrast.positive_label,
@@ -229,6 +239,7 @@ def _vector(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             versions=_versions(),
             licence=contrast.licence,
+            settings=asdict(reading),
         ),
     )
 

@@ -7,11 +7,13 @@ from dataclasses import asdict
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from steering.activations import DEFAULT_TOKEN_BUDGET, Pooling
+from steering.activations import DEFAULT_TOKEN_BUDGET
 from steering.contrast import ContrastSet
 from steering.extraction.extract import FEW_HELD_OUT, FEW_NOTE, extract
+from steering.extraction.reading import REPLY_TOKENS
 from steering.host import Host
 from steering.lane import Job
+from steering.pooling import Pooling
 from steering.sites import Site
 from steering.studies.study import Measure, Result, Study
 from steering.vectors import SteeringVector
@@ -25,7 +27,10 @@ class ExtractSettings(BaseModel):
     contrast: str = Field("formality", description="A preset contrast set, or the path of a YAML, JSONL or CSV file.")
     method: str = Field("mean_difference", description="Extraction method.")
     site: Site = Field("block_output", description="Where in each block to read.")
-    pooling: Pooling = Field("last_token", description="Which token of each prompt to read.")
+    pooling: Pooling = Field("last_token", description="Which token of each prompt to read; several are averaged.")
+    system: str = Field("", description="System prompt before every prompt; none where empty.")
+    generation_prompt: bool = Field(True, description="Whether the template opens the reply after a prompt.")
+    reply_tokens: int = Field(REPLY_TOKENS, ge=1, le=512, description="mean_reply: the most tokens of the model's own.")
     name: str = Field("", description="Name of the vector; the contrast set's where empty.")
     seed: int = Field(0, ge=0, description="Of the bootstrap behind the AUROC intervals.")
     token_budget: int = Field(DEFAULT_TOKEN_BUDGET, ge=1, description="The most tokens in a batch, padding included.")
@@ -39,6 +44,9 @@ def run(host: Host, settings: ExtractSettings, job: Job[Result]) -> Result:
         method=settings.method,
         site=settings.site,
         pooling=settings.pooling,
+        system=settings.system,
+        generation_prompt=settings.generation_prompt,
+        reply_tokens=settings.reply_tokens,
         name=settings.name or None,
         seed=settings.seed,
         token_budget=settings.token_budget,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from steering.activations import Pooling
 from steering.contrast import ContrastSet
 from steering.contrast import Example as Entry
 from steering.contrast import Split as ContrastSplit
@@ -17,6 +16,7 @@ from steering.demo.example import Example
 from steering.extraction.extract import extract
 from steering.host import Host
 from steering.judges.refusal import is_refusal
+from steering.pooling import Pooling
 from steering.vectors import SteeringVector
 
 

@@ -11,12 +11,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from steering.activations import Pooling, read_states
+from steering.activations import read_states
 from steering.demo.check.bars import Measure
 from steering.demo.check.direction import POOLINGS
 from steering.demo.example import one
 from steering.demo.facts import facts
 from steering.host import Host
+from steering.pooling import Pooling
 from steering.prompts import render
 from steering.statistics import auroc, auroc_intervals
 

@@ -1,0 +1,73 @@
+"""How a contrast set's prompts become what the model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from steering.decoding import DecodeSettings, generate
+from steering.errors import SteeringError
+from steering.host import Host
+from steering.prompts import Message, Prompt, Role, render
+from steering.rows import Row
+
+
+REPLY_TOKENS = 32
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is put around a prompt."""
+
+    system: str = ""
+    """System prompt before every prompt; none where empty."""
+    generation_prompt: bool = True
+    """Whether the template opens the reply after a prompt."""
+    reply_tokens: int = 0
+    """The most tokens that the model itself replies to a prompt without a reply; 0 lets it say nothing."""
+
+    def prompts(self, host: Host, conversations: Sequence[Sequence[Message]]) -> list[Prompt]:
+        """Render conversations, and let the model answer where its replies are what is read.
+
+        Raises:
+            SteeringError: A system prompt for a conversation that has its own, or a reply without a token.
+        """
+        rendered = [
+            render(host, self._with_system(turns), generation_prompt=self.generation_prompt) for turns in conversations
+        ]
+        bare = [index for index, turns in enumerate(conversations) if turns[-1].role != "assistant"]
+        if not self.reply_tokens or not bare:
+            return rendered
+        asked = [render(host, self._with_system(conversations[index])) for index in bare]
+        said = generate(host, [Row(prompt) for prompt in asked], DecodeSettings(max_new_tokens=self.reply_tokens))
+        for index, prompt, reply in zip(bare, asked, said, strict=True):
+            if not reply.ids:
+                raise SteeringError(
+                    f"The model says nothing to the prompt '{conversations[index][-1].content[:60]}'.",
+                    "a reply to read.",
+                    "Read another token, or give the set replies.",
+                )
+            rendered[index] = _answered(host, prompt, reply.ids)
+        return rendered
+
+    def _with_system(self, turns: Sequence[Message]) -> tuple[Message, ...]:
+        if not self.system:
+            return tuple(turns)
+        if turns[0].role == "system":
+            raise SteeringError(
+                "A system prompt was given, but the contrast set has its own.", "one of both.", "Leave yours out."
+            )
+        return (Message("system", self.system), *turns)
+
+
+def _answered(host: Host, prompt: Prompt, reply: Sequence[int]) -> Prompt:
+    """A prompt with a reply behind it, as the model itself would go on from there."""
+    tokens = tuple(host.tokenizer.decode([token]) for token in reply)
+    roles: list[Role] = ["assistant"] * len(tokens)
+    return replace(
+        prompt,
+        text=prompt.text + host.tokenizer.decode(list(reply)),
+        ids=(*prompt.ids, *reply),
+        roles=(*prompt.roles, *roles),
+        tokens=(*prompt.tokens, *tokens),
+    )
