@@ -24,6 +24,7 @@ from steering.sites import SITES
 from steering.studies import STUDIES
 from steering.studies.extract import ExtractSettings, block_table
 from steering.studies.study import Result
+from steering.vector_card import compare
 from steering.vectors import SteeringVector
 from workbench.blocks import html_block
 from workbench.context import PanelContext
@@ -48,7 +49,11 @@ _EMPTY = empty_state(
     "the direction that tells them apart. The result goes on the shelf, ready to steer with.",
 )
 _BAR = "Bar: distance between the two sides' means along the direction, as a share of the states' mean norm."
-_UNITS = "Mean difference and residual norm in raw units of the residual stream; share: the first over the second."
+_UNITS = (
+    "Accuracy: held-out prompts on their side of the training middle. Split-half: cosine of the directions from two "
+    "halves of the training prompts. Mean difference and residual norm in raw units of the residual stream; share: the "
+    "first over the second."
+)
 _CHARTS = (
     "How well each block tells the two sides apart",
     "How far apart the two sides lie in each block",
@@ -182,6 +187,7 @@ def _place_view(ui: PanelContext) -> None:
                 html_block(note(_BAR))
         with gr.Column(elem_classes="sw-card"):
             blocks = html_block("")
+            others = html_block("")
 
     def show(picked: str | None) -> dict[Any, Any]:
         entry = _kept(ui, picked)
@@ -197,9 +203,10 @@ def _place_view(ui: PanelContext) -> None:
             caption: note(_caption(vector)),
             distance: norms_by_block(vector),
             blocks: _block_rows(vector),
+            others: _others(ui, vector),
         }
 
-    shown = [empty, view, about, download, separation, caption, distance, blocks]
+    shown = [empty, view, about, download, separation, caption, distance, blocks, others]
     ui.watch("picked", call=show, inputs={"picked": ui.page.picked}, outputs=shown)
     ui.quick(steer.click, lambda: {ui.page.tabs: gr.update(selected="steer")}, outputs=[ui.page.tabs])
 
@@ -268,13 +275,32 @@ def _block_rows(vector: SteeringVector) -> str:
                 f"{row.block}" + (" (default)" if row.block == vector.default_block else ""),
                 f"{row.auroc:.3f}" if known else "–",
                 f"[{row.auroc_low:.2f}, {row.auroc_high:.2f}]" if known else "–",
+                _maybe(row, "accuracy"),
+                _maybe(row, "split_half"),
                 f"{row.mean_difference:.3g}",
                 f"{row.residual_norm:.3g}",
                 f"{100 * row.share_of_residual:.1f} %",
             )
         )
-    headers = ("block", "AUROC", "95 %", "mean difference", "residual norm", "share")
+    headers = ("block", "AUROC", "95 %", "accuracy", "split-half", "mean difference", "residual norm", "share")
     return heading("Block by block") + table(headers, rows, marked=vector.default_block) + note(_UNITS)
+
+
+def _others(ui: PanelContext, vector: SteeringVector) -> str:
+    """Cosines with the other vectors on the shelf, largest first; nothing where there are none of its shape."""
+    kept = [ui.workspace.get(name).vector for name in ui.workspace.names() if name != vector.name]
+    block = vector.default_block
+    cosines = compare([vector, *kept], block=block)[vector.name].drop(vector.name)
+    if cosines.empty:
+        return ""
+    rows = [(name, f"{cosine:+.2f}") for name, cosine in sorted(cosines.items(), key=lambda item: -abs(item[1]))]
+    chance = note(f"Two random directions of width {vector.width} have a cosine of ± {vector.width**-0.5:.2f}.")
+    return heading(f"Beside the shelf, at block {block}") + table(("vector", "cosine"), rows) + chance
+
+
+def _maybe(row: Any, column: str) -> str:
+    value = getattr(row, column, None)
+    return "–" if value is None else f"{value:.2f}"
 
 
 panel = VectorsPanel()

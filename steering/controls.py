@@ -26,6 +26,8 @@ def random_control(vector: SteeringVector, *, seed: int = 0) -> SteeringVector:
         auroc_low=None,
         auroc_high=None,
         references=None,
+        accuracy=None,
+        split_half=None,
         explained=None,
         eraser=None,
         provenance=replace(vector.provenance, method="random", seed=seed),

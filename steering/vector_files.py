@@ -119,6 +119,8 @@ def _from_file(path: Path, card: dict[str, Any], tensors: dict[str, Tensor]) -> 
         auroc_low=tensors.get("auroc_low"),
         auroc_high=tensors.get("auroc_high"),
         references=tensors.get("references"),
+        accuracy=tensors.get("accuracy"),
+        split_half=tensors.get("split_half"),
         explained=tensors.get("explained"),
     )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TENSORS = ("directions", "mean_differences", "residual_norms")
 AUROC = ("auroc", "auroc_low", "auroc_high")
-MAYBE = ("references", "explained")
+MAYBE = ("references", "accuracy", "split_half", "explained")
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,12 @@ class SteeringVector:
     """Where the negative side's mean lies along the direction, raw units, float32, (block,): the zero of affine edits,
     clamps and gates.
     """
+    accuracy: Tensor | None = None
+    """Held-out share of prompts on their own side of the middle between the two training means, the mean of both sides,
+    (block,).
+    """
+    split_half: Tensor | None = None
+    """Cosine of the directions from the even and from the odd training prompts, (block,)."""
     explained: Tensor | None = None
     """Share of the variance that each block's direction holds, where the method has one, float32, (block,)."""
     eraser: Eraser | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -16,10 +16,10 @@ from steering.contrast import ContrastSet, Split
 from steering.errors import SteeringError
 from steering.extraction import METHODS
 from steering.extraction.fitter import Side
+from steering.extraction.fitting import Fitting, check_finite
 from steering.extraction.reading import REPLY_TOKENS, Reading
 from steering.host import Host
 from steering.lane import Job
-from steering.moments import Moments
 from steering.pooling import Pooling, pooling_name
 from steering.sites import Site
 from steering.statistics import auroc, auroc_intervals
@@ -80,17 +80,14 @@ def extract(
             for split in _USED
         }
         total = sum(map(len, prompts.values()))
-        fitter = METHODS[method].build(seed)
-        moments: dict[Side, Moments] = {"positive": Moments(), "negative": Moments()}
+        fitting = Fitting(METHODS[method], seed, contrast.counts["train"])
         done = 0
         for side in _SIDES:
             for indices, states in read(prompts[side, "train"]):
-                _check_finite(states, site)
-                fitter.update(side, indices, states)
-                moments[side].update(states)
+                fitting.update(side, indices, check_finite(states, site))
                 done += len(indices)
                 job.report(done, total, "prompts read")
-        directions = fitter.directions()
+        directions = fitting.fitter.directions()
         scores = {}
         for side in _SIDES:
             scores[side] = torch.zeros(len(prompts[side, "validation"]), host.info.blocks, dtype=torch.float64)
@@ -98,10 +95,10 @@ def extract(
                 scores[side][indices] = torch.einsum("nbd,bd->nb", states.double(), directions)
                 done += len(indices)
                 job.report(done, total, "prompts read")
-        separation = _separation(scores["positive"], scores["negative"], contrast.paired, seed)
-        vector = _vector(host, contrast, method, site, pooling, reading, name, seed, directions, moments, separation)
-        explained = fitter.explained()
-        return replace(vector, eraser=fitter.eraser(), explained=None if explained is None else explained.float())
+        provenance = _provenance(host, contrast, method, pooling, reading, seed)
+        return _vector(
+            contrast, site, name, seed, fitting, directions, (scores["positive"], scores["negative"]), provenance
+        )
 
     return host.run(work, title=f"Extracting {name or contrast.name}")
 
@@ -127,16 +124,6 @@ def _check(contrast: ContrastSet, method: str) -> None:
             f"'{contrast.name}' has {positive} positive and {negative} negative training prompts.",
             f"at least {least} of each for this method (60 % of a set are for training).",
             "Add prompts to the contrast set.",
-        )
-
-
-def _check_finite(states: Tensor, site: Site) -> None:
-    broken = ~torch.isfinite(states).all(dim=-1).all(dim=0)
-    if broken.any():
-        raise SteeringError(
-            f"States at block {int(broken.int().argmax())}, {site}, are not finite.",
-            "finite numbers; float16 overflows where states grow large.",
-            "Load the model in bfloat16 or float32.",
         )
 
 
@@ -172,8 +159,9 @@ def default_block(
     near = [block for block in range(n_blocks) if float(scores[block]) >= best - _NEAR_BEST]
     grown = near
     if shares is not None:
-        largest = max(float(shares[block]) for block in near)
-        grown = [block for block in near if float(shares[block]) >= _GROWN * largest]
+        sizes = shares.abs()  # a control's mean difference may lie to either side
+        largest = max(float(sizes[block]) for block in near)
+        grown = [block for block in near if float(sizes[block]) >= _GROWN * largest]
     chosen = min(grown, key=lambda block: (abs(block - middle), block))
     if lowest is not None and float(lowest[chosen]) <= 0.5:
         return chosen, (
@@ -187,60 +175,73 @@ def default_block(
 
 
 def _vector(
-    host: Host,
     contrast: ContrastSet,
-    method: str,
     site: Site,
-    pooling: Pooling,
-    reading: Reading,
     name: str | None,
     seed: int,
+    fitting: Fitting,
     directions: Tensor,
-    moments: dict[Side, Moments],
-    separation: tuple[Tensor, Tensor, Tensor] | None,
+    held_out: tuple[Tensor, Tensor],
+    provenance: Provenance,
 ) -> SteeringVector:
-    positive, negative = moments["positive"], moments["negative"]
-    differences = ((positive.mean - negative.mean) * directions).sum(dim=-1)
-    norms = (positive.norm * positive.n + negative.norm * negative.n) / (positive.n + negative.n)
-    block, reason = (
-        default_block(separation[0], host.info.blocks, lowest=separation[1], shares=differences / norms)
-        if separation
-        else default_block(None, host.info.blocks)
-    )
+    apart, reference, norms = fitting.scales(directions)
+    separation = _separation(*held_out, contrast.paired, seed)
+    auroc_, low, high = separation or (None, None, None)
+    block, reason = default_block(auroc_, len(directions), lowest=low, shares=apart / norms)
     return SteeringVector(
         name=name or contrast.name,
         directions=directions.float(),
-        mean_differences=differences.float(),
+        mean_differences=apart.float(),
+        references=reference.float(),
         residual_norms=norms.float(),
-        auroc=separation[0] if separation else None,
-        auroc_low=separation[1] if separation else None,
-        auroc_high=separation[2] if separation else None,
-        references=(negative.mean * directions).sum(dim=-1).float(),
+        auroc=auroc_,
+        auroc_low=low,
+        auroc_high=high,
+        accuracy=_accuracy(*held_out, reference + apart / 2) if separation else None,
+        split_half=_float(fitting.split_half()),
+        explained=_float(fitting.fitter.explained()),
+        eraser=fitting.fitter.eraser(),
         site=site,
         default_block=block,
         default_block_reason=reason,
         suggested_strength=contrast.suggested_strength,
-        provenance=Provenance(
-            method=method,
-            pooling=pooling_name(pooling),
-            contrast=contrast.name,
-            contrast_digest=contrast.digest,
-            positive_label=contrast.positive_label,
-            negative_label=contrast.negative_label,
-            n_train=contrast.counts["train"],
-            n_validation=contrast.counts["validation"],
-            seed=seed,
-            model=host.name,
-            model_source=host.info.source,
-            revision=host.info.revision,
-            architecture=host.info.architecture,
-            dtype=host.info.dtype,
-            template_digest=host.info.template_digest,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions=_versions(),
-            licence=contrast.licence,
-            settings=asdict(reading),
-        ),
+        provenance=provenance,
+    )
+
+
+def _float(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.float()
+
+
+def _accuracy(positive: Tensor, negative: Tensor, threshold: Tensor) -> Tensor:
+    """Mean over both sides of the share of held-out scores on their side of the training middle, (block,)."""
+    shares = (positive > threshold).double().mean(dim=0), (negative < threshold).double().mean(dim=0)
+    return ((shares[0] + shares[1]) / 2).float()
+
+
+def _provenance(
+    host: Host, contrast: ContrastSet, method: str, pooling: Pooling, reading: Reading, seed: int
+) -> Provenance:
+    return Provenance(
+        method=method,
+        pooling=pooling_name(pooling),
+        contrast=contrast.name,
+        contrast_digest=contrast.digest,
+        positive_label=contrast.positive_label,
+        negative_label=contrast.negative_label,
+        n_train=contrast.counts["train"],
+        n_validation=contrast.counts["validation"],
+        seed=seed,
+        model=host.name,
+        model_source=host.info.source,
+        revision=host.info.revision,
+        architecture=host.info.architecture,
+        dtype=host.info.dtype,
+        template_digest=host.info.template_digest,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=_versions(),
+        licence=contrast.licence,
+        settings=asdict(reading),
     )
 
 

@@ -95,6 +95,10 @@ def block_table(vector: SteeringVector) -> pd.DataFrame:
     for column in ("auroc", "auroc_low", "auroc_high"):
         values = getattr(vector, column)
         table[column] = values.tolist() if values is not None else float("nan")
+    for column in ("accuracy", "split_half", "explained"):
+        values = getattr(vector, column)
+        if values is not None:
+            table[column] = values.tolist()
     table["n_validation"] = sum(vector.provenance.n_validation)
     table["mean_difference"] = vector.mean_differences.tolist()
     table["residual_norm"] = vector.residual_norms.tolist()

@@ -1,0 +1,69 @@
+"""A method at work on the training states, and on each half of them, so that its stability can be told."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from steering.errors import SteeringError
+from steering.extraction.fitter import Fitter, Method, Side
+from steering.moments import Moments
+
+
+class Fitting:
+    """One method fitted three times at once: on all states, and on the even and the odd ones."""
+
+    def __init__(self, method: Method, seed: int, counts: tuple[int, int]) -> None:
+        """
+        Args:
+            method: What to fit.
+            seed: Of the method. The halves get others: what depends on the seed alone is not stable.
+            counts: (positive, negative) training prompts; with too few for two halves only the whole is fitted.
+        """
+        self.fitter = method.build(seed)
+        self.moments: dict[Side, Moments] = {"positive": Moments(), "negative": Moments()}
+        enough = min(counts) // 2 >= method.min_train
+        self._halves: list[Fitter] = [method.build(seed + 1), method.build(seed + 2)] if enough else []
+
+    def update(self, side: Side, indices: Tensor, states: Tensor) -> None:
+        """Take in a batch, as `Fitter.update`."""
+        self.fitter.update(side, indices, states)
+        self.moments[side].update(states)
+        for half, fitter in enumerate(self._halves):
+            mine = indices % 2 == half  # a pair has one index, so both its sides fall into one half
+            if mine.any():
+                fitter.update(side, indices[mine] // 2, states[mine])
+
+    def split_half(self) -> Tensor | None:
+        """Cosine of the directions from both halves, (block,); None with too few prompts for them."""
+        if not self._halves:
+            return None
+        try:
+            first, second = (fitter.directions() for fitter in self._halves)
+        except SteeringError:
+            return None
+        return (first * second).sum(dim=-1)
+
+    def scales(self, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean differences, references and residual norms along the directions, float64, (block,) each."""
+        positive, negative = self.moments["positive"], self.moments["negative"]
+        apart = ((positive.mean - negative.mean) * directions).sum(dim=-1)
+        reference = (negative.mean * directions).sum(dim=-1)
+        norms = (positive.norm * positive.n + negative.norm * negative.n) / (positive.n + negative.n)
+        return apart, reference, norms
+
+
+def check_finite(states: Tensor, site: str) -> Tensor:
+    """Return states, (batch, block, width).
+
+    Raises:
+        SteeringError: Naming the first block whose states are not finite.
+    """
+    broken = ~torch.isfinite(states).all(dim=-1).all(dim=0)
+    if broken.any():
+        raise SteeringError(
+            f"States at block {int(broken.int().argmax())}, {site}, are not finite.",
+            "finite numbers; float16 overflows where states grow large.",
+            "Load the model in bfloat16 or float32.",
+        )
+    return states
