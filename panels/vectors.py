@@ -13,24 +13,21 @@ from steering.contrast import ContrastSet
 from steering.contrast_files import presets
 from steering.errors import SteeringError
 from steering.extraction import METHODS
-from steering.extraction.extract import FEW_HELD_OUT, FEW_NOTE
 from steering.figures import auroc_by_block, norms_by_block
 from steering.host import Host
 from steering.lane import Job
-from steering.model_info import DEMO_CAVEAT
-from steering.names import short_name
 from steering.pooling import POOLINGS
 from steering.sites import SITES
 from steering.studies import STUDIES
-from steering.studies.extract import ExtractSettings, block_table
+from steering.studies.extract import ExtractSettings
 from steering.studies.study import Result
-from steering.vector_card import compare
 from steering.vectors import SteeringVector
 from workbench.blocks import html_block
 from workbench.context import PanelContext
 from workbench.jobs import Call
-from workbench.markup import empty_state, escape, heading, note, table
+from workbench.markup import empty_state, escape, heading, note
 from workbench.panel import Panel
+from workbench.vector_markup import about_vector, blocks_html, others_html, separation_caption
 from workbench.workspace import Entry
 
 
@@ -49,11 +46,6 @@ _EMPTY = empty_state(
     "the direction that tells them apart. The result goes on the shelf, ready to steer with.",
 )
 _BAR = "Bar: distance between the two sides' means along the direction, as a share of the states' mean norm."
-_UNITS = (
-    "Accuracy: held-out prompts on their side of the training middle. Split-half: cosine of the directions from two "
-    "halves of the training prompts. Mean difference and residual norm in raw units of the residual stream; share: the "
-    "first over the second."
-)
 _CHARTS = (
     "How well each block tells the two sides apart",
     "How far apart the two sides lie in each block",
@@ -197,13 +189,13 @@ def _place_view(ui: PanelContext) -> None:
         return {
             empty: gr.update(visible=False),
             view: gr.update(visible=True),
-            about: _about(vector),
+            about: about_vector(vector),
             download: gr.update(value=str(entry.path)),
             separation: auroc_by_block(vector) if vector.auroc is not None else None,
-            caption: note(_caption(vector)),
+            caption: note(separation_caption(vector)),
             distance: norms_by_block(vector),
-            blocks: _block_rows(vector),
-            others: _others(ui, vector),
+            blocks: blocks_html(vector),
+            others: others_html(vector, _shelf(ui)),
         }
 
     shown = [empty, view, about, download, separation, caption, distance, blocks, others]
@@ -216,6 +208,10 @@ def _kept(ui: PanelContext, name: str | None) -> Entry | None:
         return ui.workspace.get(name) if name else None
     except SteeringError:  # removed meanwhile
         return None
+
+
+def _shelf(ui: PanelContext) -> list[SteeringVector]:
+    return [ui.workspace.get(name).vector for name in ui.workspace.names()]
 
 
 def _preview(source: str) -> str:
@@ -237,70 +233,6 @@ def _size(positive: int, negative: int, *, paired: bool) -> str:
 def _side(label: str, texts: list[str]) -> str:
     quoted = "".join(f"<li>{escape(text)}</li>" for text in texts)
     return f"<div><b>{escape(label)}</b><ul>{quoted}</ul></div>"
-
-
-def _about(vector: SteeringVector) -> str:
-    made = vector.provenance
-    block = vector.default_block
-    title = METHODS[made.method].title if made.method in METHODS else made.method
-    facts = [
-        f"{title.lower()} of {made.positive_label} and {made.negative_label}",
-        f"{made.n_train[0]} + {made.n_train[1]} prompts",
-        f"from {short_name(made.model)}",
-    ]
-    return (
-        f"{heading(vector.name)}{note(' · '.join(facts))}"
-        f"<p class='sw-lead'><b>Default block {block}</b>: {escape(vector.default_block_reason)}.</p>"
-    )
-
-
-def _caption(vector: SteeringVector) -> str:
-    positive, negative = vector.provenance.n_validation
-    if vector.auroc is None:
-        return "No validation prompts, so nothing was measured."
-    few = f" {FEW_NOTE}" if min(positive, negative) < FEW_HELD_OUT else ""
-    demo = f" {DEMO_CAVEAT}" if vector.provenance.model_source == "demo" else ""
-    return (
-        f"Line: AUROC of {positive} + {negative} held-out prompts by their projection on the direction. "
-        f"Band: 95 % bootstrap. 0.5 is chance.{few}{demo}"
-    )
-
-
-def _block_rows(vector: SteeringVector) -> str:
-    rows = []
-    for row in block_table(vector).itertuples(index=False):
-        known = row.auroc == row.auroc  # NaN where there were no validation prompts
-        rows.append(
-            (
-                f"{row.block}" + (" (default)" if row.block == vector.default_block else ""),
-                f"{row.auroc:.3f}" if known else "–",
-                f"[{row.auroc_low:.2f}, {row.auroc_high:.2f}]" if known else "–",
-                _maybe(row, "accuracy"),
-                _maybe(row, "split_half"),
-                f"{row.mean_difference:.3g}",
-                f"{row.residual_norm:.3g}",
-                f"{100 * row.share_of_residual:.1f} %",
-            )
-        )
-    headers = ("block", "AUROC", "95 %", "accuracy", "split-half", "mean difference", "residual norm", "share")
-    return heading("Block by block") + table(headers, rows, marked=vector.default_block) + note(_UNITS)
-
-
-def _others(ui: PanelContext, vector: SteeringVector) -> str:
-    """Cosines with the other vectors on the shelf, largest first; nothing where there are none of its shape."""
-    kept = [ui.workspace.get(name).vector for name in ui.workspace.names() if name != vector.name]
-    block = vector.default_block
-    cosines = compare([vector, *kept], block=block)[vector.name].drop(vector.name)
-    if cosines.empty:
-        return ""
-    rows = [(name, f"{cosine:+.2f}") for name, cosine in sorted(cosines.items(), key=lambda item: -abs(item[1]))]
-    chance = note(f"Two random directions of width {vector.width} have a cosine of ± {vector.width**-0.5:.2f}.")
-    return heading(f"Beside the shelf, at block {block}") + table(("vector", "cosine"), rows) + chance
-
-
-def _maybe(row: Any, column: str) -> str:
-    value = getattr(row, column, None)
-    return "–" if value is None else f"{value:.2f}"
 
 
 panel = VectorsPanel()

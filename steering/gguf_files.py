@@ -151,27 +151,5 @@ def _vector(
         default_block=middle,
         default_block_reason="the one nearest to the middle that the file has",
         suggested_strength=1.0,
-        provenance=_provenance(hint),
-    )
-
-
-def _provenance(hint: str) -> Provenance:
-    return Provenance(
-        method="imported from GGUF",
-        pooling="",
-        contrast="",
-        contrast_digest="",
-        positive_label="",
-        negative_label="",
-        n_train=(0, 0),
-        n_validation=(0, 0),
-        seed=0,
-        model="",
-        model_source="",
-        revision=None,
-        architecture=hint,
-        dtype="",
-        template_digest=None,
-        created="",
-        versions={},
+        provenance=Provenance.made_elsewhere(method="imported from GGUF", architecture=hint),
     )

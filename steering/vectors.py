@@ -53,6 +53,28 @@ class Provenance:
     settings: dict[str, Any] = field(default_factory=dict)
     """What else the method was told."""
 
+    @classmethod
+    def made_elsewhere(cls, **known: Any) -> Provenance:
+        """What is known of a vector that was not extracted here; the rest is empty."""
+        empty: dict[str, Any] = dict.fromkeys(_WORDS, "")
+        none: dict[str, Any] = {"n_train": (0, 0), "n_validation": (0, 0), "seed": 0, "versions": {}}
+        return cls(**{**empty, **none, "revision": None, "template_digest": None, **known})
+
+
+_WORDS = (
+    "method",
+    "pooling",
+    "contrast",
+    "contrast_digest",
+    "positive_label",
+    "negative_label",
+    "model",
+    "model_source",
+    "architecture",
+    "dtype",
+    "created",
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Eraser:

@@ -11,10 +11,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from steering import schedule, selfcheck, tracing
+from steering import schedule, tracing
 from steering.host import Host
 from steering.rows import Batch
-from steering.selfcheck import CHECKS, self_check
+from steering.selfcheck import CHECKS, Failed, checks, self_check
 from tests.conftest import ARCHITECTURES, tiny_model
 from workbench.cli import app
 
@@ -165,7 +165,7 @@ def test_a_second_start_token_is_caught(tokenizer, lane) -> None:
 def test_steering_that_leaks_between_threads_is_caught(tokenizer, lane, monkeypatch) -> None:
     """As with plain hooks on one model: what one thread writes, the others get too."""
     host = _wrapped(tokenizer, lane, lambda host: None)
-    rightly = selfcheck.generate
+    rightly = checks.generate
     running: list[int] = []
 
     @contextmanager
@@ -183,7 +183,7 @@ def test_steering_that_leaks_between_threads_is_caught(tokenizer, lane, monkeypa
             return rightly(host, rows, settings)
 
     assert outcomes(host)["threads"] == "pass"
-    monkeypatch.setattr(selfcheck, "generate", leaking)
+    monkeypatch.setattr(checks, "generate", leaking)
     assert outcomes(host)["threads"] == "fail"
 
 
@@ -206,7 +206,7 @@ def test_the_command_prints_a_table_or_json_and_its_exit_code_tells(monkeypatch)
     assert {row["outcome"] for row in rows} == {"pass"}
 
     def failing(bench):
-        raise selfcheck.Failed("lies apart")
+        raise Failed("lies apart")
 
     monkeypatch.setitem(CHECKS, "padding", ("It is padded.", failing))
     result = CliRunner().invoke(app, ["selfcheck"])

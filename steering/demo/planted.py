@@ -59,22 +59,16 @@ def planted_vector(model: str | Path) -> SteeringVector:
 
 
 def _provenance(card: dict[str, Any]) -> Provenance:
-    return Provenance(
+    return Provenance.made_elsewhere(
         method="planted",
         pooling="last_token",
         contrast="planted refusal",
-        contrast_digest="",
         positive_label="refused",
         negative_label="answered",
-        n_train=(0, 0),
-        n_validation=(0, 0),
         seed=int(card.get("settings", {}).get("seed", 0)),
         model=str(card["name"]),
         model_source="demo",
-        revision=None,
         architecture="Llama",
         dtype="bfloat16",
-        template_digest=None,
-        created="",
         versions=dict(card.get("versions", {})),
     )
