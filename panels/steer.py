@@ -21,7 +21,7 @@ from steering.studies import STUDIES
 from steering.studies.study import Result
 from workbench.blocks import EVENT, html_block
 from workbench.context import PanelContext
-from workbench.generation import SteerSettings, measure_strengths, rows_for, run_steer, vectors_of
+from workbench.generation import SteerSettings, cautions, measure_strengths, rows_for, run_steer, vectors_of
 from workbench.jobs import Call
 from workbench.markup import card, empty_state, heading, note, token_chips
 from workbench.panel import Panel
@@ -130,6 +130,7 @@ class _Replies:
             yield from call.finish(measuring)
             measuring.result()
         rows = rows_for(host, user or "", system or "", recipe, vectors)
+        warned = "".join(map(note, cautions(host, vectors)))
         job = stream(host, rows, recipe.decode, title=f"Steering {short_name(host.name)}")
         yield {self._panes: replies_html(None, state="waiting"), self._below: ""}
         replies = None
@@ -143,7 +144,7 @@ class _Replies:
             stopped = job.state != "done"
             yield {
                 self._panes: replies_html(replies, state="stopped" if stopped else ""),
-                self._below: card(divergence_html(replies) + _caveat(host) + recipe_html(recipe)),
+                self._below: card(divergence_html(replies) + warned + _caveat(host) + recipe_html(recipe)),
             }
         job.result()
 

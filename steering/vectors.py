@@ -167,6 +167,8 @@ class SteeringVector:
     def caution(self, host: Host) -> str | None:
         """Why the vector may mean nothing on a model that it fits, None where it was made for that model."""
         made = self.provenance
+        if not made.model:
+            return f"'{self.name}' does not say for which model it was made."
         if made.model != host.name:
             return f"'{self.name}' was made for {made.model}, not for {host.name}, where it may mean something else."
         if made.template_digest != host.info.template_digest and made.template_digest is not None:

@@ -6,8 +6,10 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from steering.errors import SteeringError
@@ -24,8 +26,6 @@ def vector(tiny_host) -> SteeringVector:
 
 def rewrite(path, *, tensors=None, metadata=None):
     """Change a saved file behind its back."""
-    from safetensors import safe_open
-
     with safe_open(path, framework="pt") as file:
         kept = dict(file.metadata())
     save_file({**load_file(path), **(tensors or {})}, path, metadata={**kept, **(metadata or {})})
@@ -51,8 +51,6 @@ def test_a_vector_without_auroc_comes_back_without(vector, tmp_path) -> None:
 
 
 def test_the_file_says_what_its_numbers_mean(vector, tmp_path) -> None:
-    from safetensors import safe_open
-
     with safe_open(vector.save(tmp_path / "v.safetensors"), framework="pt") as file:
         card = json.loads(file.metadata()["card"])
     assert {"block", "sign", "direction", "mean_differences", "residual_norms"} <= set(card["conventions"])
@@ -109,6 +107,82 @@ def test_a_file_that_contradicts_itself_is_refused(vector, tmp_path, change, mes
     with pytest.raises(SteeringError, match=message):
         SteeringVector.load(path)
     assert FORMAT
+
+
+def test_a_card_that_lies_about_its_width_or_blocks_is_refused(vector, tmp_path) -> None:
+    path = vector.save(tmp_path / "v.safetensors")
+    with safe_open(path, framework="pt") as file:
+        card = json.loads(file.metadata()["card"])
+    assert (card["blocks"], card["width"]) == (4, 32)
+    for lie in ({"width": 64}, {"blocks": 5}):
+        rewrite(path, metadata={"card": json.dumps({**card, **lie})})
+        with pytest.raises(SteeringError, match="its card says"):
+            SteeringVector.load(path)
+
+
+def test_an_eraser_comes_back_and_must_have_the_directions_shape(tiny_host, tmp_path) -> None:
+    leace = extract(tiny_host("llama"), sets(), method="leace")
+    path = leace.save(tmp_path / "v.safetensors")
+    loaded = SteeringVector.load(path)
+    for name in ("left", "right", "mean"):
+        assert torch.equal(getattr(loaded.eraser, name), getattr(leace.eraser, name))
+    for name in ("references", "accuracy"):
+        assert torch.equal(getattr(loaded, name), getattr(leace, name))
+    rewrite(path, tensors={"eraser_left": torch.zeros(4, 8)})
+    with pytest.raises(SteeringError, match=r"eraser_left of shape \(4, 8\)"):
+        SteeringVector.load(path)
+    rewrite(path, tensors={"eraser_left": torch.full((4, 32), math.nan)})
+    with pytest.raises(SteeringError, match="not finite"):
+        SteeringVector.load(path)
+
+
+def test_a_file_of_the_first_format_is_read_still(vector, tmp_path) -> None:
+    path = vector.save(tmp_path / "v.safetensors")
+    with safe_open(path, framework="pt") as file:
+        card = json.loads(file.metadata()["card"])
+    for late in ("blocks", "width", "operations"):
+        del card[late]
+    for late in ("licence", "settings"):
+        del card["provenance"][late]
+    first = ("directions", "mean_differences", "residual_norms", "auroc", "auroc_low", "auroc_high")
+    tensors = {name: tensor for name, tensor in load_file(path).items() if name in first}
+    save_file(tensors, path, metadata={"format": FORMAT, "card": json.dumps({**card, "version": 1})})
+    loaded = SteeringVector.load(path)
+    assert torch.equal(loaded.directions, vector.directions)
+    assert loaded.references is None
+    assert loaded.eraser is None
+
+
+def test_no_broken_file_does_anything_but_load_or_be_refused(vector, tmp_path) -> None:
+    """Cut anywhere, or with bytes changed: no other exception, and nothing that is not a vector."""
+    whole = vector.save(tmp_path / "v.safetensors").read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    rng = np.random.default_rng(0)
+    refused = 0
+    for turn in range(300):
+        broken = bytearray(whole)
+        if turn % 3 == 0:
+            broken = broken[: rng.integers(0, len(whole))]
+        else:
+            end = header if turn % 3 == 1 else len(whole)  # the card is where most can go wrong
+            for place in rng.integers(0, end, size=rng.integers(1, 4)):
+                broken[place] = rng.integers(256)
+        path = tmp_path / "broken.safetensors"
+        path.write_bytes(broken)
+        try:
+            assert SteeringVector.load(path).directions.shape == (4, 32)
+        except SteeringError:
+            refused += 1
+    assert refused > 150
+
+
+def test_a_vector_of_another_model_of_the_same_shape_comes_with_a_caution(vector, tiny_host) -> None:
+    assert vector.caution(tiny_host("llama")) is None
+    assert "was made for tiny-llama, not for tiny-gpt2" in vector.caution(tiny_host("gpt2"))
+    other = replace(vector, provenance=replace(vector.provenance, template_digest="another"))
+    unknown = replace(vector, provenance=replace(vector.provenance, model=""))
+    assert "does not say for which model" in unknown.caution(tiny_host("llama"))
+    assert "another chat template" in other.caution(tiny_host("llama"))
 
 
 def test_a_vector_of_another_width_says_what_it_was_made_for(vector, tiny_host, demo) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from workbench.cli_demo import demo
 from workbench.console import ERR, OUT, follow, reported, table
@@ -195,7 +196,7 @@ def steer(
         from steering.decoding import stream
         from steering.recipes import Recipe
         from workbench.commands import named_vectors, print_replies, recipe_of
-        from workbench.generation import rows_for
+        from workbench.generation import cautions, rows_for
 
         names = vector or []
         if recipe:
@@ -207,6 +208,8 @@ def steer(
             decode = {"max_new_tokens": length, "temperature": temperature, "seed": seed}
             chosen = recipe_of(vectors, fields, decode)
         host = load_host(model, load)
+        for caution in cautions(host, vectors):
+            ERR.print(f"[yellow]Caution:[/] {escape(caution)}", highlight=False)
         replies = follow(stream(host, rows_for(host, prompt, system, chosen, vectors), chosen.decode))
         print_replies(chosen, replies, as_json=as_json)
 

@@ -69,16 +69,37 @@ def follow(job: Job[T], on_item: Callable[[Any], None] | None = None) -> T:
 
 
 def table(frame: pd.DataFrame, title: str = "") -> Table:
-    """A data frame as a terminal table; numbers to three digits, missing ones as a dash."""
-    shown = Table(
-        title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2)
-    )
+    """A data frame as a terminal table; numbers to three digits, missing ones as a dash.
+
+    A value, its `_low` and its `_high` become one column with the interval in brackets: a terminal is narrow.
+    """
+    frame = _with_intervals(frame)
+    wide = len(frame.columns) > 7
+    shown = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    shown.padding = (0, 1, 0, 0) if wide else (0, 2)
     for column in frame.columns:
         numeric = pd.api.types.is_numeric_dtype(frame[column])
-        shown.add_column(str(column).replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        name = str(column).replace("_", " ")
+        # A header may stand in several lines, but no word is broken, and no number either.
+        cells = [_cell(value) for value in frame[column]] if numeric or f"{column}_low" in frame.attrs else []
+        least = max(map(len, [*name.split(), *cells]), default=1)
+        width = least if wide and cells else None
+        shown.add_column(name, justify="right" if numeric else "left", overflow="fold", min_width=least, width=width)
     for row in frame.itertuples(index=False):
         shown.add_row(*(_cell(value) for value in row))
     return shown
+
+
+def _with_intervals(frame: pd.DataFrame) -> pd.DataFrame:
+    ends = [column for column in frame.columns if str(column).endswith(("_low", "_high"))]
+    folded = frame.drop(columns=ends)
+    for column in folded.columns:
+        low, high = f"{column}_low", f"{column}_high"
+        if low in ends and high in ends:
+            parts = zip(frame[column], frame[low], frame[high], strict=True)
+            folded[column] = ["–" if math.isnan(v) else f"{v:.2f} [{a:.2f}, {b:.2f}]" for v, a, b in parts]
+            folded.attrs[low] = True  # so that its cells are kept in one line
+    return folded
 
 
 def _cell(value: Any) -> str:

@@ -53,6 +53,11 @@ def measure_strengths(host: Host, recipe: Recipe, vectors: Mapping[str, Steering
     return host.submit(lambda job: recipe.plan(host, vectors), title="Measuring the strength in nats")
 
 
+def cautions(host: Host, vectors: Mapping[str, SteeringVector]) -> list[str]:
+    """Why some of the vectors may mean nothing on this model."""
+    return [caution for vector in vectors.values() if (caution := vector.caution(host))]
+
+
 def vectors_of(recipe: Recipe, workspace: Workspace) -> dict[str, SteeringVector]:
     """The vectors that a recipe names, from the shelf.
 
