@@ -300,6 +300,49 @@ def test_third_parties_panels(page: Page) -> None:
     expect(page.locator(".sw-needs:visible")).to_have_text("It wants a <model> of 1000 blocks.")
 
 
+def test_the_self_check_runs_from_the_model_bar(page: Page) -> None:
+    expect(page.locator("#selfcheck-results")).to_be_hidden()
+    page.click("#selfcheck")
+    expect(page.locator("#selfcheck")).to_have_text("Self-check: passed")
+    expect(page.locator("#selfcheck-results")).to_contain_text("is read and written rightly")
+    page.get_by_role("button", name="Hide").click()
+    expect(page.locator("#selfcheck-results")).to_be_hidden()
+
+
+def test_modes_bring_their_own_slider_and_a_mode_that_cannot_be_keeps_the_replies(page: Page) -> None:
+    start(page)
+    first = replies(page)
+    choose_mode(page, "Rotate")
+    strength = page.locator("#strength-1")
+    expect(strength).to_contain_text("Degrees")
+    unit(page, "nats").click()
+    expect(strength.locator("input[type=number]")).to_have_value("1")
+    run_to_the_end(page)
+    turned = replies(page)
+    assert turned[0] == first[0]
+    assert turned[1] != turned[0]
+    choose_mode(page, "Erase")
+    expect(strength).to_be_hidden()
+    page.click("#run")
+    expect(errors(page)).to_contain_text("has no eraser")
+    assert replies(page) == turned
+
+
+def test_a_condition_that_never_holds_leaves_the_reply_alone(page: Page) -> None:
+    start(page)
+    plain, steered = replies(page)
+    assert plain != steered
+    page.get_by_text("Condition").first.click()
+    page.get_by_label("Where the projection on").first.click()
+    page.get_by_role("option", name="formality", exact=True).click()
+    threshold = page.get_by_label("mean difference from the negative side").first
+    threshold.fill("99")
+    threshold.press("Tab")
+    run_to_the_end(page)
+    assert replies(page) == [plain, plain]
+    expect(page.locator(".sw-pane.sw-a footer")).to_contain_text("Nothing was modified")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_phone_sees_everything_without_scrolling_sideways(
     browser: Browser, server: tuple[Workbench, str], bench: Workbench, theme: str
@@ -336,6 +379,15 @@ def run_to_the_end(page: Page) -> None:
 
 def replies(page: Page) -> list[str]:
     return page.locator(".sw-pane .sw-reply").all_inner_texts()
+
+
+def choose_mode(page: Page, name: str) -> None:
+    page.locator("#mode-1 input").click()
+    page.get_by_role("option", name=name, exact=True).click()
+
+
+def unit(page: Page, name: str) -> Locator:
+    return page.locator("label:visible").filter(has_text=re.compile(rf"^\s*{name}\s*$"))
 
 
 def tab(page: Page, name: str) -> Locator:

@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 from steering import schedule, tracing
 from steering.host import Host
 from steering.rows import Batch
-from steering.selfcheck import CHECKS, Failed, checks, self_check
+from steering.selfcheck import CHECKS, Check, Failed, checks, self_check
 from tests.conftest import ARCHITECTURES, tiny_model
 from workbench.cli import app
+from workbench.selfcheck_card import checks_html, verdict
 
 
 def outcomes(host) -> dict[str, str]:
@@ -212,3 +213,19 @@ def test_the_command_prints_a_table_or_json_and_its_exit_code_tells(monkeypatch)
     result = CliRunner().invoke(app, ["selfcheck"])
     assert result.exit_code == 1
     assert "do not trust what depends on: padding" in result.stdout
+
+
+def test_the_page_tells_every_outcome_and_never_trusts_a_model_that_failed() -> None:
+    rows = [
+        Check(name, "fail" if name == "padding" else "pass", f"{name} <holds>.", "measured & found") for name in CHECKS
+    ]
+    shown = checks_html("a <model>", rows)
+    assert "<holds>" not in shown
+    assert "a <model>" not in shown
+    assert "do not trust what depends on: padding" in shown
+    assert shown.count("measured &amp; found") == len(CHECKS)
+    assert verdict(rows) == "Self-check: 1 failed"
+    assert "do not trust" not in checks_html("m", rows[:3])  # while it runs, nothing is concluded
+    fine = [replace(check, outcome="pass") for check in rows]
+    assert verdict(fine) == "Self-check: passed"
+    assert "m is read and written rightly" in checks_html("m", fine)

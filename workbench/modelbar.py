@@ -15,6 +15,7 @@ from workbench.cards import model_bar
 from workbench.context import PageState, PanelContext
 from workbench.jobs import Call
 from workbench.markup import note
+from workbench.selfcheck_card import place_button, place_results
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ def place_model_bar(bench: Workbench, state: PageState) -> ModelBar:
     context = PanelContext(bench, state, "Model")
     with gr.Row(elem_classes="sw-topbar"):
         html = html_block(model_bar(None, loading=bench.model.wanted), elem_classes="sw-model-slot")
+        check = place_button()
         switch = gr.Button("Switch model", size="sm", elem_classes="sw-switch", min_width=0)
+    place_results(context, check)
     with gr.Column(visible=False, elem_classes="sw-card sw-loader") as form:
         with gr.Row(equal_height=True):
             name = gr.Dropdown(

@@ -113,7 +113,7 @@ def _stream_sum(bench: Bench) -> str:
         worst = max(worst, float((parts - out).abs().max() / out.abs().max()))
     if not worst <= bench.tolerance:
         raise Failed(f"input + attention + MLP miss the block output by {worst:.2g} of its largest number")
-    return f"input + attention + MLP give the block output to {worst:.1g} of its largest number"
+    return f"input + attention + MLP miss the block output by {worst:.1g} of its largest number"
 
 
 def _ablation(bench: Bench) -> str:
