@@ -26,6 +26,7 @@ from workbench.jobs import Call
 from workbench.markup import card, empty_state, heading, note, token_chips
 from workbench.panel import Panel
 from workbench.recipe_card import MOST, RecipeCard, fitting, interventions_of, suggested
+from workbench.recipe_words import applied
 from workbench.replies import divergence_html, recipe_html, replies_html
 
 
@@ -130,7 +131,7 @@ class _Replies:
             yield from call.finish(measuring)
             measuring.result()
         rows = rows_for(host, user or "", system or "", recipe, vectors)
-        warned = "".join(map(note, cautions(host, vectors)))
+        said = "".join(map(note, [*applied(host, recipe, vectors), *cautions(host, vectors)]))
         job = stream(host, rows, recipe.decode, title=f"Steering {short_name(host.name)}")
         yield {self._panes: replies_html(None, state="waiting"), self._below: ""}
         replies = None
@@ -144,7 +145,7 @@ class _Replies:
             stopped = job.state != "done"
             yield {
                 self._panes: replies_html(replies, state="stopped" if stopped else ""),
-                self._below: card(divergence_html(replies) + warned + _caveat(host) + recipe_html(recipe)),
+                self._below: card(divergence_html(replies) + said + _caveat(host) + recipe_html(recipe)),
             }
         job.result()
 

@@ -52,7 +52,9 @@ class Divergence:
     context: str
     """The reply that both rows share up to there."""
     candidates: tuple[tuple[str, float, float], ...]
-    """(token, its probability in the other row, its probability in this row), both before temperature."""
+    """(token, its probability in the other row, its probability in this row), both before temperature: first what the
+    other row took, then what this one took, then the likeliest.
+    """
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def _choose(host: Host, states: list[_RowState], logits: Tensor, settings: Decod
     for state, token, scores in zip(states, tokens, logits, strict=True):
         other = state.row.against
         if other is not None and state.divergence is None and state.ids == states[other].ids and token != tokens[other]:
-            state.divergence = _divergence(host, state, logits[other], scores)
+            state.divergence = _divergence(host, state, logits[other], scores, (tokens[other], token))
     for state, token in zip(states, tokens, strict=True):
         if state.finish:
             continue
@@ -197,9 +199,11 @@ def _sample(logits: Tensor, settings: DecodeSettings, generator: torch.Generator
     return int(order[torch.searchsorted(chances.cumsum(dim=-1), draw).clamp(max=len(order) - 1)])
 
 
-def _divergence(host: Host, state: _RowState, theirs: Tensor, ours: Tensor) -> Divergence:
+def _divergence(host: Host, state: _RowState, theirs: Tensor, ours: Tensor, taken: tuple[int, int]) -> Divergence:
     base, steered = torch.softmax(theirs, dim=-1), torch.softmax(ours, dim=-1)
-    best = torch.maximum(base, steered).topk(min(_SHOWN_CANDIDATES, len(base))).indices.tolist()
+    likely = torch.maximum(base, steered).topk(min(_SHOWN_CANDIDATES, len(base))).indices.tolist()
+    # What both rows took stands first, however unlikely it was.
+    best = list(dict.fromkeys((*taken, *likely)))[: max(_SHOWN_CANDIDATES, len(taken))]
     return Divergence(
         context=_text(host, state.ids),
         candidates=tuple((host.tokenizer.decode([i]), base[i].item(), steered[i].item()) for i in best),

@@ -241,8 +241,8 @@ def test_the_default_block_is_the_one_nearest_the_middle_among_the_best() -> Non
     early = torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
     block, reason = default_block(early, 6, shares=torch.tensor([0.02, 0.02, 0.1, 0.3, 0.9, 1.0]))
     assert block == 4
-    assert "6 blocks" in reason
-    assert "of which 2 have at least two fifths of the largest difference" in reason
+    assert "among blocks 4, 5, within" in reason
+    assert "at least 40% of the largest share of the state" in reason
 
 
 def test_a_vector_that_separates_nothing_says_so() -> None:

@@ -175,7 +175,14 @@ def steer(
         Path | None, typer.Option(help="A recipe file (JSON or YAML) instead of the options below.")
     ] = None,
     mode: Annotated[str, typer.Option(help="add, ablate, affine, clamp, rotate or erase.")] = "add",
-    at: Annotated[str, typer.Option("--at", help="default, all, everywhere, or numbers: 4, 2,5 or 3-6.")] = "default",
+    at: Annotated[
+        str,
+        typer.Option(
+            "--at",
+            help="default; all (each block's own direction); everywhere (the default block's direction at every block's "
+            "input, attention and MLP output); or numbers: 4, 2,5 or 3-6.",
+        ),
+    ] = "default",
     strength: Annotated[
         float | None, typer.Option(help="How far; the vector's suggestion by default. Negative steers away.")
     ] = None,
@@ -194,9 +201,11 @@ def steer(
     """Print the unsteered and the steered reply to a prompt, generated in one batch."""
     with reported():
         from steering.decoding import stream
+        from steering.model_info import DEMO_CAVEAT
         from steering.recipes import Recipe
         from workbench.commands import named_vectors, print_replies, recipe_of
         from workbench.generation import cautions, rows_for
+        from workbench.recipe_words import applied
 
         names = vector or []
         if recipe:
@@ -208,10 +217,13 @@ def steer(
             decode = {"max_new_tokens": length, "temperature": temperature, "seed": seed}
             chosen = recipe_of(vectors, fields, decode)
         host = load_host(model, load)
+        chosen = chosen.model_copy(update={"model": host.name})
         for caution in cautions(host, vectors):
             ERR.print(f"[yellow]Caution:[/] {escape(caution)}", highlight=False)
         replies = follow(stream(host, rows_for(host, prompt, system, chosen, vectors), chosen.decode))
-        print_replies(chosen, replies, as_json=as_json)
+        print_replies(chosen, replies, applied(host, chosen, vectors), as_json=as_json)
+        if host.info.demo and not as_json:
+            OUT.print(f"\n[dim]{DEMO_CAVEAT}[/]")
 
 
 @app.command()

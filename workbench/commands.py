@@ -19,6 +19,7 @@ from steering.gguf_files import load_gguf, save_gguf
 from steering.host import Host
 from steering.recipes import Intervention, Recipe, parse_blocks, validation_error
 from steering.selfcheck import self_check
+from steering.strength import in_all_units
 from steering.studies.study import Result, Study
 from steering.vectors import SteeringVector
 from workbench.console import ERR, OUT, table
@@ -67,16 +68,16 @@ def named_vectors(names: list[str], workspace: Path | None) -> dict[str, Steerin
 
 
 def recipe_of(vectors: dict[str, SteeringVector], fields: dict[str, Any], decode: dict[str, Any]) -> Recipe:
-    """The same mode, blocks, unit and scope for every vector; without a strength, each vector's own suggestion.
+    """The same mode, blocks, unit and scope for every vector; without a strength, what the page starts with: each
+    vector's own suggestion in the unit asked for, 1 nat, the whole projection, 30 degrees.
 
     Raises:
         SteeringError: Naming the field that is wrong.
     """
     interventions = []
     for name, vector in vectors.items():
-        suggested = 1.0 if fields["mode"] == "ablate" else vector.suggested_strength
-        strength = suggested if fields["strength"] is None else fields["strength"]
         blocks = parse_blocks(fields["blocks"])
+        strength = first_strength(vector, fields) if fields["strength"] is None else fields["strength"]
         interventions.append({**fields, "vector": name, "blocks": blocks, "strength": strength})
     try:
         return Recipe.model_validate({"interventions": interventions, "decode": decode})
@@ -84,15 +85,33 @@ def recipe_of(vectors: dict[str, SteeringVector], fields: dict[str, Any], decode
         raise validation_error("The recipe", error) from error
 
 
-def print_replies(recipe: Recipe, replies: Sequence[Reply], *, as_json: bool) -> None:
+def first_strength(vector: SteeringVector, fields: dict[str, Any]) -> float:
+    """What a strength starts with where none was given."""
+    mode, unit = fields["mode"], fields["unit"]
+    if unit == "nats":
+        return 1.0
+    if mode in ("ablate", "rotate", "erase"):
+        return 30.0 if mode == "rotate" else 1.0
+    block = vector.default_block
+    known = in_all_units(vector.suggested_strength, "mean_difference", vector, block)
+    return known.get(unit, vector.suggested_strength)
+
+
+def print_replies(recipe: Recipe, replies: Sequence[Reply], applied: Sequence[str], *, as_json: bool) -> None:
     """Both texts with what was modified and where they part; or, for programs, one JSON object with the recipe."""
     if as_json:
-        content = {"recipe": recipe.model_dump(mode="json"), "replies": [asdict(reply) for reply in replies]}
+        content = {
+            "recipe": recipe.model_dump(mode="json"),
+            "applied": list(applied),
+            "replies": [asdict(reply) for reply in replies],
+        }
         print(json.dumps(content, ensure_ascii=False))
         return
     for title, reply in zip(("Unsteered", "Steered"), replies, strict=True):
         OUT.print(f"\n[bold]{title}[/]")
         OUT.print(reply.text, markup=False, highlight=False)
+    for line in applied:
+        OUT.print(f"\n[dim]{escape(line)}[/]", highlight=False)
     written, divergence = replies[1].written, replies[1].divergence
     OUT.print(f"\n[dim]{written.prompt} prompt + {written.generated} generated positions modified[/]", highlight=False)
     if divergence is None:

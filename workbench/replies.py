@@ -32,6 +32,8 @@ def divergence_html(replies: Sequence[Reply]) -> str:
     """The likeliest next tokens of both rows where they part, or a word that they did not."""
     title = heading("The first token that differs")
     divergence = replies[1].divergence
+    if divergence is None and not sum(replies[1].written.__dict__.values()):
+        return title + note("None: nothing was modified. A condition of the recipe did not hold, or nothing is used.")
     if divergence is None:
         return title + note(
             "None: both replies are the same so far. A greater strength or another block may tell them apart."

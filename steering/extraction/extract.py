@@ -168,9 +168,12 @@ def default_block(
             f"but no block is shown to tell the two sides apart: the best AUROC, {best:.2f}, has an interval that "
             "reaches 0.5, which is chance. Do not expect this vector to steer"
         )
-    reason = f"nearest to the middle of the {len(near)} blocks within {_NEAR_BEST} of the best AUROC, {best:.2f}"
+    blocks = ", ".join(map(str, grown))
+    reason = (
+        f"nearest to the middle of the model among blocks {blocks}, within {_NEAR_BEST} of the best AUROC, {best:.2f}"
+    )
     if len(grown) < len(near):
-        reason += f", of which {len(grown)} have at least two fifths of the largest difference"
+        reason += f", and with at least {_GROWN:.0%} of the largest share of the state"
     return chosen, reason
 
 

@@ -1,0 +1,53 @@
+"""What a recipe does on a model, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from steering.host import Host
+from steering.nats import calibrated
+from steering.recipes import MODES, Intervention, Recipe
+from steering.strength import UNITS
+from steering.vectors import SteeringVector
+
+
+_OWN_UNITS = {"ablate": "of the projection", "rotate": "degrees"}
+
+
+def applied(host: Host, recipe: Recipe, vectors: Mapping[str, SteeringVector]) -> list[str]:
+    """Each intervention in words: mode, vectors, strength with its unit, blocks, condition.
+
+    A strength in nats also comes as what was measured, and in the mode's own unit.
+
+    Raises:
+        SteeringError: As `Recipe.plan`.
+    """
+    return [_line(host, each, vectors) for each in recipe.interventions]
+
+
+def _line(host: Host, each: Intervention, vectors: Mapping[str, SteeringVector]) -> str:
+    names = " + ".join((each.vector, *each.others))
+    what = f"{MODES[each.mode]} {names}{_strength(host, each, vectors)}"
+    gate = each.gate
+    condition = f", where {gate.vector} is {gate.side} {gate.threshold:g} {UNITS[gate.unit]}" if gate else ""
+    return f"{what} at {_blocks(each, vectors[each.vector].default_block)}{condition}"
+
+
+def _blocks(each: Intervention, own: int) -> str:
+    if each.blocks == "default":
+        return f"block {own}"
+    if each.blocks == "all":
+        return "every block, each with its own direction"
+    if each.blocks == "everywhere":
+        return f"every block's input, attention and MLP output, with the direction of block {own}"
+    return f"block {', '.join(map(str, each.blocks))}"
+
+
+def _strength(host: Host, each: Intervention, vectors: Mapping[str, SteeringVector]) -> str:
+    if each.mode == "erase":
+        return ""
+    if each.unit != "nats":
+        return f", {each.strength:g} {_OWN_UNITS.get(each.mode, UNITS[each.unit])}"
+    found = calibrated(host, each, vectors)
+    own = _OWN_UNITS.get(each.mode, UNITS["mean_difference"])
+    return f", {each.strength:g} nats ({found.strength:.3g} {own}, measured {found.measured:.3g})"
