@@ -179,8 +179,8 @@ def steer(
         str,
         typer.Option(
             "--at",
-            help="default; all (each block's own direction); everywhere (the default block's direction at every block's "
-            "input, attention and MLP output); or numbers: 4, 2,5 or 3-6.",
+            help="default; all (each block's own direction); everywhere (the default block's direction at every "
+            "block's input, attention and MLP output); or numbers: 4, 2,5 or 3-6.",
         ),
     ] = "default",
     strength: Annotated[
