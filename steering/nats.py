@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -31,6 +32,7 @@ from steering.resources import resource
 from steering.rows import Batch, Row
 from steering.schedule import Schedule
 from steering.tracing import read_replies
+from steering.vectors import SteeringVector
 
 
 if TYPE_CHECKING:
@@ -93,9 +95,9 @@ def calibrated(
     """
     texts = tuple(prompts or calibration_prompts())
     budget = _check(intervention)
-    intervention = intervention.model_copy(update={"gate": None})
-    digests = [vectors[name].digest for name in intervention.names if name in vectors]
-    key = json.dumps([intervention.model_dump(mode="json"), digests, texts])
+    intervention = intervention.model_copy(update={"gate": None, "unit": "nats"})
+    contents = [_content(vectors[name]) for name in intervention.names if name in vectors]
+    key = json.dumps([intervention.model_dump(mode="json"), contents, texts])
     known = _KNOWN.setdefault(host, {})
     if key not in known:
         sign = math.copysign(1.0, intervention.strength)
@@ -133,6 +135,7 @@ def divergences(host: Host, plans: Sequence[Plan], replied: Sequence[tuple[Promp
     return host.run(work, title="Reading replies")
 
 
+@cache
 def calibration_prompts() -> tuple[str, ...]:
     """Everyday requests of many kinds."""
     return tuple(yaml.safe_load(resource("presets", "calibration.yaml").read_text(encoding="utf-8"))["prompts"])
@@ -140,6 +143,11 @@ def calibration_prompts() -> tuple[str, ...]:
 
 _KNOWN: WeakKeyDictionary[Host, dict[str, Calibration]] = WeakKeyDictionary()
 _REPLIED: WeakKeyDictionary[Host, dict[tuple[str, ...], list[tuple[Prompt, tuple[int, ...]]]]] = WeakKeyDictionary()
+
+
+def _content(vector: SteeringVector) -> tuple[str, int, list[float] | None]:
+    """All of a vector that a write depends on: its digest says nothing of the default block and the references."""
+    return vector.digest, vector.default_block, None if vector.references is None else vector.references.tolist()
 
 
 def _check(intervention: Intervention) -> float:

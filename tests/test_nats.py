@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,6 +96,16 @@ def test_a_recipe_in_nats_writes_the_calibrated_strength_and_asks_once(demo, vec
     vector = vectors["formality"]
     scale = float(vector.mean_differences[vector.default_block])
     assert write.operation.strength == pytest.approx(found.strength * scale)
+
+
+def test_the_same_directions_with_another_default_block_are_measured_anew(demo, vectors) -> None:
+    step = Intervention(vector="formality", strength=-1.0, unit="nats")
+    vector = vectors["formality"]
+    other = replace(vector, default_block=vector.default_block - 1)
+    assert other.digest == vector.digest
+    found = [calibrated(demo, step, {"formality": each}).strength for each in (vector, other)]
+    assert abs(found[0] / found[1] - 1) > 0.2  # the block before holds the concept far more faintly
+    assert calibrated(demo, step.model_copy(update={"unit": "raw"}), vectors).strength == found[0]  # no unit counts
 
 
 def test_a_gate_does_not_count(demo, vectors) -> None:
