@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -47,7 +47,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first token at which a row and the row it is compared with part."""
+    """The first token at which a row and the row it is compared with part, where both answer the same prompt."""
 
     context: str
     """The reply that both rows share up to there."""
@@ -81,6 +81,7 @@ class Step:
 @dataclass
 class _RowState:
     row: Row
+    settings: DecodeSettings
     generator: torch.Generator
     ids: list[int] = field(default_factory=list)
     finish: Finish | None = None
@@ -101,25 +102,61 @@ def next_token_logits(host: Host, rows: Sequence[Row]) -> Tensor:
 
 
 def generate(
-    host: Host, rows: Sequence[Row], settings: DecodeSettings | None = None, *, batch_size: int = 32
+    host: Host,
+    rows: Sequence[Row],
+    settings: DecodeSettings | Sequence[DecodeSettings] | None = None,
+    *,
+    batch_size: int = 32,
 ) -> tuple[Reply, ...]:
     """Replies to all rows, `batch_size` at a time.
 
     A row's reply does not depend on which rows share its batch, up to float error. Comparisons (`Row.against`) reach
     only rows of the same batch of one.
 
+    Args:
+        host: The model.
+        rows: What to answer.
+        settings: For all rows, or one a row.
+        batch_size: Rows that are decoded together.
+
     Raises:
         SteeringError: As `next_token_logits`.
     """
+    each = _settings(settings, rows)
 
     def work(job: Job[tuple[Reply, ...]]) -> tuple[Reply, ...]:
         replies: list[Reply] = []
         for start in range(0, len(rows), batch_size):
             job.report(start, len(rows), "replies")
-            replies += _decode(job, host, rows[start : start + batch_size], settings or DecodeSettings(), stream=False)
+            part = slice(start, start + batch_size)
+            for states in _steps(host, rows[part], each[part]):  # noqa: B007 - the last ones are wanted
+                job.check()
+            replies += [_reply(host, state) for state in states]
         return tuple(replies)
 
     return host.run(work, title="Generating")
+
+
+def generate_each(
+    job: Job[Any], host: Host, rows: Sequence[Row], settings: Sequence[DecodeSettings]
+) -> Iterator[tuple[int, Reply]]:
+    """Decode one batch and give (index of the row, its reply) as the rows end; a stop takes effect between two tokens.
+
+    Call on the model thread.
+
+    Args:
+        job: Checked for a stop.
+        host: The model.
+        rows: What to answer, all in one batch.
+        settings: One a row.
+    """
+    given: set[int] = set()
+    for states in _steps(host, rows, settings):
+        for index, state in enumerate(states):
+            if state.finish and index not in given:
+                given.add(index)
+                yield index, _reply(host, state)
+        job.check()
 
 
 def stream(
@@ -130,48 +167,65 @@ def stream(
     Raises:
         SteeringError: As `next_token_logits`, here and not in the job.
     """
+    each = _settings(settings, rows)
     Schedule(host, [row.plan for row in rows])
     Batch.of(host, [row.prompt for row in rows])
-    return host.submit(lambda job: _decode(job, host, rows, settings or DecodeSettings(), stream=True), title=title)
+
+    def work(job: Job[tuple[Reply, ...]]) -> tuple[Reply, ...]:
+        replies: tuple[Reply, ...] = ()
+        for index, states in enumerate(_steps(host, rows, each)):
+            replies = tuple(_reply(host, state) for state in states)
+            job.emit(Step(index, replies))
+            job.report(index + 1, each[0].max_new_tokens, "tokens")
+        return replies
+
+    return host.submit(work, title=title)
 
 
-def _decode(
-    job: Job[tuple[Reply, ...]], host: Host, rows: Sequence[Row], settings: DecodeSettings, *, stream: bool
-) -> tuple[Reply, ...]:
+def _settings(
+    settings: DecodeSettings | Sequence[DecodeSettings] | None, rows: Sequence[Row]
+) -> Sequence[DecodeSettings]:
+    if settings is None or isinstance(settings, DecodeSettings):
+        return [settings or DecodeSettings()] * len(rows)
+    return settings
+
+
+def _steps(host: Host, rows: Sequence[Row], settings: Sequence[DecodeSettings]) -> Iterator[list[_RowState]]:
+    """The rows' states after each token, the same objects every time, until all rows have ended."""
     schedule = Schedule(host, [row.plan for row in rows])
     batch = Batch.of(host, [row.prompt for row in rows])
-    states = [_RowState(row, torch.Generator().manual_seed(settings.seed)) for row in rows]
+    states = [
+        _RowState(row, each, torch.Generator().manual_seed(each.seed))
+        for row, each in zip(rows, settings, strict=True)
+    ]
     forward = read_prompts(host, batch, schedule)
     for state, written in zip(states, forward.written, strict=True):
         state.prompt_written = written
     seen = batch.real
-    for index in range(settings.max_new_tokens):
-        tokens = _choose(host, states, forward.logits, settings)
-        if stream:
-            job.emit(Step(index, tuple(_reply(host, state) for state in states)))
-            job.report(index + 1, settings.max_new_tokens, "tokens")
-        else:
-            job.check()
-        if all(state.finish for state in states) or index + 1 == settings.max_new_tokens:
-            break
+    while True:
+        tokens = _choose(host, states, forward.logits)
+        yield states
+        if all(state.finish for state in states):
+            return
         seen = torch.cat([seen, torch.ones(len(rows), 1, dtype=torch.bool)], dim=1)
         forward = read_token(host, tokens, seen, forward.cache, schedule)
         for state, written in zip(states, forward.written, strict=True):
             state.generated_written += 0 if state.finish else written
-    return tuple(_reply(host, state) for state in states)
 
 
-def _choose(host: Host, states: list[_RowState], logits: Tensor, settings: DecodeSettings) -> Tensor:
+def _choose(host: Host, states: list[_RowState], logits: Tensor) -> Tensor:
     """Append a token to every unfinished row and return the token each row feeds into the next step, (rows,)."""
     likeliest = logits.argmax(dim=-1).tolist()
     tokens = [
-        token if settings.temperature == 0 else _sample(scores, settings, state.generator)
+        token if state.settings.temperature == 0 else _sample(scores, state.settings, state.generator)
         for state, scores, token in zip(states, logits, likeliest, strict=True)
     ]
     # Compare before appending: up to here the two rows have the same reply.
     for state, token, scores in zip(states, tokens, logits, strict=True):
         other = state.row.against
-        if other is not None and state.divergence is None and state.ids == states[other].ids and token != tokens[other]:
+        if other is None or state.divergence is not None or token == tokens[other]:
+            continue
+        if state.ids == states[other].ids and state.row.prompt.ids == states[other].row.prompt.ids:
             state.divergence = _divergence(host, state, logits[other], scores, (tokens[other], token))
     for state, token in zip(states, tokens, strict=True):
         if state.finish:
@@ -182,7 +236,7 @@ def _choose(host: Host, states: list[_RowState], logits: Tensor, settings: Decod
         state.ids.append(token)
         if len(state.row.prompt) + len(state.ids) >= host.info.context:
             state.finish = "context"
-        elif len(state.ids) == settings.max_new_tokens:
+        elif len(state.ids) == state.settings.max_new_tokens:
             state.finish = "length"
     # A finished row goes on being fed something, so that the batch keeps its shape; nobody reads what it answers.
     return torch.tensor(tokens)

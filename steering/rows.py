@@ -60,8 +60,8 @@ class Batch:
         """
         given = replies or [()] * len(prompts)
         rows = [(*prompt.ids, *reply) for prompt, reply in zip(prompts, given, strict=True)]
-        for row in rows:
-            check_length(host, len(row))
+        for row, reply in zip(rows, given, strict=True):
+            check_length(host, len(row) - bool(reply))  # behind a given reply nothing more is written
         longest = max(map(len, rows))
         ids = torch.zeros(len(rows), longest, dtype=torch.long)
         real = torch.zeros(len(rows), longest, dtype=torch.bool)

@@ -50,7 +50,9 @@ def read_prompts(
     return _forward(host, _inputs(batch), None, schedule, coverage, batch.last, read, places)
 
 
-def read_replies(host: Host, batch: Batch, schedule: Schedule, *, n: int) -> Tensor:
+def read_replies(
+    host: Host, batch: Batch, schedule: Schedule, *, n: int, read: Reader | None = None, places: Sequence[Place] = ()
+) -> Tensor:
     """One pass over prompts with given replies, as if the model had written them. Call on the model thread.
 
     Args:
@@ -58,12 +60,14 @@ def read_replies(host: Host, batch: Batch, schedule: Schedule, *, n: int) -> Ten
         batch: Prompts and replies, padded on the left.
         schedule: The plans; tokens of the reply count as generated.
         n: How many positions to keep.
+        read: Gets the states at each of `places`.
+        places: Where to read.
 
     Returns:
         Logits at the last `n` positions, float32, (batch, n, vocabulary).
     """
     coverage = schedule.of_prompts(batch)
-    return _forward(host, _inputs(batch), None, schedule, coverage, batch.last, None, (), keep=n).logits
+    return _forward(host, _inputs(batch), None, schedule, coverage, batch.last, read, places, keep=n).logits
 
 
 def read_token(host: Host, tokens: Tensor, seen: Tensor, cache: Any, schedule: Schedule) -> Forward:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import torch
 
-from steering.decoding import DecodeSettings, generate, next_token_logits, stream
+from steering.decoding import DecodeSettings, generate, generate_each, next_token_logits, stream
 from steering.errors import SteeringError
 from steering.interventions import Write
 from steering.lane import Stopped
@@ -171,6 +171,32 @@ def test_sampling_is_fixed_by_its_seed_and_rows_share_their_random_numbers(tiny_
     assert first[0] != tokens(host, [Row(prompt)], temperature=1.0, seed=2)[0]
     # With almost all probability cut off, sampling is greedy.
     assert tokens(host, [Row(prompt)], temperature=1.0, top_p=1e-9) == tokens(host, [Row(prompt)])
+
+
+def test_rows_that_answer_different_prompts_have_no_first_token_that_differs(tiny_host) -> None:
+    host = tiny_host("llama")
+    rows = [Row(render(host, PROMPTS[0])), Row(render(host, PROMPTS[1]), against=0)]
+    plain, other = generate(host, rows, DecodeSettings(max_new_tokens=N))
+    assert plain.ids != other.ids
+    assert other.divergence is None
+
+
+def test_every_row_may_have_its_own_settings(tiny_host) -> None:
+    """In one batch as one at a time; and a row that ends early is given while the others go on."""
+    host = tiny_host("llama")
+    row = Row(render(host, PROMPTS[0]))
+    each = [
+        DecodeSettings(max_new_tokens=N),
+        DecodeSettings(max_new_tokens=3),
+        DecodeSettings(max_new_tokens=N, temperature=1.0, seed=4),
+        DecodeSettings(max_new_tokens=N, temperature=1.0, seed=5),
+    ]
+    alone = [generate(host, [row], settings)[0] for settings in each]
+    assert len({reply.ids for reply in alone}) == 4
+    assert list(generate(host, [row] * 4, each)) == alone
+    given = host.run(lambda job: list(generate_each(job, host, [row] * 4, each)), title="each")
+    assert [index for index, _ in given][0] == 1
+    assert dict(given) == dict(enumerate(alone))
 
 
 def test_streamed_steps_grow_one_token_at_a_time_and_end_in_the_same_replies(tiny_host) -> None:

@@ -1,0 +1,122 @@
+"""What a plan does at every token of a reply: how far it moves the next-token distribution, and where the state lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from steering.host import Host
+from steering.interventions import Plan
+from steering.lane import Job
+from steering.rows import Batch, Row
+from steering.schedule import Place, Schedule
+from steering.tracing import read_replies
+from steering.vectors import SteeringVector
+
+
+ALTERNATIVES = 5
+"""Tokens that are kept beside the one that was taken."""
+
+
+@dataclass(frozen=True)
+class TokenReading:
+    """One token of a reply."""
+
+    token: str
+    """As text; a character whose bytes are split over tokens shows as U+FFFD."""
+    divergence: float
+    """KL(reference || this row) of the distribution that the token was taken from, nats."""
+    change: float
+    """log-probability of the token in this row less that in the reference, nats."""
+    projection: float | None
+    """Of the state at the token, in mean differences from the negative side's mean; None without a vector."""
+    alternatives: tuple[tuple[str, float, float], ...]
+    """(token, probability in the reference, probability in this row), both before temperature: the token itself, then
+    the likeliest in either.
+    """
+
+
+def read_tokens(
+    host: Host, rows: Sequence[Row], replies: Sequence[Sequence[int]], *, vector: SteeringVector | None = None
+) -> tuple[tuple[TokenReading, ...], ...]:
+    """Read replies again in one pass each, under their row's plan and under that of the row they are compared with.
+
+    A row without `Row.against` is its own reference: its divergence and change are 0. The reference reads the row's own
+    prompt and reply, so that only the plan differs.
+
+    Args:
+        host: The model.
+        rows: As they were generated from.
+        replies: Token ids of each row's reply.
+        vector: Whose projection to read, at its default block and site, after whatever is written there.
+
+    Returns:
+        One reading a token, a row.
+
+    Raises:
+        SteeringError: As `steering.decoding.next_token_logits`, or a vector that does not fit the model.
+    """
+    if vector is not None:
+        vector.check(host)
+
+    def work(job: Job[tuple[tuple[TokenReading, ...], ...]]) -> tuple[tuple[TokenReading, ...], ...]:
+        read = []
+        for done, (row, ids) in enumerate(zip(rows, replies, strict=True)):
+            job.report(done, len(rows), "replies")
+            reference = row.plan if row.against is None else rows[row.against].plan
+            read.append(_read(host, row, tuple(ids), reference, vector))
+        return tuple(read)
+
+    return host.run(work, title="Reading the tokens")
+
+
+def _read(
+    host: Host, row: Row, ids: tuple[int, ...], reference: Plan, vector: SteeringVector | None
+) -> tuple[TokenReading, ...]:
+    if not ids:
+        return ()
+    plans = (reference, row.plan)
+    batch = Batch.of(host, [row.prompt] * 2, replies=[ids] * 2)
+    place = None if vector is None else (vector.default_block, vector.site)
+    states: list[Tensor] = []
+
+    def keep(at: Place, read: Tensor) -> None:
+        states.append(read[1, -len(ids) :].float().cpu())
+
+    logits = read_replies(host, batch, Schedule(host, plans), n=len(ids) + 1, read=keep, places=[place] if place else [])
+    before, own = torch.log_softmax(logits[:, :-1].float(), dim=-1)
+    # KL cannot be negative; its rounding can.
+    divergence = (before.exp() * (before - own)).sum(dim=-1).clamp(min=0).tolist()
+    taken = torch.tensor(ids, device=own.device)[:, None]
+    change = (own.gather(1, taken) - before.gather(1, taken))[:, 0].tolist()
+    along: list[float | None] = [None] * len(ids)
+    if vector is not None:
+        along = list(_along(states[0], vector))
+    likely = _likely(before, own, taken)
+    return tuple(
+        TokenReading(host.tokenizer.decode([token]), divergence[i], change[i], along[i], _told(host, likely[i]))
+        for i, token in enumerate(ids)
+    )
+
+
+def _along(states: Tensor, vector: SteeringVector) -> list[float]:
+    block = vector.default_block
+    reference = 0.0 if vector.references is None else float(vector.references[block])
+    along = (states @ vector.directions[block].float() - reference) / float(vector.mean_differences[block])
+    return along.tolist()
+
+
+def _likely(before: Tensor, own: Tensor, taken: Tensor) -> list[list[tuple[int, float, float]]]:
+    """(id, probability in the reference, in this row) of each token and the likeliest others, most likely first."""
+    best = torch.maximum(before, own).topk(min(ALTERNATIVES + 1, own.shape[-1]), dim=-1).indices
+    shown = torch.cat([taken, best], dim=1)
+    columns = zip(shown.tolist(), before.gather(1, shown).exp().tolist(), own.gather(1, shown).exp().tolist(), strict=True)
+    unique = [{token: (token, p, q) for token, p, q in zip(*each, strict=True)} for each in columns]
+    return [list(each.values())[: ALTERNATIVES + 1] for each in unique]
+
+
+def _told(host: Host, likely: Sequence[tuple[int, float, float]]) -> tuple[tuple[str, float, float], ...]:
+    return tuple((host.tokenizer.decode([token]), p, q) for token, p, q in likely)

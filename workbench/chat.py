@@ -1,0 +1,40 @@
+"""A conversation with several columns: the same user messages, answered by each column in its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from steering.prompts import Message
+
+
+@dataclass(frozen=True)
+class Chat:
+    """What was said so far; the last user message may still be open."""
+
+    system: str = ""
+    """The system message; none where empty."""
+    users: tuple[str, ...] = ()
+    replies: tuple[tuple[str, ...], ...] = ()
+    """Per answered user message: each column's reply, the unsteered model's first."""
+
+    def ask(self, user: str) -> Chat:
+        """The conversation with one more user message."""
+        return replace(self, users=(*self.users, user))
+
+    def answer(self, replies: Sequence[str]) -> Chat:
+        """The conversation with the open message answered."""
+        return replace(self, replies=(*self.replies, tuple(replies)))
+
+    def turns(self, column: int) -> list[tuple[str, str]]:
+        """The answered turns of a column, (user, reply). A column that is newer than a turn takes the unsteered
+        reply as its own."""
+        replies = [each[column] if column < len(each) else each[0] for each in self.replies]
+        return list(zip(self.users, replies, strict=False))
+
+    def messages(self, column: int) -> tuple[Message, ...]:
+        """What a column reads: its own turns, and the open message."""
+        messages = [Message("system", self.system)] if self.system.strip() else []
+        for user, reply in self.turns(column):
+            messages += [Message("user", user), Message("assistant", reply)]
+        return (*messages, *(Message("user", user) for user in self.users[len(self.replies) :]))
