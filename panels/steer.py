@@ -1,4 +1,4 @@
-"""Steer: one prompt answered by the model as it is and by the model under a recipe, side by side."""
+"""Steer: one conversation answered by the model as it is and under up to three recipes, side by side."""
 
 from __future__ import annotations
 
@@ -6,38 +6,27 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gradio as gr
-from pydantic import ValidationError
 
-from steering.decoding import DecodeSettings, stream
-from steering.errors import SteeringError
+from steering.decoding import DecodeSettings
 from steering.host import Host
-from steering.interventions import covered, in_reply
 from steering.lane import Job
-from steering.model_info import DEMO_CAVEAT
-from steering.names import short_name
-from steering.prompts import conversation, render
-from steering.recipes import Recipe, validation_error
+from steering.recipes import Recipe
 from steering.studies import STUDIES
 from steering.studies.study import Result
-from workbench.blocks import EVENT, html_block
+from workbench.blocks import html_block
+from workbench.chat import Chat
 from workbench.context import PanelContext
-from workbench.generation import SteerSettings, cautions, measure_strengths, rows_for, run_steer, vectors_of
-from workbench.jobs import Call
-from workbench.markup import card, empty_state, heading, note, token_chips
+from workbench.decode_controls import decode_of, place_decoding
+from workbench.generation import LETTERS, SteerSettings, recipe_name, run_steer
+from workbench.jobs import Call, Outputs
+from workbench.markup import empty_state
 from workbench.panel import Panel
-from workbench.recipe_card import MOST, RecipeCard, fitting, interventions_of, suggested
-from workbench.recipe_words import applied
-from workbench.replies import divergence_html, recipe_html, replies_html
+from workbench.prompt_card import PromptCard, positions
+from workbench.recipe_card import RecipeCard, fitting, interventions_of, suggested
+from workbench.reply_panes import ReplyPanes
 
 
-_EXAMPLES = (
-    ("Note", "Write a note to my boss about the meeting."),
-    ("Review", "Write a review of the film."),
-    ("Bread", "How do I bake bread?"),
-    ("Capital", "What is the capital of France?"),
-)
 _FIRST_SET = "formality"
-_LEGEND = "Blue ground: the recipe writes here. Underline: and at every generated token."
 
 
 class SteerPanel(Panel):
@@ -45,137 +34,132 @@ class SteerPanel(Panel):
 
     id = "steer"
     title = "Steer"
-    summary = "Answer a prompt with and without a recipe of steering vectors, side by side."
+    summary = "Answer a prompt with and without recipes of steering vectors, side by side."
     order = 20
     settings = SteerSettings
 
     def run(self, host: Host, settings: SteerSettings, job: Job[Result]) -> Result:
-        """Both replies to one prompt, with what was modified."""
+        """All replies to one prompt, with what was modified."""
         return run_steer(host, settings, job)
 
     def build(self, ui: PanelContext) -> None:
-        """Left: prompt and recipe. Right: both replies, and the first token that differs."""
+        """Left: prompt and recipes. Right: the replies, their tokens, and the first token that differs."""
         with gr.Row(elem_classes="sw-columns"):
             with gr.Column(elem_classes="sw-left", min_width=0):
-                asked, chips = _place_prompt(ui)
-                recipe = RecipeCard(ui)
-                decode = _place_decoding()
+                prompt = PromptCard(ui)
+                recipes = _place_recipes(ui)
+                compare = gr.Button("+ compare with another recipe", size="sm", elem_classes="sw-link", elem_id="more")
+                with gr.Accordion("More", open=False, elem_classes="sw-more sw-card"):
+                    decode = place_decoding()
                 with gr.Row(elem_classes="sw-actions") as actions:
                     run = gr.Button("Run", variant="primary", elem_id="run")
                     stop = gr.Button("Stop", interactive=False, elem_id="steer-stop")
             with gr.Column(elem_classes="sw-right sw-follow", min_width=0):
                 ui.error_slot()
                 start_card, start = _place_start()
-                replies = _Replies(ui)
-        inputs = {**asked, **decode}
-        shared = {"run": [run, start], "stop": stop, "title": "the generation"}
-        ui.on(
-            [run.click, asked["user"].submit],
-            replies.steer,
-            inputs={**inputs, **recipe.inputs},
-            outputs=replies.outputs,
-            **shared,
-        )
-        ui.on(start.click, replies.start, inputs=inputs, outputs=[*replies.outputs, ui.page.picked], **shared)
-        for button in (run, start):
-            ui.reveal(button.click, "panes")
-        _wire_chips(ui, asked, recipe, chips)
+                panes = ReplyPanes(ui)
+        prompt.wire(recipes)
+        _wire_compare(ui, recipes, compare)
+        _wire_runs(ui, prompt, recipes, decode, panes, {"run": [run, start, panes.send], "stop": stop}, start)
 
         def offer() -> dict[Any, Any]:
             ready = bool(fitting(ui))
             return {
-                recipe.card: gr.update(visible=ready),
-                actions: gr.update(visible=ready),
+                **{part: gr.update(visible=ready) for part in (recipes[0].card, compare, actions)},
                 start_card: gr.update(visible=not ready),
             }
 
-        ui.watch("shelf", "model", call=offer, outputs=[recipe.card, actions, start_card])
+        ui.watch("shelf", "model", call=offer, outputs=[recipes[0].card, compare, actions, start_card])
 
 
-class _Replies:
-    """The right-hand side, and the handlers that fill it."""
+def _wire_runs(
+    ui: PanelContext,
+    prompt: PromptCard,
+    recipes: list[RecipeCard],
+    decode: dict[str, Any],
+    panes: ReplyPanes,
+    buttons: dict[str, Any],
+    start: gr.Button,
+) -> None:
+    """Run, Send and the first click."""
+    run = buttons["run"][0]
+    now = {"colour": panes.colour, "along": panes.along}
 
-    def __init__(self, ui: PanelContext) -> None:
-        self._ui = ui
-        self._panes = html_block(replies_html(None, state="empty"), elem_id="panes")
-        self._below = html_block("")
-        self.outputs = [self._panes, self._below]
+    def steer(call: Call, *, user: str, system: str, **values: Any) -> Iterator[Outputs | None]:
+        """Answer the prompt on the page."""
+        yield from panes.answer(call, Chat(system or "").ask(user or ""), **_asked(values))
 
-    def steer(
-        self, call: Call, *, user: str, system: str, temperature: float, seed: int, length: int, **slots: Any
-    ) -> Iterator[Mapping[Any, Any]]:
-        """Run the recipe on the page."""
-        decode = _decode(temperature, seed, length)
-        yield from self._stream(call, user, system, Recipe(interventions=interventions_of(slots), decode=decode))
+    def go_on(call: Call, *, chat: Chat, follow_up: str, **values: Any) -> Iterator[Outputs | None]:
+        """Answer the next message of the conversation in the panes."""
+        yield from panes.answer(call, chat.ask(follow_up or ""), **_asked(values))
 
-    def start(
-        self, call: Call, *, user: str, system: str, temperature: float, seed: int, length: int
-    ) -> Iterator[Mapping[Any, Any]]:
+    def first(call: Call, *, user: str, system: str, **values: Any) -> Iterator[Outputs | None]:
         """Extract the first vector, put it on the shelf and steer with it."""
-        decode = _decode(temperature, seed, length)
         study = STUDIES["extract"]
         job = study.start(call.host, study.parse({"contrast": _FIRST_SET}))
         yield from call.finish(job)
         (vector,) = job.result().vectors.values()
         name = call.workspace.put(vector)
-        yield {self._ui.page.picked: name}
-        first = suggested(vector.renamed(name))
-        yield from self._stream(call, user, system, Recipe(interventions=(first,), decode=decode))
+        yield {ui.page.picked: name}
+        recipe = suggested(vector.renamed(name)).model_copy(update={"decode": _decode(values)})
+        yield from panes.answer(
+            call, Chat(system or "").ask(user or ""), {"a": recipe}, values["colour"], values["along"]
+        )
 
-    def _stream(self, call: Call, user: str, system: str, recipe: Recipe) -> Iterator[Mapping[Any, Any]]:
-        host = call.host
-        recipe = recipe.model_copy(update={"model": host.name})
-        vectors = vectors_of(recipe, call.workspace)
-        measuring = measure_strengths(host, recipe, vectors)
-        if measuring:
-            yield from call.finish(measuring)
-            measuring.result()
-        rows = rows_for(host, user or "", system or "", recipe, vectors)
-        said = "".join(map(note, [*applied(host, recipe, vectors), *cautions(host, vectors)]))
-        job = stream(host, rows, recipe.decode, title=f"Steering {short_name(host.name)}")
-        yield {self._panes: replies_html(None, state="waiting"), self._below: ""}
-        replies = None
-        for steps in call.follow(job):
-            if steps:
-                replies = steps[-1].replies
-                yield {self._panes: replies_html(replies, state="writing")}
-            else:
-                yield {}
-        if replies is not None:
-            stopped = job.state != "done"
-            yield {
-                self._panes: replies_html(replies, state="stopped" if stopped else ""),
-                self._below: card(divergence_html(replies) + said + _caveat(host) + recipe_html(recipe)),
-            }
-        job.result()
+    shared = {**buttons, "title": "the generation"}
+    given = {**prompt.inputs, **decode, **now}
+    slots = {name: part for card in recipes for name, part in card.inputs.items()}
+    ui.on([run.click, prompt.user.submit], steer, inputs={**given, **slots}, outputs=panes.outputs, **shared)
+    ui.on(start.click, first, inputs=given, outputs=[*panes.outputs, ui.page.picked], **shared)
+    talk = {"chat": panes.chat, "follow_up": panes.follow_up, "picked": prompt.picked}
+    ui.on(
+        [panes.send.click, panes.follow_up.submit],
+        go_on,
+        inputs={**talk, **decode, **now, **slots},
+        outputs=panes.outputs,
+        **shared,
+    )
+    for button in buttons["run"]:
+        ui.reveal(button.click, "panes")
 
 
-def _place_prompt(ui: PanelContext) -> tuple[dict[str, Any], gr.HTML]:
-    with gr.Column(elem_classes="sw-card"):
-        html_block(heading("Prompt"))
-        system = gr.Textbox("", label="System", placeholder="none", lines=1, max_lines=4, elem_id="system")
-        user = gr.Textbox(_EXAMPLES[0][1], label="User (Shift + Enter runs)", lines=2, max_lines=8, elem_id="user")
-        with gr.Row(elem_classes="sw-examples"):
-            examples = [(gr.Button(label, size="sm", min_width=0), text) for label, text in _EXAMPLES]
-        html_block(heading("Tokens read and written"))
-        chips = html_block(note("Shown once the model stands."))
-    for button, text in examples:
-        button.click(lambda text=text: text, outputs=[user], **EVENT)
-    return {"user": user, "system": system}, chips
+def _asked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What `ReplyPanes.answer` takes beside the conversation."""
+    picked = positions(values["picked"])
+    made = {letter: interventions_of(values, letter, picked) for letter in LETTERS}
+    decode = _decode(values)
+    recipes = {letter: Recipe(interventions=each, decode=decode) for letter, each in made.items() if each is not None}
+    return {"recipes": recipes, "colour": values["colour"], "along": values["along"]}
 
 
-def _place_decoding() -> dict[str, Any]:
-    with gr.Accordion("More", open=False, elem_classes="sw-more sw-card"):
-        defaults = DecodeSettings()
-        with gr.Row():
-            length = gr.Number(
-                defaults.max_new_tokens, precision=0, minimum=1, label="Length", info="tokens", min_width=0
-            )
-            temperature = gr.Number(
-                defaults.temperature, minimum=0, label="Temperature", info="0: likeliest", step=0.1, min_width=0
-            )
-            seed = gr.Number(defaults.seed, precision=0, minimum=0, label="Seed", info="fixed", min_width=0)
-    return {"temperature": temperature, "seed": seed, "length": length}
+def _decode(values: Mapping[str, Any]) -> DecodeSettings:
+    return decode_of(values["temperature"], values["seed"], values["length"])
+
+
+def _place_recipes(ui: PanelContext) -> list[RecipeCard]:
+    return [
+        RecipeCard(ui, key, title=recipe_name(key).title(), hue=key, used=key == "a", picking=True) for key in LETTERS
+    ]
+
+
+def _wire_compare(ui: PanelContext, recipes: list[RecipeCard], compare: gr.Button) -> None:
+    """Show the next recipe's card."""
+    used = {card.key: card.used for card in recipes[1:]}
+
+    def reveal(**used: bool) -> dict[Any, Any]:
+        hidden = [card for card in recipes[1:] if not used[card.key]]
+        shown = {part: change for card in hidden[:1] for part, change in _visible(card, True).items()}
+        return {**shown, compare: gr.update(visible=len(hidden) > 1)}
+
+    cards = [part for card in recipes[1:] for part in (card.card, card.used)]
+    ui.quick(compare.click, reveal, inputs=used, outputs=[*cards, compare])
+    for card in recipes[1:]:
+        hide = {**_visible(card, False), compare: gr.update(visible=True)}
+        ui.quick(card.remove.click, lambda hide=hide: hide, outputs=list(hide))
+
+
+def _visible(card: RecipeCard, shown: bool) -> dict[Any, Any]:
+    return {card.card: gr.update(visible=shown), card.used: shown}
 
 
 def _place_start() -> tuple[gr.Column, gr.Button]:
@@ -190,44 +174,6 @@ def _place_start() -> tuple[gr.Column, gr.Button]:
         with gr.Row(elem_classes="sw-actions"):
             start = gr.Button("Extract formality and steer", variant="primary", elem_id="start")
     return place, start
-
-
-def _wire_chips(ui: PanelContext, asked: dict[str, Any], recipe: RecipeCard, chips: gr.HTML) -> None:
-    scopes = {name: part for name, part in recipe.inputs.items() if name.startswith(("scope_", "used_", "vector_"))}
-
-    def show(user: str, system: str, **slots: Any) -> dict[Any, Any]:
-        return {chips: _chips(ui, user, system, slots)}
-
-    inputs = {**asked, **scopes}
-    ui.watch("model", *(part.change for part in inputs.values()), call=show, inputs=inputs, outputs=[chips])
-
-
-def _chips(ui: PanelContext, user: str, system: str, slots: Mapping[str, Any]) -> str:
-    host = ui.host
-    if host is None:
-        return note("Shown once the model stands.")
-    try:
-        prompt = render(host, conversation(user or "", system or ""))
-    except SteeringError as error:
-        return note(error.given)
-    used = [n for n in range(1, MOST + 1) if slots[f"used_{n}"] and slots[f"vector_{n}"]]
-    scopes = {slots[f"scope_{n}"] for n in used}
-    written = covered(scopes, len(prompt))
-    chips = token_chips(prompt.tokens, prompt.roles, written, generated=any(map(in_reply, scopes)))
-    room = f"{len(prompt)} of {host.info.context} tokens."
-    return chips + note(f"{room} {_LEGEND}" if used else room)
-
-
-def _caveat(host: Host) -> str:
-    return note(DEMO_CAVEAT) if host.info.demo else ""
-
-
-def _decode(temperature: float | None, seed: int | None, length: int | None) -> DecodeSettings:
-    given = {"temperature": temperature, "seed": seed, "max_new_tokens": length}
-    try:
-        return DecodeSettings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        raise validation_error("The settings under More", error) from error
 
 
 panel = SteerPanel()

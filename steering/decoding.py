@@ -167,19 +167,24 @@ def stream(
     Raises:
         SteeringError: As `next_token_logits`, here and not in the job.
     """
-    each = _settings(settings, rows)
+    check(host, rows)
+    return host.submit(lambda job: streamed(job, host, rows, settings or DecodeSettings()), title=title)
+
+
+def check(host: Host, rows: Sequence[Row]) -> None:
+    """Raise what `next_token_logits` would raise, before any work is done."""
     Schedule(host, [row.plan for row in rows])
     Batch.of(host, [row.prompt for row in rows])
 
-    def work(job: Job[tuple[Reply, ...]]) -> tuple[Reply, ...]:
-        replies: tuple[Reply, ...] = ()
-        for index, states in enumerate(_steps(host, rows, each)):
-            replies = tuple(_reply(host, state) for state in states)
-            job.emit(Step(index, replies))
-            job.report(index + 1, each[0].max_new_tokens, "tokens")
-        return replies
 
-    return host.submit(work, title=title)
+def streamed(job: Job[Any], host: Host, rows: Sequence[Row], settings: DecodeSettings) -> tuple[Reply, ...]:
+    """Decode one batch as a part of a job, which emits a `Step` per token. Call on the model thread."""
+    replies: tuple[Reply, ...] = ()
+    for index, states in enumerate(_steps(host, rows, [settings] * len(rows))):
+        replies = tuple(_reply(host, state) for state in states)
+        job.emit(Step(index, replies))
+        job.report(index + 1, settings.max_new_tokens, "tokens")
+    return replies
 
 
 def _settings(
@@ -195,8 +200,7 @@ def _steps(host: Host, rows: Sequence[Row], settings: Sequence[DecodeSettings]) 
     schedule = Schedule(host, [row.plan for row in rows])
     batch = Batch.of(host, [row.prompt for row in rows])
     states = [
-        _RowState(row, each, torch.Generator().manual_seed(each.seed))
-        for row, each in zip(rows, settings, strict=True)
+        _RowState(row, each, torch.Generator().manual_seed(each.seed)) for row, each in zip(rows, settings, strict=True)
     ]
     forward = read_prompts(host, batch, schedule)
     for state, written in zip(states, forward.written, strict=True):

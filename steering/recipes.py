@@ -17,6 +17,7 @@ from steering.interventions import GateSide, GateUnit, Plan, Scope
 from steering.nats import calibrated
 from steering.operations import ClampKind
 from steering.plans import writes_of
+from steering.ranges import whole_numbers
 from steering.sites import Site
 from steering.strength import LengthUnit, Unit
 from steering.vectors import SteeringVector
@@ -182,17 +183,14 @@ def parse_blocks(text: str) -> Everywhere | tuple[int, ...]:
         return "default"
     if text in ("all", "everywhere"):
         return text  # type: ignore[return-value]
-    blocks: list[int] = []
     try:
-        for part in text.split(","):
-            low, dash, high = part.strip().partition("-")
-            blocks += range(int(low), int(high if dash else low) + 1)
+        blocks = whole_numbers(text)
     except ValueError:
-        blocks = []
+        blocks = ()
     if not blocks:
         raise SteeringError(
             f"The blocks '{text}' were asked for.",
             "default, all, everywhere, or numbers such as 4, '2,5' or '3-6'.",
             "Correct the blocks.",
         )
-    return tuple(dict.fromkeys(blocks))
+    return blocks

@@ -1,10 +1,11 @@
-"""What a plan does at every token of a reply: how far it moves the next-token distribution, and where the state lies."""
+"""What a plan does at every token of a reply: how far it moves the next-token distribution, where the state lies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,7 +27,9 @@ class TokenReading:
     """One token of a reply."""
 
     token: str
-    """As text; a character whose bytes are split over tokens shows as U+FFFD."""
+    """By itself as text; a part of a character shows as U+FFFD."""
+    piece: str
+    """What it adds to the reply's text; "" where it is a special token or a later one completes its character."""
     divergence: float
     """KL(reference || this row) of the distribution that the token was taken from, nats."""
     change: float
@@ -73,6 +76,13 @@ def read_tokens(
     return host.run(work, title="Reading the tokens")
 
 
+def summary(readings: Sequence[TokenReading]) -> tuple[float, float | None]:
+    """The 95th percentile of the divergence over a reply's tokens, nats, and the mean projection."""
+    divergence = float(np.percentile([each.divergence for each in readings], 95))
+    along = [each.projection for each in readings if each.projection is not None]
+    return divergence, float(np.mean(along)) if along else None
+
+
 def _read(
     host: Host, row: Row, ids: tuple[int, ...], reference: Plan, vector: SteeringVector | None
 ) -> tuple[TokenReading, ...]:
@@ -86,7 +96,9 @@ def _read(
     def keep(at: Place, read: Tensor) -> None:
         states.append(read[1, -len(ids) :].float().cpu())
 
-    logits = read_replies(host, batch, Schedule(host, plans), n=len(ids) + 1, read=keep, places=[place] if place else [])
+    logits = read_replies(
+        host, batch, Schedule(host, plans), n=len(ids) + 1, read=keep, places=[place] if place else []
+    )
     before, own = torch.log_softmax(logits[:, :-1].float(), dim=-1)
     # KL cannot be negative; its rounding can.
     divergence = (before.exp() * (before - own)).sum(dim=-1).clamp(min=0).tolist()
@@ -96,10 +108,26 @@ def _read(
     if vector is not None:
         along = list(_along(states[0], vector))
     likely = _likely(before, own, taken)
+    pieces = _pieces(host, ids)
     return tuple(
-        TokenReading(host.tokenizer.decode([token]), divergence[i], change[i], along[i], _told(host, likely[i]))
+        TokenReading(
+            host.tokenizer.decode([token]), pieces[i], divergence[i], change[i], along[i], _told(host, likely[i])
+        )
         for i, token in enumerate(ids)
     )
+
+
+def _pieces(host: Host, ids: Sequence[int]) -> list[str]:
+    """What each token adds to the text; decoded by itself it would lose a leading space in some tokenizers."""
+    pieces, before = [], ""
+    for end in range(1, len(ids) + 1):
+        text = host.tokenizer.decode(ids[:end], skip_special_tokens=True)
+        if text.endswith("\ufffd") and end < len(ids):
+            pieces.append("")
+            continue
+        pieces.append(text[len(before) :])
+        before = text
+    return pieces
 
 
 def _along(states: Tensor, vector: SteeringVector) -> list[float]:
@@ -113,7 +141,9 @@ def _likely(before: Tensor, own: Tensor, taken: Tensor) -> list[list[tuple[int, 
     """(id, probability in the reference, in this row) of each token and the likeliest others, most likely first."""
     best = torch.maximum(before, own).topk(min(ALTERNATIVES + 1, own.shape[-1]), dim=-1).indices
     shown = torch.cat([taken, best], dim=1)
-    columns = zip(shown.tolist(), before.gather(1, shown).exp().tolist(), own.gather(1, shown).exp().tolist(), strict=True)
+    columns = zip(
+        shown.tolist(), before.gather(1, shown).exp().tolist(), own.gather(1, shown).exp().tolist(), strict=True
+    )
     unique = [{token: (token, p, q) for token, p, q in zip(*each, strict=True)} for each in columns]
     return [list(each.values())[: ALTERNATIVES + 1] for each in unique]
 

@@ -106,13 +106,13 @@ def test_an_empty_shelf_offers_one_click_that_steers(page: Page) -> None:
     assert plain
     assert plain != steered
     expect(page.locator("#start-card")).to_be_hidden()
-    expect(page.locator("#vector-1 input")).to_have_value("formality")
+    expect(page.locator("#vector-a1 input")).to_have_value("formality")
 
 
 def test_the_opposite_strength_gives_another_text(page: Page) -> None:
     start(page)
     _, cheerful = replies(page)
-    strength = page.locator("#strength-1 input[type=number]")
+    strength = page.locator("#strength-a1 input[type=number]")
     strength.fill(f"-{strength.input_value()}")
     strength.blur()
     run_to_the_end(page)
@@ -208,8 +208,8 @@ def test_an_own_contrast_set_is_extracted_and_a_second_vector_stacked(page: Page
     expect(shelf_card(page, "tone")).to_be_visible()
 
     page.click("#steer-with-it")
-    page.click("#add-intervention")
-    expect(page.locator("#vector-2 input")).to_have_value("tone")
+    page.click("#add-a")
+    expect(page.locator("#vector-a2 input")).to_have_value("tone")
     run_to_the_end(page)
     page.get_by_text("Recipe as JSON").click()
     assert page.locator(".sw-json pre").inner_text().count('"vector": "tone"') == 2
@@ -224,7 +224,7 @@ def test_steer_takes_the_vector_that_was_extracted_last(page: Page) -> None:
         page.click("#extract")
         expect(shelf_card(page, name)).to_be_visible()
         tab(page, "Steer").click()
-        expect(page.locator("#vector-1 input")).to_have_value(name)
+        expect(page.locator("#vector-a1 input")).to_have_value(name)
         run_to_the_end(page)
         page.get_by_text("Recipe as JSON").click()
         assert f'"vector": "{name}"' in page.locator(".sw-json pre").inner_text()
@@ -267,7 +267,7 @@ def test_a_vector_file_that_is_none_shows_one_card_and_one_of_another_width_is_g
     expect(card).to_have_class(re.compile("sw-off"))
     expect(card).to_contain_text("made for")
     expect(page.locator(".sw-shelf .sw-errors .sw-error")).to_have_count(0)
-    expect(page.locator("#vector-1 input")).to_have_value("formality")
+    expect(page.locator("#vector-a1 input")).to_have_value("formality")
 
 
 def test_removing_asks_first(page: Page, bench: Workbench) -> None:
@@ -313,7 +313,7 @@ def test_modes_bring_their_own_slider_and_a_mode_that_cannot_be_keeps_the_replie
     start(page)
     first = replies(page)
     choose_mode(page, "Rotate")
-    strength = page.locator("#strength-1")
+    strength = page.locator("#strength-a1")
     expect(strength).to_contain_text("Degrees")
     unit(page, "nats").click()
     expect(strength.locator("input[type=number]")).to_have_value("1")
@@ -341,6 +341,81 @@ def test_a_condition_that_never_holds_leaves_the_reply_alone(page: Page) -> None
     run_to_the_end(page)
     assert replies(page) == [plain, plain]
     expect(page.locator(".sw-pane.sw-a footer")).to_contain_text("Nothing was modified")
+
+
+def test_recipes_stand_side_by_side_and_the_conversation_goes_on(page: Page) -> None:
+    start(page)
+    first = replies(page)
+    page.click("#more")
+    page.click("#more")
+    expect(page.locator("#more")).to_be_hidden()
+    for letter, strength in (("b", "-0.4"), ("c", "0")):
+        field = page.locator(f"#strength-{letter}1 input[type=number]")
+        field.fill(strength)
+        field.press("Tab")
+    run_to_the_end(page)
+    plain, formal, plainer, same = replies(page)
+    assert [plain, formal] == first
+    assert len({plain, formal, plainer}) == 3
+    assert same == plain
+
+    page.locator("#recipe-b").get_by_role("button", name="Remove Recipe B").click()
+    page.locator("#follow-up textarea").fill("What is the capital of France?")
+    page.click("#send")
+    expect(page.locator(".sw-pane .sw-past")).to_have_text([plain, formal, same])  # each goes on from its own
+    expect(page.locator(".sw-pane header b")).to_have_text(["Unsteered", "Recipe A", "Recipe C"])
+    expect(page.locator(".sw-pane .sw-now .sw-tok").first).to_be_visible()
+    assert replies(page)[0] == replies(page)[2]
+    expect(page.get_by_text("Not compared")).to_have_count(1)  # A's conversation is another one, C's is the same
+
+
+def test_tokens_are_coloured_and_each_tells_what_could_have_stood_there(page: Page) -> None:
+    start(page)
+    tokens = page.locator(".sw-pane.sw-a .sw-tok")
+    expect(tokens.first).to_be_visible()
+    assert "".join(tokens.all_inner_texts()) == replies(page)[1]
+    shades = tokens.evaluate_all("all => all.map(each => +each.style.getPropertyValue('--v'))")
+    assert max(shades) > 0.2
+    plain = page.locator(".sw-pane.sw-plain .sw-tok")
+    assert plain.evaluate_all("all => Math.max(...all.map(each => +each.style.getPropertyValue('--v')))") == 0
+
+    tokens.nth(1).click()
+    expect(page.locator("#token h2")).to_contain_text(tokens.nth(1).inner_text().strip())
+    expect(page.locator("#token tr.sw-on td").first).to_be_visible()
+    tokens.nth(1).press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.locator("#token h2")).to_contain_text(tokens.nth(2).inner_text().strip())
+
+    page.locator("#colour label").filter(has_text="projection").click()
+    expect(page.get_by_text("projection on formality at each token")).to_be_visible()
+    coloured = plain.evaluate_all("all => Math.max(...all.map(each => +each.style.getPropertyValue('--v')))")
+    assert coloured > 0
+
+
+def test_tokens_of_the_prompt_are_picked_and_only_they_are_written(page: Page) -> None:
+    start(page)
+    chips = page.locator("#chips [data-token]")
+    left, right = chips.nth(3).bounding_box(), chips.nth(5).bounding_box()
+    assert left
+    assert right
+    page.mouse.move(left["x"] + 3, left["y"] + 3)
+    page.mouse.down()
+    page.mouse.move(right["x"] + 3, right["y"] + 3, steps=4)
+    page.mouse.up()
+    picked = page.locator("#picked input, #picked textarea")
+    expect(picked).to_have_value("3-5")
+    expect(page.locator("#scope-a1 input")).to_have_value("the picked prompt tokens")
+    expect(page.locator("#chips .sw-picked")).to_have_count(3)
+    chips.nth(8).focus()
+    page.keyboard.press("Space")
+    expect(picked).to_have_value("3-5, 8")
+    run_to_the_end(page)
+    expect(page.locator(".sw-pane.sw-a footer")).to_contain_text("Modified 4 prompt + 0 generated positions")
+    expect(page.locator("#chips .sw-wa")).to_have_count(4)
+    picked.fill("")
+    expect(page.locator("#chips .sw-picked")).to_have_count(0)
+    page.click("#run")
+    expect(errors(page)).to_contain_text("none is picked")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -378,11 +453,11 @@ def run_to_the_end(page: Page) -> None:
 
 
 def replies(page: Page) -> list[str]:
-    return page.locator(".sw-pane .sw-reply").all_inner_texts()
+    return page.locator(".sw-pane .sw-now").all_inner_texts()
 
 
 def choose_mode(page: Page, name: str) -> None:
-    page.locator("#mode-1 input").click()
+    page.locator("#mode-a1 input").click()
     page.get_by_role("option", name=name, exact=True).click()
 
 

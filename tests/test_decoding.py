@@ -195,7 +195,7 @@ def test_every_row_may_have_its_own_settings(tiny_host) -> None:
     assert len({reply.ids for reply in alone}) == 4
     assert list(generate(host, [row] * 4, each)) == alone
     given = host.run(lambda job: list(generate_each(job, host, [row] * 4, each)), title="each")
-    assert [index for index, _ in given][0] == 1
+    assert next(index for index, _ in given) == 1
     assert dict(given) == dict(enumerate(alone))
 
 

@@ -8,7 +8,9 @@ from test_workspace import vector
 from steering.decoding import Divergence, Reply, Written
 from steering.errors import SteeringError
 from steering.recipes import Recipe
-from workbench import cards, markup, replies
+from steering.token_readings import TokenReading
+from workbench import cards, markup, replies, token_markup
+from workbench.replies import Columns
 
 
 EVIL = "<script>alert('x')</script><img src=x onerror=\"y\">&amp;"
@@ -42,6 +44,11 @@ def _reply(text: str, **fields: object) -> Reply:
     return Reply(text=text, **given)  # type: ignore[arg-type]
 
 
+def _reading(text: str, **fields: object) -> TokenReading:
+    plain = {"divergence": 0.5, "change": -0.5, "projection": 2.0, "alternatives": ((text, 0.25, 0.5),)}
+    return TokenReading(token=text, piece=text, **{**plain, **fields})  # type: ignore[arg-type]
+
+
 PAGES = {
     "heading": markup.heading(EVIL),
     "note": markup.note(EVIL),
@@ -50,15 +57,21 @@ PAGES = {
     "fault": markup.error_card(ValueError(EVIL), doing=EVIL),
     "table": markup.table((EVIL, EVIL), [(EVIL, EVIL)]),
     "pane": markup.pane(EVIL, EVIL, corner=EVIL, foot=EVIL),
-    "chips": markup.token_chips([EVIL, " " + EVIL], [EVIL, "user"], [True, False], generated=True),
+    "chips": token_markup.token_chips([EVIL, " " + EVIL], [EVIL, "user"], {"a": [True, False]}, ["a"], [1])
+    + token_markup.roles_legend([EVIL]),
     "job line": markup.job_line(EVIL, EVIL, fraction=0.5) + markup.job_ended(EVIL, EVIL, job_id=1),
     "model bar": cards.model_bar(None, loading=EVIL) + cards.model_bar(None, error=SteeringError(EVIL)),
     "vector card": cards.vector_card(EVIL, vector(EVIL), unfit=EVIL, picked=False),
     "divergence": replies.divergence_html(
-        [_reply(""), _reply("", divergence=Divergence(EVIL, ((EVIL, 0.5, 0.5),)))],
+        Columns([_reply(""), _reply("", divergence=Divergence(EVIL, ((EVIL, 0.5, 0.5),)))]),
     ),
-    "replies": replies.replies_html([_reply(EVIL), _reply(EVIL)]),
-    "recipe": replies.recipe_html(Recipe(model=EVIL)),
+    "replies": replies.replies_html(Columns([_reply(EVIL), _reply(EVIL)], turns=[[(EVIL, EVIL)]] * 2)),
+    "tokens": replies.replies_html(
+        Columns([_reply(EVIL), _reply(EVIL)], readings=[[_reading(EVIL)]] * 2, vector=EVIL), colour="change"
+    ),
+    "token": replies.token_html(Columns(readings=[[_reading(EVIL)]] * 2, vector=EVIL), 1, 0),
+    "legend": replies.legend_html(Columns(readings=[[_reading(EVIL)]] * 2, vector=EVIL), "projection"),
+    "recipe": replies.recipes_html({"a": Recipe(model=EVIL), "b": Recipe(model=EVIL)}),
 }
 
 
@@ -88,14 +101,46 @@ def test_a_fault_is_told_apart_from_a_mistake() -> None:
     assert "report it" in card.text
 
 
-def test_written_positions_are_marked_and_the_others_not() -> None:
-    chips = markup.token_chips(
-        ["<u>", "Hi", " you"], ["template", "user", "user"], [False, True, False], generated=False
+def test_written_positions_carry_their_recipes_and_picked_ones_are_set_off() -> None:
+    chips = token_markup.token_chips(
+        ["<u>", "Hi", " you"],
+        ["template", "user", "user"],
+        {"a": [False, True, False], "b": [False, True, True]},
+        ["b"],
+        [2],
     )
-    assert chips.count("sw-w") == 1
-    assert chips.index("sw-w") < chips.index(">Hi<")
-    assert "sw-g" not in chips
-    assert "sw-g" in markup.token_chips(["a"], ["user"], [True], generated=True)
+    parts = chips.split("<i ")[1:]
+    assert [("sw-wa" in part, "sw-wb" in part, "sw-picked" in part) for part in parts] == [
+        (False, False, False),
+        (True, True, False),
+        (False, True, True),
+        (False, True, False),  # what is generated
+    ]
+    assert [part.count('aria-checked="true"') for part in parts] == [0, 0, 1, 0]
+
+
+def test_shades_are_relative_to_the_largest_and_next_to_nothing_stays_pale() -> None:
+    much = [[_reading("a", change=4.0), _reading("b", change=-2.0)], [_reading("c", change=1.0)]]
+    assert token_markup.shades(much, "change") == ([[1.0, -0.5], [0.25]], 4.0)
+    little = [[_reading("a", divergence=0.1)]]
+    assert token_markup.shades(little, "divergence") == ([[0.1]], 1.0)
+
+
+def test_a_token_without_text_of_its_own_has_no_place_but_the_others_keep_their_number() -> None:
+    readings = [_reading(" A"), _reading("<end>", divergence=0.0), _reading("b")]
+    readings[1] = TokenReading("<end>", "", 0.0, 0.0, None, ())
+    drawn = token_markup.reply_tokens(1, readings, [0.0, 0.0, 0.0])
+    assert [drawn.count(f'data-token="{n}"') for n in range(3)] == [1, 0, 1]
+    assert drawn.count('tabindex="0"') == 1
+    assert ">A<" in drawn  # the reply begins without a space
+
+
+def test_a_column_of_another_conversation_is_not_compared() -> None:
+    turns = [[("Hi", "Hello.")], [("Hi", "Good day.")]]
+    same = replies.divergence_html(Columns([_reply("x"), _reply("x")]))
+    other = replies.divergence_html(Columns([_reply("x"), _reply("x")], turns=turns))
+    assert "the same so far" in same
+    assert "Not compared" in other
 
 
 def test_a_sparkline_puts_chance_on_the_base_line_and_breaks_at_gaps() -> None:
@@ -123,7 +168,8 @@ def test_a_vector_that_does_not_fit_says_why_and_is_never_shown_as_picked() -> N
     ],
 )
 def test_panes_say_what_was_modified_and_how_it_ended(state: str, finish: str | None, foot: str, caret: bool) -> None:
-    page = replies.replies_html([_reply("a", written=Written()), _reply("b", finish=finish)], state=state)
+    columns = Columns([_reply("a", written=Written()), _reply("b", finish=finish)])
+    page = replies.replies_html(columns, state=state)
     steered = page[page.index("sw-a") :]
     assert foot in steered
     assert ("sw-caret" in steered) == caret

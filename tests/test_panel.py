@@ -15,7 +15,7 @@ from workbench.bench import Workbench
 from workbench.context import PageState, PanelContext
 from workbench.forms import field_control
 from workbench.panel import Panel, check_panel
-from workbench.recipe_card import MOST, interventions_of
+from workbench.recipe_card import interventions_of, slot_names
 from workbench.shell import build
 
 
@@ -128,16 +128,22 @@ def test_the_page_stands_before_any_model_does(tmp_path: Any) -> None:
 def _slots(**changes: Any) -> dict[str, Any]:
     plain = {"vector": "joy", "mode": "add", "blocks": "default", "strength": 1.5, "unit": "mean_difference"}
     gate = {"gate": "", "threshold": 0.5, "side": "above", "per": "prompt"}
-    first = {**plain, "clamp": "set", "scope": "all", **gate, "used": True, **changes}
-    return {
-        f"{name}_{number}": (value if number == 1 or name != "used" else False)
-        for number in range(1, MOST + 1)
+    first = {**plain, "others": [], "clamp": "set", "scope": "all", **gate, "used": True, **changes}
+    slots = {
+        f"{name}_{slot}": (value if number == 0 or name != "used" else False)
+        for number, slot in enumerate(slot_names("a"))
         for name, value in first.items()
     }
+    return {**slots, "recipe_a": True}
 
 
 def test_the_recipe_on_the_page_is_the_recipe_that_runs() -> None:
-    given = {**_slots(blocks="2-4", unit="raw", scope="reply"), "used_3": True, "mode_3": "ablate", "strength_3": 1.0}
+    given = {
+        **_slots(blocks="2-4", unit="raw", scope="reply"),
+        "used_a3": True,
+        "mode_a3": "ablate",
+        "strength_a3": 1.0,
+    }
     assert interventions_of(given) == (
         Intervention(vector="joy", blocks=(2, 3, 4), strength=1.5, unit="raw", scope="reply"),
         Intervention(vector="joy", mode="ablate", blocks=(2, 3, 4), strength=1.0, unit="raw", scope="reply"),
@@ -151,6 +157,14 @@ def test_a_gate_and_a_clamp_on_the_page_are_those_of_the_recipe() -> None:
     assert interventions_of(given) == (expected,)
 
 
+def test_picked_tokens_and_a_span_reach_the_recipe_and_an_unused_recipe_is_none() -> None:
+    picked = interventions_of(_slots(scope="picked", mode="ablate", others=["mood"]), "a", (3, 4))
+    assert picked == (Intervention(vector="joy", mode="ablate", others=("mood",), strength=1.5, scope=(3, 4)),)
+    # What was chosen under Ablate and is hidden now does not count.
+    assert interventions_of(_slots(others=["mood"])) == (Intervention(vector="joy", strength=1.5),)
+    assert interventions_of({**_slots(), "recipe_a": False}) is None
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -159,6 +173,7 @@ def test_a_gate_and_a_clamp_on_the_page_are_those_of_the_recipe() -> None:
         ({"strength": None}, "strength is empty"),
         ({"blocks": "two"}, "'two'"),
         ({"scope": "nowhere"}, "scope"),
+        ({"scope": "picked"}, "none is picked"),
     ],
 )
 def test_a_recipe_that_is_not_filled_in_says_what_is_missing(changes: dict[str, Any], said: str) -> None:
@@ -173,9 +188,10 @@ def test_steer_runs_headless_with_the_vectors_of_a_workspace(demo: Host, tmp_pat
     (vector,) = result.vectors.values()
     name = bench.workspace.put(vector)
     recipe = Recipe(interventions=(Intervention(vector=name, strength=vector.suggested_strength),))
-    settings = steer.settings(recipe=recipe, workspace=str(tmp_path))
+    settings = steer.settings(recipes=(recipe, Recipe()), workspace=str(tmp_path))
     replies = demo.run(lambda job: steer.run(demo, settings, job), title="Steering").tables["replies"]
-    assert list(replies["row"]) == ["unsteered", "recipe A"]
+    assert list(replies["row"]) == ["unsteered", "recipe A", "recipe B"]
+    assert replies["text"][0] == replies["text"][2]
     assert replies["text"][0] != replies["text"][1]
     assert replies["modified_prompt"][0] == 0
     assert replies["modified_prompt"][1] > 0

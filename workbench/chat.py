@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from steering.prompts import Message
@@ -15,24 +15,22 @@ class Chat:
     system: str = ""
     """The system message; none where empty."""
     users: tuple[str, ...] = ()
-    replies: tuple[tuple[str, ...], ...] = ()
-    """Per answered user message: each column's reply, the unsteered model's first."""
+    replies: tuple[Mapping[str, str], ...] = ()
+    """Per answered user message: each column's reply by its key, the unsteered model's under ""."""
 
     def ask(self, user: str) -> Chat:
         """The conversation with one more user message."""
         return replace(self, users=(*self.users, user))
 
-    def answer(self, replies: Sequence[str]) -> Chat:
+    def answer(self, replies: Mapping[str, str]) -> Chat:
         """The conversation with the open message answered."""
-        return replace(self, replies=(*self.replies, tuple(replies)))
+        return replace(self, replies=(*self.replies, replies))
 
-    def turns(self, column: int) -> list[tuple[str, str]]:
-        """The answered turns of a column, (user, reply). A column that is newer than a turn takes the unsteered
-        reply as its own."""
-        replies = [each[column] if column < len(each) else each[0] for each in self.replies]
-        return list(zip(self.users, replies, strict=False))
+    def turns(self, column: str = "") -> list[tuple[str, str]]:
+        """The answered turns of a column, (user, reply); one that is newer than a turn takes the unsteered reply."""
+        return [(user, each.get(column, each[""])) for user, each in zip(self.users, self.replies, strict=False)]
 
-    def messages(self, column: int) -> tuple[Message, ...]:
+    def messages(self, column: str = "") -> tuple[Message, ...]:
         """What a column reads: its own turns, and the open message."""
         messages = [Message("system", self.system)] if self.system.strip() else []
         for user, reply in self.turns(column):

@@ -203,6 +203,7 @@ def steer(
         from steering.decoding import stream
         from steering.model_info import DEMO_CAVEAT
         from steering.recipes import Recipe
+        from workbench.chat import Chat
         from workbench.commands import named_vectors, print_replies, recipe_of
         from workbench.generation import cautions, rows_for
         from workbench.recipe_words import applied
@@ -220,7 +221,8 @@ def steer(
         chosen = chosen.model_copy(update={"model": host.name})
         for caution in cautions(host, vectors):
             ERR.print(f"[yellow]Caution:[/] {escape(caution)}", highlight=False)
-        replies = follow(stream(host, rows_for(host, prompt, system, chosen, vectors), chosen.decode))
+        rows = rows_for(host, Chat(system, (prompt,)), {"a": chosen}, vectors)
+        replies = follow(stream(host, rows, chosen.decode))
         print_replies(chosen, replies, applied(host, chosen, vectors), as_json=as_json)
         if host.info.demo and not as_json:
             OUT.print(f"\n[dim]{DEMO_CAVEAT}[/]")

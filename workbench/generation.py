@@ -1,23 +1,32 @@
-"""The work behind the Steer panel without a screen: one prompt answered with and without a recipe, in one batch."""
+"""The work behind the Steer panel without a screen: one prompt answered with and without recipes, in one batch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Self
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from steering.decoding import Reply, generate
+from steering.decoding import DecodeSettings, Reply, check, generate, streamed
 from steering.host import Host
 from steering.interventions import Plan
 from steering.lane import Job
-from steering.prompts import conversation, render
+from steering.names import short_name
+from steering.prompts import render
 from steering.recipes import Recipe
 from steering.rows import Row
 from steering.studies.study import Measure, Result
+from steering.token_readings import TokenReading, read_tokens
 from steering.vectors import SteeringVector
+from workbench.chat import Chat
 from workbench.workspace import Workspace
+
+
+MOST_RECIPES = 3
+LETTERS = "abc"
+"""The recipes' names on screen and in results, in order."""
 
 
 class SteerSettings(BaseModel):
@@ -27,30 +36,80 @@ class SteerSettings(BaseModel):
 
     user: str = Field("Write a note to my boss about the meeting.", description="The user's message.")
     system: str = Field("", description="The system message; none where empty.")
-    recipe: Recipe = Field(Recipe(), description="What to apply, where and how strongly; vectors by their shelf name.")
+    recipes: tuple[Recipe, ...] = Field(
+        (Recipe(),),
+        min_length=1,
+        max_length=MOST_RECIPES,
+        description="One to three recipes: what to apply, where and how strongly; vectors by their shelf name. All are "
+        "decoded in one batch, as the first one says.",
+    )
     workspace: str = Field("", description="Folder of the workspace with the vectors; the user's own where empty.")
+
+    @model_validator(mode="after")
+    def _decoded_alike(self) -> Self:
+        if len({recipe.decode for recipe in self.recipes}) > 1:
+            raise ValueError("recipes that are compared need the same decode settings")
+        return self
 
 
 def rows_for(
-    host: Host, user: str, system: str, recipe: Recipe, vectors: Mapping[str, SteeringVector]
-) -> tuple[Row, Row]:
-    """The unsteered row and the steered one, compared with it.
+    host: Host, chat: Chat, recipes: Mapping[str, Recipe], vectors: Mapping[str, SteeringVector]
+) -> tuple[Row, ...]:
+    """The unsteered row and one row a recipe, compared with it.
+
+    Args:
+        host: The model.
+        chat: With its last user message open.
+        recipes: By their letters.
+        vectors: By the names that the recipes use.
 
     Raises:
         SteeringError: An empty prompt, or a recipe that does not go with the model or the vectors.
     """
-    prompt = render(host, conversation(user, system))
-    return Row(prompt), Row(prompt, recipe.plan(host, vectors), against=0)
+    steered = [
+        Row(render(host, chat.messages(letter)), recipe.plan(host, vectors), against=0)
+        for letter, recipe in recipes.items()
+    ]
+    return (Row(render(host, chat.messages())), *steered)
 
 
-def measure_strengths(host: Host, recipe: Recipe, vectors: Mapping[str, SteeringVector]) -> Job[Plan] | None:
-    """The job that finds a recipe's strengths in nats, so that its progress can be shown; None where it has none.
+def measure_strengths(
+    host: Host, recipes: Iterable[Recipe], vectors: Mapping[str, SteeringVector]
+) -> Job[list[Plan]] | None:
+    """The job that finds the recipes' strengths in nats, so that its progress can be shown; None where none has any.
 
-    What it finds is remembered: the recipe's plan is made at once afterwards.
+    What it finds is remembered: the recipes' plans are made at once afterwards.
     """
-    if all(intervention.unit != "nats" for intervention in recipe.interventions):
+    measured = [recipe for recipe in recipes if any(each.unit == "nats" for each in recipe.interventions)]
+    if not measured:
         return None
-    return host.submit(lambda job: recipe.plan(host, vectors), title="Measuring the strength in nats")
+    return host.submit(
+        lambda job: [recipe.plan(host, vectors) for recipe in measured], title="Measuring the strength in nats"
+    )
+
+
+@dataclass(frozen=True)
+class Steered:
+    """What a run on the page gives."""
+
+    replies: tuple[Reply, ...]
+    readings: tuple[tuple[TokenReading, ...], ...]
+    """Per reply, of each of its tokens."""
+
+
+def steer(host: Host, rows: Sequence[Row], decode: DecodeSettings, vector: SteeringVector | None) -> Job[Steered]:
+    """Queue a run and return its job at once: it emits a `Step` per token, then reads the tokens again.
+
+    Raises:
+        SteeringError: As `steering.decoding.stream`, here and not in the job.
+    """
+    check(host, rows)
+
+    def work(job: Job[Steered]) -> Steered:
+        replies = streamed(job, host, rows, decode)
+        return Steered(replies, read_tokens(host, rows, [reply.ids for reply in replies], vector=vector))
+
+    return host.submit(work, title=f"Steering {short_name(host.name)}")
 
 
 def cautions(host: Host, vectors: Mapping[str, SteeringVector]) -> list[str]:
@@ -58,34 +117,47 @@ def cautions(host: Host, vectors: Mapping[str, SteeringVector]) -> list[str]:
     return [caution for vector in vectors.values() if (caution := vector.caution(host))]
 
 
-def vectors_of(recipe: Recipe, workspace: Workspace) -> dict[str, SteeringVector]:
-    """The vectors that a recipe names, from the shelf.
+def vectors_of(recipes: Iterable[Recipe], workspace: Workspace) -> dict[str, SteeringVector]:
+    """The vectors that recipes name, from the shelf.
 
     Raises:
         SteeringError: One of them is not there.
     """
-    return {name: workspace.get(name).vector for name in recipe.vectors}
+    return {name: workspace.get(name).vector for recipe in recipes for name in recipe.vectors}
 
 
 def run_steer(host: Host, settings: SteerSettings, job: Job[Result]) -> Result:
-    """Generate both replies and tabulate them with what was really modified."""
-    recipe = settings.recipe
-    vectors = vectors_of(recipe, Workspace(settings.workspace or None)) if recipe.interventions else {}
+    """Generate all replies and tabulate them with what was really modified."""
+    recipes = settings.recipes
+    named = any(recipe.interventions for recipe in recipes)
+    vectors = vectors_of(recipes, Workspace(settings.workspace or None)) if named else {}
     job.report(0, 1, "replies")
-    replies = generate(host, rows_for(host, settings.user, settings.system, recipe, vectors), recipe.decode)
+    lettered = dict(zip(LETTERS, recipes, strict=False))
+    rows = rows_for(host, Chat(settings.system, (settings.user,)), lettered, vectors)
+    replies = generate(host, rows, recipes[0].decode)
     job.report(1, 1, "replies")
-    names = ("unsteered", "recipe A")
-    modified = replies[1].written
+    names = ("unsteered", *map(recipe_name, lettered))
+    measures = tuple(_modified(name, reply) for name, reply in zip(names[1:], replies[1:], strict=True))
     return Result(
         study="steer",
         settings=settings.model_dump(mode="json"),
         given=tuple(sorted(settings.model_fields_set)),
         model={**asdict(host.info), "sites": list(host.info.sites)},
-        measures=(Measure("modified_positions", modified.prompt + modified.generated, None, None, 1, "positions"),),
+        measures=measures,
         tables={"replies": pd.DataFrame([_row(name, reply) for name, reply in zip(names, replies, strict=True)])},
         headline="replies",
         vectors=vectors,
     )
+
+
+def recipe_name(letter: str) -> str:
+    """ "recipe A" for "a"."""
+    return f"recipe {letter.upper()}"
+
+
+def _modified(name: str, reply: Reply) -> Measure:
+    written = reply.written
+    return Measure(f"modified_positions ({name})", written.prompt + written.generated, None, None, 1, "positions")
 
 
 def _row(name: str, reply: Reply) -> dict[str, object]:

@@ -79,7 +79,17 @@ def pills(texts: Iterable[str]) -> str:
     return "".join(f'<span class="sw-pill">{escape(text)}</span>' for text in texts)
 
 
-def pane(title: str, text: str, *, hue: str = "", corner: str = "", foot: str = "", state: str = "") -> str:
+def pane(
+    title: str,
+    text: str,
+    *,
+    hue: str = "",
+    corner: str = "",
+    foot: str = "",
+    state: str = "",
+    turns: Iterable[tuple[str, str]] = (),
+    tokens: str = "",
+) -> str:
     """One reply.
 
     Args:
@@ -90,33 +100,24 @@ def pane(title: str, text: str, *, hue: str = "", corner: str = "", foot: str = 
         foot: What was really done to the model, and how the reply ended.
         state: "empty" before any run, "waiting" before the first token, "writing" while it streams (with a caret),
             "" otherwise.
+        turns: What was said before, (user, reply).
+        tokens: The text as markup, token by token, once the tokens were read.
     """
     words = escape(text) if text.strip() else f'<span class="sw-faint">{_silence(state)}</span>'
     caret = '<i class="sw-caret"></i>' if state == "writing" and text.strip() else ""
+    before = "".join(
+        f'<p class="sw-said">{escape(user)}</p><p class="sw-reply sw-past">{escape(reply)}</p>' for user, reply in turns
+    )
     return (
         f'<section class="sw-pane {_hue(hue)}" aria-live="polite" aria-label="{escape(title)}">'
-        f"<header><b>{escape(title)}</b><span>{escape(corner)}</span></header>"
-        f'<p class="sw-reply">{words}{caret}</p><footer>{escape(foot)}</footer></section>'
+        f"<header><b>{escape(title)}</b><span>{escape(corner)}</span></header>{before}"
+        f'<p class="sw-reply sw-now">{tokens or words}{caret}</p><footer>{escape(foot)}</footer></section>'
     )
 
 
 def panes(*parts: str) -> str:
-    """Replies side by side, stacked on a narrow screen."""
-    return f'<div class="sw-panes">{"".join(parts)}</div>'
-
-
-def token_chips(tokens: Sequence[str], roles: Sequence[str], written: Sequence[bool], *, generated: bool) -> str:
-    """The prompt as tokens: template tokens faint, positions that a recipe writes on a blue ground.
-
-    Args:
-        tokens: Each token as readable text, (tokens,).
-        roles: Whose token each is, (tokens,); "template" is set faint.
-        written: Whether the recipe changes the states at this position, (tokens,).
-        generated: Whether it also changes every generated token.
-    """
-    chips = "".join(_chip(*token) for token in zip(tokens, roles, written, strict=True))
-    last = f'<i class="{"sw-g" if generated else ""}">generated …</i>'
-    return f'<div class="sw-chips" aria-label="Tokens of the prompt">{chips}{last}</div>'
+    """Replies side by side, four of them in two rows where the screen is no wider, stacked on a narrow screen."""
+    return f'<div class="sw-panes sw-panes-{len(parts)}">{"".join(parts)}</div>'
 
 
 def job_line(title: str, message: str, *, fraction: float | None, queued: bool = False) -> str:
@@ -139,14 +140,6 @@ def job_ended(title: str, message: str, *, job_id: int) -> str:
 
 def _error_row(label: str, text: str) -> str:
     return f"<p><span>{escape(label)}</span> {escape(text)}</p>" if label else f"<p><b>{escape(text)}</b></p>"
-
-
-def _chip(token: str, role: str, written: bool) -> str:
-    """One token. A leading space is a gap in front of the chip, so that pieces of one word stand close together."""
-    marks = (("sw-u", role != "template"), ("sw-w", written), ("sw-s", token.startswith(" ")))
-    classes = " ".join(name for name, on in marks if on)
-    shown = token.strip(" ").replace("\n", "⏎") or "␣"
-    return f'<i class="{classes}" title="{escape(role)}">{escape(shown)}</i>'
 
 
 def _figure(column: int) -> str:

@@ -1,0 +1,190 @@
+"""The right-hand side of Steer: the replies as they are written, their tokens, and the conversation going on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from steering.errors import SteeringError
+from steering.host import Host
+from steering.model_info import DEMO_CAVEAT
+from steering.recipes import Recipe
+from steering.rows import Row
+from steering.token_readings import read_tokens
+from steering.vectors import SteeringVector
+from workbench.blocks import EVENT, html_block
+from workbench.chat import Chat
+from workbench.context import PanelContext
+from workbench.generation import cautions, measure_strengths, rows_for, steer, vectors_of
+from workbench.intervention_slot import vector_named
+from workbench.jobs import Call, Outputs
+from workbench.markup import card, heading, note
+from workbench.recipe_card import fitting
+from workbench.recipe_words import applied
+from workbench.replies import Columns, divergence_html, legend_html, recipes_html, replies_html, title_of, token_html
+from workbench.token_markup import COLOURS, READ_SCRIPT
+
+
+_FIRST_COLOUR = "divergence"
+
+
+class ReplyPanes:
+    """Panes, colouring and follow-up; `answer` fills them. Its outputs are `outputs`."""
+
+    def __init__(self, ui: PanelContext) -> None:
+        """Place them, empty."""
+        self._ui = ui
+        self.columns = gr.State(Columns())
+        """What the panes show."""
+        self.chat = gr.State(Chat())
+        self._rows = gr.State(())
+        """Of the last run, with the model's description, to read them again."""
+        self._panes = html_block(replies_html(Columns(), state="empty"), elem_id="panes", js_on_load=READ_SCRIPT)
+        with gr.Column(elem_classes="sw-card", visible=False) as self._colouring:
+            with gr.Row(elem_classes="sw-colouring"):
+                self.colour = gr.Radio(
+                    [(label, name) for name, label in COLOURS.items()],
+                    value=_FIRST_COLOUR,
+                    label="Colour the tokens by",
+                    elem_classes="sw-units",
+                    elem_id="colour",
+                )
+                self.along = gr.Dropdown(fitting(ui), value=None, label="Projection on", elem_id="along", min_width=0)
+            self._legend = html_block("")
+        self._token = html_block("", elem_id="token")
+        self._below = html_block("")
+        with gr.Column(elem_classes="sw-card", visible=False) as self._going_on:
+            html_block(heading("Go on with the conversation"))
+            self.follow_up = gr.Textbox(
+                label="Next user message; each column goes on from its own replies (Shift + Enter sends)",
+                lines=1,
+                max_lines=6,
+                elem_id="follow-up",
+            )
+            with gr.Row(elem_classes="sw-actions"):
+                self.send = gr.Button("Send", elem_id="send")
+        self.outputs = [
+            *(self._panes, self.columns, self.chat, self._rows, self._colouring, self.along, self._legend),
+            *(self._token, self._going_on, self.follow_up, self._below),
+        ]
+        self._wire()
+
+    def answer(
+        self, call: Call, chat: Chat, recipes: Mapping[str, Recipe], colour: Any, along: str | None
+    ) -> Iterator[Outputs | None]:
+        """Answer a conversation's open message, unsteered and under each recipe.
+
+        Args:
+            call: Of the handler.
+            chat: With its last user message open.
+            recipes: One to three, by their letters.
+            colour: By what to colour the tokens.
+            along: Name of the vector whose projection to read; the first recipe's where it is gone.
+        """
+        host = call.host
+        recipes = {letter: each.model_copy(update={"model": host.name}) for letter, each in recipes.items()}
+        vectors = vectors_of(recipes.values(), call.workspace)
+        yield from self._measure(call, recipes.values(), vectors)
+        rows = rows_for(host, chat, recipes, vectors)
+        along, vector = self._vector(along, recipes.values())
+        job = steer(host, rows, next(iter(recipes.values())).decode, vector)
+        said = "".join(map(note, [*_applied(host, recipes, vectors), *cautions(host, vectors)]))
+        shown = Columns(recipes=recipes, turns=[chat.turns(each) for each in ("", *recipes)], vector=along or "")
+        yield {self._panes: replies_html(shown, state="waiting"), self._below: "", self._token: "", self._legend: ""}
+        for steps in call.follow(job):
+            if steps:
+                shown = replace(shown, replies=steps[-1].replies)
+                yield {self._panes: replies_html(shown, state="writing")}
+            else:
+                yield {}
+        done = job.state == "done"
+        if done:
+            shown = replace(shown, readings=job.result().readings)
+        if shown.replies:
+            yield {
+                self._panes: replies_html(shown, state="" if done else "stopped", colour=colour),
+                self.columns: shown,
+                self.chat: chat.answer({hue: reply.text for hue, reply in zip(shown.hues, shown.replies, strict=True)}),
+                self._rows: (host.info, rows),
+                self._colouring: gr.update(visible=done),
+                self._legend: legend_html(shown, colour),
+                self.along: gr.update(choices=fitting(self._ui), value=along),
+                self._going_on: gr.update(visible=host.info.chat_template),
+                self.follow_up: "",
+                self._below: card(divergence_html(shown) + said + _caveat(host) + recipes_html(recipes)),
+            }
+        job.result()
+
+    def _measure(
+        self, call: Call, recipes: Iterable[Recipe], vectors: Mapping[str, SteeringVector]
+    ) -> Iterator[Outputs | None]:
+        """Find strengths in nats; until then the old replies stay, set back."""
+        measuring = measure_strengths(call.host, recipes, vectors)
+        if measuring is None:
+            return
+        yield {self._panes: gr.update(elem_classes="sw-stale")}
+        yield from call.finish(measuring)
+        yield {self._panes: gr.update(elem_classes="")}
+        measuring.result()
+
+    def _vector(self, along: str | None, recipes: Iterable[Recipe]) -> tuple[str | None, SteeringVector | None]:
+        named = [name for recipe in recipes for name in recipe.vectors]
+        name = along if along in fitting(self._ui) else next(iter(named), None)
+        return name, vector_named(self._ui, name)
+
+    def _wire(self) -> None:
+        def recolour(columns: Columns, colour: Any) -> dict[Any, Any]:
+            if not columns.readings:
+                return {}
+            return {self._panes: replies_html(columns, colour=colour), self._legend: legend_html(columns, colour)}
+
+        def choose(event: gr.EventData, columns: Columns) -> str:
+            return token_html(columns, int(event.column), int(event.token)) if columns.readings else ""
+
+        def read(
+            call: Call, columns: Columns, kept: tuple[Any, Sequence[Row]], colour: Any, along: str | None
+        ) -> Iterator[Outputs | None]:
+            info, rows = kept
+            if info is not call.host.info:
+                raise SteeringError("These replies are another model's.", remedy="Run again, then choose the vector.")
+            vector = vector_named(self._ui, along)
+            ids = [reply.ids for reply in columns.replies]
+            job = call.host.submit(
+                lambda job: read_tokens(call.host, rows, ids, vector=vector), title="Reading the tokens"
+            )
+            yield from call.finish(job)
+            read = replace(columns, readings=job.result(), vector=along or "")
+            drawn = {self._panes: replies_html(read, colour=colour), self._legend: legend_html(read, colour)}
+            yield {**drawn, self.columns: read, self._token: ""}
+
+        columns = {"columns": self.columns}
+        self._ui.watch(
+            self.colour.input,
+            call=recolour,
+            inputs={**columns, "colour": self.colour},
+            outputs=[self._panes, self._legend],
+        )
+        self._panes.token(choose, inputs=[self.columns], outputs=[self._token], **EVENT)
+        self._ui.on(
+            self.along.input,
+            read,
+            inputs={**columns, "kept": self._rows, "colour": self.colour, "along": self.along},
+            outputs=[self._panes, self._legend, self.columns, self._token],
+            title="reading the tokens",
+        )
+
+
+def _applied(host: Host, recipes: Mapping[str, Recipe], vectors: Mapping[str, SteeringVector]) -> list[str]:
+    """What each recipe did, in words, under its name where there are several."""
+    return [
+        f"{title_of(letter)}: {line}" if len(recipes) > 1 else line
+        for letter, recipe in recipes.items()
+        for line in applied(host, recipe, vectors)
+    ]
+
+
+def _caveat(host: Host) -> str:
+    return note(DEMO_CAVEAT) if host.info.demo else ""
