@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from steering.host import Host
 from steering.lane import Job
+from steering.pace import note_step
 from steering.rows import Batch, Row
 from steering.schedule import Schedule
 from steering.tracing import read_prompts, read_token
@@ -212,7 +214,9 @@ def _steps(host: Host, rows: Sequence[Row], settings: Sequence[DecodeSettings]) 
         if all(state.finish for state in states):
             return
         seen = torch.cat([seen, torch.ones(len(rows), 1, dtype=torch.bool)], dim=1)
+        began = time.perf_counter()
         forward = read_token(host, tokens, seen, forward.cache, schedule)
+        note_step(host, len(rows), time.perf_counter() - began)
         for state, written in zip(states, forward.written, strict=True):
             state.generated_written += 0 if state.finish else written
 

@@ -32,7 +32,6 @@ from steering.resources import resource
 from steering.rows import Batch, Row
 from steering.schedule import Schedule
 from steering.tracing import read_replies
-from steering.vectors import SteeringVector
 
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def calibrated(
     texts = tuple(prompts or calibration_prompts())
     budget = _check(intervention)
     intervention = intervention.model_copy(update={"gate": None, "unit": "nats"})
-    contents = [_content(vectors[name]) for name in intervention.names if name in vectors]
+    contents = [vectors[name].content for name in intervention.names if name in vectors]
     key = json.dumps([intervention.model_dump(mode="json"), contents, texts])
     known = _KNOWN.setdefault(host, {})
     if key not in known:
@@ -143,11 +142,6 @@ def calibration_prompts() -> tuple[str, ...]:
 
 _KNOWN: WeakKeyDictionary[Host, dict[str, Calibration]] = WeakKeyDictionary()
 _REPLIED: WeakKeyDictionary[Host, dict[tuple[str, ...], list[tuple[Prompt, tuple[int, ...]]]]] = WeakKeyDictionary()
-
-
-def _content(vector: SteeringVector) -> tuple[str, int, list[float] | None]:
-    """All of a vector that a write depends on: its digest says nothing of the default block and the references."""
-    return vector.digest, vector.default_block, None if vector.references is None else vector.references.tolist()
 
 
 def _check(intervention: Intervention) -> float:

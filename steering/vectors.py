@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,6 +154,15 @@ class SteeringVector:
         for name in TENSORS:
             content.update(getattr(self, name).contiguous().numpy().tobytes())
         return content.hexdigest()[:12]
+
+    @property
+    def content(self) -> str:
+        """Digest of all that writing the vector depends on: `digest`, default block, references and eraser."""
+        eraser = () if self.eraser is None else tuple(getattr(self.eraser, f.name) for f in fields(self.eraser))
+        content = hashlib.sha256(repr((self.digest, self.default_block)).encode())
+        for tensor in (self.references, *eraser):
+            content.update(b"-" if tensor is None else tensor.contiguous().numpy().tobytes())
+        return content.hexdigest()[:16]
 
     def misfit(self, host: Host) -> str | None:
         """Why the vector cannot be used on a model, None where it can."""

@@ -112,16 +112,21 @@ def run(
         list[str] | None, typer.Option("--set", help="A setting as key=value; may be repeated.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for result.json and the tables.")] = None,
+    workspace: WorkspaceFolder = None,
     *,
     load: dict[str, Any],
 ) -> None:
-    """Run a study without a screen and print its main table."""
+    """Run a study without a screen and print its main table; vectors come from the shelf by their names."""
     with reported():
         from steering.studies import find_study
         from workbench.commands import finish, pairs
+        from workbench.workspace import Workspace
 
         chosen = find_study(study)
-        parsed = chosen.parse(pairs(settings or []), quick=quick)
+        given = pairs(settings or [])
+        if "vectors" in chosen.settings.model_fields:
+            given.setdefault("vectors", str(Workspace(workspace).shelf))
+        parsed = chosen.parse(given, quick=quick)
         host = load_host(model, load)
         finish(chosen, follow(chosen.start(host, parsed)), out)
 

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 from steering.errors import SteeringError
 from steering.studies.extract import EXTRACT
+from steering.studies.grid import GRID
 from steering.studies.study import Study
 
 
-STUDIES: Mapping[str, Study] = {study.name: study for study in (EXTRACT,)}
+STUDIES: Mapping[str, Study] = {study.name: study for study in (EXTRACT, GRID)}
 
 
 def find_study(name: str) -> Study:

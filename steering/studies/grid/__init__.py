@@ -1,0 +1,118 @@
+"""A grid of replies over two axes of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from steering.host import Host
+from steering.lane import Job
+from steering.recipes import Recipe
+from steering.studies.grid.axes import KINDS, Asked, Axis, Kind, parse_axis
+from steering.studies.grid.cells import (
+    BATCH,
+    Cell,
+    Grid,
+    Store,
+    cell_table,
+    check_grid,
+    run_cells,
+    seconds_for,
+)
+from steering.studies.study import Result, Study
+from steering.vectors import SteeringVector
+
+
+__all__ = [
+    "BATCH",
+    "GRID",
+    "KINDS",
+    "Asked",
+    "Axis",
+    "Cell",
+    "Grid",
+    "GridSettings",
+    "Kind",
+    "Store",
+    "cell_table",
+    "check_grid",
+    "grid_result",
+    "parse_axis",
+    "run_cells",
+    "seconds_for",
+]
+
+
+class GridSettings(BaseModel):
+    """What to vary, and around which recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    user: str = Field("Write a note to my boss about the meeting.", description="The user's message.")
+    system: str = Field("", description="The system message; none where empty.")
+    recipe: Recipe = Field(
+        Recipe.model_validate({"interventions": [{"vector": "formality"}]}),
+        description="What is varied; axes of an intervention change its first one. Vectors by their names.",
+    )
+    x: str = Field(
+        "strength: -0.8..0.8 step 0.4", description="Columns, as kind: values. Kinds: " + ", ".join(KINDS) + "."
+    )
+    y: str = Field("", description="Rows, as kind: values; a single row where empty.")
+    vectors: str = Field("", description="Folder with the vectors' files, named as the recipe names them.")
+
+    @property
+    def grid(self) -> Grid:
+        """The grid.
+
+        Raises:
+            SteeringError: An axis that cannot be read, or two of one kind.
+        """
+        y = parse_axis(self.y) if self.y.strip() else None
+        return Grid(parse_axis(self.x), y, self.recipe, self.user, self.system)
+
+
+def run(host: Host, settings: GridSettings, job: Job[Result]) -> Result:
+    """Generate all cells; each is emitted as it is done."""
+    grid = settings.grid
+    names = {name for asked in grid.asked().values() for name in asked.recipe.vectors}
+    sources = {each.vector for each in grid.recipe.interventions} | set(grid.recipe.vectors)
+    vectors = load_vectors({*names, *sources}, settings.vectors)
+    cells = []
+    for cell in run_cells(job, host, grid, vectors, {}):
+        job.emit(cell)
+        cells.append(cell)
+    return grid_result(host, settings, grid, cells)
+
+
+def grid_result(host: Host, settings: GridSettings, grid: Grid, cells: Iterable[Cell]) -> Result:
+    """The cells as a table."""
+    return Result(
+        study="grid",
+        settings=settings.model_dump(mode="json"),
+        given=tuple(sorted(settings.model_fields_set)),
+        model={**asdict(host.info), "sites": list(host.info.sites)},
+        measures=(),
+        tables={"cells": pd.DataFrame(cell_table(grid, list(cells)))},
+        headline="cells",
+        notes=("kl_p95_nats: 95th percentile over the reply's tokens of KL(unsteered || recipe), in nats.",),
+    )
+
+
+def load_vectors(names: Iterable[str], folder: str) -> dict[str, SteeringVector]:
+    """Those of the named vectors that are files of a folder."""
+    paths = {name: Path(folder) / f"{name}.safetensors" for name in sorted(names)}
+    return {name: SteeringVector.load(path).renamed(name) for name, path in paths.items() if path.is_file()}
+
+
+GRID = Study(
+    name="grid",
+    title="Grid of replies",
+    summary="Replies over two axes of a recipe, such as block and strength.",
+    settings=GridSettings,
+    run=run,
+    quick={"x": "strength: 0, 0.4"},
+)

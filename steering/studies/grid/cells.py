@@ -1,0 +1,249 @@
+"""The cells of a grid: generated as rows of the same batches, each kept by its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from steering.contrast import ContrastSet
+from steering.decoding import Reply, check, generate_each
+from steering.errors import SteeringError
+from steering.extraction.extract import extract
+from steering.fingerprint import fingerprint
+from steering.host import Host
+from steering.lane import Job
+from steering.pace import seconds_per_step
+from steering.pooling import parse_pooling
+from steering.prompts import conversation, render
+from steering.recipes import Recipe
+from steering.rows import Row
+from steering.studies.grid.axes import Asked, Axis, method_name
+from steering.token_readings import read_tokens, summary
+from steering.vectors import SteeringVector
+
+
+MOST_CELLS = 1000
+BATCH = 16
+"""Cells that are decoded together."""
+Store = MutableMapping[str, dict[str, Any]]
+"""Finished cells by the digest of all that they depend on."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One finished cell."""
+
+    x: int
+    """Column, an index into the first axis."""
+    y: int
+    """Row, an index into the second axis."""
+    recipe: Recipe
+    user: str
+    text: str
+    tokens: int
+    finish: str
+    modified_prompt: int
+    modified_generated: int
+    divergence: float
+    """95th percentile over the reply's tokens of KL(unsteered || recipe), nats."""
+    known: bool = False
+    """Whether it was taken from the store."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is to be generated."""
+
+    x: Axis
+    y: Axis | None
+    """None for a grid of one row."""
+    recipe: Recipe
+    user: str
+    system: str = ""
+
+    def __post_init__(self) -> None:
+        if self.y is not None and self.y.kind == self.x.kind:
+            raise SteeringError(
+                f"Both axes are {self.x.kind}.", "two different axes.", "Choose another one for the rows."
+            )
+        if len(self) > MOST_CELLS:
+            raise SteeringError(f"The grid has {len(self)} cells.", f"at most {MOST_CELLS}.", "Take fewer values.")
+
+    def __len__(self) -> int:
+        return len(self.x.values) * (len(self.y.values) if self.y else 1)
+
+    def asked(self) -> dict[tuple[int, int], Asked]:
+        """What every cell does, by (x, y), row by row.
+
+        Raises:
+            SteeringError: A value that does not go with the recipe.
+        """
+        start = Asked(self.recipe, self.user)
+        return {
+            (x, y): self.x.at(self.y.at(start, y) if self.y else start, x)
+            for y in range(len(self.y.values) if self.y else 1)
+            for x in range(len(self.x.values))
+        }
+
+
+def check_grid(host: Host, grid: Grid, vectors: Mapping[str, SteeringVector]) -> None:
+    """Raise what running the grid would raise, before anything is generated; strengths in nats are left for later.
+
+    Raises:
+        SteeringError: A vector that is missing or does not fit, a block that does not exist, an empty prompt.
+    """
+    stands_in = {**vectors, **{name: vectors[source] for name, (source, _) in _methods(grid, vectors).items()}}
+    for asked in grid.asked().values():
+        for name in asked.recipe.vectors:
+            if name not in stands_in:
+                raise SteeringError(
+                    f"There is no vector '{name}'.", f"one of {', '.join(vectors) or 'none: extract one first'}."
+                )
+        plain = [each for each in asked.recipe.interventions if each.unit != "nats"]
+        plan = asked.recipe.model_copy(update={"interventions": tuple(plain)}).plan(host, stands_in)
+        check(host, [Row(render(host, conversation(asked.user, grid.system)), plan)])
+
+
+def seconds_for(host: Host, cells: int, tokens: int) -> float | None:
+    """About how long cells of at most `tokens` tokens take; None while no generation was seen."""
+    step = seconds_per_step(host, min(cells, BATCH))
+    return None if step is None else -(-cells // BATCH) * tokens * step
+
+
+def run_cells(
+    job: Job[Any], host: Host, grid: Grid, vectors: Mapping[str, SteeringVector], store: Store
+) -> Iterator[Cell]:
+    """Give every cell as it is done: first those in the store, then the others, `BATCH` at a time.
+
+    Call on the model thread. What is done when the job is stopped is in the store.
+
+    Raises:
+        SteeringError: As `check_grid`, and `Recipe.plan` for strengths in nats.
+    """
+    check_grid(host, grid, vectors)
+    vectors = {**vectors, **_extracted(host, grid, vectors)}
+    asked = grid.asked()
+    keys = {at: _key(host, grid, each, vectors) for at, each in asked.items()}
+    for at, key in keys.items():
+        if key in store:
+            yield Cell(*at, recipe=asked[at].recipe, user=asked[at].user, **store[key], known=True)
+    todo = [at for at, key in keys.items() if key not in store]
+    done = len(asked) - len(todo)
+    for start in range(0, len(todo), BATCH):
+        part = todo[start : start + BATCH]
+        job.report(done, len(asked), "cells")
+        for at, row, reply in _generated(job, host, grid, [(at, asked[at]) for at in part], vectors):
+            values = _values(host, row, reply)
+            store[keys[at]] = values
+            done += 1
+            job.report(done, len(asked), "cells")
+            yield Cell(*at, recipe=asked[at].recipe, user=asked[at].user, **values)
+
+
+def _generated(
+    job: Job[Any],
+    host: Host,
+    grid: Grid,
+    part: Sequence[tuple[tuple[int, int], Asked]],
+    vectors: Mapping[str, SteeringVector],
+) -> Iterator[tuple[tuple[int, int], Row, Reply]]:
+    rows = [
+        Row(render(host, conversation(each.user, grid.system)), each.recipe.plan(host, vectors)) for _, each in part
+    ]
+    for index, reply in generate_each(job, host, rows, [each.recipe.decode for _, each in part]):
+        yield part[index][0], rows[index], reply
+
+
+def _values(host: Host, row: Row, reply: Reply) -> dict[str, Any]:
+    _, readings = read_tokens(host, [Row(row.prompt), replace(row, against=0)], [(), reply.ids])
+    return {
+        "text": reply.text,
+        "tokens": len(reply.ids),
+        "finish": reply.finish,
+        "modified_prompt": reply.written.prompt,
+        "modified_generated": reply.written.generated,
+        "divergence": summary(readings)[0] if readings else 0.0,
+    }
+
+
+def _key(host: Host, grid: Grid, asked: Asked, vectors: Mapping[str, SteeringVector]) -> str:
+    """A digest of all that a cell depends on; vectors by their content, not by their names."""
+    recipe = asked.recipe
+    content = {name: vectors[name].content for name in recipe.vectors}
+    parts = (fingerprint(host), recipe.model_copy(update={"model": ""}).to_json(), content, asked.user, grid.system)
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _methods(grid: Grid, vectors: Mapping[str, SteeringVector]) -> dict[str, tuple[str, str]]:
+    """Name of each vector that a method axis needs -> (the vector it comes from, the method)."""
+    axis = next((axis for axis in (grid.x, grid.y) if axis is not None and axis.kind == "method"), None)
+    if axis is None or not grid.recipe.interventions:
+        return {}
+    others = next((each for each in (grid.x, grid.y) if each is not None and each.kind == "vector"), None)
+    sources = others.values if others else [grid.recipe.interventions[0].vector]
+    return {
+        method_name(source, method): (source, method)
+        for source in sources
+        if source in vectors
+        for method in axis.values
+    }
+
+
+def _extracted(host: Host, grid: Grid, vectors: Mapping[str, SteeringVector]) -> dict[str, SteeringVector]:
+    known = _EXTRACTED.setdefault(host, {})
+    for source, method in _methods(grid, vectors).values():
+        if (vectors[source].content, method) not in known:
+            known[vectors[source].content, method] = _by_method(host, vectors[source], method)
+    return {name: known[vectors[source].content, method] for name, (source, method) in _methods(grid, vectors).items()}
+
+
+_EXTRACTED: WeakKeyDictionary[Host, dict[tuple[str, str], SteeringVector]] = WeakKeyDictionary()
+"""Vectors that a method axis needed, by the content of the vector that they were made after, and the method."""
+
+
+def _by_method(host: Host, vector: SteeringVector, method: str) -> SteeringVector:
+    """The vector's contrast set read as it was read then, with another method."""
+    made = vector.provenance
+    try:
+        contrast = ContrastSet.load(made.contrast)
+    except SteeringError as error:
+        contrast, why = None, error
+    if contrast is None or contrast.digest != made.contrast_digest:
+        raise SteeringError(
+            f"'{vector.name}' was extracted from the contrast set '{made.contrast}', which is not at hand"
+            f"{'' if contrast is None else ' as it was then'}.",
+            "a vector from one of the sets that ship with the workbench.",
+            "Extract it with each method under Vectors, and take the axis vector.",
+        ) from (why if contrast is None else None)
+    reading: dict[str, Any] = {
+        name: made.settings[name] for name in ("system", "generation_prompt") if name in made.settings
+    }
+    if made.settings.get("reply_tokens"):
+        reading["reply_tokens"] = made.settings["reply_tokens"]
+    return extract(
+        host,
+        contrast,
+        method=method,
+        site=vector.site,
+        pooling=parse_pooling(made.pooling),
+        seed=made.seed,
+        name=method_name(vector.name, method),
+        **reading,
+    )
+
+
+def cell_table(grid: Grid, cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """One record a cell, in grid order, with the axes' values in front."""
+    records = []
+    for cell in sorted(cells, key=lambda cell: (cell.y, cell.x)):
+        axes: dict[str, Any] = {grid.x.kind: grid.x.labels[cell.x]}
+        if grid.y:
+            axes[grid.y.kind] = grid.y.labels[cell.y]
+        values = asdict(cell)
+        kept = ("text", "tokens", "finish", "modified_prompt", "modified_generated")
+        records.append({**axes, **{name: values[name] for name in kept}, "kl_p95_nats": cell.divergence})
+    return records
