@@ -16,7 +16,7 @@ from steering.studies.study import Result
 from workbench.blocks import html_block
 from workbench.chat import Chat
 from workbench.context import PanelContext
-from workbench.decode_controls import decode_of, place_decoding
+from workbench.decode_controls import decode_of, decode_shown, place_decoding
 from workbench.generation import LETTERS, SteerSettings, recipe_name, run_steer
 from workbench.jobs import Call, Outputs
 from workbench.markup import empty_state
@@ -37,6 +37,7 @@ class SteerPanel(Panel):
     summary = "Answer a prompt with and without recipes of steering vectors, side by side."
     order = 20
     settings = SteerSettings
+    receives = True
 
     def run(self, host: Host, settings: SteerSettings, job: Job[Result]) -> Result:
         """All replies to one prompt, with what was modified."""
@@ -54,12 +55,15 @@ class SteerPanel(Panel):
                 with gr.Row(elem_classes="sw-actions") as actions:
                     run = gr.Button("Run", variant="primary", elem_id="run")
                     stop = gr.Button("Stop", interactive=False, elem_id="steer-stop")
+                    slots = {name: part for card in recipes for name, part in card.inputs.items()}
+                    ui.place_send(_settings, {**prompt.inputs, **decode, **slots})
             with gr.Column(elem_classes="sw-right sw-follow", min_width=0):
                 ui.error_slot()
                 start_card, start = _place_start()
                 panes = ReplyPanes(ui)
         prompt.wire(recipes)
         _wire_compare(ui, recipes, compare)
+        _wire_receiving(ui, prompt, recipes, decode)
         _wire_runs(ui, prompt, recipes, decode, panes, {"run": [run, start, panes.send], "stop": stop}, start)
 
         def offer() -> dict[Any, Any]:
@@ -123,13 +127,32 @@ def _wire_runs(
         ui.reveal(button.click, "panes")
 
 
+def _settings(user: str, system: str, **values: Any) -> SteerSettings:
+    """What the page asks for, as a panel that receives it takes it."""
+    return SteerSettings(user=user or "", system=system or "", recipes=tuple(_recipes(values).values()))
+
+
+def _recipes(values: Mapping[str, Any]) -> dict[str, Recipe]:
+    picked, decode = positions(values["picked"]), _decode(values)
+    made = {letter: interventions_of(values, letter, picked) for letter in LETTERS}
+    return {letter: Recipe(interventions=each, decode=decode) for letter, each in made.items() if each is not None}
+
+
+def _wire_receiving(ui: PanelContext, prompt: PromptCard, recipes: list[RecipeCard], decode: dict[str, Any]) -> None:
+    def take(settings: SteerSettings) -> dict[Any, Any]:
+        changes = {**prompt.show(settings), **decode_shown(decode, settings.recipes[0].decode)}
+        for n, card in enumerate(recipes):
+            given = settings.recipes[n].interventions if n < len(settings.recipes) else None
+            changes |= card.show(given) if given is not None else _visible(card, False)
+        return changes
+
+    shown = [part for card in recipes for part in card.shown]
+    ui.receive(take, [*prompt.inputs.values(), *decode.values(), *shown])
+
+
 def _asked(values: Mapping[str, Any]) -> dict[str, Any]:
     """What `ReplyPanes.answer` takes beside the conversation."""
-    picked = positions(values["picked"])
-    made = {letter: interventions_of(values, letter, picked) for letter in LETTERS}
-    decode = _decode(values)
-    recipes = {letter: Recipe(interventions=each, decode=decode) for letter, each in made.items() if each is not None}
-    return {"recipes": recipes, "colour": values["colour"], "along": values["along"]}
+    return {"recipes": _recipes(values), "colour": values["colour"], "along": values["along"]}
 
 
 def _decode(values: Mapping[str, Any]) -> DecodeSettings:

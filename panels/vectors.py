@@ -167,6 +167,7 @@ def _place_view(ui: PanelContext) -> None:
             about = html_block("")
             with gr.Row(elem_classes="sw-actions"):
                 steer = gr.Button("Steer with it", elem_id="steer-with-it")
+                sweep = gr.Button("Sweep it in Grid", elem_id="sweep-it")
                 download = gr.DownloadButton("Download", elem_id="download")
         with gr.Row(elem_classes="sw-two"):
             with gr.Column(elem_classes="sw-card", min_width=0):
@@ -200,7 +201,8 @@ def _place_view(ui: PanelContext) -> None:
 
     shown = [empty, view, about, download, separation, caption, distance, blocks, others]
     ui.watch("picked", call=show, inputs={"picked": ui.page.picked}, outputs=shown)
-    ui.quick(steer.click, lambda: {ui.page.tabs: gr.update(selected="steer")}, outputs=[ui.page.tabs])
+    for button, to in ((steer, "steer"), (sweep, "grid")):  # both take the vector that is picked
+        ui.quick(button.click, lambda to=to: {ui.page.tabs: gr.update(selected=to)}, outputs=[ui.page.tabs])
 
 
 def _kept(ui: PanelContext, name: str | None) -> Entry | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Literal
 
 import torch
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from steering.host import Host
 from steering.lane import Job
-from steering.pace import note_step
+from steering.pace import note_step, seconds_per_step
+from steering.prompts import render
 from steering.rows import Batch, Row
 from steering.schedule import Schedule
 from steering.tracing import read_prompts, read_token
@@ -26,6 +28,8 @@ FINISHES: dict[Finish, str] = {
     "context": "the model's context is full",
 }
 _SHOWN_CANDIDATES = 3
+_QUICK = 0.2
+"""Seconds a step under which a warm-up also times a batch."""
 
 
 class DecodeSettings(BaseModel):
@@ -189,6 +193,14 @@ def streamed(job: Job[Any], host: Host, rows: Sequence[Row], settings: DecodeSet
     return replies
 
 
+def warm_up(host: Host) -> None:
+    """Decode a few tokens, so that the first real run is not the slow one and its time can be told beforehand."""
+    row, settings = Row(render(host, "Hello.")), DecodeSettings(max_new_tokens=5)
+    generate(host, [row], settings)
+    if (seconds_per_step(host, 1) or 0) < _QUICK:
+        generate(host, [row] * 16, settings)
+
+
 def _settings(
     settings: DecodeSettings | Sequence[DecodeSettings] | None, rows: Sequence[Row]
 ) -> Sequence[DecodeSettings]:
@@ -208,7 +220,7 @@ def _steps(host: Host, rows: Sequence[Row], settings: Sequence[DecodeSettings]) 
     for state, written in zip(states, forward.written, strict=True):
         state.prompt_written = written
     seen = batch.real
-    while True:
+    for step in count():
         tokens = _choose(host, states, forward.logits)
         yield states
         if all(state.finish for state in states):
@@ -216,7 +228,8 @@ def _steps(host: Host, rows: Sequence[Row], settings: Sequence[DecodeSettings]) 
         seen = torch.cat([seen, torch.ones(len(rows), 1, dtype=torch.bool)], dim=1)
         began = time.perf_counter()
         forward = read_token(host, tokens, seen, forward.cache, schedule)
-        note_step(host, len(rows), time.perf_counter() - began)
+        if step:  # the first one may still be setting something up
+            note_step(host, len(rows), time.perf_counter() - began)
         for state, written in zip(states, forward.written, strict=True):
             state.generated_written += 0 if state.finish else written
 

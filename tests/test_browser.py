@@ -418,13 +418,84 @@ def test_tokens_of_the_prompt_are_picked_and_only_they_are_written(page: Page) -
     expect(errors(page)).to_contain_text("none is picked")
 
 
+def test_a_grid_fills_keeps_its_cells_and_opens_one_in_steer(page: Page, tmp_path: Path) -> None:
+    start(page)
+    tab(page, "Grid").click()
+    values = page.locator("#grid-x-values input, #grid-x-values textarea")
+    expect(values).to_have_value("-0.8..0.8 step 0.4")  # around the vector's own suggestion
+    values.fill("0, 0.4")
+    page.locator("#grid-y input").click()
+    page.get_by_role("option", name="Block", exact=True).click()
+    rows = page.locator("#grid-y-values input, #grid-y-values textarea")
+    rows.fill("3, 99")
+    expect(page.locator("#grid-size")).to_contain_text("99")
+    page.click("#grid-run")
+    expect(errors(page)).to_contain_text("99")
+    rows.fill("3, 4")
+    expect(page.locator("#grid-size")).to_contain_text("4 replies of at most 60 tokens, about")
+    page.click("#grid-run")
+    cells = page.locator("#grid-cells td[data-x]")
+    expect(cells).to_have_count(4)
+    expect(page.locator("#grid-csv")).to_be_visible()
+    texts = page.locator("#grid-cells .sw-cell").all_inner_texts()
+    assert texts[0] == texts[2] != texts[3]
+
+    values.fill("0, 0.4, 0.8")
+    page.click("#grid-run")
+    expect(page.locator("#grid-cells")).to_contain_text("6 of 6 cells, 4 of them known")
+    for button, ending in (("#grid-csv", "csv"), ("#grid-html", "html")):
+        with page.expect_download() as download:
+            page.click(button)
+        path = tmp_path / f"grid.{ending}"
+        download.value.save_as(path)
+        assert texts[3] in path.read_text(encoding="utf-8")
+
+    cell = page.locator("#grid-cells td[data-x='1'][data-y='1']")
+    cell.locator(".sw-cell").click()
+    expect(page.locator("#grid-cell")).to_contain_text("strength 0.4, block 4")
+    cell.locator(".sw-open").click()
+    expect(page.locator("#strength-a1 input[type=number]")).to_have_value("0.4")
+    run_to_the_end(page)
+    assert replies(page) == [texts[2], texts[3]]
+
+
+def test_a_stopped_grid_keeps_its_cells(page: Page, brake: threading.Event) -> None:
+    brake.clear()
+    start(page)
+    tab(page, "Grid").click()
+    values = page.locator("#grid-x-values input, #grid-x-values textarea")
+    values.fill("0..0.3 step 0.01")  # two batches
+    page.click("#grid-run")
+    expect(page.locator("#grid-cells td[data-x]").first).to_be_visible()
+    brake.set()
+    page.click("#grid-stop")
+    expect(page.locator(".sw-strip .sw-over").filter(has_text="replies")).to_contain_text("stopped")
+    expect(page.locator("#grid-cells")).to_contain_text("Not done")
+    done = page.locator("#grid-cells td[data-x]").count()
+    assert 0 < done < 31
+    brake.clear()
+    page.click("#grid-run")
+    expect(page.locator("#grid-cells")).to_contain_text(re.compile(r"31 of 31 cells, \d+ of them known"))
+
+
+def test_steer_sends_its_recipe_to_the_grid(page: Page) -> None:
+    start(page)
+    strength = page.locator("#strength-a1 input[type=number]")
+    strength.fill("-0.3")
+    strength.press("Tab")
+    page.locator("#user textarea").fill("Write a review of the film.")
+    page.click("#steer-to-grid")
+    expect(page.locator("#strength-g1 input[type=number]")).to_have_value("-0.3")
+    expect(page.locator("#grid-user textarea")).to_have_value("Write a review of the film.")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_phone_sees_everything_without_scrolling_sideways(
     browser: Browser, server: tuple[Workbench, str], bench: Workbench, theme: str
 ) -> None:
     with opened(browser, server[1], width=390, query=f"?__theme={theme}") as page:
         start(page)
-        for name in ("Steer", "Vectors"):
+        for name in ("Steer", "Vectors", "Grid"):
             tab(page, name).click()
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
         expect(shelf_card(page, "formality")).to_be_hidden()

@@ -8,8 +8,9 @@ from test_workspace import vector
 from steering.decoding import Divergence, Reply, Written
 from steering.errors import SteeringError
 from steering.recipes import Recipe
+from steering.studies.grid import Cell, Grid, parse_axis
 from steering.token_readings import TokenReading
-from workbench import cards, markup, replies, token_markup
+from workbench import cards, grid_markup, markup, replies, token_markup
 from workbench.replies import Columns
 
 
@@ -28,7 +29,7 @@ class _Seen(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         assert not any(name.startswith("on") for name, _ in attrs)
-        if tag not in ("img", "input", "line", "polyline"):
+        if tag not in ("meta", "img", "input", "line", "polyline"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -72,6 +73,19 @@ PAGES = {
     "token": replies.token_html(Columns(readings=[[_reading(EVIL)]] * 2, vector=EVIL), 1, 0),
     "legend": replies.legend_html(Columns(readings=[[_reading(EVIL)]] * 2, vector=EVIL), "projection"),
     "recipe": replies.recipes_html({"a": Recipe(model=EVIL), "b": Recipe(model=EVIL)}),
+}
+
+
+def _grid(values: str = "prompt: Hi.\n" + EVIL) -> tuple[Grid, dict[tuple[int, int], Cell]]:
+    grid = Grid(parse_axis(values), None, Recipe(model=EVIL), EVIL, EVIL)
+    cell = Cell(1, 0, Recipe(), EVIL, EVIL, 2, "end", 3, 2, 0.5)
+    return grid, {(1, 0): cell}
+
+
+PAGES |= {
+    "grid": grid_markup.grid_html(*_grid()),
+    "cell": grid_markup.cell_html(_grid()[0], _grid()[1][1, 0]),
+    "grid's file": grid_markup.grid_page(*_grid(), EVIL, EVIL),
 }
 
 
@@ -133,6 +147,16 @@ def test_a_token_without_text_of_its_own_has_no_place_but_the_others_keep_their_
     assert [drawn.count(f'data-token="{n}"') for n in range(3)] == [1, 0, 1]
     assert drawn.count('tabindex="0"') == 1
     assert ">A<" in drawn  # the reply begins without a space
+
+
+def test_a_grid_says_what_is_done_and_what_is_not() -> None:
+    grid, cells = _grid("seed: 0..2")
+    drawn = grid_markup.grid_html(grid, cells)
+    assert drawn.count("Not done") == 2
+    assert "1 of 3 cells" in drawn
+    assert grid_markup.grid_html(grid, cells, running=True).count("Waiting") == 2
+    assert "<button" in drawn
+    assert "<button" not in grid_markup.grid_page(grid, cells, "demo", "today")  # nothing there could answer
 
 
 def test_a_column_of_another_conversation_is_not_compared() -> None:

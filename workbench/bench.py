@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from steering.decoding import warm_up
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.lane import Job, Lane
@@ -70,6 +71,7 @@ class ModelSlot:
     def _load(self, name: str, options: LoadOptions | None, job: Job[Any]) -> Host:
         try:
             host = Host.load(name, lane=self._lane, options=options)
+            warm_up(host)
         except BaseException as error:
             self.error = error
             self._version += 1

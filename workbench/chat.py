@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from steering.prompts import Message
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chat:
     """What was said so far; the last user message may still be open."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
@@ -10,6 +11,7 @@ import gradio as gr
 from steering.errors import SteeringError
 from workbench.bench import Workbench
 from workbench.blocks import EVENT, URGENT, html_block
+from workbench.generation import SteerSettings
 from workbench.jobs import Call, Handler, Outputs, Slots, drive, stop_job
 from workbench.markup import error_card
 
@@ -29,8 +31,19 @@ class PageState:
         """Version of the shelf that this page last drew."""
         self.picked = gr.State(None)
         """Name of the vector picked on the shelf, None before one was."""
+        self.sent = gr.State(None)
+        """What one panel sent to another last, a `Sent`."""
         self.tabs: gr.Tabs
         """The tabs; `gr.update(selected=panel_id)` opens one. Set by the shell before any panel is laid out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sent:
+    """A prompt with recipes on its way to a panel."""
+
+    to: str
+    """The panel's id."""
+    settings: SteerSettings
 
 
 class PanelContext:
@@ -41,10 +54,12 @@ class PanelContext:
     are done for it.
     """
 
-    def __init__(self, bench: Workbench, page: PageState, title: str) -> None:
+    def __init__(self, bench: Workbench, page: PageState, title: str, panel: str = "") -> None:
         self.bench = bench
         self.page = page
         self.title = title
+        self.panel = panel
+        """The panel's id; empty for parts of the page that are no panel."""
         self.line = html_block("", elem_classes="sw-line", render=False)
         """The panel's line in the job strip; the shell places it."""
         self.job_id = gr.State(None)
@@ -157,6 +172,35 @@ class PanelContext:
 
         # One listener for all of them, where the last trigger counts: two would race with values of different age.
         gr.on(events, handle, inputs=components, outputs=list(outputs), trigger_mode="always_last", **EVENT)
+
+    def place_send(self, make: Callable[..., SteerSettings], inputs: Mapping[str, Any]) -> None:
+        """Place a button for every other panel that takes a prompt with recipes.
+
+        Args:
+            make: `make(**values)` gives what is sent.
+            inputs: Argument name -> component.
+        """
+        for panel in self.bench.catalogue.panels:
+            if not panel.receives or panel.id == self.panel:
+                continue
+            button = gr.Button(f"Send to {panel.title}", size="sm", elem_id=f"{self.panel}-to-{panel.id}")
+
+            def send(to: str = panel.id, **values: Any) -> dict[Any, Any]:
+                return self.sending(to, make(**values))
+
+            self.quick(button.click, send, inputs=inputs, outputs=[self.page.sent, self.page.tabs])
+
+    def sending(self, to: str, settings: SteerSettings) -> dict[Any, Any]:
+        """The changes that send something to a panel and open it; for outputs `page.sent` and `page.tabs`."""
+        return {self.page.sent: Sent(to, settings), self.page.tabs: gr.update(selected=to)}
+
+    def receive(self, take: Callable[[SteerSettings], Outputs], outputs: Sequence[Any]) -> None:
+        """Say what changes when another panel sends a prompt with recipes."""
+
+        def handle(sent: Sent | None) -> Outputs:
+            return take(sent.settings) if sent is not None and sent.to == self.panel else {}
+
+        self.watch(self.page.sent.change, call=handle, inputs={"sent": self.page.sent}, outputs=outputs)
 
     def reveal(self, trigger: Callable[..., Any], elem_id: str) -> None:
         """On a narrow screen, where the columns stack, scroll to the element with this id."""

@@ -34,3 +34,9 @@ def decode_of(temperature: float | None, seed: int | None, length: int | None) -
         return DecodeSettings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         raise validation_error("The settings under More", error) from error
+
+
+def decode_shown(controls: dict[str, Any], decode: DecodeSettings) -> dict[Any, Any]:
+    """Updates of the controls to given settings."""
+    given = {"temperature": decode.temperature, "seed": decode.seed, "length": decode.max_new_tokens}
+    return {controls[name]: value for name, value in given.items()}

@@ -41,6 +41,8 @@ class Panel(ABC):
     """Place among the tabs, low numbers first; vectors has 10, steer 20."""
     settings: type[BaseModel] | None = None
     """What `run` takes, with a description and a default for every field; None where there is nothing to set."""
+    receives: bool = False
+    """Whether other panels can send it a prompt with recipes; then `build` takes them with `ui.receive`."""
 
     def needs(self, host: Host) -> str | None:
         """Why the panel cannot work on this model, as a sentence shown in the greyed-out tab; None where it can."""

@@ -13,6 +13,7 @@ from steering.prompts import conversation, render
 from steering.ranges import compact, whole_numbers
 from workbench.blocks import EVENT, html_block
 from workbench.context import PanelContext
+from workbench.generation import SteerSettings
 from workbench.intervention_slot import PICKED
 from workbench.markup import heading, note
 from workbench.recipe_card import RecipeCard, slot_names
@@ -62,6 +63,12 @@ class PromptCard:
         self.user, self.system, self.picked = user, system, picked
         self.inputs = {"user": user, "system": system, "picked": picked}
 
+    def show(self, settings: SteerSettings) -> dict[Any, Any]:
+        """Set the prompt, and the picked tokens to those that a recipe writes at."""
+        scopes = [each.scope for recipe in settings.recipes for each in recipe.interventions]
+        picked = next((scope for scope in scopes if isinstance(scope, tuple)), ())
+        return {self.user: settings.user, self.system: settings.system, self.picked: compact(picked)}
+
     def wire(self, recipes: Sequence[RecipeCard]) -> None:
         """Keep the tokens true to the prompt, the model and what the recipes write; let them be picked."""
         written = ("scope_", "used_", "vector_", "recipe_")
@@ -69,7 +76,7 @@ class PromptCard:
         inputs = {**self.inputs, **scopes}
 
         def show(user: str, system: str, picked: str, **slots: Any) -> dict[Any, Any]:
-            return {self._chips: _chips(self._ui, user, system, picked, [card.key for card in recipes], slots)}
+            return {self._chips: _chips(self._ui, user, system, picked, recipes, slots)}
 
         triggers = [part.change for part in inputs.values()]
         self._ui.watch("model", *triggers, call=show, inputs=inputs, outputs=[self._chips])
@@ -124,7 +131,7 @@ def _toggled(chosen: Sequence[int], first: int, last: int) -> list[int]:
 
 
 def _chips(
-    ui: PanelContext, user: str, system: str, picked: str, recipes: Sequence[str], slots: Mapping[str, Any]
+    ui: PanelContext, user: str, system: str, picked: str, recipes: Sequence[RecipeCard], slots: Mapping[str, Any]
 ) -> str:
     host = ui.host
     if host is None:
@@ -135,12 +142,13 @@ def _chips(
     except SteeringError as error:
         return note(str(error))
     inside = tuple(position for position in chosen if position < len(prompt))
-    scopes = {key: _scopes(key, slots, inside) for key in recipes if slots[f"recipe_{key}"]}
+    used = [each for each in recipes if slots[f"recipe_{each.key}"]]
+    scopes = {each.hue: _scopes(each.key, slots, inside) for each in used}
     chips = token_chips(
         prompt.tokens,
         prompt.roles,
-        {key: covered(each, len(prompt)) for key, each in scopes.items()},
-        [key for key, each in scopes.items() if any(map(in_reply, each))],
+        {hue: covered(each, len(prompt)) for hue, each in scopes.items()},
+        [hue for hue, each in scopes.items() if any(map(in_reply, each))],
         inside,
     )
     outside = [position for position in chosen if position >= len(prompt)]

@@ -37,6 +37,7 @@ class RecipeCard:
         """
         self._ui = ui
         self.key = key
+        self.hue = hue
         self.used = gr.State(used)
         names = fitting(ui)
         with gr.Column(elem_classes="sw-card", visible=used, elem_id=f"recipe-{key}") as self.card:

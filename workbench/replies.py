@@ -13,7 +13,7 @@ from workbench.markup import card, escape, heading, note, pane, panes, table
 from workbench.token_markup import Colour, chance, colour_legend, reply_tokens, shades, token_card, visible
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Columns:
     """All that the panes show: the unsteered reply first, then one a recipe."""
 

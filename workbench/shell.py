@@ -45,7 +45,7 @@ def build(bench: Workbench) -> gr.Blocks:
         state = PageState()
         bar = place_model_bar(bench, state)
         # Outside the tabs: Gradio counts every child of a row of tabs as a tab.
-        panels = [(panel, PanelContext(bench, state, panel.title)) for panel in bench.catalogue.panels]
+        panels = [(panel, PanelContext(bench, state, panel.title, panel.id)) for panel in bench.catalogue.panels]
         contexts = [bar.context, *(context for _, context in panels)]
         with gr.Row(elem_classes="sw-page"):
             with gr.Tabs(elem_classes="sw-tabs") as state.tabs:
@@ -108,7 +108,7 @@ def launch(
         head=head(),
         favicon_path=resource("assets", "icon.svg"),
         max_file_size="64mb",
-        allowed_paths=[str(bench.workspace.shelf)],  # for downloads
+        allowed_paths=[str(bench.workspace.shelf), str(bench.workspace.exports)],  # for downloads
         footer_links=[],
         run_history=False,
         enable_monitoring=False,

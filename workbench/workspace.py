@@ -1,4 +1,4 @@
-"""The workspace: a folder that keeps what was made. For now it holds the shelf, one safetensors file per vector."""
+"""The workspace: a folder that keeps what was made: vectors on the shelf, finished cells, exports."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import tempfile
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from platformdirs import user_data_path
@@ -13,6 +14,7 @@ from platformdirs import user_data_path
 from steering.errors import SteeringError
 from steering.names import safe_name
 from steering.vectors import SteeringVector
+from workbench.store import Store
 
 
 HOME = "STEERING_WORKBENCH_HOME"
@@ -56,12 +58,14 @@ class Workspace:
         chosen = folder or os.environ.get(HOME) or user_data_path("steering-workbench", appauthor=False)
         self.folder = Path(chosen).expanduser().resolve()
         self.shelf = self.folder / "shelf"
+        self.exports = self.folder / "exports"
         self.version = 0
         # Guards the choice of a free name until its file stands, the counter and the cache.
         self._lock = threading.RLock()
         self._cache: dict[Path, tuple[tuple[int, int], Entry | Unreadable]] = {}
         try:
             self.shelf.mkdir(parents=True, exist_ok=True)
+            self.exports.mkdir(exist_ok=True)
             tempfile.TemporaryFile(dir=self.shelf).close()
         except OSError as error:
             raise SteeringError(
@@ -69,6 +73,17 @@ class Workspace:
                 "a folder that you may write to.",
                 f"Choose another one with --workspace or {HOME}.",
             ) from error
+
+    @cached_property
+    def cells(self) -> Store:
+        """Finished cells of grids."""
+        return Store(self.folder / "cells.sqlite")
+
+    def export(self, name: str, text: str) -> Path:
+        """Write a file for download and return its path."""
+        path = self.exports / name
+        path.write_text(text, encoding="utf-8")
+        return path
 
     def put(self, vector: SteeringVector, name: str | None = None) -> str:
         """Keep a vector and return the name it got: safe as a file name, and numbered where the name was taken.

@@ -1,0 +1,231 @@
+"""Grid: replies over two axes of a recipe, such as block and strength, filled as they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import gradio as gr
+
+from steering.errors import SteeringError
+from steering.host import Host
+from steering.lane import Job
+from steering.recipes import Recipe
+from steering.studies import STUDIES
+from steering.studies.grid import KINDS, Cell, Grid, GridSettings, check_grid, parse_axis, run_cells, seconds_for
+from steering.studies.study import Result
+from steering.vectors import SteeringVector
+from workbench.blocks import EVENT, html_block
+from workbench.context import PanelContext
+from workbench.decode_controls import decode_of, decode_shown, place_decoding
+from workbench.exports import export_grid
+from workbench.generation import SteerSettings
+from workbench.grid_markup import GRID_SCRIPT, Cells, cell_html, grid_html
+from workbench.intervention_slot import vector_named
+from workbench.jobs import Call, Outputs
+from workbench.markup import card, empty_state, heading, note
+from workbench.panel import Panel
+from workbench.prompt_card import PromptCard, positions
+from workbench.recipe_card import RecipeCard, fitting, interventions_of
+
+
+_NO_ROWS = ""
+_FIRST_VALUES = "-1..1 step 0.5"
+_EMPTY = card(
+    empty_state(
+        "No grid yet",
+        "Choose what changes along the columns and the rows. Every cell is one reply; cells are generated together, "
+        "fill as they are done, and are kept, so that a wider grid computes only what is new.",
+    )
+)
+_LABELS = {"method": "extraction method"}
+
+
+class GridPanel(Panel):
+    """Sweeps over two axes."""
+
+    id = "grid"
+    title = "Grid"
+    summary = "Replies over two axes of a recipe, such as block and strength."
+    order = 30
+    settings = GridSettings
+    receives = True
+
+    def run(self, host: Host, settings: GridSettings, job: Job[Result]) -> Result:
+        """The study "grid"."""
+        return STUDIES["grid"].run(host, settings, job)
+
+    def build(self, ui: PanelContext) -> None:
+        """Left: prompt, recipe and axes. Right: the grid, and one cell's whole text."""
+        with gr.Row(elem_classes="sw-columns"):
+            with gr.Column(elem_classes="sw-left", min_width=0):
+                prompt = PromptCard(ui, "grid-")
+                recipe = RecipeCard(ui, "g", title="Recipe", hue="a", picking=True)
+                axes = _place_axes()
+                with gr.Accordion("More", open=False, elem_classes="sw-more sw-card"):
+                    decode = place_decoding()
+                with gr.Row(elem_classes="sw-actions"):
+                    run = gr.Button("Run", variant="primary", elem_id="grid-run")
+                    stop = gr.Button("Stop", interactive=False, elem_id="grid-stop")
+                    size = html_block("", elem_id="grid-size")
+            with gr.Column(elem_classes="sw-right sw-follow", min_width=0):
+                ui.error_slot()
+                shown = _Shown(ui)
+        prompt.wire([recipe])
+        given = {**prompt.inputs, **decode, **axes, **recipe.inputs}
+        ui.on(
+            run.click,
+            shown.run,
+            inputs=given,
+            outputs=shown.outputs,
+            run=[run],
+            stop=stop,
+            title="the grid",
+        )
+        ui.reveal(run.click, "grid-cells")
+        _wire_size(ui, given, size)
+        _wire_first_values(ui, axes, recipe)
+        _wire_receiving(ui, prompt, recipe, decode)
+
+
+class _Shown:
+    """The right-hand side, and the handlers that fill it."""
+
+    def __init__(self, ui: PanelContext) -> None:
+        self._ui = ui
+        self._grid = gr.State(None)
+        self._cells = gr.State({})
+        self._html = html_block(_EMPTY, elem_id="grid-cells", js_on_load=GRID_SCRIPT)
+        with gr.Row(elem_classes="sw-actions", visible=False) as self._exports:
+            self._csv = gr.DownloadButton("Download CSV", size="sm", elem_id="grid-csv")
+            self._page = gr.DownloadButton("Download HTML", size="sm", elem_id="grid-html")
+        self._cell = html_block("", elem_id="grid-cell")
+        self.outputs = [self._html, self._grid, self._cells, self._exports, self._csv, self._page, self._cell]
+        state = [self._grid, self._cells]
+        self._html.choose(self._choose, inputs=state, outputs=[self._cell], **EVENT)
+        self._html.open(self._open, inputs=state, outputs=[ui.page.sent, ui.page.tabs], **EVENT)
+
+    def run(self, call: Call, **values: Any) -> Iterator[Outputs | None]:
+        """Generate the cells, those known already first."""
+        host, grid, vectors = call.host, _grid_of(values), _vectors(self._ui)
+        check_grid(host, grid, vectors)
+        store = call.workspace.cells
+
+        def work(job: Job[None]) -> None:
+            for cell in run_cells(job, host, grid, vectors, store):
+                job.emit(cell)
+
+        job = host.submit(work, title=f"{len(grid)} replies")
+        cells: dict[tuple[int, int], Cell] = {}
+        yield {self._html: grid_html(grid, cells, running=True), self._grid: grid, self._cells: {}, self._cell: ""}
+        for done in call.follow(job):
+            cells |= {(cell.x, cell.y): cell for cell in done}
+            yield {self._html: grid_html(grid, cells, running=True)} if done else {}
+        table, page = export_grid(call.workspace, host, grid, cells) if cells else (None, None)
+        yield {
+            self._html: grid_html(grid, cells),
+            self._cells: cells,
+            self._exports: gr.update(visible=bool(cells)),
+            self._csv: gr.update(value=str(table) if table else None),
+            self._page: gr.update(value=str(page) if page else None),
+        }
+        job.result()
+
+    def _choose(self, event: gr.EventData, grid: Grid | None, cells: Cells) -> str:
+        cell = cells.get((int(event.x), int(event.y)))
+        return cell_html(grid, cell) if grid and cell else ""
+
+    def _open(self, event: gr.EventData, grid: Grid | None, cells: Cells) -> Any:
+        cell = cells.get((int(event.x), int(event.y)))
+        if grid is None or cell is None:
+            return gr.skip()
+        return self._ui.sending("steer", SteerSettings(user=cell.user, system=grid.system, recipes=(cell.recipe,)))
+
+
+def _place_axes() -> dict[str, Any]:
+    kinds = [(_LABELS.get(kind, kind).capitalize(), kind) for kind in KINDS]
+    with gr.Column(elem_classes="sw-card"):
+        html_block(heading("What changes"))
+        x = gr.Dropdown(kinds, value="strength", label="Along the columns", elem_id="grid-x")
+        x_values = gr.Textbox(_FIRST_VALUES, label="Values", info=_example("strength"), elem_id="grid-x-values")
+        rows = [("– (one row)", _NO_ROWS), *kinds]
+        y = gr.Dropdown(rows, value=_NO_ROWS, label="Along the rows", elem_id="grid-y")
+        y_values = gr.Textbox("", label="Values", lines=1, max_lines=8, visible=False, elem_id="grid-y-values")
+        html_block(note("All but prompts, seeds and temperatures change the recipe's first intervention."))
+
+    def label(kind: str) -> Any:
+        return gr.update(info=_example(kind), lines=3 if kind == "prompt" else 1, visible=kind != _NO_ROWS)
+
+    for kind, values in ((x, x_values), (y, y_values)):
+        kind.input(label, inputs=[kind], outputs=[values], **EVENT)
+    return {"x": x, "x_values": x_values, "y": y, "y_values": y_values}
+
+
+def _example(kind: str) -> str:
+    return f"such as {KINDS[kind]}" if kind in KINDS and kind != "prompt" else KINDS.get(kind, "")  # type: ignore[index,call-overload]
+
+
+def _grid_of(values: Mapping[str, Any]) -> Grid:
+    recipe = Recipe(
+        interventions=interventions_of(values, "g", positions(values["picked"])) or (),
+        decode=decode_of(values["temperature"], values["seed"], values["length"]),
+    )
+    x = parse_axis(f"{values['x']}: {values['x_values'] or ''}")
+    y = parse_axis(f"{values['y']}: {values['y_values'] or ''}") if values["y"] else None
+    return Grid(x, y, recipe, values["user"] or "", values["system"] or "")
+
+
+def _vectors(ui: PanelContext) -> dict[str, SteeringVector]:
+    return {name: ui.workspace.get(name).vector for name in fitting(ui)}
+
+
+def _wire_size(ui: PanelContext, given: Mapping[str, Any], size: gr.HTML) -> None:
+    """Say before the run how many replies, about how long, or what is wrong."""
+
+    def tell(**values: Any) -> dict[Any, Any]:
+        try:
+            grid = _grid_of(values)
+            if ui.host:
+                check_grid(ui.host, grid, _vectors(ui))
+        except SteeringError as error:
+            return {size: note(str(error))}
+        tokens = grid.recipe.decode.max_new_tokens
+        seconds = seconds_for(ui.host, len(grid), tokens) if ui.host else None
+        about = f", about {_time(seconds)}" if seconds is not None else ""
+        return {size: note(f"{len(grid)} replies of at most {tokens} tokens{about}")}
+
+    triggers = [part.change for part in given.values()]
+    ui.watch("model", "shelf", *triggers, call=tell, inputs=given, outputs=[size])
+
+
+def _wire_first_values(ui: PanelContext, axes: Mapping[str, Any], recipe: RecipeCard) -> None:
+    """Until somebody types others, the strengths are those around the vector's own suggestion."""
+    state = gr.State(_FIRST_VALUES)
+    chosen = recipe.slots[0].vector
+
+    def follow(vector: str | None, x: str, x_values: str, first: str) -> dict[Any, Any]:
+        kept = vector_named(ui, vector)
+        if kept is None or x != "strength" or x_values != first:
+            return {}
+        text = "-{0:g}..{0:g} step {1:g}".format(2 * kept.suggested_strength, kept.suggested_strength)
+        return {axes["x_values"]: text, state: text} if text != x_values else {}
+
+    inputs = {"vector": chosen, "x": axes["x"], "x_values": axes["x_values"], "first": state}
+    ui.watch(chosen.change, call=follow, inputs=inputs, outputs=[axes["x_values"], state])
+
+
+def _time(seconds: float) -> str:
+    if seconds < 1:
+        return "1 s"
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _wire_receiving(ui: PanelContext, prompt: PromptCard, recipe: RecipeCard, decode: dict[str, Any]) -> None:
+    def take(settings: SteerSettings) -> dict[Any, Any]:
+        first = settings.recipes[0]
+        return {**prompt.show(settings), **decode_shown(decode, first.decode), **recipe.show(first.interventions)}
+
+    ui.receive(take, [*prompt.inputs.values(), *decode.values(), *recipe.shown])
+
+
+panel = GridPanel()
