@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,15 @@ from steering.sites import SITES
 from steering.studies import STUDIES
 from steering.studies.extract import ExtractSettings
 from steering.studies.study import Result
+from steering.vector_card import nearest_tokens
 from steering.vectors import SteeringVector
 from workbench.blocks import html_block
 from workbench.context import PanelContext
-from workbench.jobs import Call
+from workbench.jobs import Call, Outputs
 from workbench.markup import empty_state, escape, heading, note
 from workbench.panel import Panel
-from workbench.vector_markup import about_vector, blocks_html, others_html, separation_caption
+from workbench.vector_comparison import VectorComparison, contrast_given
+from workbench.vector_markup import about_vector, blocks_html, others_html, separation_caption, tokens_html
 from workbench.workspace import Entry
 
 
@@ -74,30 +76,27 @@ class VectorsPanel(Panel):
                 with gr.Row(elem_classes="sw-actions"):
                     extract = gr.Button("Extract", variant="primary", elem_id="extract")
                     stop = gr.Button("Stop", interactive=False)
+                    methods = gr.Button("Compare all methods", elem_id="methods")
             with gr.Column(elem_classes="sw-right", min_width=0, elem_id="vector-view"):
                 ui.error_slot()
                 _place_view(ui)
+                comparison = VectorComparison(ui)
 
-        def run(call: Call, **values: Any) -> Iterator[Mapping[Any, Any]]:
-            given = {name: value for name, value in values.items() if value is not None}
-            if not given.get("contrast"):
-                raise SteeringError("No contrast set was chosen.", remedy="Choose one from the list, or upload a file.")
+        def run(call: Call, **values: Any) -> Iterator[Outputs | None]:
             study = STUDIES[_STUDY]
-            job = study.start(call.host, study.parse(given))
+            job = study.start(call.host, study.parse(contrast_given(values)))
             yield from call.finish(job)
             (vector,) = job.result().vectors.values()
             yield {ui.page.picked: call.workspace.put(vector)}
 
+        def compare(call: Call, **values: Any) -> Iterator[Outputs | None]:
+            yield from comparison.methods(call, contrast_given(values))
+
+        shared = {"inputs": {"contrast": contrast, **options}, "run": [extract, methods], "stop": stop}
+        ui.on(extract.click, run, outputs=[ui.page.picked], title="the extraction", **shared)
+        ui.on(methods.click, compare, outputs=comparison.outputs, title="the comparison", **shared)
         ui.reveal(extract.click, "vector-view")
-        ui.on(
-            extract.click,
-            run,
-            inputs={"contrast": contrast, **options},
-            outputs=[ui.page.picked],
-            run=[extract],
-            stop=stop,
-            title="the extraction",
-        )
+        ui.reveal(methods.click, "compare")
 
 
 def _place_contrast(ui: PanelContext) -> gr.Dropdown:
@@ -168,7 +167,9 @@ def _place_view(ui: PanelContext) -> None:
             with gr.Row(elem_classes="sw-actions"):
                 steer = gr.Button("Steer with it", elem_id="steer-with-it")
                 sweep = gr.Button("Sweep it in Grid", elem_id="sweep-it")
+                tokens = gr.Button("Nearest tokens", elem_id="tokens")
                 download = gr.DownloadButton("Download", elem_id="download")
+            nearest = html_block("", elem_id="nearest")
         with gr.Row(elem_classes="sw-two"):
             with gr.Column(elem_classes="sw-card", min_width=0):
                 html_block(heading(_CHARTS[0]))
@@ -197,10 +198,18 @@ def _place_view(ui: PanelContext) -> None:
             distance: norms_by_block(vector),
             blocks: blocks_html(vector),
             others: others_html(vector, _shelf(ui)),
+            nearest: "",
         }
 
-    shown = [empty, view, about, download, separation, caption, distance, blocks, others]
-    ui.watch("picked", call=show, inputs={"picked": ui.page.picked}, outputs=shown)
+    def read(call: Call, picked: str | None) -> Iterator[Outputs | None]:
+        entry = _kept(ui, picked)
+        if entry is not None:
+            yield {nearest: tokens_html(entry.vector, nearest_tokens(call.host, entry.vector))}
+
+    shown = [empty, view, about, download, separation, caption, distance, blocks, others, nearest]
+    picked = {"picked": ui.page.picked}
+    ui.on(tokens.click, read, inputs=picked, outputs=[nearest], run=[tokens], title="reading the unembedding")
+    ui.watch("picked", call=show, inputs=picked, outputs=shown)
     for button, to in ((steer, "steer"), (sweep, "grid")):  # both take the vector that is picked
         ui.quick(button.click, lambda to=to: {ui.page.tabs: gr.update(selected=to)}, outputs=[ui.page.tabs])
 

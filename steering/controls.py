@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from steering.extraction.fitter import unit
-from steering.vectors import SteeringVector
+from steering.vectors import AUROC, MAYBE, SteeringVector
 
 
 def random_control(vector: SteeringVector, *, seed: int = 0) -> SteeringVector:
@@ -16,19 +17,14 @@ def random_control(vector: SteeringVector, *, seed: int = 0) -> SteeringVector:
     Added at the same strength it moves the residual stream exactly as far, in a direction that means nothing. It keeps
     no AUROC, since none was measured.
     """
+    unknown: dict[str, Any] = dict.fromkeys((*AUROC, *MAYBE))
     generator = torch.Generator().manual_seed(seed)
     directions = unit(torch.randn(vector.directions.shape, generator=generator, dtype=torch.float64)).float()
     return replace(
         vector,
         name=f"random {seed} like {vector.name}",
         directions=directions,
-        auroc=None,
-        auroc_low=None,
-        auroc_high=None,
-        references=None,
-        accuracy=None,
-        split_half=None,
-        explained=None,
+        **unknown,
         eraser=None,
         provenance=replace(vector.provenance, method="random", seed=seed),
     )

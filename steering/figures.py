@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import cycle
+
 import plotly.graph_objects as go
 
+from steering.extraction import METHODS
 from steering.vectors import SteeringVector
 
 
 RECIPE_A = "#0072b2"
 """Okabe-Ito blue: the vector at hand."""
+_SEVERAL = (RECIPE_A, "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe-Ito, without the yellow that a light ground swallows."""
 FLOOR = "#8b9098"
 INK = "#7d838c"
 """Grey that reads on a light and on a dark ground, since a figure does not know which one it will stand on."""
@@ -44,6 +50,30 @@ def auroc_by_block(vector: SteeringVector) -> go.Figure:
     _mark_default(figure, vector)
     low = min(0.4, float(vector.auroc_low.min()) - 0.05)
     return _styled(figure, "block", "held-out AUROC", y_range=[low, 1.03])
+
+
+def auroc_of_several(vectors: Mapping[str, SteeringVector]) -> go.Figure:
+    """Held-out AUROC at every block of several vectors, controls in grey, and chance as a line."""
+    figure, hues = go.Figure(), cycle(_SEVERAL)
+    for name, vector in vectors.items():
+        if vector.auroc is None:
+            continue
+        made = METHODS.get(vector.provenance.method)
+        control = made is not None and made.control
+        figure.add_scatter(
+            x=list(range(vector.n_blocks)),
+            y=vector.auroc.tolist(),
+            name=name,
+            mode="lines+markers",
+            line={"color": FLOOR if control else next(hues), "width": 1 if control else 2},
+            hovertemplate=f"{name}, block %{{x}}: AUROC %{{y:.3f}}<extra></extra>",
+        )
+    figure.add_hline(y=0.5, line={"color": FLOOR, "width": 1, "dash": "dot"})
+    lowest = min((min(line.y) for line in figure.data), default=0.5)
+    styled = _styled(figure, "block", "held-out AUROC", y_range=[min(0.4, lowest - 0.05), 1.03])
+    return styled.update_layout(
+        showlegend=True, height=300, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "font": {"size": 11}}
+    )
 
 
 def norms_by_block(vector: SteeringVector) -> go.Figure:
@@ -93,7 +123,7 @@ def _styled(figure: go.Figure, x: str, y: str, *, y_range: list[float]) -> go.Fi
         xaxis={
             **axis,
             "title": {"text": x, "font": {"size": 12}},
-            "dtick": 1 if len(figure.data[-1].x) <= 16 else None,
+            "dtick": 1 if figure.data and len(figure.data[-1].x) <= 16 else None,
         },
         yaxis={**axis, "title": {"text": y, "font": {"size": 12}}, "range": y_range},
     )

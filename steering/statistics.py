@@ -60,13 +60,7 @@ def auroc_intervals(
 
     Pairs are resampled as pairs, since their two sides share wording; otherwise each side is resampled on its own.
     """
-    rng = np.random.default_rng(seed)
-    weights_p = rng.multinomial(len(positive), np.full(len(positive), 1 / len(positive)), size=resamples)
-    weights_n = (
-        weights_p
-        if paired
-        else rng.multinomial(len(negative), np.full(len(negative), 1 / len(negative)), size=resamples)
-    )
+    weights_p, weights_n = _resampled(len(positive), len(negative), paired, resamples, seed)
     bounds = []
     for column in range(positive.shape[1]):
         wins = _wins(positive[:, column], negative[:, column])
@@ -74,6 +68,40 @@ def auroc_intervals(
         bounds.append(np.quantile(values, [0.025, 0.975]))
     low, high = np.array(bounds).T
     return low, high
+
+
+def balanced_accuracy(positive: np.ndarray, negative: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+    """Share of scores on their side of a threshold, the mean of both sides, (columns,).
+
+    Args:
+        positive: Scores that should lie above, (positives, columns).
+        negative: Scores that should lie below, (negatives, columns).
+        threshold: (columns,).
+    """
+    return ((positive > threshold).mean(axis=0) + (negative < threshold).mean(axis=0)) / 2
+
+
+def balanced_accuracy_intervals(
+    positive: np.ndarray,
+    negative: np.ndarray,
+    threshold: np.ndarray,
+    *,
+    paired: bool,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """95 % percentile-bootstrap intervals of `balanced_accuracy`, (columns,) each, resampled as `auroc_intervals`."""
+    weights_p, weights_n = _resampled(len(positive), len(negative), paired, resamples, seed)
+    right = weights_p @ (positive > threshold) / len(positive), weights_n @ (negative < threshold) / len(negative)
+    low, high = np.quantile((right[0] + right[1]) / 2, [0.025, 0.975], axis=0)
+    return low, high
+
+
+def _resampled(n: int, m: int, paired: bool, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each item of both sides is drawn, (resample, item) each; pairs are drawn as pairs."""
+    rng = np.random.default_rng(seed)
+    first = rng.multinomial(n, np.full(n, 1 / n), size=resamples)
+    return first, first if paired else rng.multinomial(m, np.full(m, 1 / m), size=resamples)
 
 
 def _wins(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:

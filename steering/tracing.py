@@ -9,12 +9,14 @@ therefore reach every decoding step, and a stop takes effect between two steps.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from steering.host import Host
 from steering.rows import Batch
@@ -70,6 +72,39 @@ def read_replies(
     return _forward(host, _inputs(batch), None, schedule, coverage, batch.last, read, places, keep=n).logits
 
 
+def read_prefix(host: Host, ids: Sequence[int]) -> Any:
+    """The key-value cache of tokens that several prompts begin with; None where this model keeps none that can be
+    shared. Call on the model thread.
+    """
+    batch = Batch(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.bool), torch.tensor([len(ids) - 1]))
+    schedule = Schedule(host, [()])
+    cache = _forward(host, _inputs(batch), None, schedule, schedule.of_prompts(batch), batch.last, None, ()).cache
+    # Recurrent states, and the blocks' own kinds of cache, have no common way to be given to several rows.
+    return cache if "position_ids" in host.accepts and type(cache) is DynamicCache else None
+
+
+def read_behind(host: Host, batch: Batch, cache: Any, length: int, *, read: Reader, places: Sequence[Place]) -> None:
+    """As `read_prompts` without a plan, for prompts that begin with tokens read before. Call on the model thread.
+
+    Args:
+        host: The model.
+        batch: The prompts without their beginning, padded on the right: a window of attention counts places, and
+            padding between the beginning and the rest would fill it.
+        cache: From `read_prefix`; it stays as it is.
+        length: Tokens in the beginning.
+        read: Gets the states at each of `places`, of the batch's own tokens.
+        places: Where to read.
+    """
+    own = deepcopy(cache)
+    own.batch_repeat_interleave(len(batch.ids))
+    inputs = _inputs(batch)
+    inputs["position_ids"] = inputs["position_ids"] + length
+    before = torch.ones(len(batch.ids), length, dtype=torch.long)
+    inputs["attention_mask"] = torch.cat([before, inputs["attention_mask"]], dim=1)
+    schedule = Schedule(host, [()] * len(batch.ids))
+    _forward(host, inputs, own, schedule, schedule.of_prompts(batch), batch.last, read, places, keep=0)
+
+
 def read_token(host: Host, tokens: Tensor, seen: Tensor, cache: Any, schedule: Schedule) -> Forward:
     """One decoding step. Call on the model thread.
 
@@ -103,8 +138,8 @@ def _forward(
 ) -> Forward:
     accepted = {k: v.to(host.device) for k, v in inputs.items() if k != "position_ids" or k in host.accepts}
     options = {"use_cache": True, "past_key_values": cache}
-    if "logits_to_keep" in host.accepts and bool((inputs["attention_mask"][:, -1] == 1).all()):
-        options["logits_to_keep"] = keep
+    if "logits_to_keep" in host.accepts and (keep == 0 or bool((inputs["attention_mask"][:, -1] == 1).all())):
+        options["logits_to_keep"] = max(1, keep)  # none are wanted where keep is 0, but 0 would mean all
     visits, gates = schedule.active(coverage), schedule.gates
     stops = _in_forward_order(host, {*visits, *gates, *places})
     wanted, n_rows = frozenset(places), len(inputs["input_ids"])
@@ -126,9 +161,9 @@ def _forward(
                 if place in wanted and read is not None:
                     read(place, states)
             output = host.model.output
-            kept["logits"] = output.logits[:, -keep:].float()
+            kept["logits"] = output.logits[:, -max(1, keep) :].float()
             kept["cache"] = output.past_key_values
-    logits = kept["logits"][:, 0] if keep == 1 else kept["logits"]
+    logits = kept["logits"] if keep > 1 else kept["logits"][:, 0]
     return Forward(logits=logits, cache=kept["cache"], written=schedule.written(coverage))
 
 

@@ -115,13 +115,7 @@ def _from_file(path: Path, card: dict[str, Any], tensors: dict[str, Tensor]) -> 
         directions=tensors["directions"],
         mean_differences=tensors["mean_differences"],
         residual_norms=tensors["residual_norms"],
-        auroc=tensors.get("auroc"),
-        auroc_low=tensors.get("auroc_low"),
-        auroc_high=tensors.get("auroc_high"),
-        references=tensors.get("references"),
-        accuracy=tensors.get("accuracy"),
-        split_half=tensors.get("split_half"),
-        explained=tensors.get("explained"),
+        **{name: tensors.get(name) for name in (*AUROC, *MAYBE)},
     )
 
 

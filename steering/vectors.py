@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TENSORS = ("directions", "mean_differences", "residual_norms")
 AUROC = ("auroc", "auroc_low", "auroc_high")
-MAYBE = ("references", "accuracy", "split_half", "explained")
+MAYBE = ("references", "accuracy", "accuracy_low", "accuracy_high", "split_half", "explained")
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,10 @@ class SteeringVector:
     """Held-out share of prompts on their own side of the middle between the two training means, the mean of both sides,
     (block,).
     """
+    accuracy_low: Tensor | None = None
+    """Lower ends of its 95 % intervals, (block,)."""
+    accuracy_high: Tensor | None = None
+    """Upper ends, (block,)."""
     split_half: Tensor | None = None
     """Cosine of the directions from the even and from the odd training prompts, (block,)."""
     explained: Tensor | None = None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from steering.activations import batches_by_length, read_states
+from steering import tracing
+from steering.activations import batches_by_length, read_states, shared_beginning
 from steering.errors import SteeringError
 from steering.moments import Moments
 from steering.pooling import parse_pooling, pooling_name, read_positions
 from steering.prompts import Message, render
-from tests.conftest import tiny_model
+from tests.conftest import ARCHITECTURES, tiny_model
 
 
 TEXTS = ["Hello.", "Write a review of the hotel.", "What is two plus three, and what is five plus six?", "Is it fine?"]
@@ -117,3 +118,40 @@ def test_streamed_moments_equal_those_of_all_states_at_once_in_float64() -> None
     assert moments.n == 50
     torch.testing.assert_close(moments.mean, exact.mean(dim=0), rtol=1e-13, atol=0)
     torch.testing.assert_close(moments.norm, exact.norm(dim=-1).mean(dim=0), rtol=1e-13, atol=0)
+
+
+SYSTEM = "You are a careful assistant who answers every question in a few plain words and never guesses at anything."
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_shared_beginning_is_read_once_and_changes_no_state(architecture, tiny_host, monkeypatch) -> None:
+    host = tiny_host(architecture)
+    prompts = [render(host, [Message("system", SYSTEM), Message("user", text)]) for text in TEXTS]
+    alone = torch.cat([read_states(host, [prompt]) for prompt in prompts])
+    lengths = []
+    forward = tracing._forward
+
+    def watched(host, inputs, *args, **options):
+        lengths.append(inputs["input_ids"].shape[1])
+        return forward(host, inputs, *args, **options)
+
+    monkeypatch.setattr(tracing, "_forward", watched)
+    together = read_states(host, prompts)
+    shared = next(i for i, column in enumerate(zip(*(p.ids for p in prompts), strict=False)) if len(set(column)) > 1)
+    assert shared > 16
+    if "position_ids" in host.accepts:
+        # At most one of the tokens in common is read again: the first that is pooled lies behind them.
+        assert lengths[0] == shared
+        assert max(lengths[1:]) == max(map(len, prompts)) - shared
+    # float32, another order of sums
+    torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-3 * float(alone.abs().max()))
+
+
+def test_what_is_read_inside_the_beginning_is_not_shared(tiny_host) -> None:
+    host = tiny_host("llama")
+    prompts = [render(host, [Message("system", SYSTEM), Message("user", text)]) for text in TEXTS]
+    assert len(shared_beginning(host, prompts, (20, -1)).ids) == 20
+    assert shared_beginning(host, prompts, (3,)).ids == ()  # too short to be worth it
+    assert shared_beginning(host, prompts[:1]).ids == ()
+    alone = torch.cat([read_states(host, [prompt], pooling=(20, -1)) for prompt in prompts])
+    torch.testing.assert_close(read_states(host, prompts, pooling=(20, -1)), alone, rtol=1e-3, atol=1e-3)

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from steering.statistics import auroc, auroc_intervals, mean_interval, wilson
+from steering.statistics import (
+    auroc,
+    auroc_intervals,
+    balanced_accuracy,
+    balanced_accuracy_intervals,
+    mean_interval,
+    wilson,
+)
 
 
 def test_auroc_equals_scikit_learn_with_ties() -> None:
@@ -63,3 +70,21 @@ def test_mean_interval_has_nominal_coverage() -> None:
     assert (
         178 <= hits <= 199
     )  # 95 % of 200 is 190; four binomial standard deviations (3.1) below, and a little undercoverage
+
+
+def test_balanced_accuracy_is_the_mean_over_both_sides_with_an_interval_around_it() -> None:
+    rng = np.random.default_rng(0)
+    positive, negative = rng.normal(1, 1, (40, 2)), rng.normal(-1, 1, (10, 2))
+    threshold = np.array([0.0, 5.0])
+    found = balanced_accuracy(positive, negative, threshold)
+    by_hand = (sum(x > 0 for x in positive[:, 0]) / 40 + sum(x < 0 for x in negative[:, 0]) / 10) / 2
+    assert found[0] == pytest.approx(by_hand)
+    assert found[1] == 0.5  # nothing lies above 5
+    low, high = balanced_accuracy_intervals(positive, negative, threshold, paired=False, seed=1)
+    assert low[0] < found[0] < high[0]
+    again = balanced_accuracy_intervals(positive, negative, threshold, paired=False, seed=1)
+    assert np.array_equal(low, again[0])
+    # The variance of two shares from 40 and 10 items, twice the standard deviation each side; a bootstrap is near it.
+    p, q = (positive[:, 0] > 0).mean(), (negative[:, 0] < 0).mean()
+    expected = 2 * 1.96 * np.sqrt(p * (1 - p) / 40 + q * (1 - q) / 10) / 2
+    assert high[0] - low[0] == pytest.approx(expected, rel=0.25)

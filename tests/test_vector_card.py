@@ -12,7 +12,7 @@ from steering.activations import read_states
 from steering.contrast import ContrastSet
 from steering.errors import SteeringError
 from steering.extraction import METHODS
-from steering.extraction.extract import extract
+from steering.extraction.extract import extract, extract_methods
 from steering.prompts import render
 from steering.vector_card import compare, nearest_tokens
 from steering.vectors import SteeringVector
@@ -41,6 +41,34 @@ def test_accuracy_is_that_of_the_training_middle_on_held_out_prompts(demo, vecto
         ]
         assert float(vector.accuracy[block]) == pytest.approx(np.mean(right))
     assert float(vector.accuracy[vector.default_block]) > 0.95
+
+
+def test_accuracy_has_an_interval_around_it(vectors) -> None:
+    vector = vectors["random"]
+    assert bool((vector.accuracy_low <= vector.accuracy).all())
+    assert bool((vector.accuracy <= vector.accuracy_high).all())
+    assert float((vector.accuracy_high - vector.accuracy_low).max()) > 0.05
+
+
+def test_methods_on_states_read_once_are_those_on_their_own(demo, vectors) -> None:
+    together = extract_methods(demo, ContrastSet.load("formality"), ["leace", "mean_difference", "unrelated"])
+    for name, vector in together.items():
+        assert torch.equal(vector.directions, vectors[name].directions), name
+        assert torch.equal(vector.auroc, vectors[name].auroc), name
+    bare = extract(demo, ContrastSet.load("formality"), split_half=False)
+    assert bare.split_half is None
+    assert torch.equal(bare.directions, vectors["mean_difference"].directions)
+
+
+def test_an_unrelated_direction_is_another_sets_with_this_sets_scale(demo, vectors) -> None:
+    vector, own = vectors["unrelated"], extract(demo, ContrastSet.load("time-of-day"))
+    torch.testing.assert_close(vector.directions, own.directions)
+    assert vector.provenance.settings["texts"] == "time-of-day"
+    assert vector.provenance.contrast == "formality"
+    torch.testing.assert_close(vector.residual_norms, vectors["mean_difference"].residual_norms)
+    block = vector.default_block
+    assert float(own.auroc[own.default_block]) > 0.9  # it does separate its own set
+    assert abs(float(vector.directions[block] @ vectors["mean_difference"].directions[block])) < 0.5
 
 
 def test_split_half_is_high_for_methods_and_low_for_controls(demo, vectors) -> None:

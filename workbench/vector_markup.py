@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steering.extraction import METHODS
@@ -10,9 +10,11 @@ from steering.extraction.extract import FEW_HELD_OUT, FEW_NOTE
 from steering.model_info import DEMO_CAVEAT
 from steering.names import short_name
 from steering.studies.extract import block_table
-from steering.vector_card import compare
+from steering.studies.methods import table_of
+from steering.vector_card import NearestTokens, compare
 from steering.vectors import SteeringVector
 from workbench.markup import escape, heading, note, table
+from workbench.token_markup import visible
 
 
 _UNITS = (
@@ -65,12 +67,77 @@ def _block_row(row: dict[str, Any], vector: SteeringVector) -> tuple[str, ...]:
         f"{row['block']}" + (" (default)" if row["block"] == vector.default_block else ""),
         f"{row['auroc']:.3f}" if known else "–",
         f"[{row['auroc_low']:.2f}, {row['auroc_high']:.2f}]" if known else "–",
-        f"{row['accuracy']:.2f}" if "accuracy" in row else "–",
+        _accuracy(row),
         f"{row['split_half']:.2f}" if "split_half" in row else "–",
         f"{row['mean_difference']:.3g}",
         f"{row['residual_norm']:.3g}",
         f"{100 * row['share_of_residual']:.1f} %",
     )
+
+
+def _accuracy(row: Mapping[str, Any]) -> str:
+    if "accuracy" not in row:
+        return "–"
+    interval = f" [{row['accuracy_low']:.2f}, {row['accuracy_high']:.2f}]" if "accuracy_low" in row else ""
+    return f"{row['accuracy']:.2f}{interval}"
+
+
+def comparison_html(vectors: Mapping[str, SteeringVector], *, beside: SteeringVector) -> str:
+    """Several vectors as rows: what each separates, how stable it is, and how it lies to one of them."""
+    rows = [_comparison_row(record) for record in table_of(vectors, beside=beside).to_dict("records")]  # type: ignore[arg-type]
+    headers = ("vector", "block", "AUROC", "accuracy", "split-half", "share", f"cosine with {beside.name}")
+    return (
+        table(headers, rows)
+        + note(
+            "Each at its own default block; cosine at the default block of the vector compared with, "
+            f"{beside.default_block}. In brackets: 95 % bootstrap intervals; one of no width means that every resample "
+            "agreed, not that it is certain."
+        )
+        + cosines_html(vectors, beside.default_block)
+    )
+
+
+def cosines_html(vectors: Mapping[str, SteeringVector], block: int) -> str:
+    """Cosines of every two of several vectors at one block."""
+    square = compare([vector.renamed(name) for name, vector in vectors.items()], block=block)
+    rows = [(name, *(f"{value:+.2f}" for value in square.loc[name])) for name in square.index]
+    return heading(f"Cosines at block {block}") + table(("vector", *square.columns), rows)
+
+
+def tokens_html(vector: SteeringVector, nearest: NearestTokens) -> str:
+    """The tokens that a direction points to, and away from."""
+    rows = [
+        (visible(most), f"{up:+.2f}", visible(least), f"{down:+.2f}")
+        for (most, up), (least, down) in zip(nearest.most, nearest.least, strict=True)
+    ]
+    headers = ("towards", "cosine", "away from", "cosine")
+    return (
+        heading(f"Nearest tokens through the unembedding, block {vector.default_block}")
+        + table(headers, rows)
+        + note("In early blocks, and where cosines are small, little can be read here.")
+    )
+
+
+def _comparison_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    def with_interval(name: str) -> str:
+        value, low, high = (row[key] for key in (name, f"{name}_low", f"{name}_high"))
+        if value != value:  # NaN: not measured
+            return "–"
+        return f"{value:.2f} [{low:.2f}, {high:.2f}]" if low == low else f"{value:.2f}"
+
+    return (
+        str(row["name"]),
+        str(row["block"]),
+        with_interval("auroc"),
+        with_interval("accuracy"),
+        _known(row["split_half"], "{:+.2f}"),
+        f"{100 * row['share_of_residual']:.1f} %",
+        _known(row["cosine"], "{:+.2f}"),
+    )
+
+
+def _known(value: float, form: str) -> str:
+    return form.format(value) if value == value else "–"
 
 
 def others_html(vector: SteeringVector, shelf: Sequence[SteeringVector]) -> str:

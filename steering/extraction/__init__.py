@@ -14,8 +14,10 @@ from steering.extraction.fitter import METHODS, Fitter, Method, register
 
 __all__ = ["METHODS", "Fitter", "Method", "register"]
 
+_NO_METHODS = ("component", "default_block", "extract", "fitting", "provenance", "reading")
+
 for _module in iter_modules(__path__):
-    if _module.name not in ("component", "extract", "fitting", "reading"):  # which are no methods
+    if _module.name not in _NO_METHODS:
         import_module(f"{__name__}.{_module.name}")
 
 _ordered = sorted(METHODS.items(), key=lambda item: (item[1].control, item[0] != "mean_difference"))

@@ -1,45 +1,63 @@
-"""From a contrast set and a model to a steering vector."""
+"""From a contrast set and a model to steering vectors."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from steering.activations import DEFAULT_TOKEN_BUDGET, stream_states
+from steering.activations import DEFAULT_TOKEN_BUDGET, shared_beginning, stream_states
 from steering.contrast import ContrastSet, Split
 from steering.errors import SteeringError
 from steering.extraction import METHODS
+from steering.extraction.default_block import default_block
 from steering.extraction.fitter import Side
-from steering.extraction.fitting import Fitting, check_finite
+from steering.extraction.fitting import Fitting, Scales, check_finite
+from steering.extraction.provenance import provenance_of
 from steering.extraction.reading import REPLY_TOKENS, Reading
 from steering.host import Host
 from steering.lane import Job
-from steering.pooling import Pooling, pooling_name
+from steering.pooling import Pooling
+from steering.prompts import Prompt
 from steering.sites import Site
-from steering.statistics import auroc, auroc_intervals
-from steering.vectors import Provenance, SteeringVector
+from steering.state_files import StateFiles
+from steering.statistics import auroc, auroc_intervals, balanced_accuracy, balanced_accuracy_intervals
+from steering.vectors import SteeringVector
 
 
 FEW_HELD_OUT = 10
 """Held-out prompts a side under which an AUROC's interval says little."""
 FEW_NOTE = "Few held-out prompts: the interval says little, and 1.00 may be luck."
-_NEAR_BEST = 0.01
-_GROWN = 0.4
 _SIDES: tuple[Side, Side] = ("positive", "negative")
-_PACKAGES = ("steering-workbench", "torch", "transformers", "nnsight")
+_USED: tuple[Split, Split] = ("train", "validation")
+_Parts = Mapping[tuple[Side, Split], list[Prompt]]
 
 
-def extract(
+def extract(host: Host, contrast: ContrastSet, *, method: str = "mean_difference", **options: Any) -> SteeringVector:
+    """Fit a direction per block on the training prompts and measure it on the validation prompts.
+
+    Args:
+        host: The model.
+        contrast: What to tell apart.
+        method: A key of `METHODS`.
+        options: As those of `extract_methods`; `name` defaults to the contrast set's.
+
+    Raises:
+        SteeringError: As `extract_methods`.
+    """
+    return extract_methods(host, contrast, [method], **options)[method]
+
+
+def extract_methods(
     host: Host,
     contrast: ContrastSet,
+    methods: Sequence[str],
     *,
-    method: str = "mean_difference",
     site: Site = "block_output",
     pooling: Pooling = "last_token",
     system: str = "",
@@ -48,62 +66,141 @@ def extract(
     name: str | None = None,
     seed: int = 0,
     token_budget: int = DEFAULT_TOKEN_BUDGET,
-) -> SteeringVector:
-    """Fit a direction per block on the training prompts and measure it on the validation prompts.
+    split_half: bool = True,
+    states: str | Path | None = None,
+) -> dict[str, SteeringVector]:
+    """Several methods on the same states, which are read once.
 
     Args:
         host: The model.
         contrast: What to tell apart.
-        method: A key of `METHODS`.
-        site: Where in the blocks to read; the vector is later written there.
+        methods: Keys of `METHODS`.
+        site: Where in the blocks to read; a vector is later written there.
         pooling: Which token of a prompt to read. With `mean_reply`, prompts without a reply get the model's own.
         system: System prompt before every prompt; none where empty.
         generation_prompt: Whether the template opens the reply after a prompt.
         reply_tokens: The most tokens of the model's own replies.
-        name: What to call the vector; the contrast set's name where None.
-        seed: Of the bootstrap behind the AUROC intervals.
+        name: What to call the vectors; the contrast set's name where None.
+        seed: Of the methods, and of the bootstraps behind the intervals.
         token_budget: The most tokens, padding included, in one batch; lower it where memory is short.
+        split_half: Whether to fit each method on both halves of the training prompts too, for the split-half cosine:
+            three fits instead of one, which takes long for LEACE on a wide model.
+        states: A folder to keep the states in as float16 files; nothing is kept where None.
 
     Raises:
         SteeringError: Too few training prompts, an unknown method, a method that needs pairs on an unpaired set, two
             sides whose states do not differ, states that are not finite, a system prompt for a set that has its own,
             or what `stream_states` raises.
     """
-    _check(contrast, method)
+    for method in methods:
+        _check(contrast, method)
+    reading = Reading(system, generation_prompt, reply_tokens if pooling == "mean_reply" else 0)
 
-    def work(job: Job[SteeringVector]) -> SteeringVector:
-        read = partial(stream_states, host, site=site, pooling=pooling, token_budget=token_budget)
-        reading = Reading(system, generation_prompt, reply_tokens if pooling == "mean_reply" else 0)
-        prompts = {
-            (side, split): reading.prompts(host, [each.messages for each in contrast.side(side, split)])
-            for side in _SIDES
-            for split in _USED
+    def work(job: Job[dict[str, SteeringVector]]) -> dict[str, SteeringVector]:
+        parts = _prompts(host, contrast, reading)
+        others = {method: ContrastSet.load(METHODS[method].texts) for method in methods if METHODS[method].texts}
+        reader = _Reader(job, host, site, pooling, token_budget, parts, StateFiles(states) if states else None)
+        fittings = {
+            method: Fitting(METHODS[method], seed, others.get(method, contrast).counts["train"], split_half)
+            for method in methods
         }
-        total = sum(map(len, prompts.values()))
-        fitting = Fitting(METHODS[method], seed, contrast.counts["train"])
-        done = 0
-        for side in _SIDES:
-            for indices, states in read(prompts[side, "train"]):
-                fitting.update(side, indices, check_finite(states, site))
-                done += len(indices)
-                job.report(done, total, "prompts read")
-        directions = fitting.fitter.directions()
-        scores = {}
-        for side in _SIDES:
-            scores[side] = torch.zeros(len(prompts[side, "validation"]), host.info.blocks, dtype=torch.float64)
-            for indices, states in read(prompts[side, "validation"]):
-                scores[side][indices] = torch.einsum("nbd,bd->nb", states.double(), directions)
-                done += len(indices)
-                job.report(done, total, "prompts read")
-        provenance = _provenance(host, contrast, method, pooling, reading, seed)
-        return _vector(
-            contrast, site, name, seed, fitting, directions, (scores["positive"], scores["negative"]), provenance
-        )
+        scales = Scales()
+        own = [fitting for method, fitting in fittings.items() if method not in others]
+        for side, indices, batch in reader.read("train"):
+            scales.update(side, batch)
+            for fitting in own:
+                fitting.update(side, indices, batch)
+        for method, other in others.items():
+            reader.of(_prompts(host, other, reading)).fit(fittings[method])
+        directions = {method: fitting.fitter.directions() for method, fitting in fittings.items()}
+        scores = _scores(reader, directions, host.info.blocks)
+        return {
+            method: _vector(
+                fittings[method],
+                directions[method],
+                scales,
+                scores[method],
+                paired=contrast.paired,
+                seed=seed,
+                name=name or contrast.name,
+                site=site,
+                suggested_strength=contrast.suggested_strength,
+                provenance=provenance_of(
+                    host, contrast, method, pooling=pooling, reading=reading, seed=seed, texts=METHODS[method].texts
+                ),
+            )
+            for method in methods
+        }
 
     return host.run(work, title=f"Extracting {name or contrast.name}")
 
 
-_USED: tuple[Split, Split] = ("train", "validation")
+class _Reader:
+    """Reads the prompts of a contrast set part by part, with progress over all of them."""
+
+    def __init__(
+        self,
+        job: Job[Any],
+        host: Host,
+        site: Site,
+        pooling: Pooling,
+        token_budget: int,
+        parts: _Parts,
+        files: StateFiles | None = None,
+    ) -> None:
+        self._job, self._host, self._site, self._pooling = job, host, site, pooling
+        self.parts, self._files, self._budget = parts, files, token_budget
+        self._done, self._total = 0, sum(map(len, parts.values()))
+        every = [prompt for prompts in parts.values() for prompt in prompts]
+        self._stream = partial(
+            stream_states,
+            host,
+            site=site,
+            pooling=pooling,
+            token_budget=token_budget,
+            beginning=shared_beginning(host, every, pooling),
+        )
+
+    def of(self, parts: _Parts) -> _Reader:
+        """The same for other prompts, of which nothing is kept."""
+        return _Reader(self._job, self._host, self._site, self._pooling, self._budget, parts)
+
+    def fit(self, fitting: Fitting) -> None:
+        """Show the training prompts to a method."""
+        for side, indices, states in self.read("train"):
+            fitting.update(side, indices, states)
+
+    def read(self, split: Split) -> Iterator[tuple[Side, Tensor, Tensor]]:
+        """(side, indices within the side, states (batch, block, width)), a batch at a time."""
+        for side in _SIDES:
+            prompts = self.parts[side, split]
+            for indices, states in self._stream(prompts):
+                check_finite(states, self._site)
+                if self._files:
+                    self._files.write(f"{side}_{split}", len(prompts), indices, states)
+                yield side, indices, states
+                self._done += len(indices)
+                self._job.report(self._done, self._total, "prompts read")
+
+
+def _prompts(host: Host, contrast: ContrastSet, reading: Reading) -> dict[tuple[Side, Split], list[Prompt]]:
+    return {
+        (side, split): reading.prompts(host, [each.messages for each in contrast.side(side, split)])
+        for side in _SIDES
+        for split in _USED
+    }
+
+
+def _scores(reader: _Reader, directions: Mapping[str, Tensor], n_blocks: int) -> dict[str, tuple[Tensor, Tensor]]:
+    """Projections of the held-out prompts on each method's directions, float64, (prompt, block) a side."""
+    sizes = {side: (len(reader.parts[side, "validation"]), n_blocks) for side in _SIDES}
+    scores = {
+        method: {side: torch.zeros(size, dtype=torch.float64) for side, size in sizes.items()} for method in directions
+    }
+    for side, indices, states in reader.read("validation"):
+        for method, rows in directions.items():
+            scores[method][side][indices] = torch.einsum("nbd,bd->nb", states.double(), rows)
+    return {method: (each["positive"], each["negative"]) for method, each in scores.items()}
 
 
 def _check(contrast: ContrastSet, method: str) -> None:
@@ -127,132 +224,54 @@ def _check(contrast: ContrastSet, method: str) -> None:
         )
 
 
-def _separation(positive: Tensor, negative: Tensor, paired: bool, seed: int) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Held-out AUROC per block with its interval, (block,) each; None where a side has no validation prompts."""
-    if not len(positive) or not len(negative):
-        return None
-    scores = positive.numpy(), negative.numpy()
-    low, high = auroc_intervals(*scores, paired=paired, seed=seed)
-    return tuple(torch.from_numpy(np.asarray(x)).float() for x in (auroc(*scores), low, high))  # type: ignore[return-value]
-
-
-def default_block(
-    scores: Tensor | None, n_blocks: int, *, lowest: Tensor | None = None, shares: Tensor | None = None
-) -> tuple[int, str]:
-    """Which block to write at unless told otherwise, and why.
-
-    A faint trace often separates the two sides already in the first blocks, where the concept is not yet what later
-    blocks read: steering there does little. So of the blocks that separate as well as the best, those count in which
-    the difference has grown to two fifths of its largest share of the state; of these, one near the middle leaves later
-    blocks the most to do with what is written. Where even that block's interval reaches chance, the reason says so.
-
-    Args:
-        scores: AUROC of each block, (block,); None where it was not measured.
-        n_blocks: Blocks of the model.
-        lowest: Lower end of each AUROC's interval, (block,).
-        shares: Mean difference as a share of the residual norm, (block,).
-    """
-    middle = (n_blocks - 1) / 2
-    if scores is None:
-        return round(middle), "the middle block: there were no validation prompts to choose by"
-    best = float(scores.max())
-    near = [block for block in range(n_blocks) if float(scores[block]) >= best - _NEAR_BEST]
-    grown = near
-    if shares is not None:
-        sizes = shares.abs()  # a control's mean difference may lie to either side
-        largest = max(float(sizes[block]) for block in near)
-        grown = [block for block in near if float(sizes[block]) >= _GROWN * largest]
-    chosen = min(grown, key=lambda block: (abs(block - middle), block))
-    if lowest is not None and float(lowest[chosen]) <= 0.5:
-        return chosen, (
-            f"but no block is shown to tell the two sides apart: the best AUROC, {best:.2f}, has an interval that "
-            "reaches 0.5, which is chance. Do not expect this vector to steer"
-        )
-    blocks = ", ".join(map(str, grown))
-    reason = (
-        f"nearest to the middle of the model among blocks {blocks}, within {_NEAR_BEST} of the best AUROC, {best:.2f}"
-    )
-    if len(grown) < len(near):
-        reason += f", and with at least {_GROWN:.0%} of the largest share of the state"
-    return chosen, reason
-
-
 def _vector(
-    contrast: ContrastSet,
-    site: Site,
-    name: str | None,
-    seed: int,
     fitting: Fitting,
     directions: Tensor,
+    scales: Scales,
     held_out: tuple[Tensor, Tensor],
-    provenance: Provenance,
+    *,
+    paired: bool,
+    seed: int,
+    **known: Any,
 ) -> SteeringVector:
-    apart, reference, norms = fitting.scales(directions)
-    separation = _separation(*held_out, contrast.paired, seed)
-    auroc_, low, high = separation or (None, None, None)
-    block, reason = default_block(auroc_, len(directions), lowest=low, shares=apart / norms)
+    apart, reference, norms = scales.along(directions)
+    measured = _measured(*held_out, reference + apart / 2, paired=paired, seed=seed)
+    block, reason = default_block(
+        measured.get("auroc"), len(directions), lowest=measured.get("auroc_low"), shares=apart / norms
+    )
+    empty = dict.fromkeys(("auroc", "auroc_low", "auroc_high"))
     return SteeringVector(
-        name=name or contrast.name,
         directions=directions.float(),
         mean_differences=apart.float(),
         references=reference.float(),
         residual_norms=norms.float(),
-        auroc=auroc_,
-        auroc_low=low,
-        auroc_high=high,
-        accuracy=_accuracy(*held_out, reference + apart / 2) if separation else None,
         split_half=_float(fitting.split_half()),
         explained=_float(fitting.fitter.explained()),
         eraser=fitting.fitter.eraser(),
-        site=site,
         default_block=block,
         default_block_reason=reason,
-        suggested_strength=contrast.suggested_strength,
-        provenance=provenance,
+        **{**empty, **measured},  # type: ignore[arg-type]
+        **known,
     )
+
+
+def _measured(positive: Tensor, negative: Tensor, middle: Tensor, *, paired: bool, seed: int) -> dict[str, Tensor]:
+    """Held-out AUROC and accuracy with their intervals, (block,) each; nothing where a side has no prompts."""
+    if not len(positive) or not len(negative):
+        return {}
+    scores, threshold = (positive.numpy(), negative.numpy()), middle.numpy()
+    low, high = auroc_intervals(*scores, paired=paired, seed=seed)
+    worst, best = balanced_accuracy_intervals(*scores, threshold, paired=paired, seed=seed)
+    found = {
+        "auroc": auroc(*scores),
+        "auroc_low": low,
+        "auroc_high": high,
+        "accuracy": balanced_accuracy(*scores, threshold),
+        "accuracy_low": worst,
+        "accuracy_high": best,
+    }
+    return {name: torch.from_numpy(np.asarray(values)).float() for name, values in found.items()}
 
 
 def _float(tensor: Tensor | None) -> Tensor | None:
     return None if tensor is None else tensor.float()
-
-
-def _accuracy(positive: Tensor, negative: Tensor, threshold: Tensor) -> Tensor:
-    """Mean over both sides of the share of held-out scores on their side of the training middle, (block,)."""
-    shares = (positive > threshold).double().mean(dim=0), (negative < threshold).double().mean(dim=0)
-    return ((shares[0] + shares[1]) / 2).float()
-
-
-def _provenance(
-    host: Host, contrast: ContrastSet, method: str, pooling: Pooling, reading: Reading, seed: int
-) -> Provenance:
-    return Provenance(
-        method=method,
-        pooling=pooling_name(pooling),
-        contrast=contrast.name,
-        contrast_digest=contrast.digest,
-        positive_label=contrast.positive_label,
-        negative_label=contrast.negative_label,
-        n_train=contrast.counts["train"],
-        n_validation=contrast.counts["validation"],
-        seed=seed,
-        model=host.name,
-        model_source=host.info.source,
-        revision=host.info.revision,
-        architecture=host.info.architecture,
-        dtype=host.info.dtype,
-        template_digest=host.info.template_digest,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=_versions(),
-        licence=contrast.licence,
-        settings=asdict(reading),
-    )
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # the project itself, run from a checkout that was never installed
-            continue
-    return found

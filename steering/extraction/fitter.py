@@ -54,6 +54,8 @@ class Method:
     """Training prompts a side that it takes at least."""
     control: bool = False
     """Whether it is there to be beaten: its direction means nothing."""
+    texts: str = ""
+    """A preset contrast set that it is fitted on instead of the one at hand, on which it is measured."""
 
 
 METHODS: dict[str, Method] = {}
@@ -62,12 +64,12 @@ F = TypeVar("F", bound=type)
 
 
 def register(
-    name: str, title: str, *, needs_pairs: bool = False, min_train: int = 2, control: bool = False
+    name: str, title: str, *, needs_pairs: bool = False, min_train: int = 2, control: bool = False, texts: str = ""
 ) -> Callable[[F], F]:
     """Class decorator: make a fitter known by a name. Its constructor takes a seed."""
 
     def add(fitter: F) -> F:
-        METHODS[name] = Method(title, fitter, needs_pairs, min_train, control)
+        METHODS[name] = Method(title, fitter, needs_pairs, min_train, control, texts)
         return fitter
 
     return add

@@ -13,22 +13,21 @@ from steering.moments import Moments
 class Fitting:
     """One method fitted three times at once: on all states, and on the even and the odd ones."""
 
-    def __init__(self, method: Method, seed: int, counts: tuple[int, int]) -> None:
+    def __init__(self, method: Method, seed: int, counts: tuple[int, int], halves: bool = True) -> None:
         """
         Args:
             method: What to fit.
             seed: Of the method. The halves get others: what depends on the seed alone is not stable.
             counts: (positive, negative) training prompts; with too few for two halves only the whole is fitted.
+            halves: Whether to fit the halves at all.
         """
         self.fitter = method.build(seed)
-        self.moments: dict[Side, Moments] = {"positive": Moments(), "negative": Moments()}
-        enough = min(counts) // 2 >= method.min_train
+        enough = halves and min(counts) // 2 >= method.min_train
         self._halves: list[Fitter] = [method.build(seed + 1), method.build(seed + 2)] if enough else []
 
     def update(self, side: Side, indices: Tensor, states: Tensor) -> None:
         """Take in a batch, as `Fitter.update`."""
         self.fitter.update(side, indices, states)
-        self.moments[side].update(states)
         for half, fitter in enumerate(self._halves):
             mine = indices % 2 == half  # a pair has one index, so both its sides fall into one half
             if mine.any():
@@ -44,17 +43,31 @@ class Fitting:
             return None
         return (first * second).sum(dim=-1)
 
-    def scales(self, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean differences, references and residual norms along the directions, float64, (block,) each."""
-        positive, negative = self.moments["positive"], self.moments["negative"]
+
+class Scales:
+    """How long the states are and how far apart the two sides lie, from the same training states for every method."""
+
+    def __init__(self) -> None:
+        self._moments: dict[Side, Moments] = {"positive": Moments(), "negative": Moments()}
+
+    def update(self, side: Side, states: Tensor) -> None:
+        """Take in a batch of one side, (batch, block, width)."""
+        self._moments[side].update(states)
+
+    def along(self, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean differences, references and residual norms along directions (block, width), float64, (block,) each."""
+        positive, negative = self._moments["positive"], self._moments["negative"]
         apart = ((positive.mean - negative.mean) * directions).sum(dim=-1)
         reference = (negative.mean * directions).sum(dim=-1)
         norms = (positive.norm * positive.n + negative.norm * negative.n) / (positive.n + negative.n)
         return apart, reference, norms
 
 
-def check_finite(states: Tensor, site: str) -> Tensor:
-    """Return states, (batch, block, width).
+def check_finite(states: Tensor, site: str) -> None:
+    """
+    Args:
+        states: (batch, block, width).
+        site: Where they were read, for the message.
 
     Raises:
         SteeringError: Naming the first block whose states are not finite.
@@ -66,4 +79,3 @@ def check_finite(states: Tensor, site: str) -> Tensor:
             "finite numbers; float16 overflows where states grow large.",
             "Load the model in bfloat16 or float32.",
         )
-    return states

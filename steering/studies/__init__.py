@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from steering.errors import SteeringError
 from steering.studies.extract import EXTRACT
 from steering.studies.grid import GRID
+from steering.studies.methods import METHODS_STUDY
 from steering.studies.study import Study
 
 
-STUDIES: Mapping[str, Study] = {study.name: study for study in (EXTRACT, GRID)}
+STUDIES: Mapping[str, Study] = {study.name: study for study in (EXTRACT, METHODS_STUDY, GRID)}
 
 
 def find_study(name: str) -> Study:

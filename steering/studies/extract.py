@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,24 +35,24 @@ class ExtractSettings(BaseModel):
     name: str = Field("", description="Name of the vector; the contrast set's where empty.")
     seed: int = Field(0, ge=0, description="Of the bootstrap behind the AUROC intervals.")
     token_budget: int = Field(DEFAULT_TOKEN_BUDGET, ge=1, description="The most tokens in a batch, padding included.")
+    split_half: bool = Field(True, description="Whether to fit both halves too; long for LEACE on a wide model.")
+    states: str = Field("", description="Folder to keep the states in, as float16 .npy files; none where empty.")
 
 
 def run(host: Host, settings: ExtractSettings, job: Job[Result]) -> Result:
     """Extract, and tabulate per block: AUROC with interval, mean difference and residual norm."""
-    vector = extract(
-        host,
-        ContrastSet.load(settings.contrast),
-        method=settings.method,
-        site=settings.site,
-        pooling=settings.pooling,
-        system=settings.system,
-        generation_prompt=settings.generation_prompt,
-        reply_tokens=settings.reply_tokens,
-        name=settings.name or None,
-        seed=settings.seed,
-        token_budget=settings.token_budget,
-    )
+    vector = extract(host, ContrastSet.load(settings.contrast), method=settings.method, **reading_of(settings))
     return result_of(host, settings, vector)
+
+
+def reading_of(settings: ExtractSettings) -> dict[str, Any]:
+    """What `extract` and `extract_methods` take beside the contrast set and the method."""
+    same = ("site", "pooling", "system", "generation_prompt", "reply_tokens", "seed", "token_budget", "split_half")
+    return {
+        **{name: getattr(settings, name) for name in same},
+        "name": settings.name or None,
+        "states": settings.states or None,
+    }
 
 
 def result_of(host: Host, settings: ExtractSettings, vector: SteeringVector) -> Result:
@@ -95,7 +96,7 @@ def block_table(vector: SteeringVector) -> pd.DataFrame:
     for column in ("auroc", "auroc_low", "auroc_high"):
         values = getattr(vector, column)
         table[column] = values.tolist() if values is not None else float("nan")
-    for column in ("accuracy", "split_half", "explained"):
+    for column in ("accuracy", "accuracy_low", "accuracy_high", "split_half", "explained"):
         values = getattr(vector, column)
         if values is not None:
             table[column] = values.tolist()

@@ -1,0 +1,62 @@
+"""How a vector was made, written down."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from steering.contrast import ContrastSet
+from steering.extraction.reading import Reading
+from steering.host import Host
+from steering.pooling import Pooling, pooling_name
+from steering.vectors import Provenance
+
+
+_PACKAGES = ("steering-workbench", "torch", "transformers", "nnsight")
+
+
+def provenance_of(
+    host: Host,
+    contrast: ContrastSet,
+    method: str,
+    *,
+    pooling: Pooling,
+    reading: Reading,
+    seed: int,
+    texts: str = "",
+) -> Provenance:
+    """Everything about an extraction; `texts` names the set that a control was fitted on instead."""
+    settings: dict[str, Any] = {**asdict(reading), **({"texts": texts} if texts else {})}
+    return Provenance(
+        method=method,
+        pooling=pooling_name(pooling),
+        contrast=contrast.name,
+        contrast_digest=contrast.digest,
+        positive_label=contrast.positive_label,
+        negative_label=contrast.negative_label,
+        n_train=contrast.counts["train"],
+        n_validation=contrast.counts["validation"],
+        seed=seed,
+        model=host.name,
+        model_source=host.info.source,
+        revision=host.info.revision,
+        architecture=host.info.architecture,
+        dtype=host.info.dtype,
+        template_digest=host.info.template_digest,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=_versions(),
+        licence=contrast.licence,
+        settings=settings,
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # the project itself, run from a checkout that was never installed
+            continue
+    return found

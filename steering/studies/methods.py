@@ -1,0 +1,96 @@
+"""Every extraction method on one contrast set, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import pandas as pd
+from pydantic import Field
+
+from steering.contrast import ContrastSet
+from steering.extraction import METHODS
+from steering.extraction.extract import extract_methods
+from steering.host import Host
+from steering.lane import Job
+from steering.studies.extract import ExtractSettings, reading_of
+from steering.studies.study import Measure, Result, Study
+from steering.vector_card import compare
+from steering.vectors import SteeringVector
+
+
+class MethodsSettings(ExtractSettings):
+    """What to extract, by which methods."""
+
+    method: str = Field("mean_difference", description="The method that the cosines are with.")
+    methods: tuple[str, ...] = Field((), description="Methods to compare; all that the set allows where empty.")
+
+
+def run(host: Host, settings: MethodsSettings, job: Job[Result]) -> Result:
+    """Extract by every method from states that are read once."""
+    contrast = ContrastSet.load(settings.contrast)
+    wanted = settings.methods or possible(contrast)
+    methods = tuple(dict.fromkeys((settings.method, *wanted)))
+    found = extract_methods(host, contrast, methods, **reading_of(settings))
+    vectors = {method: vector.renamed(method) for method, vector in found.items()}
+    first = vectors[settings.method]
+    rows = table_of(vectors, beside=first)
+    return Result(
+        study="methods",
+        settings=settings.model_dump(mode="json"),
+        given=tuple(sorted(settings.model_fields_set)),
+        model={**asdict(host.info), "sites": list(host.info.sites)},
+        measures=tuple(
+            Measure(f"auroc ({name})", float(v.auroc[v.default_block]), None, None, sum(v.provenance.n_validation))
+            for name, v in vectors.items()
+            if v.auroc is not None
+        ),
+        tables={
+            "methods": rows,
+            "cosines": compare(vectors.values(), block=first.default_block).rename_axis("method").reset_index(),
+        },
+        headline="methods",
+        notes=(f"cosine: with {settings.method}, at its default block {first.default_block}.",),
+        vectors=vectors,
+    )
+
+
+def possible(contrast: ContrastSet) -> tuple[str, ...]:
+    """The methods that a contrast set allows: by its pairs and its number of training prompts."""
+    least = min(contrast.counts["train"])
+    return tuple(
+        name
+        for name, method in METHODS.items()
+        if least >= method.min_train and (contrast.paired or not method.needs_pairs)
+    )
+
+
+def table_of(vectors: Mapping[str, SteeringVector], *, beside: SteeringVector) -> pd.DataFrame:
+    """One row a vector: at its default block the AUROC and accuracy with intervals, split-half cosine and share of the
+    residual norm, and its cosine with `beside` at that one's default block; NaN where something is not known.
+    """
+    cosines = compare([beside.renamed(""), *vectors.values()], block=beside.default_block)[""]
+    return pd.DataFrame([_row(name, vector, cosines.get(name)) for name, vector in vectors.items()])
+
+
+def _row(name: str, vector: SteeringVector, cosine: float | None) -> dict[str, object]:
+    block = vector.default_block
+    measured = ("auroc", "auroc_low", "auroc_high", "accuracy", "accuracy_low", "accuracy_high", "split_half")
+    known = {each: getattr(vector, each) for each in measured}
+    return {
+        "name": name,
+        "block": block,
+        **{each: float("nan") if values is None else float(values[block]) for each, values in known.items()},
+        "share_of_residual": float(vector.mean_differences[block] / vector.residual_norms[block]),
+        "cosine": float("nan") if cosine is None else float(cosine),
+        "n_validation": sum(vector.provenance.n_validation),
+    }
+
+
+METHODS_STUDY = Study(
+    name="methods",
+    title="Compare methods",
+    summary="Every extraction method on one contrast set: what it separates, how stable it is, how they lie together.",
+    settings=MethodsSettings,
+    run=run,
+)
