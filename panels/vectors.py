@@ -203,8 +203,11 @@ def _place_view(ui: PanelContext) -> None:
 
     def read(call: Call, picked: str | None) -> Iterator[Outputs | None]:
         entry = _kept(ui, picked)
-        if entry is not None:
-            yield {nearest: tokens_html(entry.vector, nearest_tokens(call.host, entry.vector))}
+        if entry is None:
+            return
+        job = call.host.submit(lambda job: nearest_tokens(call.host, entry.vector), title="Reading the unembedding")
+        yield from call.finish(job)
+        yield {nearest: tokens_html(entry.vector, job.result())}
 
     shown = [empty, view, about, download, separation, caption, distance, blocks, others, nearest]
     picked = {"picked": ui.page.picked}

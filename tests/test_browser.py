@@ -96,6 +96,26 @@ def test_extract_steer_and_reload(page: Page) -> None:
     expect(page.locator("#auroc-plot .js-plotly-plot .point").first).to_be_visible()
 
 
+def test_vectors_are_compared_and_their_tokens_told(page: Page) -> None:
+    for name in ("harm", "formality"):
+        page.locator("#contrast input").fill(name)
+        page.locator("#contrast input").press("Enter")
+        page.click("#extract")
+        expect(shelf_card(page, name)).to_be_visible()
+        expect(page.locator("#extract")).to_be_enabled()
+    page.click("#tokens")
+    expect(page.locator("#nearest tbody tr")).to_have_count(8)
+    page.click("#methods")
+    expect(page.get_by_text("Every method on formality")).to_be_visible()
+    expect(page.get_by_text("A control's sign is chance")).to_be_visible()
+    expect(page.locator("#compare-plot .point").first).to_be_visible()
+    for name in ("harm", "formality"):
+        page.locator("#compare input").click()
+        page.get_by_role("option", name=name, exact=True).click()
+    expect(page.get_by_text("Cosines at block 3")).to_be_visible()  # harm's own, which was chosen first
+    expect(page.get_by_text("Every method on formality")).to_be_hidden()
+
+
 def test_an_empty_shelf_offers_one_click_that_steers(page: Page) -> None:
     tab(page, "Steer").click()
     expect(page.locator("#run")).to_be_hidden()

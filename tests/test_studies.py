@@ -7,8 +7,11 @@ import json
 import pandas as pd
 import pytest
 
+from steering import activations
+from steering.contrast import ContrastSet
 from steering.errors import SteeringError
 from steering.studies import STUDIES, find_study
+from steering.studies.methods import possible
 from steering.studies.study import Measure, Result
 from steering.vectors import SteeringVector
 from tests.conftest import ROOT
@@ -82,3 +85,32 @@ def test_every_study_has_described_settings_with_defaults(study) -> None:
     settings = study.parse({}, quick=True)
     for name, field in type(settings).model_fields.items():
         assert field.description, name
+
+
+def test_methods_are_compared_on_states_read_once(tiny_host, monkeypatch) -> None:
+    host, study = tiny_host("llama"), find_study("methods")
+    reads = []
+    read = activations.read_prompts
+    monkeypatch.setattr(activations, "read_prompts", lambda *a, **o: reads.append(a[1].ids.shape) or read(*a, **o))
+    alone = study.start(host, study.parse({"contrast": "sentiment", "methods": ["mean_difference"]})).result()
+    once = len(reads)
+    reads.clear()
+    given = {"contrast": "sentiment", "methods": ["mean_difference", "logistic", "pairwise_pca", "random"]}
+    result = study.start(host, study.parse(given)).result()
+    assert len(reads) == once > 0
+    table = result.tables["methods"].set_index("name")
+    assert list(table.index) == ["mean_difference", "logistic", "pairwise_pca", "random"]
+    assert table["cosine"]["mean_difference"] == pytest.approx(1, abs=1e-6)
+    first = alone.vectors["mean_difference"]
+    by_hand = first.directions[first.default_block] @ result.vectors["logistic"].directions[first.default_block]
+    assert table["cosine"]["logistic"] == pytest.approx(float(by_hand), abs=1e-6)
+    assert abs(table["cosine"]["random"]) < 0.6  # width 32: a standard deviation of 0.18
+    assert result.tables["cosines"].shape == (4, 5)
+
+
+def test_methods_that_a_set_does_not_allow_are_left_out(tiny_host) -> None:
+    assert "pairwise_pca" in possible(ContrastSet.load("sentiment"))
+    harm = ContrastSet.load("harm")
+    assert not harm.paired
+    assert "pairwise_pca" not in possible(harm)
+    assert "mean_difference" in possible(harm)

@@ -25,8 +25,10 @@ Outputs = Mapping[Any, Any]
 Handler = Callable[..., Iterator[Outputs | None]]
 """`handler(call, **values)`: submits jobs, follows them and yields what changes on the page."""
 
-EVERY = 0.1
-"""Seconds between two updates of the page; a fast model writes several tokens in that time."""
+EVERY = 0.2
+"""Seconds between two updates of the page, at least. Each one costs the browser work in proportion to all components
+of the page, and a fast model writes several tokens in that time.
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +57,8 @@ class Call:
         return self.bench.workspace
 
     def follow(self, job: Job[Any], *, every: float = EVERY, own: bool = True) -> Iterator[list[Any]]:
-        """Drain a job: yields what it emitted since the last time, an empty list where only its progress moved.
+        """Drain a job: yields what it emitted since the last time, an empty list where only its progress moved, and
+        nothing while neither did.
 
         Ends when the job ends, whatever its end was; ask `job.result()` afterwards.
 
@@ -70,8 +73,10 @@ class Call:
         for event in job.events(heartbeat=every):
             if event is not None and not isinstance(event, Progress):
                 items.append(event)
-            if time.monotonic() - shown >= every:
-                self.line = _running(job)
+            if time.monotonic() - shown < every:
+                continue
+            line, self.line = self.line, _running(job)
+            if items or line != self.line:
                 yield items
                 items, shown = [], time.monotonic()
         self.line = _ended(job)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape as _escape
 
 from steering.errors import SteeringError
@@ -55,18 +55,29 @@ def error_card(error: BaseException, *, doing: str = "") -> str:
     )
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, marked: int | None = None) -> str:
-    """A small table; the first column is text, the others are right-aligned figures.
+def table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    marked: int | None = None,
+    words: Collection[int] = (0,),
+) -> str:
+    """A small table of right-aligned figures, with some columns of text.
 
     Args:
         headers: Column names.
         rows: Cells, formatted by the caller.
         marked: Index of a row to set off, such as the chosen block.
+        words: Indices of the columns that are text.
     """
-    head = "".join(f"<th{_figure(column)}>{escape(text)}</th>" for column, text in enumerate(headers))
+
+    def kind(column: int) -> str:
+        return "" if column in words else ' class="sw-n"'
+
+    head = "".join(f"<th{kind(column)}>{escape(text)}</th>" for column, text in enumerate(headers))
     body = "".join(
         f"<tr{' class=sw-on' if index == marked else ''}>"
-        + "".join(f"<td{_figure(column)}>{escape(cell)}</td>" for column, cell in enumerate(row))
+        + "".join(f"<td{kind(column)}>{escape(cell)}</td>" for column, cell in enumerate(row))
         + "</tr>"
         for index, row in enumerate(rows)
     )
@@ -140,10 +151,6 @@ def job_ended(title: str, message: str, *, job_id: int) -> str:
 
 def _error_row(label: str, text: str) -> str:
     return f"<p><span>{escape(label)}</span> {escape(text)}</p>" if label else f"<p><b>{escape(text)}</b></p>"
-
-
-def _figure(column: int) -> str:
-    return ' class="sw-n"' if column else ""
 
 
 def _hue(hue: str) -> str:

@@ -22,6 +22,10 @@ _UNITS = (
     "halves of the training prompts. Mean difference and residual norm in raw units of the residual stream; share: the "
     "first over the second."
 )
+_CONTROLS = (
+    "A control's sign is chance: where the two sides lie far apart, one draw may separate them well, or come out near "
+    "0, but over many draws its AUROC is 0.5."
+)
 
 
 def about_vector(vector: SteeringVector) -> str:
@@ -85,14 +89,16 @@ def _accuracy(row: Mapping[str, Any]) -> str:
 def comparison_html(vectors: Mapping[str, SteeringVector], *, beside: SteeringVector) -> str:
     """Several vectors as rows: what each separates, how stable it is, and how it lies to one of them."""
     rows = [_comparison_row(record) for record in table_of(vectors, beside=beside).to_dict("records")]  # type: ignore[arg-type]
-    headers = ("vector", "block", "AUROC", "accuracy", "split-half", "share", f"cosine with {beside.name}")
+    headers = ("vector", "block", "AUROC", "accuracy", "split-half", "share", "cosine")
+    controls = [vector for vector in vectors.values() if _is_control(vector)]
     return (
         table(headers, rows)
         + note(
-            "Each at its own default block; cosine at the default block of the vector compared with, "
+            f"Each at its own default block; cosine with {beside.name}, at that one's default block, "
             f"{beside.default_block}. In brackets: 95 % bootstrap intervals; one of no width means that every resample "
             "agreed, not that it is certain."
         )
+        + (note(_CONTROLS) if controls else "")
         + cosines_html(vectors, beside.default_block)
     )
 
@@ -104,6 +110,11 @@ def cosines_html(vectors: Mapping[str, SteeringVector], block: int) -> str:
     return heading(f"Cosines at block {block}") + table(("vector", *square.columns), rows)
 
 
+def _is_control(vector: SteeringVector) -> bool:
+    made = METHODS.get(vector.provenance.method)
+    return made is not None and made.control
+
+
 def tokens_html(vector: SteeringVector, nearest: NearestTokens) -> str:
     """The tokens that a direction points to, and away from."""
     rows = [
@@ -113,7 +124,7 @@ def tokens_html(vector: SteeringVector, nearest: NearestTokens) -> str:
     headers = ("towards", "cosine", "away from", "cosine")
     return (
         heading(f"Nearest tokens through the unembedding, block {vector.default_block}")
-        + table(headers, rows)
+        + table(headers, rows, words=(0, 2))
         + note("In early blocks, and where cosines are small, little can be read here.")
     )
 
