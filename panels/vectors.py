@@ -13,6 +13,7 @@ from steering.contrast import ContrastSet
 from steering.contrast_files import presets
 from steering.errors import SteeringError
 from steering.extraction import METHODS
+from steering.extraction.reading import REPLY_TOKENS
 from steering.figures import auroc_by_block, norms_by_block
 from steering.host import Host
 from steering.lane import Job
@@ -138,9 +139,16 @@ def _place_options(ui: PanelContext) -> dict[str, Any]:
             elem_classes="sw-stacked",
         )
         with gr.Accordion("More", open=False, elem_classes="sw-more"):
+            positions = gr.Textbox(
+                label="Or these positions, averaged",
+                info="such as -1, or -3,-2,-1, or 4-7; below 0 from the end",
+                max_lines=1,
+                elem_id="positions",
+            )
             site = gr.Radio(
                 [(_SITE_LABELS[site], site) for site in SITES], value="block_output", label="Place in the block"
             )
+            framing = _place_framing()
             name = gr.Textbox(label="Name", placeholder="the contrast set's", max_lines=1)
             with gr.Row():
                 seed = gr.Number(
@@ -149,13 +157,39 @@ def _place_options(ui: PanelContext) -> dict[str, Any]:
                 budget = gr.Number(
                     DEFAULT_TOKEN_BUDGET, precision=0, minimum=1, label="Tokens per batch", info="the most", min_width=0
                 )
+            halves = gr.Checkbox(True, label="Split-half cosine (three fits; long for LEACE on a wide model)")
 
     def offer_sites() -> dict[Any, Any]:
         offered = ui.host.info.sites if ui.host else SITES
         return {site: gr.update(choices=[(_SITE_LABELS[each], each) for each in SITES if each in offered])}
 
     ui.watch("model", call=offer_sites, outputs=[site])
-    return {"method": method, "pooling": pooling, "site": site, "name": name, "seed": seed, "token_budget": budget}
+    numbers = {"seed": seed, "token_budget": budget, "split_half": halves}
+    return {
+        "method": method,
+        "pooling": pooling,
+        "positions": positions,
+        "site": site,
+        **framing,
+        "name": name,
+        **numbers,
+    }
+
+
+def _place_framing() -> dict[str, Any]:
+    """What stands around each prompt, and the model's own replies."""
+    system = gr.Textbox(label="System prompt before every prompt", placeholder="none", lines=1, max_lines=4)
+    opened = gr.Checkbox(True, label="The template opens the reply")
+    tokens = gr.Number(
+        REPLY_TOKENS,
+        precision=0,
+        minimum=1,
+        maximum=512,
+        label="The model's own replies",
+        info="the most tokens, where a mean over the reply is read",
+        min_width=0,
+    )
+    return {"system": system, "generation_prompt": opened, "reply_tokens": tokens}
 
 
 def _place_view(ui: PanelContext) -> None:

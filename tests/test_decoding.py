@@ -9,9 +9,9 @@ import torch
 
 from steering.decoding import DecodeSettings, generate, generate_each, next_token_logits, stream
 from steering.errors import SteeringError
-from steering.interventions import Write
+from steering.interventions import Gate, Scope, Write
 from steering.lane import Stopped
-from steering.operations import Add
+from steering.operations import Ablate, Add, Affine, Clamp, Erase, Rotate
 from steering.prompts import render
 from steering.rows import Row
 from tests.conftest import tiny_model
@@ -250,3 +250,33 @@ def test_a_prompt_longer_than_the_context_is_refused_and_a_full_context_ends_the
     reply = generate(host, [Row(nearly)], DecodeSettings(max_new_tokens=500))[0]
     assert reply.finish == "context"
     assert len(nearly) + len(reply.ids) == 128
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma2", "gpt_neox"])
+def test_a_batch_of_32_rows_with_every_operation_equals_each_row_alone(architecture, tiny_host) -> None:
+    """Prompts of several lengths, every operation, scope and kind of gate, two writes at one place, with the cache."""
+    host = tiny_host(architecture)
+    u, v = direction(1), direction(2)
+    operations = [
+        Add(u, 6.0),
+        Ablate(u),
+        Ablate(torch.stack([u, v]), 0.5),
+        Affine(u, 0.5, 3.0),
+        Clamp(u, 4.0, "floor"),
+        Rotate(u, 60.0),
+        Erase(2 * u[:, None], v[None], 0.1 * direction(3)),
+    ]
+    scopes: list[Scope] = ["all", "prompt", "reply", "last", "generated", (0, 2)]
+    gates = [None, Gate(v, 0.0, 0, "block_output"), Gate(v, 0.0, 0, "block_output", per="token")]
+    rows = []
+    for n in range(32):
+        operation = operations[n % len(operations)]
+        first = Write(operation, 1, "block_output", scopes[n % len(scopes)], gates[n % len(gates)])
+        second = (Write(Add(v, 3.0), 1, "block_output", "reply"),) if n % 4 == 0 else ()
+        rows.append(Row(render(host, PROMPTS[n % len(PROMPTS)]), (first, *second) if n else ()))
+    settings = DecodeSettings(max_new_tokens=6)
+    together = generate(host, rows, settings)
+    alone = [generate(host, [row], settings)[0] for row in rows]
+    assert [reply.written for reply in together] == [reply.written for reply in alone]
+    assert [reply.ids for reply in together] == [reply.ids for reply in alone]
+    assert len({reply.ids for reply in alone}) > 6  # three prompts would give three: the writes do something

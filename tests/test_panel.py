@@ -17,6 +17,7 @@ from workbench.forms import field_control
 from workbench.panel import Panel, check_panel
 from workbench.recipe_card import interventions_of, slot_names
 from workbench.shell import build
+from workbench.vector_comparison import contrast_given
 
 
 class Settings(BaseModel):
@@ -195,6 +196,15 @@ def test_steer_runs_headless_with_the_vectors_of_a_workspace(demo: Host, tmp_pat
     assert replies["text"][0] != replies["text"][1]
     assert replies["modified_prompt"][0] == 0
     assert replies["modified_prompt"][1] > 0
+
+
+def test_positions_to_read_win_over_the_named_token() -> None:
+    given = {"contrast": "formality", "pooling": "last_token", "seed": None}
+    assert contrast_given({**given, "positions": " "}) == {"contrast": "formality", "pooling": "last_token"}
+    assert contrast_given({**given, "positions": "-3,-1"})["pooling"] == (-3, -1)
+    for wrong, said in ({"positions": "last"}, "'last'"), ({"contrast": None}, "No contrast set"):
+        with pytest.raises(SteeringError, match=said):
+            contrast_given({**given, **wrong})
 
 
 def test_a_redraw_that_changes_nothing_leaves_every_output_alone(tmp_path: Any) -> None:

@@ -9,6 +9,7 @@ import gradio as gr
 
 from steering.errors import SteeringError
 from steering.figures import auroc_of_several
+from steering.pooling import parse_pooling
 from steering.studies import STUDIES
 from steering.vectors import SteeringVector
 from workbench.blocks import html_block
@@ -70,9 +71,17 @@ def contrast_given(values: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of an extraction from the page's values, without those left empty.
 
     Raises:
-        SteeringError: No contrast set was chosen.
+        SteeringError: No contrast set was chosen, or positions that cannot be read.
     """
     given = {name: value for name, value in values.items() if value is not None}
     if not given.get("contrast"):
         raise SteeringError("No contrast set was chosen.", remedy="Choose one from the list, or upload a file.")
-    return given
+    positions = given.pop("positions", "").strip()
+    if not positions:
+        return given
+    picked = parse_pooling(positions)
+    if isinstance(picked, str):
+        raise SteeringError(
+            f"The positions '{positions}' were given.", "numbers such as -1, or -3,-2,-1, or 4-7.", "Correct them."
+        )
+    return {**given, "pooling": picked}
