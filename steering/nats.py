@@ -48,6 +48,8 @@ _MOST_PASSES = 6
 _ROWS = 40
 _LARGEST = {"add": 512.0, "affine": 512.0, "clamp": 512.0, "ablate": 1.0, "rotate": 180.0}
 """The most that is tried: mean differences, the whole projection, half a turn."""
+_UNIT = {"ablate": "of the projection", "rotate": "degrees"}
+_LENGTH = "× mean difference"
 _FIRST = dict.fromkeys(_LARGEST, (0.125, 0.5, 2.0, 8.0)) | {
     "ablate": (1 / 64, 1 / 16, 1 / 4, 1.0),
     "rotate": (2.8, 11.25, 45.0, 180.0),
@@ -199,7 +201,7 @@ def _search(
         top = max(seen.values())
         raise SteeringError(
             f"A strength of {budget:g} nats was asked for.",
-            f"at most {top:.2g} nats, which is the most that was measured up to {max(seen):g}.",
+            f"at most {top:.2g} nats, the most that was measured up to {max(seen):g} {_UNIT.get(mode, _LENGTH)}.",
             "Ask for less, or write at other blocks.",
         )
     return Calibration(best, seen[best], found.shape[1], passes)

@@ -43,7 +43,8 @@ def test_nats_tell_what_they_came_to(demo, vectors) -> None:
     step = Intervention(vector="tone", strength=1.0, unit="nats")
     found = calibrated(demo, step, vectors)
     (line,) = applied(demo, Recipe(interventions=(step,)), vectors)
-    assert f"1 nats ({found.strength:.3g} × mean difference, measured {found.measured:.3g})" in line
+    assert f"1 nats (= {found.strength:.3g} × mean difference = " in line
+    assert f" raw; measured {found.measured:.3g} nats)" in line
 
 
 def test_a_first_strength_is_the_suggestion_in_the_unit_asked_for(vectors) -> None:

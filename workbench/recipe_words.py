@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from steering.host import Host
 from steering.nats import calibrated
 from steering.recipes import MODES, Intervention, Recipe
-from steering.strength import UNITS
+from steering.strength import UNITS, in_all_units
 from steering.vectors import SteeringVector
 
 
@@ -49,5 +49,11 @@ def _strength(host: Host, each: Intervention, vectors: Mapping[str, SteeringVect
     if each.unit != "nats":
         return f", {each.strength:g} {_OWN_UNITS.get(each.mode, UNITS[each.unit])}"
     found = calibrated(host, each, vectors)
-    own = _OWN_UNITS.get(each.mode, UNITS["mean_difference"])
-    return f", {each.strength:g} nats ({found.strength:.3g} {own}, measured {found.measured:.3g})"
+    if each.mode in _OWN_UNITS:
+        same = [f"{found.strength:.3g} {_OWN_UNITS[each.mode]}"]
+    else:
+        vector = vectors[each.vector]
+        block = each.blocks[0] if isinstance(each.blocks, tuple) else vector.default_block
+        lengths = in_all_units(found.strength, "mean_difference", vector, block)
+        same = [f"{value:.3g} {UNITS[unit]}" for unit, value in lengths.items()]
+    return f", {each.strength:g} nats (= {' = '.join(same)}; measured {found.measured:.3g} nats)"

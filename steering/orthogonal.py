@@ -1,0 +1,109 @@
+"""Weight orthogonalisation: a copy of a model that cannot write along a direction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from steering.decoding import next_token_logits
+from steering.errors import SteeringError
+from steering.host import Host
+from steering.interventions import Write
+from steering.lane import Job
+from steering.operations import Ablate, check_unit
+from steering.prompts import render
+from steering.rows import Row
+from steering.sites import SITES
+
+
+_WRITERS = ("o_proj", "out_proj", "c_proj", "dense", "dense_4h_to_h", "down_proj", "fc2")
+"""What architectures call the last matrix of attention and of the MLP."""
+_PROBES = ("Hello.", "What is two plus three, and what is five plus six?", "Write a note to my boss.")
+_TOLERANCE = {4: 1e-3, 2: 0.05}
+"""Largest difference of a logit, as a share of the largest logit, by bytes of the weights' precision: rounded weights
+are no longer quite orthogonal.
+"""
+
+
+def orthogonalised(host: Host, direction: Tensor, *, name: str = "") -> Host:
+    """A copy of the model in which W becomes W - u uᵀ W for every matrix W that writes into the residual stream, the
+    embedding included, so that nothing is ever written along u.
+
+    Arditi et al. 2024, arXiv 2406.11717, section 4.1. Its logits are those of ablating u at every block's input,
+    attention and MLP output; that is checked on a few prompts, and a copy that fails is refused.
+
+    Args:
+        host: The model; it stays as it is, and the copy takes as much memory again.
+        direction: u, a unit vector, (width,).
+        name: Of the copy.
+
+    Raises:
+        SteeringError: A norm stands between a matrix and the stream (Gemma 2 and 3, OLMo 2), weights that are stored
+            quantised, or a model whose copy does not give the logits of ablation.
+    """
+    check_unit(direction)
+    normed = [site for site in ("attention_output", "mlp_output") if "norm" in host.sites.paths.get(site, "")]
+    if normed:
+        raise SteeringError(
+            f"{host.name} norms what attention and MLP write before it enters the residual stream.",
+            "matrices that write into the stream themselves: behind a norm, orthogonal weights are not ablation.",
+            "Ablate the direction everywhere instead.",
+        )
+
+    def work(job: Job[Host]) -> Host:
+        copy = deepcopy(host.model._module)
+        copy.set_output_embeddings(deepcopy(copy.get_output_embeddings()))  # may be the input embedding's own tensor
+        with torch.no_grad():
+            for weight, axis in _writers(copy, host):
+                job.check()
+                _project(weight, direction, axis)
+        edited = Host.wrap(copy, host.tokenizer, name=name or f"{host.name} orthogonalised", lane=host.lane)
+        _check_parity(host, edited, direction)
+        return edited
+
+    return host.run(work, title="Orthogonalising")
+
+
+def _writers(model: nn.Module, host: Host) -> Iterator[tuple[Tensor, int]]:
+    """Every tensor that writes into the stream, and its axis along the stream's width."""
+    for path, module in model.named_modules():
+        inside = path.startswith(f"{host.sites.blocks_path}.")
+        if isinstance(module, nn.Embedding) and not inside and module.weight.shape[1] == host.info.width:
+            yield module.weight, 1
+        for name, parameter in module.named_parameters(recurse=False) if inside else ():
+            stacked = parameter.ndim == 3 and name in _WRITERS  # a mixture's experts, (expert, width, inner)
+            if stacked:
+                yield parameter, 1
+            elif path.split(".")[-1] in _WRITERS:
+                rows_in = type(module).__name__ == "Conv1D" and name == "weight"  # GPT-2 keeps them transposed
+                yield parameter, 1 if rows_in else 0
+
+
+def _project(weight: Tensor, direction: Tensor, axis: int) -> None:
+    if not weight.is_floating_point():
+        raise SteeringError(
+            "The weights are quantised.", "weights that can be edited.", "Load the model in bfloat16 or float32."
+        )
+    u = direction.to(weight.device, torch.float32)
+    turned = weight.float().movedim(axis, -1)
+    weight.copy_((turned - (turned @ u)[..., None] * u).movedim(-1, axis))
+
+
+def _check_parity(host: Host, edited: Host, direction: Tensor) -> None:
+    sites = [site for site in SITES if site != "block_output"]
+    plan = tuple(Write(Ablate(direction), block, site) for block in range(host.info.blocks) for site in sites)
+    prompts = [render(host, text) for text in _PROBES]
+    ablated = next_token_logits(host, [Row(prompt, plan) for prompt in prompts])
+    found = next_token_logits(edited, [Row(prompt) for prompt in prompts])
+    apart = float((ablated - found).abs().max() / ablated.abs().max())
+    itemsize = next(host.model._module.parameters()).dtype.itemsize
+    if not apart <= _TOLERANCE.get(itemsize, _TOLERANCE[2]):
+        raise SteeringError(
+            f"On {host.name} orthogonal weights do not give the logits of ablation: they differ by {apart:.1%} of the "
+            "largest.",
+            "a model whose matrices write into the residual stream themselves.",
+            "Ablate the direction everywhere instead.",
+        )

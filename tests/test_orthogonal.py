@@ -1,0 +1,72 @@
+"""Weight orthogonalisation equals ablation where it can, and is refused where it cannot."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+import torch
+
+from steering import orthogonal
+from steering.decoding import next_token_logits
+from steering.errors import SteeringError
+from steering.host import Host
+from steering.interventions import Write
+from steering.operations import Ablate
+from steering.orthogonal import orthogonalised
+from steering.prompts import render
+from steering.rows import Row
+from steering.sites import SITES
+from tests.conftest import ARCHITECTURES, tiny_model
+
+
+POST_NORM = ("gemma2", "gemma3_text", "olmo2")
+TEXTS = ("Goodbye now.", "Tell me what a harbour looks like in the evening.")
+
+
+def _direction() -> torch.Tensor:
+    vector = torch.randn(32, generator=torch.Generator().manual_seed(5))
+    return vector / vector.norm()
+
+
+@pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name not in POST_NORM])
+def test_the_copy_gives_the_logits_of_ablation_and_the_model_stays_as_it_is(architecture, tiny_host) -> None:
+    host, u = tiny_host(architecture), _direction()
+    prompts = [render(host, text) for text in TEXTS]
+    before = next_token_logits(host, [Row(prompt) for prompt in prompts])
+    edited = orthogonalised(host, u)
+    places = [(block, site) for block in range(4) for site in SITES if site != "block_output"]
+    plan = tuple(Write(Ablate(u), block, site) for block, site in places)
+    ablated = next_token_logits(host, [Row(prompt, plan) for prompt in prompts])
+    found = next_token_logits(edited, [Row(prompt) for prompt in prompts])
+    assert (before - ablated).abs().max() > 0.1
+    torch.testing.assert_close(found, ablated, rtol=1e-3, atol=5e-3)  # float32 logits of size 20
+    assert torch.equal(next_token_logits(host, [Row(prompt) for prompt in prompts]), before)
+
+
+@pytest.mark.parametrize("architecture", POST_NORM)
+def test_a_norm_in_between_is_refused_with_the_reason(architecture, tiny_host) -> None:
+    with pytest.raises(SteeringError, match="norms what attention and MLP write"):
+        orthogonalised(tiny_host(architecture), _direction())
+
+
+def test_a_copy_that_does_not_equal_ablation_is_refused(tiny_host, tokenizer, lane, monkeypatch) -> None:
+    """Planted: one of the matrices goes by a name that nobody knows."""
+    monkeypatch.setattr(orthogonal, "_WRITERS", ("o_proj",))
+    host = Host.wrap(deepcopy(tiny_model("llama")), tokenizer, name="odd", lane=lane)
+    with pytest.raises(SteeringError, match="do not give the logits of ablation"):
+        orthogonalised(host, _direction())
+
+
+def test_half_precision_is_orthogonal_up_to_its_rounding(tokenizer, lane) -> None:
+    host = Host.wrap(deepcopy(tiny_model("llama")).bfloat16(), tokenizer, name="half", lane=lane)
+    edited = orthogonalised(host, _direction())
+    weight = edited.model._module.model.layers[1].mlp.down_proj.weight.float()
+    plain = host.model._module.model.layers[1].mlp.down_proj.weight.float()
+    assert (_direction() @ plain).abs().max() > 0.2
+    assert (_direction() @ weight).abs().max() < 0.02  # eight bits of each of 32 numbers
+
+
+def test_only_a_unit_vector_is_taken(tiny_host) -> None:
+    with pytest.raises(SteeringError, match="unit"):
+        orthogonalised(tiny_host("llama"), 2 * _direction())
