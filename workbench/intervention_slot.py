@@ -201,8 +201,6 @@ def place_slot(ui: PanelContext, name: str, *, used: bool, names: list[str], pic
             buttons=[],
             elem_id=f"strength-{name}",
         )
-        # Gradio refuses a number past the slider's ends with a message of its own; the library says what is too much.
-        strength.preprocess = lambda value: value  # type: ignore[method-assign]
         units = [(label, unit) for unit, label in UNITS.items()]
         unit = gr.Radio(units, value=defaults.unit, label="Unit of strength", elem_classes="sw-units", show_label=False)
         clamp = gr.Radio(_choices(_CLAMPS), value=defaults.clamp, label="The projection", visible=False)
