@@ -39,7 +39,7 @@ def save_gguf(vector: SteeringVector, path: str | Path, intervention: Interventi
     Raises:
         SteeringError: Something that is no addition at the block output of all tokens, or that touches block 0.
     """
-    lengths = _lengths(vector, intervention)
+    lengths = control_lengths(vector, intervention)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -61,7 +61,7 @@ def save_gguf(vector: SteeringVector, path: str | Path, intervention: Interventi
     return path
 
 
-def _lengths(vector: SteeringVector, intervention: Intervention | None) -> dict[int, float]:
+def control_lengths(vector: SteeringVector, intervention: Intervention | None) -> dict[int, float]:
     """What is added at each block, raw units."""
     if vector.site != "block_output" or (intervention and intervention.site not in (None, "block_output")):
         raise _not_additive("it is written elsewhere than at the block output")

@@ -54,7 +54,7 @@ def _card(vector: SteeringVector) -> dict[str, Any]:
     return {
         "version": FORMAT_VERSION,
         "name": vector.name,
-        "operations": ["add", "ablate", *(["erase"] if vector.eraser else [])],
+        "operations": _operations(vector),
         "site": vector.site,
         "blocks": vector.n_blocks,
         "width": vector.width,
@@ -64,6 +64,12 @@ def _card(vector: SteeringVector) -> dict[str, Any]:
         "conventions": CONVENTIONS,
         "provenance": asdict(vector.provenance),
     }
+
+
+def _operations(vector: SteeringVector) -> list[str]:
+    """The modes of a recipe that the vector's content allows."""
+    counted_from = ["affine", "clamp"] if vector.references is not None else []
+    return ["add", "ablate", "rotate", *counted_from, *(["erase"] if vector.eraser else [])]
 
 
 def load_vector(path: str | Path) -> SteeringVector:

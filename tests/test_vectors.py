@@ -56,6 +56,7 @@ def test_the_file_says_what_its_numbers_mean(vector, tmp_path) -> None:
     assert {"block", "sign", "direction", "mean_differences", "residual_norms"} <= set(card["conventions"])
     assert card["provenance"]["versions"]["torch"] == torch.__version__
     assert card["site"] == "block_output"
+    assert card["operations"] == ["add", "ablate", "rotate", "affine", "clamp"]
 
 
 def test_a_failed_save_leaves_the_old_file(vector, tmp_path, monkeypatch) -> None:

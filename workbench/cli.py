@@ -274,7 +274,8 @@ def export_vector(
         from workbench.commands import export, named_vectors
 
         (found,) = named_vectors([vector], workspace).values()
-        OUT.print(f"Written to {export(found, out, at=at, strength=strength, unit=unit)}", highlight=False)
+        for line in export(found, out, at=at, strength=strength, unit=unit):
+            OUT.print(line, highlight=False)
 
 
 @app.command("import")

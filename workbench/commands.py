@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from steering.decoding import Reply
 from steering.errors import SteeringError
-from steering.gguf_files import load_gguf, save_gguf
+from steering.gguf_files import control_lengths, load_gguf, save_gguf
 from steering.host import Host
 from steering.recipes import Intervention, Recipe, parse_blocks, validation_error
 from steering.selfcheck import self_check
@@ -154,23 +154,26 @@ def print_checks(host: Host, *, as_json: bool) -> bool:
 _OUTCOMES = {"pass": "green", "fail": "bold red", "not applicable": "dim"}
 
 
-def export(vector: SteeringVector, out: Path, *, at: str, strength: float, unit: str) -> Path:
-    """Write a vector as the file's ending says.
+def export(vector: SteeringVector, out: Path, *, at: str, strength: float, unit: str) -> list[str]:
+    """Write a vector as the file's ending says, and say what was written.
 
     Raises:
         SteeringError: Another ending, or what `steering.gguf_files.save_gguf` raises.
     """
     if out.suffix == ".safetensors":
-        return vector.save(out)
+        return [f"Written to {vector.save(out)}"]
     if out.suffix != ".gguf":
         raise SteeringError(f"The file '{out.name}' was to be written.", "a name ending in .safetensors or .gguf.")
-    if not at:
-        return save_gguf(vector, out)
-    given = {"vector": vector.name, "blocks": parse_blocks(at), "strength": strength, "unit": unit}
-    try:
-        return save_gguf(vector, out, Intervention.model_validate(given))
-    except ValidationError as error:
-        raise validation_error("What is to be exported", error) from error
+    intervention = None
+    if at:
+        given = {"vector": vector.name, "blocks": parse_blocks(at), "strength": strength, "unit": unit}
+        try:
+            intervention = Intervention.model_validate(given)
+        except ValidationError as error:
+            raise validation_error("What is to be exported", error) from error
+    lengths = control_lengths(vector, intervention)
+    adds = ", ".join(f"{length:.3g} at block {block}" for block, length in lengths.items())
+    return [f"Written to {save_gguf(vector, out, intervention)}", f"Scale 1 adds, in raw units: {adds}."]
 
 
 def read_vector(file: Path, *, blocks: int | None = None) -> SteeringVector:
