@@ -27,6 +27,10 @@ class Columns:
     """Per column of every token; none before they were read."""
     vector: str = ""
     """Whose projection was read; none where empty."""
+    notes: str = ""
+    """What was applied, as HTML."""
+    open: bool = False
+    """Whether the conversation can go on."""
 
     @property
     def hues(self) -> list[str]:

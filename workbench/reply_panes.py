@@ -66,10 +66,9 @@ class ReplyPanes:
             )
             with gr.Row(elem_classes="sw-actions"):
                 self.send = gr.Button("Send", elem_id="send")
-        self.outputs = [
-            *(self._panes, self.columns, self.chat, self._rows, self._colouring, self.along, self._legend),
-            *(self._token, self._going_on, self.follow_up, self._below),
-        ]
+        # What else follows from the columns is drawn by an event of its own: every output of a stream costs the browser
+        # work at every step.
+        self.outputs = [self._panes, self.columns, self.chat, self._rows]
         self._wire()
 
     def answer(
@@ -93,7 +92,7 @@ class ReplyPanes:
         job = steer(host, rows, next(iter(recipes.values())).decode, vector)
         said = "".join(map(note, [*_applied(host, recipes, vectors), *cautions(host, vectors)]))
         shown = Columns(recipes=recipes, turns=[chat.turns(each) for each in ("", *recipes)], vector=along or "")
-        yield {self._panes: replies_html(shown, state="waiting"), self._below: "", self._token: "", self._legend: ""}
+        yield {self._panes: replies_html(shown, state="waiting"), self.columns: shown}
         for steps in call.follow(job):
             if steps:
                 shown = replace(shown, replies=steps[-1].replies)
@@ -101,20 +100,14 @@ class ReplyPanes:
             else:
                 yield {}
         done = job.state == "done"
-        if done:
-            shown = replace(shown, readings=job.result().readings)
         if shown.replies:
+            readings = job.result().readings if done else ()
+            shown = replace(shown, readings=readings, notes=said + _caveat(host), open=host.info.chat_template)
             yield {
                 self._panes: replies_html(shown, state="" if done else "stopped", colour=colour),
                 self.columns: shown,
                 self.chat: chat.answer({hue: reply.text for hue, reply in zip(shown.hues, shown.replies, strict=True)}),
                 self._rows: (host.info, rows),
-                self._colouring: gr.update(visible=done),
-                self._legend: legend_html(shown, colour),
-                self.along: gr.update(choices=fitting(self._ui), value=along),
-                self._going_on: gr.update(visible=host.info.chat_template),
-                self.follow_up: "",
-                self._below: card(divergence_html(shown) + said + _caveat(host) + recipes_html(recipes)),
             }
         job.result()
 
@@ -141,6 +134,21 @@ class ReplyPanes:
                 return {}
             return {self._panes: replies_html(columns, colour=colour), self._legend: legend_html(columns, colour)}
 
+        def follow(columns: Columns, colour: Any) -> dict[Any, Any]:
+            """Draw what stands below the panes. A part that was shown once stays, emptied while a run goes on: Gradio
+            loses a part that is hidden and shown again in one event."""
+            shown = {self._token: "", self._legend: legend_html(columns, colour) if columns.readings else ""}
+            if not columns.replies:
+                return {**shown, self._below: ""}
+            below = divergence_html(columns) + columns.notes + recipes_html(columns.recipes)
+            along = gr.update(choices=fitting(self._ui), value=columns.vector or None)
+            parts = {self._below: card(below), self.along: along}
+            if columns.readings:
+                parts[self._colouring] = gr.update(visible=True)
+            if columns.open:
+                parts[self._going_on] = gr.update(visible=True)
+            return {**shown, **parts}
+
         def choose(event: gr.EventData, columns: Columns) -> str:
             return token_html(columns, int(event.column), int(event.token)) if columns.readings else ""
 
@@ -157,10 +165,19 @@ class ReplyPanes:
             )
             yield from call.finish(job)
             read = replace(columns, readings=job.result(), vector=along or "")
-            drawn = {self._panes: replies_html(read, colour=colour), self._legend: legend_html(read, colour)}
-            yield {**drawn, self.columns: read, self._token: ""}
+            yield {self._panes: replies_html(read, colour=colour), self.columns: read}
 
         columns = {"columns": self.columns}
+        self._ui.watch(
+            self.columns.change,
+            call=follow,
+            inputs={**columns, "colour": self.colour},
+            outputs=[
+                *(self._token, self._legend, self._below, self.along),
+                *(self._colouring, self._going_on),
+            ],
+        )
+        self._ui.watch(self.chat.change, call=lambda: {self.follow_up: ""}, outputs=[self.follow_up])
         self._ui.watch(
             self.colour.input,
             call=recolour,
@@ -172,7 +189,7 @@ class ReplyPanes:
             self.along.input,
             read,
             inputs={**columns, "kept": self._rows, "colour": self.colour, "along": self.along},
-            outputs=[self._panes, self._legend, self.columns, self._token],
+            outputs=[self._panes, self.columns],
             title="reading the tokens",
         )
 
