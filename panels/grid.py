@@ -12,20 +12,30 @@ from steering.host import Host
 from steering.lane import Job
 from steering.recipes import Recipe
 from steering.studies import STUDIES
-from steering.studies.grid import KINDS, Cell, Grid, GridSettings, check_grid, parse_axis, run_cells, seconds_for
+from steering.studies.grid import (
+    KINDS,
+    Cell,
+    Grid,
+    GridSettings,
+    check_grid,
+    parse_axis,
+    run_cells,
+    seconds_for,
+    with_methods,
+)
 from steering.studies.study import Result
 from steering.vectors import SteeringVector
 from workbench.blocks import EVENT, html_block
 from workbench.context import PanelContext
 from workbench.decode_controls import decode_of, decode_shown, place_decoding
 from workbench.exports import export_grid
-from workbench.generation import SteerSettings
+from workbench.generation import SteerSettings, on_the_shelf
 from workbench.grid_markup import GRID_SCRIPT, Cells, cell_html, grid_html
 from workbench.intervention_slot import vector_named
 from workbench.jobs import Call, Outputs
 from workbench.markup import card, empty_state, heading, note
 from workbench.panel import Panel
-from workbench.prompt_card import PromptCard, positions
+from workbench.prompt_card import EXAMPLES, PromptCard, positions
 from workbench.recipe_card import RecipeCard, fitting, interventions_of
 
 
@@ -38,6 +48,15 @@ _EMPTY = card(
         "fill as they are done, and are kept, so that a wider grid computes only what is new.",
     )
 )
+_FIRST = {
+    "strength": _FIRST_VALUES,
+    "mode": "add, rotate",
+    "method": "mean_difference, logistic, lda, random",
+    "scope": "all, reply, last",
+    "prompt": "\n".join(text for _, text in EXAMPLES[:3]),
+    "seed": "0..3",
+    "temperature": "0, 0.7, 1",
+}
 _LABELS = {"method": "extraction method"}
 
 
@@ -103,7 +122,7 @@ class _Shown:
         self.outputs = [self._html, self._grid, self._cells, self._exports, self._csv, self._page, self._cell]
         state = [self._grid, self._cells]
         self._html.choose(self._choose, inputs=state, outputs=[self._cell], **EVENT)
-        self._html.open(self._open, inputs=state, outputs=[ui.page.sent, ui.page.tabs], **EVENT)
+        self._html.open(self._open, inputs=state, outputs=[ui.page.sent, ui.page.tabs, ui.page.shelf_seen], **EVENT)
 
     def run(self, call: Call, **values: Any) -> Iterator[Outputs | None]:
         """Generate the cells, those known already first."""
@@ -137,9 +156,11 @@ class _Shown:
 
     def _open(self, event: gr.EventData, grid: Grid | None, cells: Cells) -> Any:
         cell = cells.get((int(event.x), int(event.y)))
-        if grid is None or cell is None:
+        if grid is None or cell is None or self._ui.host is None:
             return gr.skip()
-        return self._ui.sending("steer", SteerSettings(user=cell.user, system=grid.system, recipes=(cell.recipe,)))
+        vectors = with_methods(self._ui.host, grid, _vectors(self._ui))
+        recipe = on_the_shelf(self._ui.workspace, cell.recipe, vectors)
+        return self._ui.sending("steer", SteerSettings(user=cell.user, system=grid.system, recipes=(recipe,)))
 
 
 def _place_axes() -> dict[str, Any]:
@@ -147,22 +168,13 @@ def _place_axes() -> dict[str, Any]:
     with gr.Column(elem_classes="sw-card"):
         html_block(heading("What changes"))
         x = gr.Dropdown(kinds, value="strength", label="Along the columns", elem_id="grid-x")
-        x_values = gr.Textbox(_FIRST_VALUES, label="Values", info=_example("strength"), elem_id="grid-x-values")
+        x_values = gr.Textbox(_FIRST_VALUES, label="Values", info=_info("strength"), elem_id="grid-x-values")
         rows = [("– (one row)", _NO_ROWS), *kinds]
         y = gr.Dropdown(rows, value=_NO_ROWS, label="Along the rows", elem_id="grid-y")
         y_values = gr.Textbox("", label="Values", lines=1, max_lines=8, visible=False, elem_id="grid-y-values")
         html_block(note("All but prompts, seeds and temperatures change the recipe's first intervention."))
 
-    def label(kind: str) -> Any:
-        return gr.update(info=_example(kind), lines=3 if kind == "prompt" else 1, visible=kind != _NO_ROWS)
-
-    for kind, values in ((x, x_values), (y, y_values)):
-        kind.input(label, inputs=[kind], outputs=[values], **EVENT)
     return {"x": x, "x_values": x_values, "y": y, "y_values": y_values}
-
-
-def _example(kind: str) -> str:
-    return f"such as {KINDS[kind]}" if kind in KINDS and kind != "prompt" else KINDS.get(kind, "")  # type: ignore[index,call-overload]
 
 
 def _grid_of(values: Mapping[str, Any]) -> Grid:
@@ -199,19 +211,43 @@ def _wire_size(ui: PanelContext, given: Mapping[str, Any], size: gr.HTML) -> Non
 
 
 def _wire_first_values(ui: PanelContext, axes: Mapping[str, Any], recipe: RecipeCard) -> None:
-    """Until somebody types others, the strengths are those around the vector's own suggestion."""
-    state = gr.State(_FIRST_VALUES)
-    chosen = recipe.slots[0].vector
+    """Another kind of axis starts with values of its own; strengths that nobody changed follow the vector."""
+    chosen, state = recipe.slots[0].vector, gr.State(_FIRST_VALUES)
 
     def follow(vector: str | None, x: str, x_values: str, first: str) -> dict[Any, Any]:
-        kept = vector_named(ui, vector)
-        if kept is None or x != "strength" or x_values != first:
+        if x != "strength" or x_values != first or vector_named(ui, vector) is None:
             return {}
-        text = "-{0:g}..{0:g} step {1:g}".format(2 * kept.suggested_strength, kept.suggested_strength)
+        text = _first_values(ui, x, vector)
         return {axes["x_values"]: text, state: text} if text != x_values else {}
 
     inputs = {"vector": chosen, "x": axes["x"], "x_values": axes["x_values"], "first": state}
     ui.watch(chosen.change, call=follow, inputs=inputs, outputs=[axes["x_values"], state])
+    for name in ("x", "y"):
+        values = axes[f"{name}_values"]
+
+        def begin(kind: str, vector: str | None, values: Any = values) -> dict[Any, Any]:
+            first = _first_values(ui, kind, vector)
+            lines = 3 if kind == "prompt" else 1
+            shown = gr.update(value=first, info=_info(kind), lines=lines, visible=kind != _NO_ROWS)
+            return {values: shown, **({state: first} if values is axes["x_values"] else {})}
+
+        inputs = {"kind": axes[name], "vector": chosen}
+        ui.watch(axes[name].input, call=begin, inputs=inputs, outputs=[values, state])
+
+
+def _first_values(ui: PanelContext, kind: str, vector: str | None) -> str:
+    kept = vector_named(ui, vector)
+    if kind == "strength" and kept is not None:
+        return "-{0:g}..{0:g} step {1:g}".format(2 * kept.suggested_strength, kept.suggested_strength)
+    if kind == "block" and ui.host is not None:
+        return f"0..{ui.host.info.blocks - 1}"
+    if kind == "vector":
+        return ", ".join(fitting(ui)[:4])
+    return _FIRST.get(kind, "")
+
+
+def _info(kind: str) -> str:
+    return f"such as {KINDS[kind]}" if kind in KINDS and kind != "prompt" else KINDS.get(kind, "")  # type: ignore[index,call-overload]
 
 
 def _time(seconds: float) -> str:

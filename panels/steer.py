@@ -10,7 +10,7 @@ import gradio as gr
 from steering.decoding import DecodeSettings
 from steering.host import Host
 from steering.lane import Job
-from steering.recipes import Recipe
+from steering.recipes import Intervention, Recipe
 from steering.studies import STUDIES
 from steering.studies.study import Result
 from workbench.blocks import html_block
@@ -18,6 +18,7 @@ from workbench.chat import Chat
 from workbench.context import PanelContext
 from workbench.decode_controls import decode_of, decode_shown, place_decoding
 from workbench.generation import LETTERS, SteerSettings, recipe_name, run_steer
+from workbench.intervention_slot import vector_named
 from workbench.jobs import Call, Outputs
 from workbench.markup import empty_state
 from workbench.panel import Panel
@@ -63,7 +64,7 @@ class SteerPanel(Panel):
                 panes = ReplyPanes(ui)
         prompt.wire(recipes)
         _wire_compare(ui, recipes, compare)
-        _wire_receiving(ui, prompt, recipes, decode)
+        _wire_receiving(ui, prompt, recipes, decode, panes)
         _wire_runs(ui, prompt, recipes, decode, panes, {"run": [run, start, panes.send], "stop": stop}, start)
 
         def offer() -> dict[Any, Any]:
@@ -138,16 +139,18 @@ def _recipes(values: Mapping[str, Any]) -> dict[str, Recipe]:
     return {letter: Recipe(interventions=each, decode=decode) for letter, each in made.items() if each is not None}
 
 
-def _wire_receiving(ui: PanelContext, prompt: PromptCard, recipes: list[RecipeCard], decode: dict[str, Any]) -> None:
+def _wire_receiving(
+    ui: PanelContext, prompt: PromptCard, recipes: list[RecipeCard], decode: dict[str, Any], panes: ReplyPanes
+) -> None:
     def take(settings: SteerSettings) -> dict[Any, Any]:
-        changes = {**prompt.show(settings), **decode_shown(decode, settings.recipes[0].decode)}
+        changes = {**prompt.show(settings), **decode_shown(decode, settings.recipes[0].decode), **panes.set_back()}
         for n, card in enumerate(recipes):
             given = settings.recipes[n].interventions if n < len(settings.recipes) else None
             changes |= card.show(given) if given is not None else _visible(card, False)
         return changes
 
     shown = [part for card in recipes for part in card.shown]
-    ui.receive(take, [*prompt.inputs.values(), *decode.values(), *shown])
+    ui.receive(take, [*prompt.inputs.values(), *decode.values(), *shown, *panes.greyed])
 
 
 def _asked(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,16 +169,22 @@ def _place_recipes(ui: PanelContext) -> list[RecipeCard]:
 
 
 def _wire_compare(ui: PanelContext, recipes: list[RecipeCard], compare: gr.Button) -> None:
-    """Show the next recipe's card."""
-    used = {card.key: card.used for card in recipes[1:]}
+    """Show the next recipe's card: first the opposite of the suggested strength, then an ablation."""
+    top = recipes[0].slots[0].vector
+    inputs = {**{card.key: card.used for card in recipes[1:]}, "vector": top}
 
-    def reveal(**used: bool) -> dict[Any, Any]:
+    def reveal(vector: str | None, **used: bool) -> dict[Any, Any]:
         hidden = [card for card in recipes[1:] if not used[card.key]]
-        shown = {part: change for card in hidden[:1] for part, change in _visible(card, True).items()}
-        return {**shown, compare: gr.update(visible=len(hidden) > 1)}
+        kept, changes = vector_named(ui, vector), {compare: gr.update(visible=len(hidden) > 1)}
+        for card in hidden[:1]:
+            changes |= _visible(card, True)
+            if kept is not None:
+                opposite = Intervention(vector=kept.name, strength=-kept.suggested_strength)
+                changes |= card.show((opposite if card.key == "b" else Intervention(vector=kept.name, mode="ablate"),))
+        return changes
 
-    cards = [part for card in recipes[1:] for part in (card.card, card.used)]
-    ui.quick(compare.click, reveal, inputs=used, outputs=[*cards, compare])
+    shown = [part for card in recipes[1:] for part in card.shown]
+    ui.quick(compare.click, reveal, inputs=inputs, outputs=[*shown, compare])
     for card in recipes[1:]:
         hide = {**_visible(card, False), compare: gr.update(visible=True)}
         ui.quick(card.remove.click, lambda hide=hide: hide, outputs=list(hide))

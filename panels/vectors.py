@@ -97,7 +97,7 @@ class VectorsPanel(Panel):
         ui.on(extract.click, run, outputs=[ui.page.picked], title="the extraction", **shared)
         ui.on(methods.click, compare, outputs=comparison.outputs, title="the comparison", **shared)
         ui.reveal(extract.click, "vector-view")
-        ui.reveal(methods.click, "compare")
+        ui.reveal(methods.click, "comparison", always=True)
 
 
 def _place_contrast(ui: PanelContext) -> gr.Dropdown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import cycle
+from itertools import cycle, product
 
 import plotly.graph_objects as go
 
@@ -15,6 +15,7 @@ RECIPE_A = "#0072b2"
 """Okabe-Ito blue: the vector at hand."""
 _SEVERAL = (RECIPE_A, "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe-Ito, without the yellow that a light ground swallows."""
+_DASHES = ("solid", "dash", "dot")
 FLOOR = "#8b9098"
 INK = "#7d838c"
 """Grey that reads on a light and on a dark ground, since a figure does not know which one it will stand on."""
@@ -54,18 +55,19 @@ def auroc_by_block(vector: SteeringVector) -> go.Figure:
 
 def auroc_of_several(vectors: Mapping[str, SteeringVector]) -> go.Figure:
     """Held-out AUROC at every block of several vectors, controls in grey, and chance as a line."""
-    figure, hues = go.Figure(), cycle(_SEVERAL)
+    figure, hues, greys = go.Figure(), cycle(product(_DASHES, _SEVERAL)), cycle(_DASHES)
     for name, vector in vectors.items():
         if vector.auroc is None:
             continue
         made = METHODS.get(vector.provenance.method)
         control = made is not None and made.control
+        dash, hue = (next(greys), FLOOR) if control else next(hues)
         figure.add_scatter(
             x=list(range(vector.n_blocks)),
             y=vector.auroc.tolist(),
             name=name,
             mode="lines+markers",
-            line={"color": FLOOR if control else next(hues), "width": 1 if control else 2},
+            line={"color": hue, "dash": dash, "width": 1.5 if control else 2},
             hovertemplate=f"{name}, block %{{x}}: AUROC %{{y:.3f}}<extra></extra>",
         )
     figure.add_hline(y=0.5, line={"color": FLOOR, "width": 1, "dash": "dot"})

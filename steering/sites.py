@@ -120,7 +120,7 @@ def _find_blocks(model: nn.Module, n_blocks: int) -> str:
             f"No list of {n_blocks} decoder blocks was found in {type(model).__name__}. "
             f"Lists of modules in it: {lists}.",
             "the path of the list that holds the decoder layers.",
-            "Name it: LoadOptions(blocks='path.to.layers'), or --blocks path.to.layers on the command line.",
+            "Name it: LoadOptions(blocks='path.to.layers'), or --block-list path.to.layers on the command line.",
         )
     # The decoder's own list is the shallowest; lists of experts or of a vision tower's layers lie deeper.
     return min(matching, key=lambda name: (name.count("."), len(name)))

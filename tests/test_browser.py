@@ -369,10 +369,11 @@ def test_recipes_stand_side_by_side_and_the_conversation_goes_on(page: Page) -> 
     page.click("#more")
     page.click("#more")
     expect(page.locator("#more")).to_be_hidden()
-    for letter, strength in (("b", "-0.4"), ("c", "0")):
-        field = page.locator(f"#strength-{letter}1 input[type=number]")
-        field.fill(strength)
-        field.press("Tab")
+    expect(page.locator("#strength-b1 input[type=number]")).to_have_value("-0.4")  # the opposite, to begin with
+    expect(page.locator("#mode-c1 input")).to_have_value("Ablate")
+    share = page.locator("#strength-c1 input[type=number]")
+    share.fill("0")
+    share.press("Tab")
     run_to_the_end(page)
     plain, formal, plainer, same = replies(page)
     assert [plain, formal] == first
@@ -393,7 +394,7 @@ def test_tokens_are_coloured_and_each_tells_what_could_have_stood_there(page: Pa
     start(page)
     tokens = page.locator(".sw-pane.sw-a .sw-tok")
     expect(tokens.first).to_be_visible()
-    assert "".join(tokens.all_inner_texts()) == replies(page)[1]
+    assert "".join(tokens.all_inner_texts()) == replies(page)[1].replace(" ", "")  # gaps stand between the tokens
     shades = tokens.evaluate_all("all => all.map(each => +each.style.getPropertyValue('--v'))")
     assert max(shades) > 0.2
     plain = page.locator(".sw-pane.sw-plain .sw-tok")
@@ -498,6 +499,27 @@ def test_a_stopped_grid_keeps_its_cells(page: Page, brake: threading.Event) -> N
     brake.clear()
     page.click("#grid-run")
     expect(page.locator("#grid-cells")).to_contain_text(re.compile(r"31 of 31 cells, \d+ of them known"))
+
+
+def test_a_cell_of_another_method_brings_its_vector_along(page: Page, bench: Workbench) -> None:
+    start(page)
+    tab(page, "Grid").click()
+    page.locator("#grid-x input").click()
+    page.get_by_role("option", name="Extraction method", exact=True).click()
+    values = page.locator("#grid-x-values input, #grid-x-values textarea")
+    expect(values).to_have_value("mean_difference, logistic, lda, random")  # values of its own kind
+    values.fill("mean_difference, random")
+    expect(page.locator("#grid-size")).to_contain_text("2 replies")
+    page.click("#grid-run")
+    expect(page.locator("#grid-cells")).to_contain_text("2 of 2 cells")
+    text = page.locator("#grid-cells [data-x='1'] .sw-cell").inner_text()
+    page.locator("#grid-cells [data-x='1'] .sw-open").click()
+    expect(page.locator("#vector-a1 input")).to_have_value("formality (random)")
+    assert "formality (random)" in bench.workspace.names()
+    expect(page.locator("#panes.sw-stale")).to_be_visible()  # the replies are another recipe's
+    run_to_the_end(page)
+    expect(page.locator("#panes.sw-stale")).to_have_count(0)
+    assert replies(page)[1] == text
 
 
 def test_steer_sends_its_recipe_to_the_grid(page: Page) -> None:

@@ -15,6 +15,7 @@ from steering import ContrastSet, extract
 from steering.loading import LoadOptions
 from tests.conftest import ROOT
 from workbench.cli import app
+from workbench.commands import pairs
 from workbench.options import _OPTIONS
 
 
@@ -161,3 +162,19 @@ def test_the_installed_command_answers_help_without_a_model() -> None:
     assert done.returncode == 0
     for command in ("serve", "models", "extract", "steer", "panels", "tour", "run", "demo"):
         assert command in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("x=strength: -1..1 step 0.5", "strength: -1..1 step 0.5"),
+        ("x=3", 3),
+        ("x=true", True),
+        ("x=[a, b]", ["a", "b"]),
+        ("x={vector: joy}", {"vector": "joy"}),
+        ("x=- a", "- a"),
+        ("x=a: b: c", "a: b: c"),
+    ],
+)
+def test_a_setting_is_read_as_what_it_looks_like(text: str, value: object) -> None:
+    assert pairs([text]) == {"x": value}

@@ -37,11 +37,17 @@ def pairs(settings: list[str]) -> dict[str, Any]:
         key, equals, value = setting.partition("=")
         if not equals or not key.strip():
             raise SteeringError(f"--set {setting} was given.", "key=value.", "Write, for example, --set seed=1.")
-        try:
-            given[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            given[key.strip()] = value
+        given[key.strip()] = _value(value)
     return given
+
+
+def _value(text: str) -> Any:
+    """A text as YAML, where it is meant as that: an axis such as `strength: 1` is no mapping."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return text if isinstance(value, dict | list) and not text.lstrip().startswith(("{", "[")) else value
 
 
 def finish(study: Study, result: Result, out: Path | None) -> None:
@@ -120,7 +126,8 @@ def print_replies(recipe: Recipe, replies: Sequence[Reply], applied: Sequence[st
     columns = ("token", "unsteered", "steered")
     frame = pd.DataFrame([dict(zip(columns, candidate, strict=True)) for candidate in divergence.candidates])
     frame["token"] = frame["token"].map(repr)
-    OUT.print(table(frame, f"The first token that differs, after “{divergence.context[-60:]}”"))
+    after = f"after “{divergence.context[-60:]}”" if divergence.context else "at the very beginning"
+    OUT.print(table(frame, f"The first token that differs, {after}"))
 
 
 def print_checks(host: Host, *, as_json: bool) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -21,7 +23,11 @@ from steering.statistics import Estimate
 
 T = TypeVar("T")
 
-OUT = Console()
+_WORD = 18
+"""Letters of a text that are kept in one line."""
+_WIDE = 160
+"""Columns of a file or a pipe, which wrap nothing."""
+OUT = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
 ERR = Console(stderr=True)
 FAILED = 1
 """Exit code of a mistake that the user can mend. Typer's own is 2 for wrong usage; 130 is an interrupt."""
@@ -82,7 +88,8 @@ def table(frame: pd.DataFrame, title: str = "") -> Table:
         name = str(column).replace("_", " ")
         # A header may stand in several lines, but no word is broken, and no number either.
         cells = [_cell(value) for value in frame[column]] if numeric or f"{column}_low" in frame.attrs else []
-        least = max(map(len, [*name.split(), *cells]), default=1)
+        words = [] if cells else [str(value)[:_WORD] for value in frame[column]]
+        least = max(map(len, [*name.split(), *cells, *words]), default=1)
         width = least if wide and cells else None
         shown.add_column(name, justify="right" if numeric else "left", overflow="fold", min_width=least, width=width)
     for row in frame.itertuples(index=False):

@@ -202,10 +202,11 @@ class PanelContext:
 
         self.watch(self.page.sent.change, call=handle, inputs={"sent": self.page.sent}, outputs=outputs)
 
-    def reveal(self, trigger: Callable[..., Any], elem_id: str) -> None:
-        """On a narrow screen, where the columns stack, scroll to the element with this id."""
+    def reveal(self, trigger: Callable[..., Any], elem_id: str, *, always: bool = False) -> None:
+        """Scroll to the element with this id: on a narrow screen, where the columns stack, or always."""
         look = f"document.getElementById({elem_id!r})"
-        script = f"() => {{ if (innerWidth <= 1100) {look}.scrollIntoView({{behavior: 'smooth', block: 'start'}}); }}"
+        when = "true" if always else "innerWidth <= 1100"
+        script = f"() => {{ if ({when}) {look}.scrollIntoView({{behavior: 'smooth', block: 'start'}}); }}"
         trigger(None, js=script, **URGENT)
 
     def place_strip(self) -> None:

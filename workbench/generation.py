@@ -126,6 +126,19 @@ def vectors_of(recipes: Iterable[Recipe], workspace: Workspace) -> dict[str, Ste
     return {name: workspace.get(name).vector for recipe in recipes for name in recipe.vectors}
 
 
+def on_the_shelf(workspace: Workspace, recipe: Recipe, vectors: Mapping[str, SteeringVector]) -> Recipe:
+    """The recipe with every vector on the shelf: those that are not there yet are put there, under a free name."""
+    missing = [name for name in recipe.vectors if name not in workspace.names()]
+    names = {name: workspace.put(vectors[name], name) for name in missing}
+    if not names:
+        return recipe
+    interventions = [each.model_dump() for each in recipe.interventions]
+    for each in interventions:
+        each["vector"] = names.get(each["vector"], each["vector"])
+        each["others"] = tuple(names.get(name, name) for name in each["others"])
+    return Recipe.model_validate({**recipe.model_dump(), "interventions": interventions})
+
+
 def run_steer(host: Host, settings: SteerSettings, job: Job[Result]) -> Result:
     """Generate all replies and tabulate them with what was really modified."""
     recipes = settings.recipes

@@ -96,12 +96,16 @@ def _cell(cell: Cell | None, x: int, y: int, full: float, missing: str, buttons:
 
 def _facts(cell: Cell, *, whole: bool = False) -> str:
     tokens = f"{cell.tokens} token{'s' * (cell.tokens != 1)}"
-    facts = f"{tokens} · KL {cell.divergence:.2g} nats"
+    facts = f"{tokens} · KL p95 {_nats(cell.divergence)}"
     if not whole:
         return facts
     modified = f"modified {cell.modified_prompt} prompt + {cell.modified_generated} generated positions"
     known = " · known from an earlier run" if cell.known else ""
-    return f"{facts} (95th percentile of its tokens) · {modified}{known}"
+    return f"{facts} (95th percentile over its tokens) · {modified}{known}"
+
+
+def _nats(value: float) -> str:
+    return f"{value:.2g} nats" if value >= 0.001 or value == 0 else "under 0.001 nats"
 
 
 def _title(grid: Grid) -> str:
@@ -112,7 +116,8 @@ def _caption(grid: Grid, cells: Cells) -> str:
     unit = _unit(grid)
     known = sum(cell.known for cell in cells.values())
     done = f"{len(cells)} of {len(grid)} cells" + (f", {known} of them known from earlier runs" if known else "")
-    return f"{done}.{unit} Ground: KL(unsteered || recipe) of each reply's tokens, full at {_full(cells):.2g} nats."
+    colour = f"95th percentile over the reply's tokens of KL(unsteered || recipe), full at {_full(cells):.2g} nats"
+    return f"{done}.{unit} Colour of a cell: {colour}."
 
 
 def _unit(grid: Grid) -> str:

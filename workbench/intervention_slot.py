@@ -16,6 +16,7 @@ from steering.strength import UNITS, Unit
 from steering.vectors import SteeringVector
 from workbench.blocks import html_block
 from workbench.context import PanelContext
+from workbench.markup import note
 from workbench.strength_slider import converted, slider, told
 
 
@@ -108,9 +109,17 @@ class Slot:
         }
 
     def show(self, given: Intervention | None, vector: SteeringVector | None, names: list[str]) -> dict[Any, Any]:
-        """Set every control to an intervention; hide the slot where there is none."""
-        if given is None or vector is None:
+        """Set every control to an intervention; hide the slot where there is none. A vector that is gone is left open,
+        so that nobody takes the recipe for another one."""
+        if given is None:
             return {self.card: gr.update(visible=False), self.used: False}
+        if vector is None:
+            return {
+                self.card: gr.update(visible=True),
+                self.used: True,
+                self.vector: gr.update(choices=names, value=None),
+                self.equals: note(f"The recipe's vector, {given.vector}, is not on the shelf."),
+            }
         gate = given.gate
         blocks = given.blocks if isinstance(given.blocks, str) else ", ".join(map(str, given.blocks))
         shown = {

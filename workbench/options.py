@@ -27,6 +27,9 @@ _OPTIONS: dict[str, tuple[Any, Any, str]] = {
     "blocks": (str | None, None, "Path of the list of decoder blocks, for an unknown architecture."),
 }
 
+_FLAGS = {"blocks": "--block-list"}
+"""Where a plain name would be taken for something else: block numbers are given with --at."""
+
 Model = Annotated[str, typer.Option("--model", "-m", help="A demo model, a local folder or a Hub id.")]
 
 
@@ -47,7 +50,7 @@ def loads_model(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _parameter(name: str) -> inspect.Parameter:
     kind, default, text = _OPTIONS[name]
-    flag = f"--{name.replace('_', '-')}"
+    flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
     option = typer.Option(flag, help=text, rich_help_panel="Loading the model")
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 

@@ -54,7 +54,8 @@ class PromptCard:
             picked = gr.Textbox(
                 "",
                 label="Picked tokens",
-                placeholder="none: click or drag over the tokens, or type 3-7, 9",
+                placeholder="none",
+                info="Click or drag over the tokens, or type 3-7, 9; used where “Write at” says so.",
                 max_lines=1,
                 elem_id=f"{key}picked",
             )

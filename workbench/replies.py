@@ -90,7 +90,9 @@ def _divergence(columns: Columns, n: int) -> str:
     reply = columns.replies[n]
     divergence = reply.divergence
     if divergence is None and not reply.written.prompt and not reply.written.generated:
-        return note("None: nothing was modified. A condition of the recipe did not hold, or nothing is used.")
+        used = columns.recipes[columns.hues[n]].interventions
+        why = "a condition of the recipe did not hold" if used else "the recipe holds no intervention"
+        return note(f"None: nothing was modified, since {why}.")
     if columns.turns and columns.turns[n] != columns.turns[0]:
         return note("Not compared: by now its conversation is another one than the unsteered model's.")
     if divergence is None:

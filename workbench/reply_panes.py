@@ -92,7 +92,7 @@ class ReplyPanes:
         job = steer(host, rows, next(iter(recipes.values())).decode, vector)
         said = "".join(map(note, [*_applied(host, recipes, vectors), *cautions(host, vectors)]))
         shown = Columns(recipes=recipes, turns=[chat.turns(each) for each in ("", *recipes)], vector=along or "")
-        yield {self._panes: replies_html(shown, state="waiting"), self.columns: shown}
+        yield {self._panes: self._fresh(replies_html(shown, state="waiting")), self.columns: shown}
         for steps in call.follow(job):
             if steps:
                 shown = replace(shown, replies=steps[-1].replies)
@@ -118,10 +118,23 @@ class ReplyPanes:
         measuring = measure_strengths(call.host, recipes, vectors)
         if measuring is None:
             return
-        yield {self._panes: gr.update(elem_classes="sw-stale")}
+        yield self.set_back()
         yield from call.finish(measuring)
-        yield {self._panes: gr.update(elem_classes="")}
+        if measuring.state != "done":
+            yield {self._panes: gr.update(elem_classes="")}
         measuring.result()
+
+    def set_back(self) -> dict[Any, Any]:
+        """Grey the replies: the recipe on the page is no longer theirs."""
+        return {self._panes: gr.update(elem_classes="sw-stale")}
+
+    @property
+    def greyed(self) -> list[Any]:
+        """What `set_back` changes."""
+        return [self._panes]
+
+    def _fresh(self, html: str) -> dict[str, Any]:
+        return gr.update(value=html, elem_classes="")
 
     def _vector(self, along: str | None, recipes: Iterable[Recipe]) -> tuple[str | None, SteeringVector | None]:
         named = [name for recipe in recipes for name in recipe.vectors]
@@ -143,6 +156,8 @@ class ReplyPanes:
             below = divergence_html(columns) + columns.notes + recipes_html(columns.recipes)
             along = gr.update(choices=fitting(self._ui), value=columns.vector or None)
             parts = {self._below: card(below), self.along: along}
+            if columns.readings:  # drawn again: the colour may have been chosen while the run went on
+                parts[self._panes] = replies_html(columns, colour=colour)
             if columns.readings:
                 parts[self._colouring] = gr.update(visible=True)
             if columns.open:
@@ -174,7 +189,7 @@ class ReplyPanes:
             inputs={**columns, "colour": self.colour},
             outputs=[
                 *(self._token, self._legend, self._below, self.along),
-                *(self._colouring, self._going_on),
+                *(self._colouring, self._going_on, self._panes),
             ],
         )
         self._ui.watch(self.chat.change, call=lambda: {self.follow_up: ""}, outputs=[self.follow_up])

@@ -128,10 +128,20 @@ class WorkbenchTheme(gr.themes.Base):
         super().set(body_background_fill=GROUND, body_background_fill_dark=GROUND_DARK, **values)
 
 
+# Every panel has a line of its own in the job strip; of those that are over only the newest shows.
+_NEWEST_LINE = """
+new MutationObserver(() => {
+  const lines = [...document.querySelectorAll('.sw-strip .sw-over')];
+  const newest = Math.max(...lines.map(line => +line.dataset.job));
+  lines.forEach(line => line.classList.toggle('sw-older', +line.dataset.job < newest));
+}).observe(document, {subtree: true, childList: true});
+"""
+
+
 def head() -> str:
-    """The style sheet for the page's `<head>`, where it stands before the page is drawn and reaches every element.
+    """The style sheet and a small script for the page's `<head>`, where they stand before the page is drawn.
 
     Gradio's own `css` argument drops rules that it does not know how to scope (`@container`, `:has` in media queries).
     """
     sheet = resource("assets", "style.css").read_text(encoding="utf-8")
-    return f'<style id="steering-workbench">{sheet}</style>'
+    return f'<style id="steering-workbench">{sheet}</style><script>{_NEWEST_LINE}</script>'

@@ -133,9 +133,11 @@ def reply_tokens(column: int, readings: Sequence[TokenReading], shades: Sequence
             continue
         tab = "-1" if parts else "0"
         side = "sw-less" if shade < 0 else "sw-more-of"
+        word = text.lstrip(" ")
+        gap = text[: len(text) - len(word)] if word else ""  # outside, lest the colour breaks over two lines
         parts.append(
-            f'<span role="button" tabindex="{tab}" class="sw-tok {side}" style="--v:{abs(shade):.2f}" '
-            f'data-column="{column}" data-token="{index}">{escape(text)}</span>'
+            f'{gap}<span role="button" tabindex="{tab}" class="sw-tok {side}" style="--v:{abs(shade):.2f}" '
+            f'data-column="{column}" data-token="{index}">{escape(word or text)}</span>'
         )
     return "".join(parts)
 

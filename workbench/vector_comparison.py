@@ -27,7 +27,7 @@ class VectorComparison:
     def __init__(self, ui: PanelContext) -> None:
         """Place the card and wire the choice from the shelf."""
         self._ui = ui
-        with gr.Column(elem_classes="sw-card"):
+        with gr.Column(elem_classes="sw-card", elem_id="comparison"):
             html_block(heading("Compare vectors"))
             self._chosen = gr.Dropdown(
                 fitting(ui), value=[], multiselect=True, label="From the shelf, two or more", elem_id="compare"

@@ -22,6 +22,7 @@ from steering.studies.grid.cells import (
     check_grid,
     run_cells,
     seconds_for,
+    with_methods,
 )
 from steering.studies.study import Result, Study
 from steering.vectors import SteeringVector
@@ -44,6 +45,7 @@ __all__ = [
     "parse_axis",
     "run_cells",
     "seconds_for",
+    "with_methods",
 ]
 
 

@@ -125,7 +125,7 @@ def run_cells(
         SteeringError: As `check_grid`, and `Recipe.plan` for strengths in nats.
     """
     check_grid(host, grid, vectors)
-    vectors = {**vectors, **_extracted(host, grid, vectors)}
+    vectors = with_methods(host, grid, vectors)
     asked = grid.asked()
     keys = {at: _key(host, grid, each, vectors) for at, each in asked.items()}
     for at, key in keys.items():
@@ -193,12 +193,18 @@ def _methods(grid: Grid, vectors: Mapping[str, SteeringVector]) -> dict[str, tup
     }
 
 
-def _extracted(host: Host, grid: Grid, vectors: Mapping[str, SteeringVector]) -> dict[str, SteeringVector]:
+def with_methods(host: Host, grid: Grid, vectors: Mapping[str, SteeringVector]) -> dict[str, SteeringVector]:
+    """`vectors` and those that a method axis makes of them, extracted where they are not known yet.
+
+    Raises:
+        SteeringError: A vector whose contrast set is not at hand.
+    """
     known = _EXTRACTED.setdefault(host, {})
     for source, method in _methods(grid, vectors).values():
         if (vectors[source].content, method) not in known:
             known[vectors[source].content, method] = _by_method(host, vectors[source], method)
-    return {name: known[vectors[source].content, method] for name, (source, method) in _methods(grid, vectors).items()}
+    made = {name: known[vectors[source].content, method] for name, (source, method) in _methods(grid, vectors).items()}
+    return {**vectors, **made}
 
 
 _EXTRACTED: WeakKeyDictionary[Host, dict[tuple[str, str], SteeringVector]] = WeakKeyDictionary()
