@@ -41,12 +41,15 @@ def main() -> None:
                 ("steer-light", DESKTOP, "light", "Steer"),
                 ("steer-dark", DESKTOP, "dark", "Steer"),
                 ("steer-phone", PHONE, "light", "Steer"),
+                ("grid-light", DESKTOP, "light", "Grid"),
                 ("vectors-light", DESKTOP, "light", "Vectors"),
             ):
                 page = _open(browser, served.local_url, size, theme)
                 page.get_by_role("tab", name=panel).click()
                 if panel == "Steer":
                     _steer(page)
+                elif panel == "Grid":
+                    _sweep(page)
                 else:
                     expect(page.locator("#auroc-plot .point").first).to_be_visible()
                 page.wait_for_timeout(500)
@@ -80,6 +83,16 @@ def _steer(page: Page) -> None:
     page.click("#run")
     expect(page.locator(".sw-strip .sw-over")).to_contain_text("done")
     expect(page.get_by_text("The first token that differs")).to_be_visible()
+    page.mouse.move(0, 0)
+
+
+def _sweep(page: Page) -> None:
+    page.locator("#grid-y input").click()
+    page.get_by_role("option", name="Block", exact=True).click()
+    page.locator("#grid-y-values input, #grid-y-values textarea").fill("3, 4, all")
+    expect(page.locator("#grid-size")).to_contain_text("15 replies")
+    page.click("#grid-run")
+    expect(page.locator("#grid-csv")).to_be_visible()
     page.mouse.move(0, 0)
 
 

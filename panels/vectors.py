@@ -77,7 +77,7 @@ class VectorsPanel(Panel):
                 with gr.Row(elem_classes="sw-actions"):
                     extract = gr.Button("Extract", variant="primary", elem_id="extract")
                     stop = gr.Button("Stop", interactive=False)
-                    methods = gr.Button("Compare all methods", elem_id="methods")
+                    methods = gr.Button("Compare all methods", size="sm", elem_id="methods")
             with gr.Column(elem_classes="sw-right", min_width=0, elem_id="vector-view"):
                 ui.error_slot()
                 _place_view(ui)
