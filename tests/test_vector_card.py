@@ -16,6 +16,7 @@ from steering.extraction.extract import extract, extract_methods
 from steering.prompts import render
 from steering.vector_card import compare, nearest_tokens
 from steering.vectors import SteeringVector
+from workbench.vector_markup import blocks_html
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,14 @@ def test_an_unrelated_direction_is_another_sets_with_this_sets_scale(demo, vecto
     block = vector.default_block
     assert float(own.auroc[own.default_block]) > 0.9  # it does separate its own set
     assert abs(float(vector.directions[block] @ vectors["mean_difference"].directions[block])) < 0.5
+
+
+def test_the_page_tells_what_pca_explains(vectors) -> None:
+    vector = vectors["pairwise_pca"]
+    share = f"{100 * float(vector.explained[vector.default_block]):.0f} %"
+    assert share in blocks_html(vector)
+    assert ">explained<" in blocks_html(vector)
+    assert "explained" not in blocks_html(vectors["mean_difference"])
 
 
 def test_split_half_is_high_for_methods_and_low_for_controls(demo, vectors) -> None:

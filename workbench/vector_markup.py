@@ -61,8 +61,12 @@ def blocks_html(vector: SteeringVector) -> str:
     """The table of all blocks, the default one marked."""
     records: list[dict[str, Any]] = block_table(vector).to_dict("records")  # type: ignore[assignment]
     rows = [_block_row(record, vector) for record in records]
-    headers = ("block", "AUROC", "95 %", "accuracy", "split-half", "mean difference", "residual norm", "share")
-    return heading("Block by block") + table(headers, rows, marked=vector.default_block) + note(_UNITS)
+    headers = ["block", "AUROC", "95 %", "accuracy", "split-half", "mean difference", "residual norm", "share"]
+    units = _UNITS
+    if vector.explained is not None:
+        headers.append("explained")
+        units += " Explained: share of the states' variance (of the pairs' differences, in pairwise PCA) along it."
+    return heading("Block by block") + table(headers, rows, marked=vector.default_block) + note(units)
 
 
 def _block_row(row: dict[str, Any], vector: SteeringVector) -> tuple[str, ...]:
@@ -76,6 +80,7 @@ def _block_row(row: dict[str, Any], vector: SteeringVector) -> tuple[str, ...]:
         f"{row['mean_difference']:.3g}",
         f"{row['residual_norm']:.3g}",
         f"{100 * row['share_of_residual']:.1f} %",
+        *([f"{100 * row['explained']:.0f} %"] if "explained" in row else []),
     )
 
 
