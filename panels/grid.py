@@ -79,8 +79,8 @@ class GridPanel(Panel):
         with gr.Row(elem_classes="sw-columns"):
             with gr.Column(elem_classes="sw-left", min_width=0):
                 prompt = PromptCard(ui, "grid-")
-                recipe = RecipeCard(ui, "g", title="Recipe", hue="a", picking=True)
                 axes = _place_axes()
+                recipe = RecipeCard(ui, "g", title="Recipe", hue="a", picking=True)
                 with gr.Accordion("More", open=False, elem_classes="sw-more sw-card"):
                     decode = place_decoding()
                 with gr.Row(elem_classes="sw-actions"):

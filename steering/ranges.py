@@ -80,5 +80,7 @@ def _number(part: str) -> Decimal:
 
 def _unreadable(part: str) -> SteeringError:
     return SteeringError(
-        f"'{part}' is no number and no range.", "numbers such as 0, 0.5, 1, or a range such as -2..2 step 0.5."
+        f"'{part}' is no number and no range.",
+        "numbers such as 0, 0.5, 1, or a range such as -2..2 step 0.5.",
+        "Correct it.",
     )
