@@ -367,7 +367,9 @@ def test_recipes_stand_side_by_side_and_the_conversation_goes_on(page: Page) -> 
     start(page)
     first = replies(page)
     page.click("#more")
+    expect(page.locator("#recipe-b")).to_be_visible()
     page.click("#more")
+    expect(page.locator("#recipe-c")).to_be_visible()
     expect(page.locator("#more")).to_be_hidden()
     expect(page.locator("#strength-b1 input[type=number]")).to_have_value("-0.4")  # the opposite, to begin with
     expect(page.locator("#mode-c1 input")).to_have_value("Ablate")

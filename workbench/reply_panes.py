@@ -142,71 +142,57 @@ class ReplyPanes:
         return name, vector_named(self._ui, name)
 
     def _wire(self) -> None:
-        def recolour(columns: Columns, colour: Any) -> dict[Any, Any]:
-            if not columns.readings:
-                return {}
-            return {self._panes: replies_html(columns, colour=colour), self._legend: legend_html(columns, colour)}
-
-        def follow(columns: Columns, colour: Any) -> dict[Any, Any]:
-            """Draw what stands below the panes. A part that was shown once stays, emptied while a run goes on: Gradio
-            loses a part that is hidden and shown again in one event."""
-            shown = {self._token: "", self._legend: legend_html(columns, colour) if columns.readings else ""}
-            if not columns.replies:
-                return {**shown, self._below: ""}
-            below = divergence_html(columns) + columns.notes + recipes_html(columns.recipes)
-            along = gr.update(choices=fitting(self._ui), value=columns.vector or None)
-            parts = {self._below: card(below), self.along: along}
-            if columns.readings:  # drawn again: the colour may have been chosen while the run went on
-                parts[self._panes] = replies_html(columns, colour=colour)
-            if columns.readings:
-                parts[self._colouring] = gr.update(visible=True)
-            if columns.open:
-                parts[self._going_on] = gr.update(visible=True)
-            return {**shown, **parts}
-
-        def choose(event: gr.EventData, columns: Columns) -> str:
-            return token_html(columns, int(event.column), int(event.token)) if columns.readings else ""
-
-        def read(
-            call: Call, columns: Columns, kept: tuple[Any, Sequence[Row]], colour: Any, along: str | None
-        ) -> Iterator[Outputs | None]:
-            info, rows = kept
-            if info is not call.host.info:
-                raise SteeringError("These replies are another model's.", remedy="Run again, then choose the vector.")
-            vector = vector_named(self._ui, along)
-            ids = [reply.ids for reply in columns.replies]
-            job = call.host.submit(
-                lambda job: read_tokens(call.host, rows, ids, vector=vector), title="Reading the tokens"
-            )
-            yield from call.finish(job)
-            read = replace(columns, readings=job.result(), vector=along or "")
-            yield {self._panes: replies_html(read, colour=colour), self.columns: read}
-
         columns = {"columns": self.columns}
-        self._ui.watch(
-            self.columns.change,
-            call=follow,
-            inputs={**columns, "colour": self.colour},
-            outputs=[
-                *(self._token, self._legend, self._below, self.along),
-                *(self._colouring, self._going_on, self._panes),
-            ],
-        )
+        coloured = {**columns, "colour": self.colour}
+        below = [self._token, self._legend, self._below, self.along, self._colouring, self._going_on, self._panes]
+        self._ui.watch(self.columns.change, call=self._follow, inputs=coloured, outputs=below)
         self._ui.watch(self.chat.change, call=lambda: {self.follow_up: ""}, outputs=[self.follow_up])
-        self._ui.watch(
-            self.colour.input,
-            call=recolour,
-            inputs={**columns, "colour": self.colour},
-            outputs=[self._panes, self._legend],
-        )
-        self._panes.token(choose, inputs=[self.columns], outputs=[self._token], **EVENT)
+        self._ui.watch(self.colour.input, call=self._recolour, inputs=coloured, outputs=[self._panes, self._legend])
+        self._panes.token(self._choose, inputs=[self.columns], outputs=[self._token], **EVENT)
         self._ui.on(
             self.along.input,
-            read,
-            inputs={**columns, "kept": self._rows, "colour": self.colour, "along": self.along},
+            self._read,
+            inputs={**coloured, "kept": self._rows, "along": self.along},
             outputs=[self._panes, self.columns],
             title="reading the tokens",
         )
+
+    def _recolour(self, columns: Columns, colour: Any) -> dict[Any, Any]:
+        if not columns.readings:
+            return {}
+        return {self._panes: replies_html(columns, colour=colour), self._legend: legend_html(columns, colour)}
+
+    def _follow(self, columns: Columns, colour: Any) -> dict[Any, Any]:
+        """Draw what stands below the panes. A part that was shown once stays, emptied while a run goes on: Gradio loses
+        a part that is hidden and shown again in one event.
+        """
+        if not columns.replies:
+            return {self._token: "", self._legend: "", self._below: ""}
+        below = divergence_html(columns) + columns.notes + recipes_html(columns.recipes)
+        along = gr.update(choices=fitting(self._ui), value=columns.vector or None)
+        shown = {self._token: "", self._legend: "", self._below: card(below), self.along: along}
+        if columns.readings:  # the panes again, since the colour may have been chosen while the run went on
+            shown |= {**self._recolour(columns, colour), self._colouring: gr.update(visible=True)}
+        if columns.open:
+            shown[self._going_on] = gr.update(visible=True)
+        return shown
+
+    def _choose(self, event: gr.EventData, columns: Columns) -> str:
+        return token_html(columns, int(event.column), int(event.token)) if columns.readings else ""
+
+    def _read(
+        self, call: Call, columns: Columns, colour: Any, kept: tuple[Any, Sequence[Row]], along: str | None
+    ) -> Iterator[Outputs | None]:
+        """Read the tokens again, along another vector."""
+        info, rows = kept
+        if info is not call.host.info:
+            raise SteeringError("These replies are another model's.", remedy="Run again, then choose the vector.")
+        vector = vector_named(self._ui, along)
+        ids = [reply.ids for reply in columns.replies]
+        job = call.host.submit(lambda job: read_tokens(call.host, rows, ids, vector=vector), title="Reading the tokens")
+        yield from call.finish(job)
+        read = replace(columns, readings=job.result(), vector=along or "")
+        yield {self._panes: replies_html(read, colour=colour), self.columns: read}
 
 
 def _applied(host: Host, recipes: Mapping[str, Recipe], vectors: Mapping[str, SteeringVector]) -> list[str]:

@@ -131,10 +131,10 @@ def run_cells(
     for at, key in keys.items():
         if key in store:
             yield Cell(*at, recipe=asked[at].recipe, user=asked[at].user, **store[key], known=True)
-    todo = [at for at, key in keys.items() if key not in store]
-    done = len(asked) - len(todo)
-    for start in range(0, len(todo), BATCH):
-        part = todo[start : start + BATCH]
+    missing = [at for at, key in keys.items() if key not in store]
+    done = len(asked) - len(missing)
+    for start in range(0, len(missing), BATCH):
+        part = missing[start : start + BATCH]
         job.report(done, len(asked), "cells")
         for at, row, reply in _generated(job, host, grid, [(at, asked[at]) for at in part], vectors):
             values = _values(host, row, reply)
