@@ -111,6 +111,16 @@ class Recipe(BaseModel):
         """Every vector that its interventions name, each once."""
         return tuple(dict.fromkeys(name for intervention in self.interventions for name in intervention.names))
 
+    def renamed(self, names: Mapping[str, str]) -> Recipe:
+        """The recipe with other names for its vectors, those of gates included; names that are not given stay."""
+        interventions = [each.model_dump() for each in self.interventions]
+        for each in interventions:
+            each["vector"] = names.get(each["vector"], each["vector"])
+            each["others"] = tuple(names.get(name, name) for name in each["others"])
+            if each["gate"]:
+                each["gate"]["vector"] = names.get(each["gate"]["vector"], each["gate"]["vector"])
+        return type(self).model_validate({**self.model_dump(), "interventions": interventions})
+
     def plan(self, host: Host, vectors: Mapping[str, SteeringVector]) -> Plan:
         """The writes of one row.
 

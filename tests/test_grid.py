@@ -104,6 +104,16 @@ def test_a_method_axis_extracts_the_same_set_by_each_method(tiny_host, vectors) 
         _run(host, other, {"formality": elsewhere})
 
 
+@pytest.mark.parametrize(
+    "axes", [("vector: formality, harm", "method: random"), ("method: random", "vector: formality, harm")]
+)
+def test_a_method_is_one_of_the_vector_whichever_axis_it_is_on(axes, tiny_host, vectors) -> None:
+    grid = Grid(parse_axis(axes[0]), parse_axis(axes[1]), _recipe(), TEXT)
+    assert {"formality", "harm"} <= grid.vectors
+    found = {cell.recipe.interventions[0].vector for cell in _run(tiny_host("llama"), grid, vectors)}
+    assert found == {"formality (random)", "harm (random)"}
+
+
 def test_finished_cells_are_kept_and_only_new_ones_are_generated(tiny_host, vectors) -> None:
     host, store = tiny_host("llama"), {}
     first = _run(host, Grid(parse_axis("strength: 0, 8"), None, _recipe(), TEXT), vectors, store)
@@ -121,6 +131,8 @@ def test_a_cell_is_known_by_its_content_not_by_names(tiny_host, vectors, tokeniz
     assert not _run(host, grid, vectors, store)[0].known
     assert _run(host, grid, vectors, store)[0].known
     assert not _run(host, grid, {"formality": vectors["harm"].renamed("formality")}, store)[0].known
+    other_name = replace(grid, recipe=_recipe(vector="tone"))
+    assert _run(host, other_name, {"tone": vectors["formality"].renamed("tone")}, store)[0].known
     assert not _run(host, replace(grid, system="Be brief."), vectors, store)[0].known
     assert not _run(host, replace(grid, user="Another."), vectors, store)[0].known
     model = tiny_model("llama")

@@ -173,3 +173,13 @@ def test_blocks_as_people_type_them() -> None:
     for bad in ("four", "3-", "-1", "7-5", "1;2"):
         with pytest.raises(SteeringError, match="default, all, everywhere, or numbers"):
             parse_blocks(bad)
+
+
+def test_vectors_are_renamed_wherever_they_are_named() -> None:
+    gate = {"vector": "harm"}
+    recipe = Recipe.model_validate(
+        {"interventions": [{"vector": "joy", "mode": "ablate", "others": ["mood", "sea"], "gate": gate}]}
+    )
+    renamed = recipe.renamed({"joy": "a", "mood": "b", "harm": "c"})
+    assert renamed.vectors == ("a", "b", "sea", "c")
+    assert renamed.renamed({"a": "joy", "b": "mood", "c": "harm"}) == recipe

@@ -71,7 +71,6 @@ class ModelSlot:
     def _load(self, name: str, options: LoadOptions | None, job: Job[Any]) -> Host:
         try:
             host = Host.load(name, lane=self._lane, options=options)
-            warm_up(host)
         except BaseException as error:
             self.error = error
             self._version += 1
@@ -79,6 +78,8 @@ class ModelSlot:
         # Jobs that are queued behind this one may still hold the old model; the last of them lets it go.
         self.host, self.error = host, None
         self._version += 1
+        # A job of its own: the model stands already, and would stand if it could not write a word.
+        host.submit(lambda job: warm_up(host), title="Warming up")
         return host
 
 

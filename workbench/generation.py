@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Self
 
 import pandas as pd
@@ -17,7 +17,7 @@ from steering.names import short_name
 from steering.prompts import render
 from steering.recipes import Recipe
 from steering.rows import Row
-from steering.studies.study import Measure, Result
+from steering.studies.study import Measure, Result, origin
 from steering.token_readings import TokenReading, read_tokens
 from steering.vectors import SteeringVector
 from workbench.chat import Chat
@@ -129,14 +129,7 @@ def vectors_of(recipes: Iterable[Recipe], workspace: Workspace) -> dict[str, Ste
 def on_the_shelf(workspace: Workspace, recipe: Recipe, vectors: Mapping[str, SteeringVector]) -> Recipe:
     """The recipe with every vector on the shelf: those that are not there yet are put there, under a free name."""
     missing = [name for name in recipe.vectors if name not in workspace.names()]
-    names = {name: workspace.put(vectors[name], name) for name in missing}
-    if not names:
-        return recipe
-    interventions = [each.model_dump() for each in recipe.interventions]
-    for each in interventions:
-        each["vector"] = names.get(each["vector"], each["vector"])
-        each["others"] = tuple(names.get(name, name) for name in each["others"])
-    return Recipe.model_validate({**recipe.model_dump(), "interventions": interventions})
+    return recipe.renamed({name: workspace.put(vectors[name], name) for name in missing})
 
 
 def run_steer(host: Host, settings: SteerSettings, job: Job[Result]) -> Result:
@@ -152,10 +145,7 @@ def run_steer(host: Host, settings: SteerSettings, job: Job[Result]) -> Result:
     names = ("unsteered", *map(recipe_name, lettered))
     measures = tuple(_modified(name, reply) for name, reply in zip(names[1:], replies[1:], strict=True))
     return Result(
-        study="steer",
-        settings=settings.model_dump(mode="json"),
-        given=tuple(sorted(settings.model_fields_set)),
-        model={**asdict(host.info), "sites": list(host.info.sites)},
+        **origin("steer", host, settings),
         measures=measures,
         tables={"replies": pd.DataFrame([_row(name, reply) for name, reply in zip(names, replies, strict=True)])},
         headline="replies",

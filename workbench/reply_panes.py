@@ -92,7 +92,8 @@ class ReplyPanes:
         job = steer(host, rows, next(iter(recipes.values())).decode, vector)
         said = "".join(map(note, [*_applied(host, recipes, vectors), *cautions(host, vectors)]))
         shown = Columns(recipes=recipes, turns=[chat.turns(each) for each in ("", *recipes)], vector=along or "")
-        yield {self._panes: self._fresh(replies_html(shown, state="waiting")), self.columns: shown}
+        waiting = gr.update(value=replies_html(shown, state="waiting"), elem_classes="")
+        yield {self._panes: waiting, self.columns: shown}
         for steps in call.follow(job):
             if steps:
                 shown = replace(shown, replies=steps[-1].replies)
@@ -120,8 +121,7 @@ class ReplyPanes:
             return
         yield self.set_back()
         yield from call.finish(measuring)
-        if measuring.state != "done":
-            yield {self._panes: gr.update(elem_classes="")}
+        yield {self._panes: gr.update(elem_classes="")}
         measuring.result()
 
     def set_back(self) -> dict[Any, Any]:
@@ -132,9 +132,6 @@ class ReplyPanes:
     def greyed(self) -> list[Any]:
         """What `set_back` changes."""
         return [self._panes]
-
-    def _fresh(self, html: str) -> dict[str, Any]:
-        return gr.update(value=html, elem_classes="")
 
     def _vector(self, along: str | None, recipes: Iterable[Recipe]) -> tuple[str | None, SteeringVector | None]:
         named = [name for recipe in recipes for name in recipe.vectors]

@@ -111,7 +111,7 @@ def extract_methods(
             for fitting in own:
                 fitting.update(side, indices, batch)
         for method, other in others.items():
-            reader.of(_prompts(host, other, reading)).fit(fittings[method])
+            reader.of(_prompts(host, other, reading, ("train",))).fit(fittings[method])
         directions = {method: fitting.fitter.directions() for method, fitting in fittings.items()}
         scores = _scores(reader, directions, host.info.blocks)
         return {
@@ -183,11 +183,13 @@ class _Reader:
                 self._job.report(self._done, self._total, "prompts read")
 
 
-def _prompts(host: Host, contrast: ContrastSet, reading: Reading) -> dict[tuple[Side, Split], list[Prompt]]:
+def _prompts(
+    host: Host, contrast: ContrastSet, reading: Reading, splits: Sequence[Split] = _USED
+) -> dict[tuple[Side, Split], list[Prompt]]:
     return {
         (side, split): reading.prompts(host, [each.messages for each in contrast.side(side, split)])
         for side in _SIDES
-        for split in _USED
+        for split in splits
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -16,7 +15,7 @@ from steering.host import Host
 from steering.lane import Job
 from steering.pooling import Pooling
 from steering.sites import Site
-from steering.studies.study import Measure, Result, Study
+from steering.studies.study import Measure, Result, Study, origin
 from steering.vectors import SteeringVector
 
 
@@ -70,10 +69,7 @@ def result_of(host: Host, settings: ExtractSettings, vector: SteeringVector) -> 
         interval = float(vector.auroc_low[block]), float(vector.auroc_high[block])
         measures.insert(0, Measure("auroc", float(vector.auroc[block]), *interval, sum(vector.provenance.n_validation)))
     return Result(
-        study="extract",
-        settings=settings.model_dump(mode="json"),
-        given=tuple(sorted(settings.model_fields_set)),
-        model={**asdict(host.info), "sites": list(host.info.sites)},
+        **origin("extract", host, settings),
         measures=tuple(measures),
         tables={"blocks": block_table(vector)},
         headline="blocks",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 
 import pandas as pd
 from pydantic import Field
@@ -14,7 +13,7 @@ from steering.extraction.extract import extract_methods
 from steering.host import Host
 from steering.lane import Job
 from steering.studies.extract import ExtractSettings, reading_of
-from steering.studies.study import Measure, Result, Study
+from steering.studies.study import Measure, Result, Study, origin
 from steering.vector_card import compare
 from steering.vectors import SteeringVector
 
@@ -36,10 +35,7 @@ def run(host: Host, settings: MethodsSettings, job: Job[Result]) -> Result:
     first = vectors[settings.method]
     rows = table_of(vectors, beside=first)
     return Result(
-        study="methods",
-        settings=settings.model_dump(mode="json"),
-        given=tuple(sorted(settings.model_fields_set)),
-        model={**asdict(host.info), "sites": list(host.info.sites)},
+        **origin("methods", host, settings),
         measures=tuple(
             Measure(f"auroc ({name})", float(v.auroc[v.default_block]), None, None, sum(v.provenance.n_validation))
             for name, v in vectors.items()

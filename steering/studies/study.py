@@ -89,6 +89,16 @@ class Result:
         return json.dumps(_finite(content), indent=2, ensure_ascii=False)
 
 
+def origin(study: str, host: Host, settings: BaseModel) -> dict[str, Any]:
+    """The fields of a `Result` that say where it comes from."""
+    return {
+        "study": study,
+        "settings": settings.model_dump(mode="json"),
+        "given": tuple(sorted(settings.model_fields_set)),
+        "model": {**asdict(host.info), "sites": list(host.info.sites)},
+    }
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -24,7 +23,7 @@ from steering.studies.grid.cells import (
     seconds_for,
     with_methods,
 )
-from steering.studies.study import Result, Study
+from steering.studies.study import Result, Study, origin
 from steering.vectors import SteeringVector
 
 
@@ -80,9 +79,7 @@ class GridSettings(BaseModel):
 def run(host: Host, settings: GridSettings, job: Job[Result]) -> Result:
     """Generate all cells; each is emitted as it is done."""
     grid = settings.grid
-    names = {name for asked in grid.asked().values() for name in asked.recipe.vectors}
-    sources = {each.vector for each in grid.recipe.interventions} | set(grid.recipe.vectors)
-    vectors = load_vectors({*names, *sources}, settings.vectors)
+    vectors = load_vectors(grid.vectors, settings.vectors)
     cells = []
     for cell in run_cells(job, host, grid, vectors, {}):
         job.emit(cell)
@@ -93,10 +90,7 @@ def run(host: Host, settings: GridSettings, job: Job[Result]) -> Result:
 def grid_result(host: Host, settings: GridSettings, grid: Grid, cells: Iterable[Cell]) -> Result:
     """The cells as a table."""
     return Result(
-        study="grid",
-        settings=settings.model_dump(mode="json"),
-        given=tuple(sorted(settings.model_fields_set)),
-        model={**asdict(host.info), "sites": list(host.info.sites)},
+        **origin("grid", host, settings),
         measures=(),
         tables={"cells": pd.DataFrame(cell_table(grid, list(cells)))},
         headline="cells",

@@ -84,10 +84,24 @@ class Grid:
         """
         start = Asked(self.recipe, self.user)
         return {
-            (x, y): self.x.at(self.y.at(start, y) if self.y else start, x)
+            (x, y): self._at(start, x, y)
             for y in range(len(self.y.values) if self.y else 1)
             for x in range(len(self.x.values))
         }
+
+    @property
+    def vectors(self) -> set[str]:
+        """Every vector that a cell names, or that a method axis extracts again."""
+        axes = [axis for axis in (self.x, self.y) if axis is not None and axis.kind == "vector"]
+        named = {name for asked in self.asked().values() for name in asked.recipe.vectors}
+        return {*self.recipe.vectors, *named, *(name for axis in axes for name in axis.values)}
+
+    def _at(self, start: Asked, x: int, y: int) -> Asked:
+        turns = [(self.x, x)] if self.y is None else [(self.y, y), (self.x, x)]
+        # A method is one of a vector, so the vector is chosen first whichever axis it is on.
+        for axis, index in sorted(turns, key=lambda turn: turn[0].kind == "method"):
+            start = axis.at(start, index)
+        return start
 
 
 def check_grid(host: Host, grid: Grid, vectors: Mapping[str, SteeringVector]) -> None:
@@ -172,10 +186,10 @@ def _values(host: Host, row: Row, reply: Reply) -> dict[str, Any]:
 
 def _key(host: Host, grid: Grid, asked: Asked, vectors: Mapping[str, SteeringVector]) -> str:
     """A digest of all that a cell depends on; vectors by their content, not by their names."""
-    recipe = asked.recipe
-    content = {name: vectors[name].content for name in recipe.vectors}
-    parts = (fingerprint(host), recipe.model_copy(update={"model": ""}).to_json(), content, asked.user, grid.system)
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    recipe = asked.recipe.model_copy(update={"model": ""})
+    named = recipe.renamed({name: vectors[name].content for name in recipe.vectors})
+    parts = (fingerprint(host), named.to_json(), asked.user, grid.system)
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _methods(grid: Grid, vectors: Mapping[str, SteeringVector]) -> dict[str, tuple[str, str]]:
