@@ -20,6 +20,7 @@ from steering.interventions import Gate, Plan, Scope, Write, in_prompt, in_reply
 from steering.operations import Operation
 from steering.rows import Batch
 from steering.sites import Site
+from steering.stacking import Stacks
 
 
 Place = tuple[int, Site]
@@ -184,23 +185,24 @@ def _check_positions(scope: Scope, batch: Batch) -> None:
 
 
 def _visits(plans: Sequence[Plan]) -> dict[Place, Visit]:
-    """Group equal writes of several rows into one; the n-th write of a row at a place stays its n-th."""
+    """Group writes of several rows into one turn; the n-th write of a row at a place stays its n-th."""
     at_place: dict[Place, list[list[Write]]] = defaultdict(lambda: [[] for _ in plans])
     for row, plan in enumerate(plans):
         for write in plan:
             at_place[write.block, write.site][row].append(write)
-    visits = {}
+    visits, stacks = {}, Stacks()
     for place, per_row in at_place.items():
         visit = Visit()
         for turn in range(max(map(len, per_row))):
-            groups: dict[tuple[int, Scope, Gate | None], tuple[Operation, list[int]]] = {}
+            groups: dict[tuple[Scope, Gate | None], list[tuple[int, Operation]]] = defaultdict(list)
             for row, writes in enumerate(per_row):
                 if turn < len(writes):
                     write = writes[turn]
-                    key = (id(write.operation), write.scope, write.gate)
-                    groups.setdefault(key, (write.operation, []))[1].append(row)
+                    groups[write.scope, write.gate].append((row, write.operation))
             visit.turns += [
-                Turn(torch.tensor(rows), op, scope, gate) for (_, scope, gate), (op, rows) in groups.items()
+                Turn(torch.tensor(rows), operation, scope, gate)
+                for (scope, gate), of_rows in groups.items()
+                for rows, operation in stacks.of(of_rows)
             ]
         visits[place] = visit
     return visits

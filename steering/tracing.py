@@ -13,6 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -40,16 +41,40 @@ class Forward:
     """How many positions of each row were written."""
 
 
+@dataclass(frozen=True, eq=False)
+class Start:
+    """States that are known already, so that the blocks below need not run."""
+
+    block: int
+    """The first block that runs."""
+    states: Tensor
+    """At its input, (batch, position, width), as a pass over the same batch read them."""
+
+
 def read_prompts(
-    host: Host, batch: Batch, schedule: Schedule, *, read: Reader | None = None, places: Sequence[Place] = ()
+    host: Host,
+    batch: Batch,
+    schedule: Schedule,
+    *,
+    read: Reader | None = None,
+    places: Sequence[Place] = (),
+    start: Start | None = None,
 ) -> Forward:
     """The pass over the prompts: writes by scope, reads at `places`. Call on the model thread.
+
+    Args:
+        host: The model.
+        batch: The prompts.
+        schedule: The plans.
+        read: Gets the states at each of `places`.
+        places: Where to read.
+        start: Where to begin; nothing is written or read below, and what comes back has no cache to go on with.
 
     Raises:
         SteeringError: A scope names a token behind a prompt's end.
     """
     coverage = schedule.of_prompts(batch)
-    return _forward(host, _inputs(batch), None, schedule, coverage, batch.last, read, places)
+    return _forward(host, _inputs(batch), None, schedule, coverage, batch.last, read, places, start=start)
 
 
 def read_replies(
@@ -135,17 +160,22 @@ def _forward(
     read: Reader | None,
     places: Sequence[Place],
     keep: int = 1,
+    start: Start | None = None,
 ) -> Forward:
     accepted = {k: v.to(host.device) for k, v in inputs.items() if k != "position_ids" or k in host.accepts}
-    options = {"use_cache": True, "past_key_values": cache}
+    options = {"use_cache": start is None, "past_key_values": cache}
     if "logits_to_keep" in host.accepts and (keep == 0 or bool((inputs["attention_mask"][:, -1] == 1).all())):
         options["logits_to_keep"] = max(1, keep)  # none are wanted where keep is 0, but 0 would mean all
     visits, gates = schedule.active(coverage), schedule.gates
     stops = _in_forward_order(host, {*visits, *gates, *places})
     wanted, n_rows = frozenset(places), len(inputs["input_ids"])
+    skipped = _blocks(host)[: start.block] if start is not None else []
+    stands_in = _as_block_output(host, start.states) if start is not None else None
     kept: dict[str, Any] = {}
     with torch.no_grad():
         with host.model.trace(accepted, **options):
+            for module in skipped:
+                module.skip(stands_in)
             for place, module in stops:
                 is_input = place[1] == "block_input"
                 value = module.input if is_input else module.output
@@ -169,12 +199,32 @@ def _forward(
 
 def _in_forward_order(host: Host, places: set[Place]) -> list[tuple[Place, Any]]:
     ordered = sorted(places, key=lambda place: (place[0], SITES.index(place[1])))
-    blocks = reduce(getattr, host.sites.blocks_path.split("."), host.model)
+    blocks = _blocks(host)
     modules = []
     for block, site in ordered:
         path = host.sites.paths[site]
         modules.append(((block, site), reduce(getattr, path.split("."), blocks[block]) if path else blocks[block]))
     return modules
+
+
+def _as_block_output(host: Host, states: Tensor) -> Any:
+    """States in the form in which this architecture's blocks give them: mostly a tensor, in GPT-Neo a tuple."""
+    if host not in _TUPLES:
+        kept: dict[str, Any] = {}
+        token = {"input_ids": torch.zeros(1, 1, dtype=torch.long, device=host.device)}
+        blocks = _blocks(host)
+        with torch.no_grad():
+            with host.model.trace(token, use_cache=False):
+                kept["output"] = blocks[0].output
+        _TUPLES[host] = isinstance(kept["output"], tuple)
+    return (states,) if _TUPLES[host] else states
+
+
+_TUPLES: WeakKeyDictionary[Host, bool] = WeakKeyDictionary()
+
+
+def _blocks(host: Host) -> Any:
+    return reduce(getattr, host.sites.blocks_path.split("."), host.model)
 
 
 def hidden(value: Any, n_rows: int) -> Tensor:

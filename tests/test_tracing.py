@@ -10,13 +10,13 @@ import torch
 from steering.decoding import next_token_logits
 from steering.errors import SteeringError
 from steering.host import Host
-from steering.interventions import SCOPES, Write
+from steering.interventions import SCOPES, Write, scope_mask
 from steering.operations import Ablate, Add
 from steering.prompts import render
 from steering.rows import Batch, Row
-from steering.schedule import Schedule
+from steering.schedule import Coverage, Schedule, _visits
 from steering.sites import SITES
-from steering.tracing import read_prompts, read_replies, read_token
+from steering.tracing import Start, read_prompts, read_replies, read_token
 from tests.conftest import ARCHITECTURES, tiny_model
 
 
@@ -176,3 +176,37 @@ def test_ablation_everywhere_is_weight_orthogonalisation(architecture, tokenizer
     )
     assert (plain - ablated).abs().max() > 0.1
     torch.testing.assert_close(ablated, orthogonal, rtol=1e-3, atol=2e-3)  # float32 logits of size 20
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_pass_from_known_states_gives_what_the_whole_pass_gives(architecture, tiny_host) -> None:
+    """And the blocks below really do not run: other states at the start change the logits."""
+    host = tiny_host(architecture)
+    batch = Batch.of(host, [render(host, text) for text in (TEXT, "Hello.")])
+    plans = [(Write(Add(direction(row), 2.0), 2, "block_input"),) for row in range(2)]
+    below = states_under(host, [(), ()], [TEXT, "Hello."])[2, "block_input"]
+
+    def logits(start=None):
+        return host.run(lambda job: read_prompts(host, batch, Schedule(host, plans), start=start).logits, title="read")
+
+    assert not torch.allclose(logits(), logits(Start(2, torch.zeros_like(below))), atol=1e-2)
+    torch.testing.assert_close(logits(Start(2, below)), logits(), rtol=1e-5, atol=1e-5)
+
+
+def test_rows_with_operations_of_their_own_at_a_place_get_what_each_alone_would() -> None:
+    """Added and ablated in several rows, some twice, one not at all: stacked in one product, and written out here."""
+    states = torch.randn(6, 3, 32, generator=torch.Generator().manual_seed(1))
+    u, v = direction(1), direction(2)
+    ops = [[Add(u, 2.0)], [Add(v, -1.0)], [Ablate(u), Add(v, 3.0)], [Ablate(v, 0.5), Ablate(u)], [], [Ablate(u, 0.25)]]
+    expected = states.clone()
+    expected[0] += 2 * u
+    expected[1] -= v
+    expected[2] = expected[2] - (expected[2] @ u)[:, None] * u + 3 * v
+    expected[3] = expected[3] - 0.5 * (expected[3] @ v)[:, None] * v
+    expected[3] = expected[3] - (expected[3] @ u)[:, None] * u
+    expected[5] = expected[5] - 0.25 * (expected[5] @ u)[:, None] * u
+    visit = _visits([tuple(Write(op, 0, "block_input") for op in row) for row in ops])[0, "block_input"]
+    assert len(visit.turns) == 4, "two kinds, two turns each"
+    real, last = torch.ones(6, 3, dtype=torch.bool), torch.full((6,), 2)
+    found = visit.write(states, Coverage({"all": scope_mask("all", real, last)}, {}))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
