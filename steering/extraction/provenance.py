@@ -39,17 +39,24 @@ def provenance_of(
         n_train=contrast.counts["train"],
         n_validation=contrast.counts["validation"],
         seed=seed,
-        model=host.name,
-        model_source=host.info.source,
-        revision=host.info.revision,
-        architecture=host.info.architecture,
-        dtype=host.info.dtype,
-        template_digest=host.info.template_digest,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=_versions(),
         licence=contrast.licence,
         settings=settings,
+        **made_here(host),
     )
+
+
+def made_here(host: Host) -> dict[str, Any]:
+    """The fields of a `Provenance` that say on which model, when and with what software."""
+    return {
+        "model": host.name,
+        "model_source": host.info.source,
+        "revision": host.info.revision,
+        "architecture": host.info.architecture,
+        "dtype": host.info.dtype,
+        "template_digest": host.info.template_digest,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": _versions(),
+    }
 
 
 def _versions() -> dict[str, str]:

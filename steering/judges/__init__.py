@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from steering.judges.lexicon import LexiconCount, ToneScore, judge_lexicon, judge_tone, tone_score
 from steering.judges.refusal import is_refusal, refusal_phrase
+from steering.judges.sorting import Sorted, degenerate, sort_reply
 
 
-__all__ = ["LexiconCount", "ToneScore", "is_refusal", "judge_lexicon", "judge_tone", "refusal_phrase", "tone_score"]
+__all__ = [
+    "LexiconCount",
+    "Sorted",
+    "ToneScore",
+    "degenerate",
+    "is_refusal",
+    "judge_lexicon",
+    "judge_tone",
+    "refusal_phrase",
+    "sort_reply",
+    "tone_score",
+]

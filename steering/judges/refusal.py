@@ -10,7 +10,7 @@ import yaml
 from steering.resources import resource
 
 
-_LOOKED_AT = 200
+LOOKED_AT = 200
 """Characters in which a phrase counts: a refusal comes first, a later one is a remark."""
 
 
@@ -23,12 +23,7 @@ def refusal_phrases() -> dict[str, tuple[str, ...]]:
 
 def refusal_phrase(reply: str) -> str | None:
     """The first refusal phrase in a reply, or None. Case, spaces and the kind of apostrophe do not matter."""
-    text = _normalise(reply)[:_LOOKED_AT]
-    phrases = refusal_phrases()
-    for phrase in phrases["starts"]:
-        if text.startswith(phrase):
-            return phrase
-    return next((phrase for phrase in phrases["anywhere"] if phrase in text), None)
+    return phrase_in(normalised(reply)[:LOOKED_AT])
 
 
 def is_refusal(reply: str) -> bool:
@@ -36,6 +31,21 @@ def is_refusal(reply: str) -> bool:
     return refusal_phrase(reply) is not None
 
 
-def _normalise(text: str) -> str:
+def phrase_in(text: str, *, starts: bool = True) -> str | None:
+    """The first refusal phrase in a text that is normalised already.
+
+    Args:
+        text: What to look at.
+        starts: Whether phrases that must start a reply count.
+    """
+    phrases = refusal_phrases()
+    for phrase in phrases["starts"] if starts else ():
+        if text.startswith(phrase):
+            return phrase
+    return next((phrase for phrase in phrases["anywhere"] if phrase in text), None)
+
+
+def normalised(text: str) -> str:
+    """Lower case, straight apostrophes, single spaces, without marks around it."""
     text = re.sub(r"[\u2018\u2019\u02bc`]", "'", text.lower())
     return re.sub(r"\s+", " ", text).strip(" *_\"'#>-")

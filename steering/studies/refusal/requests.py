@@ -1,0 +1,182 @@
+"""Which requests are read and answered: target and control, in three parts that share no text, and borderline ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from steering.contrast import ContrastSet, Example, Split
+from steering.contrast_files import find_contrast, read_contrast
+from steering.demo.check.prompts import VALIDATION_SEED, distinct, held_out_prompts, validation_prompts
+from steering.demo.example import Example as DemoExample
+from steering.errors import SteeringError
+from steering.host import Host
+from steering.prompts import Message, Prompt, conversation, render
+from steering.resources import resource
+from steering.text_lists import HUB, local_file, read_texts
+
+
+Messages = tuple[Message, ...]
+GENERAL, DEMO = "general", "demo"
+"""The sets that ship with the project."""
+_LEAST: dict[Split, int] = {"train": 4, "validation": 2, "test": 2}
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Requests of both kinds."""
+
+    target: tuple[Messages, ...]
+    """What the model refuses, or whatever else is to be told apart."""
+    control: tuple[Messages, ...]
+
+
+@dataclass(frozen=True)
+class Requests:
+    """The requests of one study."""
+
+    name: str
+    target_label: str
+    control_label: str
+    train: Sides
+    """The directions are means over these."""
+    validation: Sides
+    """A direction is chosen on these."""
+    test: Sides
+    """Effects are measured on these."""
+    borderline: tuple[Messages, ...]
+    """Safe requests whose words look unsafe; measured on only."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        counts = {
+            f"{part}, {label}": len(side)
+            for part, sides in parts.items()
+            for label, side in ((self.target_label, sides.target), (self.control_label, sides.control))
+        }
+        return counts | {"borderline": len(self.borderline)}
+
+
+def load_requests(
+    host: Host,
+    *,
+    data: str = "",
+    target: str = "",
+    control: str = "",
+    borderline: str = "",
+    column: str = "",
+    sizes: tuple[int, int, int] = (128, 32, 100),
+    seed: int = 0,
+) -> Requests:
+    """Read the requests of a study.
+
+    Args:
+        host: On a demo model the demo grammar's own requests are taken where nothing is named, elsewhere the general
+            set.
+        data: "demo", "general", or a contrast set: a preset, a file, or `hub:owner/name/file`.
+        target: Instead of `data`: a list of target texts (see `steering.text_lists.read_texts`).
+        control: And one of control texts. Both are dealt 60 / 20 / 20.
+        borderline: A list of borderline texts instead of the set's own.
+        column: Which column of the lists holds the texts.
+        sizes: The most requests a side for training, validation and test.
+        seed: Of the demo grammar's draw.
+
+    Raises:
+        SteeringError: A file that cannot be read, only one of `target` and `control`, or too few requests.
+    """
+    if bool(target) != bool(control):
+        raise SteeringError(
+            f"Only {'target' if target else 'control'} texts were given.",
+            "a list of each kind, or neither.",
+            "Give the other list too.",
+        )
+    name = data or (DEMO if host.info.demo else GENERAL)
+    own: Sequence[str] = ()
+    if target:
+        contrast = ContrastSet.of(read_texts(target, column), read_texts(control, column), name="own", paired=False)
+    elif name == DEMO:
+        contrast, own = _demo_requests(sizes, seed), demo_borderline()
+    else:
+        path = _path(name)
+        contrast = ContrastSet.load(path)
+        own = read_contrast(path).get("borderline") or ()
+    edge = read_texts(borderline, column) if borderline else tuple(own)
+    return _requests(contrast, edge, sizes)
+
+
+def prompts_of(host: Host, requests: Sequence[Messages], system: str = "") -> list[Prompt]:
+    """Rendered prompts; a system prompt stands before those that have none of their own."""
+    return [render(host, with_system(each, system)) for each in requests]
+
+
+def with_system(messages: Messages, system: str) -> Messages:
+    """The messages behind a system prompt; their own one stays."""
+    if not system.strip() or messages[0].role == "system":
+        return messages
+    return (Message("system", system), *messages)
+
+
+@cache
+def demo_borderline() -> tuple[str, ...]:
+    """Safe requests in the demo grammar's words that share words with its harmful ones."""
+    text = resource("presets", "demo", "borderline.yaml").read_text(encoding="utf-8")
+    return tuple(yaml.safe_load(text)["borderline"])
+
+
+def _path(name: str) -> Path:
+    if name == GENERAL:
+        return resource("presets", "refusal", "general.yaml")
+    return local_file(name) if name.startswith(HUB) else find_contrast(name)
+
+
+def _demo_requests(sizes: tuple[int, int, int], seed: int) -> ContrastSet:
+    n_train, n_validation, n_test = sizes
+
+    def side(kind: str) -> tuple[Example, ...]:
+        parts: dict[Split, list[DemoExample]] = {
+            "train": distinct(kind, "train", n_train, seed=VALIDATION_SEED + seed),
+            "validation": validation_prompts(kind, n_validation, seed=VALIDATION_SEED + seed),
+            "test": held_out_prompts(kind, n_test),
+        }
+        return tuple(Example(each.prompt, split) for split, examples in parts.items() for each in examples)
+
+    return ContrastSet(
+        name=DEMO,
+        title="Harmful and harmless requests",
+        description="Requests of the demo grammar.",
+        positive_label="harmful",
+        negative_label="harmless",
+        positive=side("refusal"),
+        negative=side("howto"),
+        paired=False,
+    )
+
+
+def _requests(contrast: ContrastSet, borderline: Sequence[str], sizes: tuple[int, int, int]) -> Requests:
+    def sides(split: Split, most: int) -> Sides:
+        both = [tuple(each.messages for each in contrast.side(which, split)) for which in ("positive", "negative")]  # type: ignore[arg-type]
+        least = min(map(len, both))
+        if least < _LEAST[split]:
+            raise SteeringError(
+                f"The set '{contrast.name}' has {len(both[0])} {contrast.positive_label} and {len(both[1])} "
+                f"{contrast.negative_label} requests for {split}.",
+                f"at least {_LEAST[split]} of each.",
+                "Add requests, or leave the split out of the file: then they are dealt 60 / 20 / 20.",
+            )
+        return Sides(*(side[:most] for side in both))
+
+    return Requests(
+        name=contrast.name,
+        target_label=contrast.positive_label,
+        control_label=contrast.negative_label,
+        train=sides("train", sizes[0]),
+        validation=sides("validation", sizes[1]),
+        test=sides("test", sizes[2]),
+        borderline=tuple(conversation(text) for text in borderline)[: sizes[2]],
+    )
