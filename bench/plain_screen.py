@@ -1,4 +1,4 @@
-"""The scores of refusal candidates one by one, with plain PyTorch hooks: what the screen must equal, and is timed against.
+"""Scores of refusal candidates one by one, with plain PyTorch hooks: what the screen must equal, and is timed against.
 
 Written from the definitions in Arditi et al. 2024 (arXiv 2406.11717) and their published code's constants, without the
 workbench's own tracing: one candidate after the other, three batched passes each.
@@ -59,7 +59,9 @@ def _metric(logits: Tensor, tokens: Sequence[int]) -> float:
     values = []
     for row in logits.double():
         p = float(torch.softmax(row, dim=-1)[list(tokens)].sum())
-        values.append(float(torch.log(torch.tensor(p + 1e-8).double()) - torch.log(torch.tensor(1 - p + 1e-8).double())))
+        values.append(
+            float(torch.log(torch.tensor(p + 1e-8).double()) - torch.log(torch.tensor(1 - p + 1e-8).double()))
+        )
     return sum(values) / len(values)
 
 
@@ -93,7 +95,9 @@ def _blocks(host: Host) -> Any:
     return host.model._module.model.layers
 
 
-def _everywhere(host: Host, edit: Callable[[Tensor], Tensor]) -> dict[nn.Module, tuple[Callable[[Tensor], Tensor], str]]:
+def _everywhere(
+    host: Host, edit: Callable[[Tensor], Tensor]
+) -> dict[nn.Module, tuple[Callable[[Tensor], Tensor], str]]:
     edits: dict[nn.Module, tuple[Callable[[Tensor], Tensor], str]] = {}
     for layer in _blocks(host):
         edits |= {layer: (edit, "before"), layer.self_attn: (edit, "behind"), layer.mlp: (edit, "behind")}

@@ -28,3 +28,11 @@ def random_control(vector: SteeringVector, *, seed: int = 0) -> SteeringVector:
         eraser=None,
         provenance=replace(vector.provenance, method="random", seed=seed),
     )
+
+
+def random_direction_like(vector: SteeringVector, *, seed: int = 0) -> SteeringVector:
+    """One random direction in every block, of the vector's own lengths: the control of a vector that is one direction,
+    as refusal directions are.
+    """
+    control = random_control(vector, seed=seed)
+    return replace(control, directions=control.directions[:1].repeat(vector.n_blocks, 1))

@@ -23,15 +23,14 @@ from torch import Tensor
 
 from steering.decoding import DecodeSettings, generate
 from steering.errors import SteeringError
+from steering.forced import Replied, read_forced
 from steering.host import Host
 from steering.interventions import Plan
 from steering.lane import Job
 from steering.plans import Vectors, writes_of
-from steering.prompts import Prompt, render
+from steering.prompts import render
 from steering.resources import resource
-from steering.rows import Batch, Row
-from steering.schedule import Schedule
-from steering.tracing import read_replies
+from steering.rows import Row
 
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def calibrated(
     return replace(found, strength=math.copysign(found.strength, intervention.strength))
 
 
-def divergences(host: Host, plans: Sequence[Plan], replied: Sequence[tuple[Prompt, tuple[int, ...]]]) -> Tensor:
+def divergences(host: Host, plans: Sequence[Plan], replied: Sequence[Replied]) -> Tensor:
     """KL(unsteered || plan) at every token of given replies, their end included, in nats.
 
     Args:
@@ -127,10 +126,12 @@ def divergences(host: Host, plans: Sequence[Plan], replied: Sequence[tuple[Promp
     """
 
     def work(job: Job[Tensor]) -> Tensor:
-        size, parts = max(1, _ROWS // (len(plans) + 1)), []
+        size, parts = max(1, _ROWS // len(plans)), []
         for start in range(0, len(replied), size):
             job.check()
-            parts.append(_divergences(host, [(), *plans], replied[start : start + size]))
+            part = replied[start : start + size]
+            base, steered = read_forced(host, [()], part), read_forced(host, plans, part)
+            parts.append(steered.divergence(base)[:, base.used])
         return torch.cat(parts, dim=1)
 
     return host.run(work, title="Reading replies")
@@ -143,7 +144,7 @@ def calibration_prompts() -> tuple[str, ...]:
 
 
 _KNOWN: WeakKeyDictionary[Host, dict[str, Calibration]] = WeakKeyDictionary()
-_REPLIED: WeakKeyDictionary[Host, dict[tuple[str, ...], list[tuple[Prompt, tuple[int, ...]]]]] = WeakKeyDictionary()
+_REPLIED: WeakKeyDictionary[Host, dict[tuple[str, ...], list[Replied]]] = WeakKeyDictionary()
 
 
 def _check(intervention: Intervention) -> float:
@@ -159,7 +160,7 @@ def _check(intervention: Intervention) -> float:
     return abs(budget)
 
 
-def _replied(host: Host, texts: tuple[str, ...]) -> list[tuple[Prompt, tuple[int, ...]]]:
+def _replied(host: Host, texts: tuple[str, ...]) -> list[Replied]:
     known = _REPLIED.setdefault(host, {})
     if texts not in known:
         prompts = [render(host, text) for text in texts]
@@ -168,23 +169,11 @@ def _replied(host: Host, texts: tuple[str, ...]) -> list[tuple[Prompt, tuple[int
     return known[texts]
 
 
-def _divergences(host: Host, plans: Sequence[Plan], replied: Sequence[tuple[Prompt, tuple[int, ...]]]) -> Tensor:
-    rows = [(prompt, ids, plan) for plan in plans for prompt, ids in replied]
-    longest = max(len(ids) for _, ids in replied)
-    batch = Batch.of(host, [prompt for prompt, _, _ in rows], replies=[ids for _, ids, _ in rows])
-    logits = read_replies(host, batch, Schedule(host, [plan for _, _, plan in rows]), n=longest + 1)
-    chances = torch.log_softmax(logits.double(), dim=-1).reshape(len(plans), len(replied), longest + 1, -1)
-    apart = (chances[0].exp() * (chances[0] - chances[1:])).sum(dim=-1).cpu()
-    # Each row ends at the right edge; the last prompt token says the reply's first, the last token the end or more.
-    lengths = torch.tensor([len(ids) for _, ids in replied])
-    return apart[:, torch.arange(longest + 1) >= longest - lengths[:, None]]
-
-
 def _search(
     job: Job[Calibration],
     host: Host,
     plan: Callable[[float], Plan],
-    replied: list[tuple[Prompt, tuple[int, ...]]],
+    replied: list[Replied],
     budget: float,
     mode: str,
 ) -> Calibration:

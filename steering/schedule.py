@@ -119,9 +119,8 @@ class Schedule:
         Raises:
             SteeringError: A block or site that the model does not have, or a direction of another width.
         """
-        for plan in plans:
-            for write in plan:
-                _check(host, write)
+        for write in {id(write): write for plan in plans for write in plan}.values():
+            _check(host, write)
         self.n_rows = len(plans)
         self.visits = _visits(plans)
         self.gates: dict[Place, list[Gate]] = defaultdict(list)

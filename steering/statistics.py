@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import binomtest
 
 
 Z95 = 1.959963984540054
@@ -38,6 +40,34 @@ def mean_interval(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -
     picked = np.random.default_rng(seed).integers(0, len(values), size=(resamples, len(values)))
     low, high = np.quantile(values[picked].mean(axis=1), [0.025, 0.975])
     return Estimate(float(values.mean()), float(low), float(high))
+
+
+def mcnemar(before: Sequence[bool], after: Sequence[bool]) -> float:
+    """Two-sided p-value of McNemar's exact test that a paired yes-or-no outcome did not change (McNemar 1947).
+
+    Of the pairs that changed, as many should have changed either way; 1 where none did.
+    """
+    gained = sum(b and not a for a, b in zip(before, after, strict=True))
+    lost = sum(a and not b for a, b in zip(before, after, strict=True))
+    return float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
+
+
+def f1_interval(true: np.ndarray, predicted: np.ndarray, *, resamples: int = 1000, seed: int = 0) -> Estimate:
+    """F1 of the positive class, 2 hits / (2 hits + misses + false alarms), with its 95 % percentile-bootstrap interval
+    over items; 0 where there is no hit.
+
+    Args:
+        true: Boolean, (items,).
+        predicted: Boolean, (items,).
+        resamples: Bootstrap samples.
+        seed: Of the bootstrap.
+    """
+    rng = np.random.default_rng(seed)
+    weights = np.vstack([np.ones(len(true)), rng.multinomial(len(true), np.full(len(true), 1 / len(true)), resamples)])
+    hits, wrong = weights @ (true & predicted), weights @ (true ^ predicted)
+    values = 2 * hits / np.maximum(2 * hits + wrong, 1)
+    low, high = np.quantile(values[1:], [0.025, 0.975])
+    return Estimate(float(values[0]), float(low), float(high))
 
 
 def auroc(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:

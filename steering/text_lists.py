@@ -10,7 +10,7 @@ from steering.errors import SteeringError
 
 
 HUB = "hub:"
-"""What a source on the Hub begins with: `hub:owner/name`, perhaps with a file of it, `hub:owner/name/data/train.csv`."""
+"""What a source on the Hub begins with: `hub:owner/name`, perhaps with a file, `hub:owner/name/data/train.csv`."""
 COLUMNS = ("text", "prompt", "instruction", "goal", "question", "behavior", "user", "Goal", "Behavior")
 """Columns that are taken for the texts where none is named."""
 _ENDINGS = (".txt", ".jsonl", ".json", ".csv", ".parquet")

@@ -12,13 +12,14 @@ import torch
 from typer.testing import CliRunner
 
 import steering.demo.check.report as report
+from steering.controls import random_direction_like
 from steering.demo import examples
 from steering.demo.check import BARS, QUICK, Bar, Measure, check, judge, members
 from steering.demo.check.answers import clean_answer, refusals_read_well
 from steering.demo.check.assets import assets_size, demo_dictionaries, dictionary_bars
 from steering.demo.check.bars import share, verdicts
 from steering.demo.check.concepts import best_strength
-from steering.demo.check.direction import Candidate, find_direction, random_like, ranked
+from steering.demo.check.direction import Candidate, find_direction, ranked
 from steering.demo.check.prompts import act_of, distinct, held_out_prompts, refusal_wordings, validation_prompts
 from steering.demo.check.refusal import Kept
 from steering.demo.check.replies import ablation, losses, plan_of, replies_under, reply_ids
@@ -29,7 +30,6 @@ from steering.demo.scores import Reply
 from steering.errors import SteeringError
 from steering.prompts import render
 from steering.resources import resource
-from steering.rows import Row
 from workbench.cli import app
 
 
@@ -150,7 +150,7 @@ def test_forced_losses_equal_those_of_one_plain_pass(tiny_host) -> None:
     texts = [Reply("No.", ended=True), Reply("I am sorry, but no.", ended=True), Reply("I must refuse", ended=False)]
     pairs = [reply_ids(host, example.prompt, reply) for example, reply in zip(requests, texts, strict=True)]
     assert [ids[-1] == host.tokenizer.eos_token_id for _, ids in pairs] == [True, True, False]
-    found = losses(host, [Row(prompt) for prompt, _ in pairs], [ids for _, ids in pairs])
+    found = losses(host, pairs)
     for (prompt, ids), loss in zip(pairs, found.tolist(), strict=True):
         whole = torch.tensor([[*prompt.ids, *ids]])
         with torch.no_grad():
@@ -162,9 +162,8 @@ def test_forced_losses_equal_those_of_one_plain_pass(tiny_host) -> None:
 def test_forced_losses_follow_the_plan(tiny_host, card) -> None:
     host, vector = tiny_host("llama"), planted_vector(card)
     prompt, ids = reply_ids(host, held_out_prompts("howto", 1)[0].prompt, Reply("Yes, of course.", ended=True))
-    plain, ablated, added = losses(
-        host, [Row(prompt), Row(prompt, ablation(host, vector)), Row(prompt, plan_of(host, vector, "add"))], [ids] * 3
-    ).tolist()
+    plans = [(), ablation(host, vector), plan_of(host, vector, "add")]
+    plain, ablated, added = (float(losses(host, [(prompt, ids)], plan)) for plan in plans)
     assert len({round(plain, 3), round(ablated, 3), round(added, 3)}) == 3
 
 
@@ -209,7 +208,7 @@ def test_the_mean_difference_along_a_found_direction_is_what_the_states_say(tiny
 
 def test_a_random_control_is_as_long_one_direction_and_another_for_each_seed(card) -> None:
     vector = planted_vector(card)
-    first, second = random_like(vector, 0), random_like(vector, 1)
+    first, second = random_direction_like(vector, seed=0), random_direction_like(vector, seed=1)
     assert torch.equal(first.mean_differences, vector.mean_differences)
     assert torch.equal(first.directions, first.directions[:1].expand_as(first.directions))
     assert not torch.allclose(first.directions, second.directions)

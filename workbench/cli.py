@@ -126,6 +126,8 @@ def run(
         given = pairs(settings or [])
         if "vectors" in chosen.settings.model_fields:
             given.setdefault("vectors", str(Workspace(workspace).shelf))
+        if "kept" in chosen.settings.model_fields:
+            given.setdefault("kept", str(Workspace(workspace).cells_file))
         parsed = chosen.parse(given, quick=quick)
         host = load_host(model, load)
         finish(chosen, follow(chosen.start(host, parsed)), out)

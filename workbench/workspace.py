@@ -13,8 +13,8 @@ from platformdirs import user_data_path
 
 from steering.errors import SteeringError
 from steering.names import safe_name
+from steering.store import Store
 from steering.vectors import SteeringVector
-from workbench.store import Store
 
 
 HOME = "STEERING_WORKBENCH_HOME"
@@ -74,10 +74,15 @@ class Workspace:
                 f"Choose another one with --workspace or {HOME}.",
             ) from error
 
+    @property
+    def cells_file(self) -> Path:
+        """Where finished parts of studies are kept."""
+        return self.folder / "cells.sqlite"
+
     @cached_property
     def cells(self) -> Store:
-        """Finished cells of grids."""
-        return Store(self.folder / "cells.sqlite")
+        """Finished parts of studies: cells of grids, replies, scores."""
+        return Store(self.cells_file)
 
     def export(self, name: str, text: str) -> Path:
         """Write a file for download and return its path."""

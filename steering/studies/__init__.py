@@ -12,10 +12,11 @@ from steering.errors import SteeringError
 from steering.studies.extract import EXTRACT
 from steering.studies.grid import GRID
 from steering.studies.methods import METHODS_STUDY
+from steering.studies.refusal import STUDY as REFUSAL_STUDY
 from steering.studies.study import Study
 
 
-STUDIES: Mapping[str, Study] = {study.name: study for study in (EXTRACT, METHODS_STUDY, GRID)}
+STUDIES: Mapping[str, Study] = {study.name: study for study in (EXTRACT, METHODS_STUDY, GRID, REFUSAL_STUDY)}
 
 
 def find_study(name: str) -> Study:

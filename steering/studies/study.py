@@ -51,9 +51,11 @@ class Result:
     """The table to show first."""
     notes: tuple[str, ...] = ()
     vectors: Mapping[str, SteeringVector] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Further files by their names, such as a recipe or a report."""
 
     def write(self, folder: str | Path) -> Path:
-        """Write result.json, one CSV a table and one safetensors a vector into `folder`, and return the folder.
+        """Write result.json, one CSV a table, one safetensors a vector and what else there is, and return the folder.
 
         Raises:
             SteeringError: The folder cannot be written.
@@ -65,6 +67,8 @@ class Result:
                 table.to_csv(folder / f"{name}.csv", index=False)
             for name, vector in self.vectors.items():
                 vector.save(folder / f"{safe_name(name)}.safetensors")
+            for name, content in self.files.items():
+                (folder / name).write_text(content, encoding="utf-8")
             (folder / "result.json").write_text(self.to_json(), encoding="utf-8")
         except OSError as error:
             raise SteeringError(
@@ -84,6 +88,7 @@ class Result:
             "measures": [asdict(measure) for measure in self.measures],
             "tables": {name: f"{name}.csv" for name in self.tables},
             "vectors": {name: f"{safe_name(name)}.safetensors" for name in self.vectors},
+            "files": list(self.files),
             "notes": list(self.notes),
         }
         return json.dumps(_finite(content), indent=2, ensure_ascii=False)

@@ -13,7 +13,6 @@ from steering.demo.example import Example
 from steering.demo.scores import Reply, reads_well
 from steering.host import Host
 from steering.judges.refusal import is_refusal
-from steering.rows import Row
 
 
 BAND = 0.99
@@ -54,7 +53,7 @@ def _loss_a_token(host: Host, refusals: Sequence[tuple[str, Reply]]) -> np.ndarr
     pairs = [reply_ids(host, decline_prompt(do), reply) for do, reply in refusals]
     some = [index for index, (_, ids) in enumerate(pairs) if ids]
     found = np.full(len(pairs), np.inf)
-    sums = losses(host, [Row(pairs[index][0]) for index in some], [pairs[index][1] for index in some])
+    sums = losses(host, [pairs[index] for index in some])
     found[some] = sums.numpy() / [len(pairs[index][1]) for index in some]
     return found
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from steering.contrast import ContrastSet
 from steering.contrast import Example as Entry
 from steering.contrast import Split as ContrastSplit
-from steering.controls import random_control
 from steering.demo.check.answers import clean_answer
 from steering.demo.check.prompts import VALIDATION_SEED, distinct, validation_prompts
 from steering.demo.check.replies import ablation, divergence, first_token_chances, replies_to, replies_under
@@ -119,12 +118,6 @@ def spread(vector: SteeringVector, block: int) -> SteeringVector:
         default_block=block,
         default_block_reason="the block that the direction was read at",
     )
-
-
-def random_like(vector: SteeringVector, seed: int) -> SteeringVector:
-    """One random direction in every block, of the vector's own lengths: the control of a single direction."""
-    control = random_control(vector, seed=seed)
-    return replace(control, directions=control.directions[:1].repeat(vector.n_blocks, 1))
 
 
 def _validation(n: int, seed: int) -> tuple[list[Example], list[Example]]:

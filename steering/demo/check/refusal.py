@@ -10,9 +10,10 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
+from steering.controls import random_direction_like
 from steering.demo.check.answers import clean_answer, refusals_read_well
 from steering.demo.check.bars import Measure, share
-from steering.demo.check.direction import find_direction, random_like
+from steering.demo.check.direction import find_direction
 from steering.demo.check.prompts import TEST_SEED, distinct, held_out_prompts, validation_prompts
 from steering.demo.check.replies import (
     ablation,
@@ -30,7 +31,6 @@ from steering.demo.scores import Reply, reads_well
 from steering.host import Host
 from steering.interventions import Plan
 from steering.judges.refusal import is_refusal
-from steering.rows import Row
 from steering.statistics import mean_interval
 from steering.vectors import SteeringVector
 
@@ -176,9 +176,8 @@ def _perplexity_rise(host: Host, examples: Sequence[Example], replies: Sequence[
     """How much likelier each token of the model's own replies was without the plan: ratio of perplexities minus 1."""
     pairs = [reply_ids(host, example.prompt, reply) for example, reply in zip(examples, replies, strict=True)]
     pairs = [(prompt, ids) for prompt, ids in pairs if ids]
-    rows = [Row(prompt, each) for each in ((), plan) for prompt, _ in pairs]
-    found, tokens = losses(host, rows, [ids for _, ids in pairs] * 2), sum(len(ids) for _, ids in pairs)
-    before, after = (float(half.sum()) / tokens for half in found.chunk(2))
+    tokens = sum(len(ids) for _, ids in pairs)
+    before, after = (float(losses(host, pairs, each).sum()) / tokens for each in ((), plan))
     note = f"from {math.exp(before):.3f} to {math.exp(after):.3f} over {tokens} tokens"
     return Measure(math.exp(after - before) - 1, len(pairs), note=note)
 
@@ -208,7 +207,7 @@ def _random(
 ) -> Measures:
     """How far random directions of equal norm move refusal, ablated everywhere or added as the found one is."""
     say("random directions")
-    controls = [random_like(found, seed) for seed in range(seeds)]
+    controls = [random_direction_like(found, seed=seed) for seed in range(seeds)]
     writes: dict[str, tuple[list[Example], Callable[[SteeringVector], Plan]]] = {
         "random_ablated": (requests.harmful, partial(ablation, host)),
         "random_added": (requests.harmless, lambda vector: plan_of(host, vector, "add", strength=strength)),

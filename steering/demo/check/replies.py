@@ -11,14 +11,12 @@ from torch import Tensor
 from steering.decoding import DecodeSettings, generate, next_token_logits
 from steering.demo.example import Example
 from steering.demo.scores import Reply
+from steering.forced import Replied, read_forced
 from steering.host import Host
 from steering.interventions import Plan
-from steering.lane import Job
 from steering.prompts import Message, Prompt, render
 from steering.recipes import Everywhere, Intervention, Mode, Recipe
-from steering.rows import Batch, Row
-from steering.schedule import Schedule
-from steering.tracing import read_replies
+from steering.rows import Row
 from steering.vectors import SteeringVector
 
 
@@ -89,38 +87,28 @@ def reply_ids(host: Host, messages: Sequence[Message], reply: Reply) -> tuple[Pr
     return prompt, (*whole.ids[len(prompt) :], *end)
 
 
-def losses(host: Host, rows: Sequence[Row], replies: Sequence[Sequence[int]]) -> Tensor:
-    """Negative log-likelihood of given replies, read under each row's plan.
+def losses(host: Host, replied: Sequence[Replied], plan: Plan = ()) -> Tensor:
+    """Negative log-likelihood of given replies, read under a plan.
 
     Args:
         host: The model.
-        rows: Prompts and plans.
-        replies: Token ids of one reply a row, none empty.
+        replied: Prompts with the token ids of one reply each, none empty.
+        plan: What is written.
 
     Returns:
-        Sum over the reply's tokens in nats, float64, (rows,).
+        Sum over the reply's tokens in nats, float64, (reply,).
     """
-    order = sorted(range(len(rows)), key=lambda index: len(replies[index]))
-    found = torch.zeros(len(rows), dtype=torch.float64)
+    order = sorted(range(len(replied)), key=lambda index: len(replied[index][1]))
+    found = torch.zeros(len(replied), dtype=torch.float64)
+
+    def read(part: Sequence[Replied]) -> Tensor:
+        forced = read_forced(host, [plan], part)
+        return (forced.losses[0] * forced.used[:, :-1]).sum(dim=1)
+
     for chosen in _chunks(order, BATCH):
-        batch, forced = [rows[index] for index in chosen], [replies[index] for index in chosen]
-
-        def work(job: Job[Tensor], batch: list[Row] = batch, forced: list[Sequence[int]] = forced) -> Tensor:
-            return _forced(host, batch, forced)
-
-        found[chosen] = host.run(work, title="Reading given replies")
+        part = [replied[index] for index in chosen]
+        found[chosen] = host.run(lambda job, part=part: read(part), title="Reading given replies")  # type: ignore[misc]
     return found
-
-
-def _forced(host: Host, rows: Sequence[Row], replies: Sequence[Sequence[int]]) -> Tensor:
-    lengths = torch.tensor([len(ids) for ids in replies])
-    longest = int(lengths.max())
-    batch = Batch.of(host, [row.prompt for row in rows], replies=replies)
-    logits = read_replies(host, batch, Schedule(host, [row.plan for row in rows]), n=longest + 1)
-    # Each row ends at the right edge: what is said about a token stands one place before it.
-    chances = torch.log_softmax(logits[:, :-1].cpu().double(), dim=-1)
-    said = chances.gather(2, batch.ids[:, -longest:, None])[..., 0]
-    return -(said * (torch.arange(longest) >= longest - lengths[:, None])).sum(dim=1)
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:

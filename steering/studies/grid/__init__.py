@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from steering.host import Host
 from steering.lane import Job
 from steering.recipes import Recipe
+from steering.store import kept_in
 from steering.studies.grid.axes import KINDS, Asked, Axis, Kind, parse_axis
 from steering.studies.grid.cells import (
     BATCH,
     Cell,
     Grid,
-    Store,
     cell_table,
     check_grid,
     run_cells,
@@ -37,7 +37,6 @@ __all__ = [
     "Grid",
     "GridSettings",
     "Kind",
-    "Store",
     "cell_table",
     "check_grid",
     "grid_result",
@@ -64,6 +63,7 @@ class GridSettings(BaseModel):
     )
     y: str = Field("", description="Rows, as kind: values; a single row where empty.")
     vectors: str = Field("", description="Folder with the vectors' files, named as the recipe names them.")
+    kept: str = Field("", description="File that keeps finished cells for another run; none where empty.")
 
     @property
     def grid(self) -> Grid:
@@ -81,7 +81,7 @@ def run(host: Host, settings: GridSettings, job: Job[Result]) -> Result:
     grid = settings.grid
     vectors = load_vectors(grid.vectors, settings.vectors)
     cells = []
-    for cell in run_cells(job, host, grid, vectors, {}):
+    for cell in run_cells(job, host, grid, vectors, kept_in(settings.kept)):
         job.emit(cell)
         cells.append(cell)
     return grid_result(host, settings, grid, cells)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,6 +19,7 @@ from steering.pooling import parse_pooling
 from steering.prompts import conversation, render
 from steering.recipes import Recipe
 from steering.rows import Row
+from steering.store import Kept, digest
 from steering.studies.grid.axes import Asked, Axis, method_name
 from steering.token_readings import read_tokens, summary
 from steering.vectors import SteeringVector
@@ -29,8 +28,6 @@ from steering.vectors import SteeringVector
 MOST_CELLS = 1000
 BATCH = 16
 """Cells that are decoded together."""
-Store = MutableMapping[str, dict[str, Any]]
-"""Finished cells by the digest of all that they depend on."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ def seconds_for(host: Host, cells: int, tokens: int) -> float | None:
 
 
 def run_cells(
-    job: Job[Any], host: Host, grid: Grid, vectors: Mapping[str, SteeringVector], store: Store
+    job: Job[Any], host: Host, grid: Grid, vectors: Mapping[str, SteeringVector], store: Kept
 ) -> Iterator[Cell]:
     """Give every cell as it is done: first those in the store, then the others, `BATCH` at a time.
 
@@ -188,8 +185,7 @@ def _key(host: Host, grid: Grid, asked: Asked, vectors: Mapping[str, SteeringVec
     """A digest of all that a cell depends on; vectors by their content, not by their names."""
     recipe = asked.recipe.model_copy(update={"model": ""})
     named = recipe.renamed({name: vectors[name].content for name in recipe.vectors})
-    parts = (fingerprint(host), named.to_json(), asked.user, grid.system)
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return digest(fingerprint(host), named.to_json(), asked.user, grid.system)
 
 
 def _methods(grid: Grid, vectors: Mapping[str, SteeringVector]) -> dict[str, tuple[str, str]]:

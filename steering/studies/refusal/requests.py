@@ -160,7 +160,7 @@ def _demo_requests(sizes: tuple[int, int, int], seed: int) -> ContrastSet:
 
 def _requests(contrast: ContrastSet, borderline: Sequence[str], sizes: tuple[int, int, int]) -> Requests:
     def sides(split: Split, most: int) -> Sides:
-        both = [tuple(each.messages for each in contrast.side(which, split)) for which in ("positive", "negative")]  # type: ignore[arg-type]
+        both = [tuple(each.messages for each in contrast.side(which, split)) for which in ("positive", "negative")]
         least = min(map(len, both))
         if least < _LEAST[split]:
             raise SteeringError(

@@ -7,7 +7,7 @@ Scores and rules are those of Arditi et al. 2024 (arXiv 2406.11717, section 2.3)
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -74,8 +74,8 @@ class Score:
 
     @property
     def measured(self) -> bool:
-        """Whether every score is there, or none can be."""
-        return self.flat or None not in (self.bypass, self.induce, self.kl, self.cosmic)
+        """Whether every score is there that can be; without refusal tokens bypass and induce cannot."""
+        return self.flat or self.kl is not None
 
     def reasons(self, rules: Rules, blocks: int, by: By = "bypass") -> tuple[str, ...]:
         """Why it is dropped; nothing where it may be chosen or is not measured yet.
@@ -143,15 +143,29 @@ class Screen:
     """Scores candidates on validation prompts. Call on the model thread."""
 
     def __init__(
-        self, host: Host, target: Sequence[Prompt], control: Sequence[Prompt], directions: Directions, tokens: Any
+        self,
+        host: Host,
+        target: Sequence[Prompt],
+        control: Sequence[Prompt],
+        directions: Directions,
+        tokens: Sequence[int],
     ) -> None:
         self._host = host
         self._prompts = [*target, *control]
         self._is_target = torch.tensor([True] * len(target) + [False] * len(control))
         self._directions = directions
         self._tokens = tuple(tokens)
+        self._half: dict[Candidate, float] = {}
 
-    def scores(self, job: Job[Any], rules: Rules, by: By = "bypass", *, complete: bool = True) -> Iterator[Score]:
+    def scores(
+        self,
+        job: Job[Any],
+        rules: Rules,
+        by: By = "bypass",
+        *,
+        complete: bool = True,
+        known: Mapping[Candidate, Score] | None = None,
+    ) -> Iterator[Score]:
         """Every candidate's scores, each given anew whenever more of them is known.
 
         Adding is scored first, from the known states at the candidate's block; ablating, which must run every block,
@@ -161,24 +175,26 @@ class Screen:
             job: Told of the progress, and asked for a stop.
             rules: What drops a candidate.
             by: What the choice will be made by.
-            complete: Whether dropped candidates are scored to the end too; their choice does not depend on it.
+            complete: Whether dropped candidates are scored to the end too; the choice does not depend on it.
+            known: Scores that need not be measured again.
         """
-        blocks = self._host.info.blocks
-        found = {each: self._unscored(each) for each in self._directions.candidates}
+        found = {each: self._unscored(each) for each in self._directions.candidates} | dict(known or {})
         yield from found.values()
-        directed = [each for each, score in found.items() if not score.flat]
-        total = 2 * len(directed)
-        done = 0
-        for score in self._added([each for each in directed if complete or not found[each].reasons(rules, blocks, by)]):
-            job.report(done, total, "scores of candidates")
-            done += 1
+        missing = [each for each, score in found.items() if not score.measured]
+        total, done = len(found), len(found) - len(missing)
+
+        def passing() -> list[Candidate]:
+            return [each for each in missing if not found[each].reasons(rules, self._host.info.blocks, by)]
+
+        for score in self._added(missing if complete else passing()):
+            job.report(done, total, "candidates, adding first")
             found[score.candidate] = score
             yield score
-        passing = [each for each in directed if not found[each].reasons(rules, blocks, by)]
-        rest = [each for each in directed if each not in set(passing)] if complete else []
-        for score in self._ablated([*passing, *rest], found):
+        best = passing()
+        rest = [each for each in missing if each not in set(best)] if complete else []
+        for score in self._ablated([*best, *rest], found):
             done += 1
-            job.report(done, total, "scores of candidates")
+            job.report(done, total, "candidates")
             yield score
 
     def _unscored(self, candidate: Candidate) -> Score:
@@ -193,7 +209,9 @@ class Screen:
                 part = at_block[start : start + size]
                 plans = [self._directions.addition(each) for each in part]
                 logits, states = self._run(plans, ~self._is_target, from_block=block)
-                odds = log_odds(logits, self._tokens).mean(dim=1) if self._tokens else torch.full((len(part),), math.nan)
+                odds = (
+                    log_odds(logits, self._tokens).mean(dim=1) if self._tokens else torch.full((len(part),), math.nan)
+                )
                 for index, candidate in enumerate(part):
                     self._half[candidate] = _cosine(states[index], self._base.target)
                     yield replace(self._unscored(candidate), induce=float(odds[index]) if self._tokens else None)
@@ -215,9 +233,7 @@ class Screen:
                     cosmic=like_control + self._half[candidate],
                 )
 
-    def _run(
-        self, plans: Sequence[Plan], which: Tensor, from_block: int = 0
-    ) -> tuple[Tensor, Tensor]:
+    def _run(self, plans: Sequence[Plan], which: Tensor, from_block: int = 0) -> tuple[Tensor, Tensor]:
         """Logits at the last token, (plan, prompt, vocabulary), and the states COSMIC looks at, (plan, prompt, block,
         width), of the prompts of `which`, under each plan.
         """
@@ -251,14 +267,12 @@ class Screen:
             places=places,  # type: ignore[arg-type]
             start=start,
         )
-        below = {block: bucket.outputs[list(rows), block].repeat(n, 1) for block in self._looked_at if block < from_block}
+        below = {
+            block: bucket.outputs[list(rows), block].repeat(n, 1) for block in self._looked_at if block < from_block
+        }
         read = [kept[block, "block_output"].cpu() if block >= from_block else below[block] for block in self._looked_at]
         shape = (n, len(rows))
         return forward.logits.cpu().unflatten(0, shape), torch.stack(read, dim=1).unflatten(0, shape)
-
-    @cached_property
-    def _half(self) -> dict[Candidate, float]:
-        return {}
 
     @cached_property
     def _buckets(self) -> list[_Bucket]:
@@ -285,8 +299,8 @@ class Screen:
     @cached_property
     def _looked_at(self) -> tuple[int, ...]:
         """The tenth of the blocks, and at least one, whose mean states of both sides are least alike."""
-        means = [self._outputs[side].mean(dim=0) for side in (self._is_target, ~self._is_target)]
-        alike = torch.nn.functional.cosine_similarity(*means, dim=-1)
+        target, control = (self._outputs[side].mean(dim=0) for side in (self._is_target, ~self._is_target))
+        alike = torch.nn.functional.cosine_similarity(target, control, dim=-1)
         return tuple(sorted(alike.argsort()[: max(1, round(_LOOKED_AT * len(alike)))].tolist()))
 
     @cached_property
@@ -343,7 +357,7 @@ def smoothed_kl(base: Tensor, edited: Tensor) -> Tensor:
 
 
 def _cosine(states: Tensor, reference: Tensor) -> float:
-    """Of two states averaged over prompts and over the blocks looked at, as in COSMIC's code, (prompt, block, width)."""
+    """Of means over prompts and over the blocks looked at, as in COSMIC's code; (prompt, block, width) each."""
     first, second = (each.double().mean(dim=(0, 1)) for each in (states, reference))
     return float(torch.nn.functional.cosine_similarity(first, second, dim=0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import threading
@@ -9,9 +10,36 @@ from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from steering.errors import SteeringError
+
 
 MOST = 50_000
 """Entries that are kept; the oldest go first."""
+Kept = MutableMapping[str, dict[str, Any]]
+"""What studies keep finished parts in: any mapping from the digest of all that a part depends on to the part."""
+
+
+def digest(*parts: Any) -> str:
+    """SHA-256 of parts that JSON can hold, in order."""
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+
+def kept_in(path: str | Path) -> Kept:
+    """The store in a file; one in memory where the path is empty.
+
+    Raises:
+        SteeringError: The file's folder cannot be written.
+    """
+    if not path:
+        return {}
+    path = Path(path).expanduser()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Store(path)
+    except (OSError, sqlite3.Error) as error:
+        raise SteeringError(
+            f"Finished parts cannot be kept in '{path}': {error}.", "a file that can be written.", "Choose another."
+        ) from error
 
 
 class Store(MutableMapping[str, dict[str, Any]]):

@@ -1,0 +1,64 @@
+"""Given replies read under plans (teacher forcing): how far a plan moves what is said, how likely the reply stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from steering.host import Host
+from steering.interventions import Plan
+from steering.prompts import Prompt
+from steering.rows import Batch
+from steering.schedule import Schedule
+from steering.tracing import read_replies
+
+
+Replied = tuple[Prompt, tuple[int, ...]]
+"""A prompt and the token ids that follow it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Forced:
+    """Next-token distributions along given replies, each from its last prompt token to its last token."""
+
+    chances: Tensor
+    """Log-probabilities, float64, (plan, reply, place, vocabulary); replies stand at the right end."""
+    used: Tensor
+    """Which places belong to the reply, boolean, (reply, place); the last one says what comes after it."""
+    taken: Tensor
+    """The token that the reply has there, (reply, place); meaningless at the last place."""
+
+    def divergence(self, from_: Forced) -> Tensor:
+        """KL(from_ || this) at every place, nats, (plan, reply, place); `from_` has one plan."""
+        base = from_.chances
+        # KL cannot be negative; its rounding can.
+        return (base.exp() * (base - self.chances)).sum(dim=-1).clamp(min=0)
+
+    @property
+    def losses(self) -> Tensor:
+        """-log-probability of the reply's tokens, nats, (plan, reply, place - 1)."""
+        taken = self.taken[:, :-1, None].expand(len(self.chances), -1, -1, 1)
+        return -self.chances[:, :, :-1].gather(3, taken)[..., 0]
+
+
+def read_forced(host: Host, plans: Sequence[Plan], replied: Sequence[Replied]) -> Forced:
+    """Read replies under every plan in one pass. Call on the model thread, with few enough rows.
+
+    Args:
+        host: The model.
+        plans: What is written, one after the other.
+        replied: Prompts and replies, none of both empty.
+    """
+    rows = [(prompt, ids, plan) for plan in plans for prompt, ids in replied]
+    longest = max(len(ids) for _, ids in replied)
+    batch = Batch.of(host, [prompt for prompt, _, _ in rows], replies=[ids for _, ids, _ in rows])
+    logits = read_replies(host, batch, Schedule(host, [plan for _, _, plan in rows]), n=longest + 1)
+    chances = torch.log_softmax(logits.double(), dim=-1).unflatten(0, (len(plans), len(replied))).cpu()
+    # Each row ends at the right edge; the last prompt token says the reply's first, the last token the end or more.
+    lengths = torch.tensor([len(ids) for _, ids in replied])
+    used = torch.arange(longest + 1) >= longest - lengths[:, None]
+    taken = batch.ids[: len(replied), -(longest + 1) :].roll(-1, dims=1)
+    return Forced(chances, used, taken)

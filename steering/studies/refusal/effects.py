@@ -1,0 +1,189 @@
+"""What every intervention changes on the test requests: refusals, false refusals, knowledge, and the damage it does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from steering.decoding import Reply
+from steering.errors import SteeringError
+from steering.forced import Replied, read_forced
+from steering.host import Host
+from steering.lane import Job
+from steering.orthogonal import orthogonalised
+from steering.prompts import Prompt, render
+from steering.questions import QUESTION_SETS, Question, chances_of_answers, load_questions, right_number
+from steering.statistics import mcnemar, mean_interval, wilson
+from steering.store import Kept
+from steering.studies.refusal.arms import NONE, REFUSAL, Arm, Arms
+from steering.studies.refusal.outcomes import Answers, Cost, Rates, rates_of
+from steering.studies.refusal.replies import Judge, Said, Speaker, judged
+from steering.studies.refusal.requests import Messages, with_system
+
+
+FORCED_TOKENS = 32
+"""Tokens of the model's own reply on which damage is read."""
+_FORCED_ROWS = 16
+_ANSWER_TOKENS = 24
+_NEGLIGIBLE = 1e-12
+
+
+@dataclass(frozen=True)
+class Group:
+    """Requests of one kind, rendered with or without a system prompt."""
+
+    name: str
+    system: bool
+    asked: tuple[str, ...]
+    """The users' messages."""
+    prompts: tuple[Prompt, ...]
+
+    @classmethod
+    def of(cls, host: Host, name: str, requests: Sequence[Messages], system: str) -> Group:
+        """Render requests."""
+        prompts = tuple(render(host, with_system(each, system)) for each in requests)
+        return cls(name, bool(system.strip()), tuple(each[-1].content for each in requests), prompts)
+
+
+class Effects:
+    """Runs the interventions one after the other. Call on the model thread."""
+
+    def __init__(
+        self,
+        host: Host,
+        arms: Arms,
+        groups: Sequence[Group],
+        *,
+        tokens: Sequence[int],
+        longest: int,
+        questions: int,
+        kept: Kept,
+        judge: Judge | None = None,
+        control: str = "harmless",
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            host: The model.
+            arms: The interventions, none first.
+            groups: The requests.
+            tokens: Ids of refusal tokens, or none.
+            longest: The most tokens of a reply.
+            questions: The most questions a set.
+            kept: Where replies are kept.
+            judge: A further judge, or none.
+            control: Name of the group on whose replies damage is read.
+        """
+        self._host, self._arms, self._groups = host, arms, groups
+        self._tokens, self._longest, self._kept, self._judge = tokens, longest, kept, judge
+        sets: dict[str, tuple[Question, ...]] = {name: load_questions(host, name, questions) for name in QUESTION_SETS}
+        self._questions = sets if questions else {}
+        self._control = control
+        self._base: dict[tuple[str, bool], tuple[Said, ...]] = {}
+        self._right: dict[str, tuple[bool, ...]] = {}
+        self._replied: list[Replied] = []
+        self._done = 0
+        self.notes: list[str] = []
+
+    @property
+    def total(self) -> int:
+        """Replies that are wanted in all."""
+        sums = sum(not questions[0].words and len(questions) for questions in self._questions.values())
+        each = [sum(len(group.prompts) for group in self._groups_of(arm)) + sums for arm in self._arms.arms]
+        return sum(each)
+
+    def run(self, job: Job[Any]) -> Iterator[Rates | Cost]:
+        """Rates of every group and the cost of every intervention, as they are done."""
+        for arm in self._arms.arms:
+            try:
+                host = self._edited() if arm.weights else self._host
+            except SteeringError as error:
+                self.notes.append(f"{arm.title}: left out. {error}")
+                continue
+            speaker = Speaker(host, arm, self._arms.vectors, self._kept, self._host)
+            for group in self._groups_of(arm):
+                yield self._rates(job, speaker, group)
+            yield self._cost(job, speaker)
+
+    def _groups_of(self, arm: Arm) -> Sequence[Group]:
+        """Random interventions answer the two main kinds of requests only."""
+        return self._groups if not arm.floor else [group for group in self._groups if group.name != "borderline"]
+
+    def _edited(self) -> Host:
+        vector = self._arms.vectors[REFUSAL]
+        return orthogonalised(self._host, vector.directions[vector.default_block])
+
+    def _rates(self, job: Job[Any], speaker: Speaker, group: Group) -> Rates:
+        replies = self._replies(job, speaker, group.name, group.prompts, self._longest)
+        odds = speaker.odds(group.prompts, self._tokens)
+        said = tuple(judged(speaker.arm, group.name, group.system, group.asked, replies, odds, self._judge))
+        base = self._base.setdefault((group.name, group.system), said)
+        if speaker.arm.key == NONE and group.name == self._control and not self._replied:
+            pairs = zip(group.prompts, replies, strict=True)
+            self._replied = [(prompt, reply.ids[:FORCED_TOKENS]) for prompt, reply in pairs if reply.ids]
+        return rates_of(speaker.arm, said, base)
+
+    def _replies(
+        self, job: Job[Any], speaker: Speaker, what: str, prompts: Sequence[Prompt], longest: int
+    ) -> list[Reply]:
+        replies = {}
+        for index, reply in speaker.say(job, prompts, longest):
+            replies[index] = reply
+            self._done += 1
+            job.report(self._done, self.total, f"replies, {speaker.arm.title}, {what}")
+        return [replies[index] for index in range(len(prompts))]
+
+    def _cost(self, job: Job[Any], speaker: Speaker) -> Cost:
+        divergence, losses = self._damage(job, speaker)
+        return Cost(
+            arm=speaker.arm.key,
+            title=speaker.arm.title,
+            floor=speaker.arm.floor,
+            kl_mean=mean_interval(np.array([each.mean() for each in divergence])),
+            kl_p95=float(np.percentile(np.concatenate(divergence), 95)) if divergence else math.nan,
+            perplexity=math.exp(float(np.concatenate(losses).mean())) if losses else math.nan,
+            n_tokens=sum(map(len, losses)),
+            answers={name: self._asked(job, name, speaker) for name in self._questions},
+        )
+
+    def _asked(self, job: Job[Any], name: str, speaker: Speaker) -> Answers:
+        questions = self._questions[name]
+        if questions[0].words:
+            return self._by_chance(name, speaker)
+        prompts = [render(self._host, each.messages) for each in questions]
+        replies = self._replies(job, speaker, name, prompts, _ANSWER_TOKENS)
+        right = tuple(right_number(each, reply.text) for each, reply in zip(questions, replies, strict=True))
+        return self._answers(name, right, math.nan, math.nan)
+
+    def _damage(self, job: Job[Any], speaker: Speaker) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """KL and loss at the tokens of the model's own replies, one array a reply."""
+        divergence, losses = [], []
+        for start in range(0, len(self._replied), _FORCED_ROWS):
+            job.check()
+            part = self._replied[start : start + _FORCED_ROWS]
+            base, edited = read_forced(self._host, [()], part), read_forced(speaker.host, [speaker.plan], part)
+            apart, loss = edited.divergence(base)[0, :, :-1], edited.losses[0]
+            for row, used in enumerate(edited.used[:, :-1]):
+                divergence.append(apart[row][used].numpy())
+                losses.append(loss[row][used].numpy())
+        return divergence, losses
+
+    def _by_chance(self, name: str, speaker: Speaker) -> Answers:
+        questions = self._questions[name]
+        chances = chances_of_answers(speaker.host, questions, speaker.plan)
+        place = torch.tensor([each.words.index(each.answer) for each in questions])
+        mass = chances.sum(dim=1)
+        of_right = chances[torch.arange(len(questions)), place] / mass.clamp(min=_NEGLIGIBLE)
+        right = tuple((chances.argmax(dim=1) == place).tolist())
+        return self._answers(name, right, float(of_right.mean()), float(mass.mean()))
+
+    def _answers(self, name: str, right: tuple[bool, ...], chance: float, mass: float) -> Answers:
+        known = self._right.get(name)
+        self._right.setdefault(name, right)
+        p_value = math.nan if known is None else mcnemar(known, right)
+        return Answers(wilson(sum(right), len(right)), chance, mass, len(right), p_value, right)

@@ -1,0 +1,118 @@
+"""What was found, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from steering.statistics import wilson
+from steering.studies.refusal.arms import NONE
+from steering.studies.refusal.location import GOOD_F1, Drift, Surrogate
+from steering.studies.refusal.outcomes import Cost, Rates
+from steering.studies.refusal.phases import Prepared
+from steering.studies.refusal.screen import BYS, By, Choice, Rules
+
+
+LITTLE = 0.5
+"""Under this rate of refused target requests there is little to ablate."""
+HARDLY = 0.05
+
+
+def of_requests(prepared: Prepared) -> list[str]:
+    """What was read, and what stands in the way."""
+    requests, tokens = prepared.requests, prepared.tokens
+    kept = [len(side) for side in (*prepared.train, *prepared.validation)]
+    notes = [
+        f"Kept of the training requests: {kept[0]} {requests.target_label} that the model refuses and {kept[1]} "
+        f"{requests.control_label} that it answers; of the validation requests {kept[2]} and {kept[3]}."
+    ]
+    if not prepared.template:
+        notes.append(
+            "This model has no chat template, so there are no tokens between the instruction and the reply: directions "
+            "are read at the last token only."
+        )
+    elif prepared.tail == 1:
+        notes.append("Directions are read at one token only: the last one of the template.")
+    rate = wilson(tokens.refused, tokens.looked_at)
+    notes += [each for each in (_little(rate.value, tokens.refused, tokens.looked_at, requests.target_label),) if each]
+    notes += [each for each in (tokens.warning, prepared.obstacle) if each]
+    return list(dict.fromkeys(notes))
+
+
+def of_choice(choice: Choice, rules: Rules, by: By, blocks: int) -> str:
+    """What was chosen and why, or that nothing passes."""
+    score, n = choice.score, choice.n_candidates
+    where = f"token {score.candidate.position} ({score.token!r}), block {score.candidate.block} of {blocks}"
+    if choice.passes:
+        return f"Chosen: {where}, by {BYS[by]}; {choice.n_passing} of {n} candidates pass every rule."
+    reasons = "; ".join(score.reasons(rules, blocks, by)) or "it could not be scored"
+    return (
+        f"None of the {n} candidates passes every rule. Shown is the one that breaks fewest, {where}: {reasons}. Do not "
+        "take its effects for those of a refusal direction without a look at the table."
+    )
+
+
+def of_effects(rates: Sequence[Rates], costs: Sequence[Cost], target: str, control: str) -> list[str]:
+    """What the interventions do, beside what random directions do."""
+    notes = []
+    base = _rate(rates, NONE, target)
+    if base is None:
+        return notes
+    hits = round(base.refusal.value * base.n)
+    little = _little(base.refusal.value, hits, base.n, target)
+    if little:
+        notes.append(little)
+    ablated = _rate(rates, "ablate", target)
+    if ablated is not None and not little:
+        floor = [each.refusal.value for each in rates if each.floor == "random ablate" and each.group == target]
+        beside = f"; {len(floor)} random directions leave {min(floor):.0%} to {max(floor):.0%}" if floor else ""
+        notes.append(
+            f"Ablating the direction everywhere takes refusal of {target} requests from {_share(base)} to "
+            f"{_share(ablated)}{beside}."
+        )
+    weights = _rate(rates, "weights", target)
+    if ablated is not None and weights is not None:
+        same = sum(a.text == b.text for a, b in zip(ablated.said, weights.said, strict=True))
+        notes.append(
+            f"Orthogonalised weights give the very replies of ablation on {same} of {weights.n} {target} requests."
+        )
+    return notes
+
+
+def of_location(found: Surrogate, moved: Drift | None) -> list[str]:
+    """Where the model's decision can be read, and how far it has drifted."""
+    notes = []
+    if not found.f1:
+        notes.append(
+            f"The model refuses {found.refused} of {found.n} test requests: too few on one side for a surrogate "
+            "classifier of its decisions."
+        )
+    elif found.first_good is None:
+        notes.append(f"At no block does a linear head tell the model's own refusals with F1 above {GOOD_F1}.")
+    else:
+        notes.append(
+            f"From block {found.first_good} on, a linear head tells the model's own refusals with F1 above {GOOD_F1} "
+            f"({found.refused} of {found.n} test requests refused)."
+        )
+    if moved:
+        worst = min(range(len(moved.target)), key=lambda block: moved.target[block])
+        notes.append(
+            f"Drift from {moved.reference}: the mean states of {moved.n} target requests have their lowest cosine, "
+            f"{moved.target[worst]:.2f}, after block {worst}."
+        )
+    return notes
+
+
+def _little(rate: float, hits: int, n: int, label: str) -> str:
+    if rate >= LITTLE:
+        return ""
+    how = "hardly any" if rate < HARDLY else "little"
+    return f"The model refuses {hits} of {n} {label} requests: there is {how} refusal to ablate."
+
+
+def _rate(rates: Sequence[Rates], arm: str, group: str) -> Rates | None:
+    return next((each for each in rates if each.arm == arm and each.group == group), None)
+
+
+def _share(rate: Rates) -> str:
+    low, high = rate.refusal.low, rate.refusal.high
+    return f"{rate.refusal.value:.0%} [{low:.0%}, {high:.0%}]"

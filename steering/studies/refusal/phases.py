@@ -1,0 +1,215 @@
+"""The study in its steps: requests and tokens, candidates, effects. Each can be stopped, and gives what it has so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from steering.extraction.provenance import made_here
+from steering.fingerprint import fingerprint
+from steering.host import Host
+from steering.judges.classifier import load_classifier
+from steering.lane import Job
+from steering.prompts import Prompt
+from steering.store import Kept, digest
+from steering.studies.refusal.arms import Arms, make_arms
+from steering.studies.refusal.candidates import Candidate, Directions, read_directions
+from steering.studies.refusal.effects import Effects, Group
+from steering.studies.refusal.requests import Requests, Sides, load_requests, prompts_of
+from steering.studies.refusal.screen import Score, Screen
+from steering.studies.refusal.settings import DEFAULT_SYSTEM, RefusalSettings
+from steering.studies.refusal.tokens import RefusalTokens, find_tokens, first_chances, token_ids
+from steering.tail_states import tail_length
+from steering.vectors import Provenance
+
+
+_LEAST = {"training": 4, "validation": 2}
+Prompts = tuple[list[Prompt], list[Prompt]]
+"""Of target and control."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Step 1: what is read, and what a refusal begins with."""
+
+    requests: Requests
+    tokens: RefusalTokens
+    train: Prompts
+    """Those that the directions are means over: target requests that the model refuses, control ones that it answers."""
+    validation: Prompts
+    tail: int
+    """Tokens of the chat template after the user's message."""
+    template: bool
+    """Whether the model has a chat template."""
+    obstacle: str
+    """Why no direction can be looked for; empty where one can."""
+
+
+def prepare(host: Host, settings: RefusalSettings, job: Job[Any]) -> Prepared:
+    """Load the requests, find the refusal tokens, and keep what the model refuses and answers as it should.
+
+    Call on the model thread.
+
+    Raises:
+        SteeringError: Requests that cannot be read, too few of them, or unknown tokens.
+    """
+    job.report(0, 2, "reading the requests")
+    requests = load_requests(
+        host,
+        data=settings.data,
+        target=settings.target,
+        control=settings.control,
+        borderline=settings.borderline,
+        column=settings.column,
+        sizes=settings.sizes,
+        seed=settings.seed,
+    )
+    train, validation = (_prompts(host, sides, settings.system) for sides in (requests.train, requests.validation))
+    job.report(1, 2, "first tokens of replies")
+    tokens = find_tokens(host, *train, chosen=token_ids(host, settings.tokens))
+    kept = [_as_expected(host, each, tokens, settings) for each in (train, validation)]
+    return Prepared(
+        requests=requests,
+        tokens=tokens,
+        train=kept[0],
+        validation=kept[1],
+        tail=1 if settings.last_only else tail_length([*train[0], *train[1], *validation[0], *validation[1]]),
+        template=host.info.chat_template,
+        obstacle=_obstacle(requests, tokens, settings, kept),
+    )
+
+
+def directions_of(host: Host, prepared: Prepared) -> Directions:
+    """Step 2, first half: mean differences at every template token and block."""
+    return read_directions(host, *prepared.train, prepared.tail, _provenance(host, prepared))
+
+
+def screen(
+    host: Host, settings: RefusalSettings, prepared: Prepared, directions: Directions, job: Job[Any], kept: Kept
+) -> Iterator[Score]:
+    """Step 2, second half: every candidate's scores, those known already first; finished ones are kept."""
+    identity = [
+        fingerprint(host),
+        [[prompt.ids for prompt in side] for side in (*prepared.train, *prepared.validation)],
+        prepared.tokens.chosen,
+    ]
+    keys = {each: digest("candidate", identity, each.position, each.block) for each in directions.candidates}
+    known = {
+        each: Score(each, directions.token(each), **kept[key])
+        for each, key in keys.items()
+        if kept.get(key) is not None
+    }
+    screening = Screen(host, *prepared.validation, directions, prepared.tokens.chosen)
+    for score in screening.scores(job, settings.rules, settings.by, complete=settings.complete, known=known):
+        if score.measured and not score.flat and score.candidate not in known:
+            kept[keys[score.candidate]] = {name: getattr(score, name) for name in _NUMBERS}
+        yield score
+
+
+def compare(
+    host: Host, settings: RefusalSettings, prepared: Prepared, directions: Directions, chosen: Candidate, kept: Kept
+) -> tuple[Effects, Arms]:
+    """Step 3: what is to be compared, and the run that compares it."""
+    arms = make_arms(
+        host,
+        directions,
+        chosen,
+        prepared.train,
+        keys=settings.arms,
+        share=settings.share,
+        count=settings.directions,
+        random=settings.random,
+    )
+    return effects_of(host, settings, prepared, arms, kept), arms
+
+
+def effects_of(host: Host, settings: RefusalSettings, prepared: Prepared, arms: Arms, kept: Kept) -> Effects:
+    """The run over all interventions."""
+    judge = load_classifier(host, settings.classifier, settings.classifier_label) if settings.classifier else None
+    return Effects(
+        host,
+        arms,
+        groups_of(host, settings, prepared.requests),
+        tokens=prepared.tokens.chosen,
+        longest=settings.reply_tokens,
+        questions=settings.questions,
+        kept=kept,
+        judge=judge,
+        control=prepared.requests.control_label,
+    )
+
+
+def groups_of(host: Host, settings: RefusalSettings, requests: Requests) -> list[Group]:
+    """The test requests of every kind, under every system prompt that is asked for."""
+    systems = [settings.system]
+    if settings.both_systems:
+        systems.append("" if settings.system.strip() else DEFAULT_SYSTEM)
+    kinds = {
+        requests.target_label: requests.test.target,
+        requests.control_label: requests.test.control,
+        "borderline": requests.borderline,
+    }
+    return [Group.of(host, name, each, system) for system in systems for name, each in kinds.items() if each]
+
+
+def without_direction() -> Arms:
+    """No intervention: what is left to measure where there is no direction."""
+    from steering.recipes import Recipe
+    from steering.studies.refusal.arms import ARMS, NONE, Arm
+
+    return Arms((Arm(NONE, ARMS[NONE], Recipe()),), {})
+
+
+_NUMBERS = ("bypass", "induce", "kl", "cosmic")
+
+
+def _prompts(host: Host, sides: Sides, system: str) -> Prompts:
+    return prompts_of(host, sides.target, system), prompts_of(host, sides.control, system)
+
+
+def _as_expected(host: Host, prompts: Prompts, tokens: RefusalTokens, settings: RefusalSettings) -> Prompts:
+    """Target requests whose refusal log-odds are above 0, control ones whose are below; all without tokens."""
+    if not tokens.chosen:
+        return prompts
+    ids = list(tokens.chosen)
+    refused = [first_chances(host, side)[:, ids].sum(dim=-1) > 0.5 for side in prompts]
+    target = [prompt for prompt, yes in zip(prompts[0], refused[0].tolist(), strict=True) if yes]
+    control = [prompt for prompt, yes in zip(prompts[1], refused[1].tolist(), strict=True) if not yes]
+    return target, control
+
+
+def _obstacle(requests: Requests, tokens: RefusalTokens, settings: RefusalSettings, kept: Sequence[Prompts]) -> str:
+    if settings.by == "bypass" and not tokens.chosen:
+        return (
+            f"{tokens.warning} So no direction can be chosen by bypass. If the model refuses in other words, name its "
+            "first tokens, or choose by COSMIC."
+        )
+    for (what, least), (target, control) in zip(_LEAST.items(), kept, strict=True):
+        for prompts, label, does in (
+            (target, requests.target_label, "refused"),
+            (control, requests.control_label, "answered"),
+        ):
+            if len(prompts) < least:
+                return (
+                    f"Only {len(prompts)} {label} {what} requests are {does}, by the refusal tokens; at least {least} "
+                    f"are needed. There is too little to take a mean over."
+                )
+    return ""
+
+
+def _provenance(host: Host, prepared: Prepared) -> Provenance:
+    requests = prepared.requests
+    return Provenance(
+        method="mean_difference",
+        pooling="",  # every candidate fills in its own token
+        contrast=requests.name,
+        contrast_digest=digest([[prompt.ids for prompt in side] for side in prepared.train])[:12],
+        positive_label=requests.target_label,
+        negative_label=requests.control_label,
+        n_train=(len(prepared.train[0]), len(prepared.train[1])),
+        n_validation=(len(prepared.validation[0]), len(prepared.validation[1])),
+        seed=0,
+        settings={"refusal_tokens": list(prepared.tokens.chosen), "study": "refusal"},
+        **made_here(host),
+    )

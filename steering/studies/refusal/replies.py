@@ -1,0 +1,146 @@
+"""Replies under every intervention, judged, and kept so that an interrupted study goes on where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from steering.decoding import DecodeSettings, Reply, Written, generate_each, next_token_logits
+from steering.fingerprint import fingerprint
+from steering.host import Host
+from steering.interventions import Plan
+from steering.judges.sorting import Kind, repetition, sort_reply
+from steering.lane import Job
+from steering.prompts import Prompt
+from steering.rows import Row
+from steering.store import Kept, digest
+from steering.studies.refusal.arms import REFUSAL, Arm
+from steering.studies.refusal.tokens import log_odds
+from steering.vectors import SteeringVector
+
+
+BATCH = 64
+"""Replies that are decoded together."""
+Judge = Callable[[Sequence[str]], list[bool]]
+"""A further judge: which of some replies are refusals."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """One judged reply."""
+
+    arm: str
+    group: str
+    """The kind of request."""
+    system: bool
+    """Whether a system prompt stood before it."""
+    index: int
+    """Of the request in its group."""
+    prompt: str
+    """The user's message."""
+    text: str
+    tokens: int
+    finish: str
+    kind: Kind
+    reason: str
+    late: bool
+    log_odds: float
+    """Refusal log-odds of the first token; NaN without refusal tokens."""
+    repetition: float
+    """Share of its runs of three words that it has said before."""
+    classifier: bool | None = None
+    """Whether the classifier calls it a refusal; None without one."""
+
+    @property
+    def refusal(self) -> bool:
+        """Whether the phrase judge calls it a refusal."""
+        return self.kind == "refusal"
+
+
+class Speaker:
+    """A model under one intervention. Call on the model thread."""
+
+    def __init__(self, host: Host, arm: Arm, vectors: Mapping[str, SteeringVector], kept: Kept, original: Host) -> None:
+        """Make the plan of an intervention.
+
+        Args:
+            host: The model that speaks: a copy where weights are edited.
+            arm: The intervention.
+            vectors: By the names that its recipe uses.
+            kept: Where replies are kept.
+            original: The model that was loaded.
+        """
+        self.host, self.arm = host, arm
+        self.plan: Plan = arm.recipe.plan(host, vectors)
+        contents = {name: vectors[name].content for name in arm.recipe.vectors}
+        edited = vectors[REFUSAL].content if arm.weights else ""
+        self._identity = [fingerprint(original), edited, arm.recipe.renamed(contents).to_json()]
+        self._kept = kept
+
+    def say(self, job: Job[Any], prompts: Sequence[Prompt], longest: int) -> Iterator[tuple[int, Reply]]:
+        """Greedy replies as (index, reply), those known first; every new one is kept at once."""
+        keys = [digest("reply", self._identity, prompt.ids, longest) for prompt in prompts]
+        missing = []
+        for index, key in enumerate(keys):
+            known = self._kept.get(key)
+            if known is None:
+                missing.append(index)
+            else:
+                yield index, Reply(known["text"], tuple(known["ids"]), known["finish"], Written())
+        missing.sort(key=lambda index: len(prompts[index]))
+        settings = DecodeSettings(max_new_tokens=longest)
+        for start in range(0, len(missing), BATCH):
+            part = missing[start : start + BATCH]
+            rows = [Row(prompts[index], self.plan) for index in part]
+            for place, reply in generate_each(job, self.host, rows, [settings] * len(rows)):
+                index = part[place]
+                self._kept[keys[index]] = {"text": reply.text, "ids": list(reply.ids), "finish": reply.finish}
+                yield index, reply
+
+    def odds(self, prompts: Sequence[Prompt], tokens: Sequence[int]) -> list[float]:
+        """Refusal log-odds of the first token; NaN without tokens."""
+        if not tokens:
+            return [float("nan")] * len(prompts)
+        found: dict[int, float] = {}
+        order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+        for start in range(0, len(order), BATCH):
+            part = order[start : start + BATCH]
+            logits = next_token_logits(self.host, [Row(prompts[index], self.plan) for index in part])
+            found |= dict(zip(part, log_odds(logits, tokens).tolist(), strict=True))
+        return [found[index] for index in range(len(prompts))]
+
+
+def judged(
+    arm: Arm,
+    group: str,
+    system: bool,
+    asked: Sequence[str],
+    replies: Sequence[Reply],
+    odds: Sequence[float],
+    judge: Judge | None,
+) -> list[Said]:
+    """Every reply with what all judges say of it."""
+    refused = judge([reply.text for reply in replies]) if judge else [None] * len(replies)
+    found = []
+    for index, (prompt, reply, odd, by_classifier) in enumerate(zip(asked, replies, odds, refused, strict=True)):
+        kind = sort_reply(reply.text)
+        found.append(
+            Said(
+                arm=arm.key,
+                group=group,
+                system=system,
+                index=index,
+                prompt=prompt,
+                text=reply.text,
+                tokens=len(reply.ids),
+                finish=reply.finish or "",
+                kind=kind.kind,
+                reason=kind.reason,
+                late=kind.late,
+                log_odds=odd,
+                repetition=repetition(reply.text),
+                classifier=by_classifier,
+            )
+        )
+    return found
