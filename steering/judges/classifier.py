@@ -57,13 +57,9 @@ def _judge(model: Any, tokenizer: Any, replies: Sequence[str], place: int, job: 
     found: list[bool] = []
     for start in range(0, len(replies), _BATCH):
         job.check()
-        inputs = tokenizer(
-            list(replies[start : start + _BATCH]),
-            padding=True,
-            truncation=True,
-            max_length=_LONGEST,
-            return_tensors="pt",
-        ).to(model.device)
+        part = list(replies[start : start + _BATCH])
+        inputs = tokenizer(part, padding=True, truncation=True, max_length=_LONGEST, return_tensors="pt")
+        inputs = inputs.to(model.device)
         with torch.no_grad():
             found += (model(**inputs).logits.argmax(dim=-1) == place).tolist()
     return found

@@ -35,7 +35,7 @@ def run(host: Host, settings: RefusalSettings, job: Job[Result]) -> Result:
 def result_of(inquiry: Inquiry) -> Result:
     """Everything found so far as tables, measures and vectors."""
     frames = dict(_tables(inquiry))
-    headline = next(name for name in ("effects", "candidates", "tokens") if name in frames)
+    headline = next(name for name in ("summary", "candidates", "tokens") if name in frames)
     return Result(
         **origin("refusal", inquiry.host, inquiry.settings),
         measures=tuple(_measures(inquiry)),
@@ -59,10 +59,11 @@ def _tables(inquiry: Inquiry) -> Iterator[tuple[str, pd.DataFrame]]:
         )
         yield "cosines", tables.cosine_table(list(inquiry.scores), cosines(inquiry.directions, list(inquiry.scores)))
     if inquiry.rates:
+        yield "summary", tables.summary_table(inquiry.rates, inquiry.costs)
         yield "effects", tables.effect_table([each for each in inquiry.rates if not each.floor])
         yield "floors", tables.floor_table(inquiry.rates, inquiry.costs)
         yield "replies", tables.reply_table(inquiry.said)
-        yield "judges", tables.agreement_table(agreement([each for each in inquiry.said]))
+        yield "judges", tables.agreement_table(agreement(inquiry.said))
     if inquiry.costs:
         yield "costs", tables.cost_table(inquiry.costs)
     if place:

@@ -46,14 +46,14 @@ def of_choice(choice: Choice, rules: Rules, by: By, blocks: int) -> str:
         return f"Chosen: {where}, by {BYS[by]}; {choice.n_passing} of {n} candidates pass every rule."
     reasons = "; ".join(score.reasons(rules, blocks, by)) or "it could not be scored"
     return (
-        f"None of the {n} candidates passes every rule. Shown is the one that breaks fewest, {where}: {reasons}. Do not "
-        "take its effects for those of a refusal direction without a look at the table."
+        f"None of the {n} candidates passes every rule. Shown is the one that breaks fewest, {where}: {reasons}. Do "
+        "not take its effects for those of a refusal direction without a look at the table."
     )
 
 
 def of_effects(rates: Sequence[Rates], costs: Sequence[Cost], target: str, control: str) -> list[str]:
     """What the interventions do, beside what random directions do."""
-    notes = []
+    notes: list[str] = []
     base = _rate(rates, NONE, target)
     if base is None:
         return notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from steering.demo.planted import planted_vector
@@ -182,9 +182,8 @@ class Inquiry:
         if not settings.candidate:
             return choice
         picked = _candidate(settings.candidate, self.scores)
-        return Choice(
-            picked, not picked.reasons(settings.rules, blocks, settings.by), choice.n_passing, len(self.scores)
-        )
+        passes = not picked.reasons(settings.rules, blocks, settings.by)
+        return replace(choice, score=picked, passes=passes)
 
     def _locate(self, prepared: Prepared) -> Place:
         system = bool(self.settings.system.strip())

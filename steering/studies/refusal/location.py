@@ -1,5 +1,5 @@
-"""Where refusal lives: along the direction by block and token, as two probes, in the model's own decisions, and how far a
-fine-tune has drifted from its base.
+"""Where refusal lives: along the direction by block and token, as two probes, in the model's own decisions, and how far
+a fine-tune has drifted from its base.
 """
 
 from __future__ import annotations

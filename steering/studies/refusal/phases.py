@@ -1,4 +1,4 @@
-"""The study in its steps: requests and tokens, candidates, effects. Each can be stopped, and gives what it has so far."""
+"""The study in its steps: requests and tokens, candidates, effects."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Prepared:
     requests: Requests
     tokens: RefusalTokens
     train: Prompts
-    """Those that the directions are means over: target requests that the model refuses, control ones that it answers."""
+    """What directions are means over: target requests that the model refuses, control ones that it answers."""
     validation: Prompts
     tail: int
     """Tokens of the chat template after the user's message."""
@@ -95,11 +95,8 @@ def screen(
         prepared.tokens.chosen,
     ]
     keys = {each: digest("candidate", identity, each.position, each.block) for each in directions.candidates}
-    known = {
-        each: Score(each, directions.token(each), **kept[key])
-        for each, key in keys.items()
-        if kept.get(key) is not None
-    }
+    done = {each: value for each, key in keys.items() if (value := kept.get(key)) is not None}
+    known = {each: Score(each, directions.token(each), **value) for each, value in done.items()}
     screening = Screen(host, *prepared.validation, directions, prepared.tokens.chosen)
     for score in screening.scores(job, settings.rules, settings.by, complete=settings.complete, known=known):
         if score.measured and not score.flat and score.candidate not in known:

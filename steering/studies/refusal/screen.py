@@ -150,6 +150,15 @@ class Screen:
         directions: Directions,
         tokens: Sequence[int],
     ) -> None:
+        """Prepare a screen.
+
+        Args:
+            host: The model.
+            target: Validation requests that it refuses.
+            control: Those that it answers.
+            directions: What is scored.
+            tokens: Ids of refusal tokens; without any, only KL and COSMIC are scored.
+        """
         self._host = host
         self._prompts = [*target, *control]
         self._is_target = torch.tensor([True] * len(target) + [False] * len(control))

@@ -38,9 +38,7 @@ class RefusalSettings(BaseModel):
     last_only: bool = Field(False, description="Read candidates at the last token only: faster.")
     by: By = Field("bypass", description="What the direction is chosen by: bypass, or cosmic without tokens.")
     min_induce: float = Field(Rules.min_induce, description="Drop a candidate that induces less refusal (log-odds).")
-    max_kl: float = Field(
-        Rules.max_kl, gt=0, description="Drop one whose ablation changes control replies more (nats)."
-    )
+    max_kl: float = Field(Rules.max_kl, gt=0, description="Drop one that changes control replies more, in nats.")
     max_depth: float = Field(Rules.max_depth, gt=0, le=1, description="Drop blocks from this share of the depth on.")
     candidate: str = Field("", description="Take this one instead, as position/block such as -1/3.")
     complete: bool = Field(True, description="Score dropped candidates to the end too, for the picture.")

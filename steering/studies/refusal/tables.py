@@ -49,12 +49,41 @@ def candidate_table(
         }
         return record | ({"cosine_with_truth": truth.get(score.candidate, math.nan)} if truth else {})
 
-    def rank(record: Record) -> tuple[int, float]:
+    def rank(record: Any) -> tuple[int, float]:
         value = record["bypass"] if by == "bypass" else -record["cosmic"]
         order = {"chosen": 0, "passes": 1, "not scored": 2, "dropped": 3}[record["outcome"]]
         return order, math.inf if math.isnan(value) else value
 
     return pd.DataFrame(sorted(map(row, scores), key=rank))
+
+
+def summary_table(rates: Sequence[Rates], costs: Sequence[Cost]) -> pd.DataFrame:
+    """One row an intervention: refusal of every kind of request, damage, right answers; a floor's row gives the mean
+    and the range over its random directions.
+    """
+    found: dict[str, list[Record]] = {}
+    for each in rates:
+        name = f"refused, {each.group}" + (", system prompt" if each.system else "")
+        found.setdefault(each.floor or each.title, []).append(_spread(name, each.refusal))
+    for cost in costs:
+        answers = {name: given.accuracy for name, given in cost.answers.items()}
+        for name, value in {"kl_nats": cost.kl_mean, **answers}.items():
+            found.setdefault(cost.floor or cost.title, []).append(_spread(name, value))
+    floors = {each.floor for each in rates if each.floor}
+    return pd.DataFrame([{"intervention": title, **_merged(parts, title in floors)} for title, parts in found.items()])
+
+
+def _merged(parts: Sequence[Record], floor: bool) -> Record:
+    """Records of one row; a floor has several values of each, whose mean and range it shows."""
+    if not floor:
+        return {name: value for part in parts for name, value in part.items()}
+    names = list(dict.fromkeys(next(iter(part)) for part in parts))
+    values = {name: [part[name] for part in parts if name in part] for name in names}
+    return {
+        key: value
+        for name, each in values.items()
+        for key, value in _spread(name, Estimate(sum(each) / len(each), min(each), max(each))).items()
+    }
 
 
 def effect_table(rates: Sequence[Rates]) -> pd.DataFrame:
@@ -72,9 +101,8 @@ def floor_table(rates: Sequence[Rates], costs: Sequence[Cost]) -> pd.DataFrame:
     records: list[Record] = []
     keys = dict.fromkeys((each.floor, each.group, each.system) for each in rates if each.floor)
     for floor, group, system in keys:
-        values = [
-            each.refusal.value for each in rates if (each.floor, each.group, each.system) == (floor, group, system)
-        ]
+        alike = [each for each in rates if (each.floor, each.group, each.system) == (floor, group, system)]
+        values = [each.refusal.value for each in alike]
         apart = [each.kl_mean.value for each in costs if each.floor == floor]
         records.append(
             {
@@ -100,18 +128,7 @@ def reply_table(said: Sequence[Said]) -> pd.DataFrame:
 
 def agreement_table(found: Sequence[Agreement]) -> pd.DataFrame:
     """One row a pair of judges."""
-    return pd.DataFrame(
-        [
-            {
-                "first": each.first,
-                "second": each.second,
-                "n": each.n,
-                **_spread("agree", each.agree),
-                "kappa": each.kappa,
-            }
-            for each in found
-        ]
-    )
+    return pd.DataFrame([_agreement(each) for each in found])
 
 
 def projection_table(found: Sequence[Projection]) -> pd.DataFrame:
@@ -166,6 +183,11 @@ def cosine_table(candidates: Sequence[Candidate], cosines: Tensor) -> pd.DataFra
     """Cosine of every two candidates, named `position/block`."""
     names = [f"{each.position}/{each.block}" for each in candidates]
     return pd.DataFrame(cosines.numpy(), columns=names).assign(candidate=names)[["candidate", *names]]
+
+
+def _agreement(each: Agreement) -> Record:
+    named = {"first": each.first, "second": each.second, "n": each.n}
+    return {**named, **_spread("agree", each.agree), "kappa": each.kappa}
 
 
 def _rates(each: Rates) -> Record:
