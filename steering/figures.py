@@ -13,9 +13,13 @@ from steering.vectors import SteeringVector
 
 RECIPE_A = "#0072b2"
 """Okabe-Ito blue: the vector at hand."""
-_SEVERAL = (RECIPE_A, "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+SEVERAL = (RECIPE_A, "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe-Ito, without the yellow that a light ground swallows."""
 _DASHES = ("solid", "dash", "dot")
+HELPFULNESS = "#e69f00"
+"""The fixed hue of helpfulness; that of alignment is `ALIGNMENT`."""
+ALIGNMENT = "#cc79a7"
+UNSTEERED = "#7a8794"
 FLOOR = "#8b9098"
 INK = "#7d838c"
 """Grey that reads on a light and on a dark ground, since a figure does not know which one it will stand on."""
@@ -50,12 +54,12 @@ def auroc_by_block(vector: SteeringVector) -> go.Figure:
     )
     _mark_default(figure, vector)
     low = min(0.4, float(vector.auroc_low.min()) - 0.05)
-    return _styled(figure, "block", "held-out AUROC", y_range=[low, 1.03])
+    return styled(figure, "block", "held-out AUROC", y_range=[low, 1.03])
 
 
 def auroc_of_several(vectors: Mapping[str, SteeringVector]) -> go.Figure:
     """Held-out AUROC at every block of several vectors, controls in grey, and chance as a line."""
-    figure, hues, greys = go.Figure(), cycle(product(_DASHES, _SEVERAL)), cycle(_DASHES)
+    figure, hues, greys = go.Figure(), cycle(product(_DASHES, SEVERAL)), cycle(_DASHES)
     for name, vector in vectors.items():
         if vector.auroc is None:
             continue
@@ -72,8 +76,8 @@ def auroc_of_several(vectors: Mapping[str, SteeringVector]) -> go.Figure:
         )
     figure.add_hline(y=0.5, line={"color": FLOOR, "width": 1, "dash": "dot"})
     lowest = min((min(line.y) for line in figure.data), default=0.5)
-    styled = _styled(figure, "block", "held-out AUROC", y_range=[min(0.4, lowest - 0.05), 1.03])
-    return styled.update_layout(
+    figure = styled(figure, "block", "held-out AUROC", y_range=[min(0.4, lowest - 0.05), 1.03])
+    return figure.update_layout(
         showlegend=True, height=300, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "font": {"size": 11}}
     )
 
@@ -91,7 +95,7 @@ def norms_by_block(vector: SteeringVector) -> go.Figure:
         customdata=list(zip(vector.mean_differences.tolist(), vector.residual_norms.tolist(), strict=True)),
         hovertemplate="block %{x}: %{y:.1f} %<br>%{customdata[0]:.3g} of %{customdata[1]:.3g} raw<extra></extra>",
     )
-    return _styled(figure, "block", "% of residual norm", y_range=[0, max(share) * 1.1 or 1])
+    return styled(figure, "block", "% of residual norm", y_range=[0, max(share) * 1.1 or 1])
 
 
 def _mark_default(figure: go.Figure, vector: SteeringVector) -> None:
@@ -107,7 +111,8 @@ def _mark_default(figure: go.Figure, vector: SteeringVector) -> None:
     )
 
 
-def _styled(figure: go.Figure, x: str, y: str, *, y_range: list[float]) -> go.Figure:
+def styled(figure: go.Figure, x: str, y: str, *, y_range: list[float] | None = None) -> go.Figure:
+    """The common layout: transparent ground, grey ink, thin lines, titled axes."""
     axis = {
         "gridcolor": "rgba(125,131,140,0.2)",
         "zeroline": False,
@@ -125,7 +130,7 @@ def _styled(figure: go.Figure, x: str, y: str, *, y_range: list[float]) -> go.Fi
         xaxis={
             **axis,
             "title": {"text": x, "font": {"size": 12}},
-            "dtick": 1 if figure.data and len(figure.data[-1].x) <= 16 else None,
+            "dtick": 1 if figure.data and figure.data[-1].x and len(figure.data[-1].x) <= 16 else None,
         },
         yaxis={**axis, "title": {"text": y, "font": {"size": 12}}, "range": y_range},
     )

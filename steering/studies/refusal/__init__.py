@@ -5,7 +5,8 @@ After Arditi et al. 2024, "Refusal in Language Models Is Mediated by a Single Di
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 import pandas as pd
 
@@ -17,11 +18,12 @@ from steering.studies.refusal.arms import ARMS, REFUSAL
 from steering.studies.refusal.candidates import cosines
 from steering.studies.refusal.inquiry import RECIPE, Inquiry
 from steering.studies.refusal.outcomes import agreement
+from steering.studies.refusal.report import report
 from steering.studies.refusal.settings import RefusalSettings
 from steering.studies.study import Measure, Result, Study, origin
 
 
-__all__ = ["ARMS", "RECIPE", "REFUSAL", "STUDY", "Inquiry", "RefusalSettings", "result_of"]
+__all__ = ["ARMS", "RECIPE", "REFUSAL", "STUDY", "Inquiry", "RefusalSettings", "page_of", "result_of"]
 
 
 def run(host: Host, settings: RefusalSettings, job: Job[Result]) -> Result:
@@ -35,6 +37,9 @@ def run(host: Host, settings: RefusalSettings, job: Job[Result]) -> Result:
 def result_of(inquiry: Inquiry) -> Result:
     """Everything found so far as tables, measures and vectors."""
     frames = dict(_tables(inquiry))
+    files = {"recipe.json": RECIPE.model_dump_json(indent=2)} if inquiry.choice else {}
+    if inquiry.rates:
+        files["report.html"] = page_of(inquiry, frames)
     headline = next(name for name in ("summary", "candidates", "tokens") if name in frames)
     return Result(
         **origin("refusal", inquiry.host, inquiry.settings),
@@ -43,8 +48,14 @@ def result_of(inquiry: Inquiry) -> Result:
         headline=headline,
         notes=inquiry.notes,
         vectors=inquiry.vectors,
-        files={"recipe.json": RECIPE.model_dump_json(indent=2)} if inquiry.choice else {},
+        files=files,
     )
+
+
+def page_of(inquiry: Inquiry, frames: Mapping[str, pd.DataFrame] | None = None) -> str:
+    """The inquiry as one HTML page."""
+    frames = dict(_tables(inquiry)) if frames is None else frames
+    return report(inquiry, frames["summary"], frames.get("candidates"), f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
 
 
 def _tables(inquiry: Inquiry) -> Iterator[tuple[str, pd.DataFrame]]:

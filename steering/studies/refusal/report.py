@@ -1,0 +1,166 @@
+"""The study as one HTML page that needs nothing else: readable without a network, light and dark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from steering.studies.refusal import figures
+
+
+if TYPE_CHECKING:
+    from steering.studies.refusal.inquiry import Inquiry
+
+CONTENT_NOTE = "Replies to requests that name harmful acts: the model's own words, shown so that judges can be checked."
+_MOST_REPLIES = 400
+_STYLE = """
+:root{color-scheme:light dark;--ink:#1d2024;--ink2:#5b6068;--line:#e3e2dd;--paper:#fff;--ground:#f7f7f5}
+@media(prefers-color-scheme:dark){:root{--ink:#e8e9ea;--ink2:#a8adb5;--line:#2c3037;--paper:#1b1e23;--ground:#14161a}}
+body{font:14px/1.5 system-ui,sans-serif;margin:0;background:var(--ground);color:var(--ink)}
+main{max-width:1080px;margin:0 auto;padding:24px 16px}h1{font-size:20px;margin:0 0 4px}h2{font-size:15px;margin:0 0 8px}
+section{background:var(--paper);border:1px solid var(--line);border-radius:8px;padding:16px;margin:12px 0}
+section{overflow-x:auto}
+table{border-collapse:collapse;font-size:12px}th,td{border-bottom:1px solid var(--line);padding:4px 8px;text-align:left;
+vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+small,.s{color:var(--ink2);font-size:12px}pre{white-space:pre-wrap;font-size:12px}li{margin:2px 0}
+"""
+
+
+def report(inquiry: Inquiry, summary: pd.DataFrame, candidates: pd.DataFrame | None, created: str) -> str:
+    """The whole page."""
+    host, settings = inquiry.host, inquiry.settings
+    sections = "".join(
+        f"<section><h2>{escape(title)}</h2>{body}</section>" for title, body in _sections(inquiry, summary, candidates)
+    )
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+        f"<title>Refusal direction of {escape(host.name)}</title><style>{_STYLE}</style>"
+        f"<script>{get_plotlyjs()}</script></head><body><main><h1>Refusal direction of {escape(host.name)}</h1>"
+        f"<p class='s'>{escape(host.info.summary)} · {escape(created)}</p>{sections}"
+        f"<section><h2>Settings</h2><pre>{escape(settings.model_dump_json(indent=2, exclude={'kept'}))}</pre></section>"
+        "</main></body></html>"
+    )
+
+
+def _sections(inquiry: Inquiry, summary: pd.DataFrame, candidates: pd.DataFrame | None) -> Iterator[tuple[str, str]]:
+    yield "What was found", "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in inquiry.notes) + "</ul>"
+    yield "Every intervention", table_html(summary) + f"<p class='s'>{escape(caption(inquiry))}</p>"
+    for title, figure, text in charts(inquiry):
+        yield title, figure_html(figure) + f"<p class='s'>{escape(text)}</p>"
+    if candidates is not None:
+        yield "Candidates", table_html(candidates)
+    if inquiry.said:
+        yield "Replies", _replies(inquiry)
+
+
+def charts(inquiry: Inquiry) -> Iterator[tuple[str, go.Figure, str]]:
+    """Every figure that can be drawn so far, with its title and caption."""
+    settings, blocks = inquiry.settings, inquiry.host.info.blocks
+    if inquiry.rates:
+        for system in dict.fromkeys(each.system for each in inquiry.rates):
+            behind = " behind a system prompt" if system else ""
+            yield f"Requests refused{behind}", figures.refusal_rates(inquiry.rates, system=system), caption(inquiry)
+    if inquiry.costs and len(inquiry.costs) > 1:
+        yield (
+            "What every intervention costs",
+            figures.damage(inquiry.costs),
+            "KL(no intervention || intervention) over the first 32 tokens of the model's own replies to harmless "
+            f"requests, {inquiry.costs[0].n_tokens} tokens; bars: 95 % bootstrap over replies; grey: range over random "
+            "directions.",
+        )
+    scores = list(inquiry.scores.values())
+    if scores:
+        for name, (title, unit, reading) in figures.SCORES.items():
+            if any(getattr(each, name) is not None for each in scores):
+                figure = figures.score_map(name, scores, settings.rules, blocks, settings.by, inquiry.choice)
+                yield f"{title}", figure, f"In {unit}; {reading}. Crosses: dropped. Ring: chosen."
+    place = inquiry.place
+    if place and place.probes:
+        yield (
+            "Harmfulness and refusal, two probes",
+            figures.two_probe_chart(place.probes, place.asked),
+            "Each by mean difference: 0 is where harmless requests lie on average, 1 where harmful ones do. Filled: "
+            f"the model refused. Harmfulness is read at the input of block {place.probes.block} (validation AUROC "
+            f"{place.probes.auroc:.2f}). After Zhao et al. 2025.",
+        )
+    if place and (place.surrogate.f1 or place.drift):
+        yield (
+            "Where the decision can be read",
+            figures.by_block(place.surrogate, place.drift),
+            "F1 of a linear head on the model's own decisions, five folds, 95 % bootstrap; dotted: 0.8 (after Noirot "
+            "Ferrand et al. 2025). Cosines with the aligned model, where one was named (after Yang et al. 2025).",
+        )
+    for number, each in enumerate(place.projections if place else ()):
+        yield (
+            f"Along the direction, prompt {number + 1}",
+            figures.projection_map(each),
+            "Cosine of the state at every block's input with the direction, on the rendered prompt.",
+        )
+
+
+def caption(inquiry: Inquiry) -> str:
+    """n, judge, interval, floor, system prompt and template of the charts of effects."""
+    settings, requests = inquiry.settings, inquiry.prepared.requests if inquiry.prepared else None
+    sizes = ", ".join(f"{each.n} {each.group}" for each in inquiry.rates if each.arm == "none" and not each.system)
+    systems = {each.system for each in inquiry.rates}
+    system = "no system prompt" if systems == {False} else "behind a system prompt"
+    system = "with and without a system prompt" if len(systems) > 1 else system
+    template = "the model's chat template" if inquiry.host.info.chat_template else "no chat template"
+    floor = f"; grey: range over {settings.random} random directions" if settings.random else ""
+    return (
+        f"Share of {requests.name if requests else ''} test requests refused (n = {sizes or 'see table'}), judged by "
+        f"refusal phrases; 95 % Wilson intervals{floor}. Greedy, at most {settings.reply_tokens} tokens; {template}, "
+        f"{system}."
+    )
+
+
+def figure_html(figure: go.Figure) -> str:
+    """A figure for a page that has plotly.js already."""
+    html: str = figure.to_html(
+        full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True}
+    )
+    return html
+
+
+def table_html(table: pd.DataFrame) -> str:
+    """A table with every interval in the cell of its value."""
+    columns = [name for name in table.columns if not name.endswith(("_low", "_high"))]
+    head = "".join(f"<th>{escape(str(name).replace('_', ' '))}</th>" for name in columns)
+    body = "".join("<tr>" + "".join(_cell(row, name) for name in columns) + "</tr>" for row in table.to_dict("records"))
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(row: Mapping[Any, Any], name: str) -> str:
+    value = row[name]
+    if not isinstance(value, float):
+        return f"<td>{escape(str(value))}</td>"
+    text = "–" if math.isnan(value) else f"{value:.3g}"
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    if low is not None and high is not None and not math.isnan(low):
+        text += f" [{low:.3g}, {high:.3g}]"
+    return f"<td class='n'>{text}</td>"
+
+
+def _replies(inquiry: Inquiry) -> str:
+    parts = [f"<p class='s'>{CONTENT_NOTE}</p>"]
+    left = _MOST_REPLIES
+    for rates in inquiry.rates:
+        if rates.floor or left <= 0:
+            continue
+        items = "".join(
+            f"<p><b>{escape(said.prompt)}</b> <small>{said.kind}{', late' if said.late else ''}</small><br>"
+            f"{escape(said.text) or '(no text)'}</p>"
+            for said in rates.said[:left]
+        )
+        left -= len(rates.said)
+        title = f"{rates.title}, {rates.group}{', system prompt' if rates.system else ''}"
+        parts.append(f"<details><summary>{escape(title)} ({rates.n})</summary>{items}</details>")
+    if left <= 0:
+        parts.append("<p class='s'>The rest is in replies.csv.</p>")
+    return "".join(parts)
