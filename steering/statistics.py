@@ -30,7 +30,7 @@ def wilson(hits: int, n: int) -> Estimate:
     scale = 1 + Z95**2 / n
     centre = (rate + Z95**2 / (2 * n)) / scale
     half = Z95 * math.sqrt(rate * (1 - rate) / n + Z95**2 / (4 * n**2)) / scale
-    return Estimate(rate, max(0.0, centre - half), min(1.0, centre + half))
+    return Estimate(rate, min(rate, max(0.0, centre - half)), max(rate, min(1.0, centre + half)))
 
 
 def mean_interval(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> Estimate:

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 from steering.statistics import wilson
 from steering.studies.refusal.arms import NONE
-from steering.studies.refusal.location import GOOD_F1, Drift, Surrogate
+from steering.studies.refusal.location import GOOD_F1, Drift, Surrogate, TwoProbes
 from steering.studies.refusal.outcomes import Cost, Rates
 from steering.studies.refusal.phases import Prepared
-from steering.studies.refusal.screen import BYS, By, Choice, Rules
+from steering.studies.refusal.rules import BYS, By, Choice, Rules
 
 
 LITTLE = 0.5
 """Under this rate of refused target requests there is little to ablate."""
 HARDLY = 0.05
+READABLE = 0.8
+"""AUROC under which a probe says little."""
 
 
 def of_requests(prepared: Prepared) -> list[str]:
@@ -78,9 +80,14 @@ def of_effects(rates: Sequence[Rates], costs: Sequence[Cost], target: str, contr
     return notes
 
 
-def of_location(found: Surrogate, moved: Drift | None) -> list[str]:
+def of_location(found: Surrogate, moved: Drift | None, probes: TwoProbes | None) -> list[str]:
     """Where the model's decision can be read, and how far it has drifted."""
     notes = []
+    if probes and probes.auroc < READABLE:
+        notes.append(
+            f"At the last instruction token harmfulness can hardly be read by mean difference: the best AUROC on "
+            f"validation requests is {probes.auroc:.2f}. Do not lean on that axis of the two probes."
+        )
     if not found.f1:
         notes.append(
             f"The model refuses {found.refused} of {found.n} test requests: too few on one side for a surrogate "

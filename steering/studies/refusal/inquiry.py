@@ -37,7 +37,7 @@ from steering.studies.refusal.phases import (
     without_direction,
 )
 from steering.studies.refusal.replies import Said
-from steering.studies.refusal.screen import Choice, Score, choose
+from steering.studies.refusal.rules import Choice, Score, choose
 from steering.studies.refusal.settings import RefusalSettings
 from steering.vectors import SteeringVector
 
@@ -168,7 +168,7 @@ class Inquiry:
         notes += findings.of_effects(self.rates, self.costs, requests.target_label, requests.control_label)
         notes += self._notes
         if self.place:
-            notes += findings.of_location(self.place.surrogate, self.place.drift)
+            notes += findings.of_location(self.place.surrogate, self.place.drift, self.place.probes)
         return tuple(dict.fromkeys(notes))
 
     @property

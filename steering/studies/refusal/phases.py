@@ -17,7 +17,8 @@ from steering.studies.refusal.arms import Arms, make_arms
 from steering.studies.refusal.candidates import Candidate, Directions, read_directions
 from steering.studies.refusal.effects import Effects, Group
 from steering.studies.refusal.requests import Requests, Sides, load_requests, prompts_of
-from steering.studies.refusal.screen import Score, Screen
+from steering.studies.refusal.rules import Score
+from steering.studies.refusal.screen import Screen
 from steering.studies.refusal.settings import DEFAULT_SYSTEM, RefusalSettings
 from steering.studies.refusal.tokens import RefusalTokens, find_tokens, first_chances, token_ids
 from steering.tail_states import tail_length

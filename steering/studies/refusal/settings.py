@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from steering.studies.refusal.arms import ARMS
-from steering.studies.refusal.screen import By, Rules
+from steering.studies.refusal.rules import By, Rules
 
 
 Until = Literal["tokens", "candidates", "effects"]

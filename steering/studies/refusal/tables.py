@@ -15,7 +15,7 @@ from steering.studies.refusal.candidates import Candidate
 from steering.studies.refusal.location import Drift, Projection, Surrogate, TwoProbes
 from steering.studies.refusal.outcomes import Agreement, Cost, Rates
 from steering.studies.refusal.replies import Said
-from steering.studies.refusal.screen import By, Choice, Rules, Score
+from steering.studies.refusal.rules import By, Choice, Rules, Score
 from steering.studies.refusal.tokens import RefusalTokens
 
 

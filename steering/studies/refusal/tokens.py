@@ -21,7 +21,7 @@ MOST = 8
 """Tokens that are proposed at most."""
 _SHOWN = 12
 _LEAST_GAIN = 0.01
-"""Mean probability by which a token must be likelier on target requests to be proposed."""
+"""Mean probability by which a token must be likelier before refusals to be proposed."""
 _TIMES = 2.0
 """And how many times as likely it must be there."""
 _ENOUGH = 0.5
@@ -38,7 +38,7 @@ class TokenChance:
     id: int
     text: str
     target: float
-    """Mean probability of it as the first token after target requests."""
+    """Mean probability of it as the first token after target requests that are refused; after all where none is."""
     control: float
     """After control requests."""
     refusals: int
@@ -71,8 +71,8 @@ class RefusalTokens:
         """Why the tokens may mislead; empty where they do not."""
         if not self.chosen:
             return (
-                f"No refusal tokens: {self.refused} of {self.looked_at} replies to target requests read as refusals, "
-                "and no first token is much likelier there than on control requests."
+                f"No refusal tokens: {self.refused} of {self.looked_at} replies to target requests read as refusals"
+                + (", and no first token is much likelier there than on control requests." if self.refused else ".")
             )
         if self.refused and self.explained < _ENOUGH:
             return (
@@ -88,36 +88,36 @@ class RefusalTokens:
 
 
 def find_tokens(
-    host: Host, target: Sequence[Prompt], control: Sequence[Prompt], *, chosen: Sequence[int] = (), answered: int = 32
+    host: Host, target: Sequence[Prompt], control: Sequence[Prompt], *, chosen: Sequence[int] = (), answered: int = 128
 ) -> RefusalTokens:
-    """Propose first tokens: those much likelier after target requests than after control ones, and those with which the
-    model's own refusals begin.
+    """Propose first tokens: those much likelier before the model's own refusals than after control requests.
 
     Args:
         host: The model.
         target: Requests that it may refuse.
         control: Requests that it answers.
         chosen: Token ids that the user wants instead of the proposal.
-        answered: Target requests to answer, in order to see refusals.
+        answered: Target requests to answer at most, in order to see refusals. Without any among them nothing is
+            proposed: what is likelier after target requests then begins something else.
 
     Raises:
         SteeringError: A chosen id that is not in the vocabulary.
     """
     _check(host, chosen)
     chances = [first_chances(host, prompts) for prompts in (target, control)]
-    means = [each.mean(dim=0) for each in chances]
     replies = generate(
         host, [Row(each) for each in target[:answered]], DecodeSettings(max_new_tokens=_LOOKED_AT), batch_size=BATCH
     )
     refused = [index for index, reply in enumerate(replies) if sort_reply(reply.text).kind == "refusal" and reply.ids]
     first = Counter(replies[index].ids[0] for index in refused)
+    means = [(chances[0][refused] if refused else chances[0]).mean(dim=0), chances[1].mean(dim=0)]
     order = (means[0] - means[1]).argsort(descending=True)[:_SHOWN].tolist()
     ids = list(dict.fromkeys((*chosen, *order, *first)))
     known = tuple(
         TokenChance(token, host.tokenizer.decode([token]), float(means[0][token]), float(means[1][token]), first[token])
         for token in ids
     )
-    taken = tuple(chosen) or _proposed(known)
+    taken = tuple(chosen) or (_proposed(known) if refused else ())
     mass = [each[:, list(taken)].sum(dim=-1) for each in chances]
     return RefusalTokens(
         chosen=taken,
