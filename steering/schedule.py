@@ -55,12 +55,16 @@ class Visit:
             if turn.operation.device != states.device:  # moves once, not at every step
                 turn.operation = turn.operation.to(states.device)
             covered = coverage.of(turn, states.device)
-            if covered is None and len(turn.rows) == len(states):
-                new = _apply(turn.operation, new)
+            all_rows = len(turn.rows) == len(states)
+            own = new if all_rows else new[turn.rows]
+            written = _apply(turn.operation, own)
+            if covered is not None:
+                written = torch.where(covered[..., None], written, own)
+            if all_rows:
+                new = written
                 continue
             new = new.clone() if new is states else new
-            steered = _apply(turn.operation, new[turn.rows])
-            new[turn.rows] = steered if covered is None else torch.where(covered[..., None], steered, new[turn.rows])
+            new[turn.rows] = written
         return new
 
 

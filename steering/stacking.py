@@ -35,7 +35,7 @@ class AblateRows(Operation):
     def __call__(self, states: Tensor) -> Tensor:
         directions = self.directions.to(states.dtype)
         along = torch.linalg.vecdot(states, directions).unsqueeze(-1)
-        return states - (self.shares.to(states.dtype) * along) * directions
+        return torch.addcmul(states, self.shares.to(states.dtype) * along, directions, value=-1)
 
 
 class Stacks:

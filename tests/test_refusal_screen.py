@@ -94,6 +94,15 @@ def test_leaving_out_dropped_candidates_changes_neither_choice_nor_scores(demo, 
     assert chosen[0] == chosen[1]
 
 
+@pytest.mark.parametrize("rules", [Rules(max_kl=1e-9), Rules(min_induce=99.0), Rules(max_depth=0.01)])
+def test_where_none_passes_leaving_out_changes_nothing_either(demo, requests, rules) -> None:
+    tokens = (46, 1887, 1858)
+    both = [screened(demo, requests, tokens, rules=rules, complete=complete)[1] for complete in (True, False)]
+    choices = [choose(list(found.values()), rules, 6) for found in both]
+    assert not any(choice.passes for choice in choices)
+    assert choices[0].score.candidate == choices[1].score.candidate
+
+
 def test_known_scores_are_given_and_not_measured_again(demo, requests) -> None:
     known = Score(Candidate(-1, 3), "?", bypass=-99.0, induce=9.0, kl=0.0, cosmic=2.0)
     _, found = screened(demo, requests, (46,), known={known.candidate: known})

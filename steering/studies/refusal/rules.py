@@ -55,7 +55,14 @@ class Score:
     @property
     def measured(self) -> bool:
         """Whether every score is there that can be; without refusal tokens bypass and induce cannot."""
-        return self.flat or self.kl is not None
+        return self.flat or None not in (self.kl, self.cosmic)
+
+    def rank(self, by: By) -> float:
+        """What the choice is made by, lowest first; infinite where it is not known or not finite."""
+        value = self.bypass if by == "bypass" else self.cosmic
+        if value is None or not math.isfinite(value):
+            return math.inf
+        return value if by == "bypass" else -value
 
     def reasons(self, rules: Rules, blocks: int, by: By = "bypass") -> tuple[str, ...]:
         """Why it is dropped; nothing where it may be chosen or is not measured yet.
@@ -102,10 +109,8 @@ def choose(scores: Sequence[Score], rules: Rules, blocks: int, by: By = "bypass"
         raise SteeringError(f"A choice by '{by}' was asked for.", f"one of {', '.join(get_args(By))}.")
 
     def key(score: Score) -> tuple[int, float]:
-        value = score.bypass if by == "bypass" else score.cosmic
-        if value is None or not math.isfinite(value):
-            return len(score.reasons(rules, blocks, by)) + 1, math.inf
-        return len(score.reasons(rules, blocks, by)), value if by == "bypass" else -value
+        # What was never scored may break more rules than are known.
+        return len(score.reasons(rules, blocks, by)) + (score.rank(by) == math.inf), score.rank(by)
 
     directed = [score for score in scores if not score.flat]
     if not directed:

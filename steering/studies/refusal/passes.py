@@ -1,0 +1,133 @@
+"""Many plans over the same few prompts, as rows of shared batches, from known states where nothing is written below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from steering.host import Host
+from steering.interventions import Plan
+from steering.prompts import Prompt
+from steering.rows import Batch
+from steering.schedule import Place, Schedule
+from steering.tracing import Start, read_prompts
+
+
+AT_ONCE = 4
+"""Plans that share a batch."""
+_PROMPTS = 32
+"""Prompts of similar length that do."""
+
+
+class Passes:
+    """Prompts that are read under one plan after the other. Call on the model thread."""
+
+    def __init__(self, host: Host, prompts: Sequence[Prompt], *, keep_inputs: bool = False) -> None:
+        """Take some prompts; they are read once, unsteered, when something is first asked of them.
+
+        Args:
+            host: The model.
+            prompts: Any number.
+            keep_inputs: Whether to keep the states at every block's input, so that `run` may begin there.
+        """
+        self._host, self._prompts, self._keep = host, prompts, keep_inputs
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Unsteered, at the last token, (prompt, vocabulary)."""
+        return self._in_order([bucket.logits for bucket in self._buckets])
+
+    @cached_property
+    def outputs(self) -> Tensor:
+        """Unsteered states after every block at the last token, (prompt, block, width)."""
+        return self._in_order([bucket.outputs for bucket in self._buckets])
+
+    def run(self, plans: Sequence[Plan], blocks: Sequence[int], *, from_block: int = 0) -> tuple[Tensor, Tensor]:
+        """Read every prompt under every plan.
+
+        Args:
+            plans: Read together, so few: `AT_ONCE`.
+            blocks: Whose output is wanted at the last token.
+            from_block: No plan writes below; the blocks below do not run.
+
+        Returns:
+            Logits at the last token, (plan, prompt, vocabulary), and states, (plan, prompt, block, width).
+        """
+        logits, states = zip(
+            *(self._pass(bucket, plans, blocks, from_block) for bucket in self._buckets), strict=True
+        )
+        order = self._order
+        return torch.cat(logits, dim=1)[:, order], torch.cat(states, dim=1)[:, order]
+
+    def _pass(
+        self, bucket: _Bucket, plans: Sequence[Plan], blocks: Sequence[int], from_block: int
+    ) -> tuple[Tensor, Tensor]:
+        n, rows = len(plans), len(bucket.indices)
+        start = Start(from_block, bucket.inputs[from_block].repeat(n, 1, 1)) if from_block else None
+        schedule = Schedule(self._host, [plan for plan in plans for _ in range(rows)])
+        kept: dict[Place, Tensor] = {}
+        places: list[Place] = [(block, "block_output") for block in blocks if block >= from_block]
+        forward = read_prompts(
+            self._host,
+            _repeated(bucket.batch, n),
+            schedule,
+            read=lambda place, states: kept.update({place: states[:, -1].float()}),
+            places=places,
+            start=start,
+        )
+        read = [
+            kept[block, "block_output"].cpu() if block >= from_block else bucket.outputs[:, block].repeat(n, 1)
+            for block in blocks
+        ]
+        nothing = torch.zeros(n * rows, 0, self._host.info.width)
+        states = torch.stack(read, dim=1) if read else nothing
+        return forward.logits.cpu().unflatten(0, (n, rows)), states.unflatten(0, (n, rows))
+
+    @cached_property
+    def _buckets(self) -> list[_Bucket]:
+        order = sorted(range(len(self._prompts)), key=lambda index: len(self._prompts[index]))
+        return [self._read(order[start : start + _PROMPTS]) for start in range(0, len(order), _PROMPTS)]
+
+    @cached_property
+    def _order(self) -> Tensor:
+        return torch.tensor([index for bucket in self._buckets for index in bucket.indices]).argsort()
+
+    def _in_order(self, parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(parts))[self._order]
+
+    def _read(self, indices: list[int]) -> _Bucket:
+        blocks = range(self._host.info.blocks)
+        batch = Batch.of(self._host, [self._prompts[index] for index in indices])
+        kept: dict[Place, Tensor] = {}
+
+        def read(place: Place, states: Tensor) -> None:
+            kept[place] = states.clone() if place[1] == "block_input" else states[:, -1].float().cpu()
+
+        places: list[Place] = [(block, "block_output") for block in blocks]
+        places += [(block, "block_input") for block in blocks if self._keep]
+        schedule = Schedule(self._host, [()] * len(indices))
+        logits = read_prompts(self._host, batch, schedule, read=read, places=places).logits.cpu()
+        inputs = [kept[block, "block_input"] for block in blocks if self._keep]
+        return _Bucket(indices, batch, inputs, torch.stack([kept[b, "block_output"] for b in blocks], dim=1), logits)
+
+
+@dataclass(frozen=True, eq=False)
+class _Bucket:
+    """Prompts of similar length, and an unsteered pass over them."""
+
+    indices: list[int]
+    batch: Batch
+    inputs: list[Tensor]
+    """At the input of every block, (prompt, position, width), in the model's precision, on its device; or none."""
+    outputs: Tensor
+    """After every block at the last token, float32, (prompt, block, width)."""
+    logits: Tensor
+    """(prompt, vocabulary)"""
+
+
+def _repeated(batch: Batch, times: int) -> Batch:
+    return Batch(batch.ids.repeat(times, 1), batch.real.repeat(times, 1), batch.last.repeat(times))
