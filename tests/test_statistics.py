@@ -13,6 +13,8 @@ from steering.statistics import (
     auroc_intervals,
     balanced_accuracy,
     balanced_accuracy_intervals,
+    f1_interval,
+    mcnemar,
     mean_interval,
     wilson,
 )
@@ -88,3 +90,29 @@ def test_balanced_accuracy_is_the_mean_over_both_sides_with_an_interval_around_i
     p, q = (positive[:, 0] > 0).mean(), (negative[:, 0] < 0).mean()
     expected = 2 * 1.96 * np.sqrt(p * (1 - p) / 40 + q * (1 - q) / 10) / 2
     assert high[0] - low[0] == pytest.approx(expected, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "p"),
+    [(0, 0, 1.0), (0, 12, 2 / 2**12), (5, 5, 1.0), (1, 9, 2 * (1 + 10) / 2**10)],
+)
+def test_mcnemar_is_the_exact_binomial_test_on_the_pairs_that_changed(gained: int, lost: int, p: float) -> None:
+    before = [False] * gained + [True] * lost + [True, False] * 3
+    after = [True] * gained + [False] * lost + [True, False] * 3
+    assert mcnemar(before, after) == pytest.approx(p)
+
+
+def test_f1_by_hand_and_its_interval_holds_it() -> None:
+    true = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0], dtype=bool)
+    predicted = np.array([1, 1, 1, 0, 1, 0, 0, 0, 0, 0], dtype=bool)
+    found = f1_interval(true, predicted)
+    assert found.value == pytest.approx(2 * 3 / (2 * 3 + 1 + 1))
+    assert found.low < found.value < found.high <= 1
+    assert f1_interval(true, ~true).value == 0.0
+
+
+def test_wilsons_interval_always_holds_its_rate() -> None:
+    for n in range(1, 60):
+        for hits in (0, n):
+            rate = wilson(hits, n)
+            assert rate.low <= rate.value <= rate.high

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from steering import store
 from steering.store import Store
-from workbench import store
 
 
 def test_what_is_put_in_is_there_after_opening_again(tmp_path: Path) -> None:
