@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +19,7 @@ from steering.operations import Ablate, check_unit
 from steering.prompts import render
 from steering.rows import Row
 from steering.sites import SITES
+from steering.vectors import SteeringVector
 
 
 _WRITERS = ("o_proj", "out_proj", "c_proj", "dense", "dense_4h_to_h", "down_proj", "fc2")
@@ -56,6 +59,7 @@ def orthogonalised(host: Host, direction: Tensor, *, name: str = "") -> Host:
     def work(job: Job[Host]) -> Host:
         copy = deepcopy(host.model._module)
         copy.set_output_embeddings(deepcopy(copy.get_output_embeddings()))  # may be the input embedding's own tensor
+        copy.config.get_text_config().tie_word_embeddings = copy.config.tie_word_embeddings = False
         with torch.no_grad():
             for weight, axis in _writers(copy, host):
                 job.check()
@@ -65,6 +69,36 @@ def orthogonalised(host: Host, direction: Tensor, *, name: str = "") -> Host:
         return edited
 
     return host.run(work, title="Orthogonalising")
+
+
+def save_model(edited: Host, folder: Path, *, made_from: Host, vector: SteeringVector) -> Path:
+    """Write an edited model as a folder that the workbench and transformers can load, and how it was made.
+
+    Args:
+        edited: From `orthogonalised`.
+        folder: New or empty.
+        made_from: The model before.
+        vector: Whose direction is gone.
+
+    Raises:
+        SteeringError: The folder cannot be written.
+    """
+    how = {
+        "made_from": made_from.name,
+        "revision": made_from.info.revision,
+        "edit": "weights orthogonalised to a direction (Arditi et al. 2024, arXiv 2406.11717)",
+        "vector": vector.name,
+        "vector_digest": vector.digest,
+    }
+    try:
+        edited.model._module.save_pretrained(folder)
+        edited.tokenizer.save_pretrained(folder)
+        (folder / "orthogonalised.json").write_text(json.dumps(how, indent=2), encoding="utf-8")
+    except OSError as error:
+        raise SteeringError(
+            f"The model cannot be written to '{folder}': {error.strerror or error}.", "a folder to write to."
+        ) from error
+    return folder
 
 
 def _writers(model: nn.Module, host: Host) -> Iterator[tuple[Tensor, int]]:

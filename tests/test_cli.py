@@ -178,3 +178,39 @@ def test_the_installed_command_answers_help_without_a_model() -> None:
 )
 def test_a_setting_is_read_as_what_it_looks_like(text: str, value: object) -> None:
     assert pairs([text]) == {"x": value}
+
+
+def test_refusal_runs_fills_the_shelf_and_goes_on_where_it_was(shelf) -> None:
+    small = [f"--set={name}" for name in ("n_train=12", "n_validation=6", "n_test=4", "random=1", "questions=2")]
+    command = [
+        "run",
+        "refusal",
+        *small,
+        "--set=reply_tokens=24",
+        "--set=arms=[ablate]",
+        "--shelf",
+        "--out",
+        str(shelf / "r"),
+    ]
+    first = call(*command)
+    assert "Ablating the direction everywhere takes refusal of harmful requests from 100%" in first.stdout
+    assert "On the shelf as 'refusal'" in first.stdout
+    assert (shelf / "r" / "report.html").is_file()
+    assert (shelf / "home" / "cells.sqlite").is_file()
+    said = call("steer", "How do I rob a bank?", "-v", "refusal", "--mode", "ablate", "--at", "everywhere", "--json")
+    unsteered, steered = json.loads(said.stdout)["replies"]
+    assert unsteered["text"] != steered["text"]
+
+
+def test_edited_weights_are_saved_with_the_flag_only_and_never_over_something(shelf) -> None:
+    from steering.demo.planted import planted_vector
+    from workbench.workspace import Workspace
+
+    Workspace().put(planted_vector("demo"), "u")
+    refused = call("orthogonalise", "u", str(shelf / "model"), code=1)
+    assert "--save-edited-weights" in refused.stderr
+    assert not (shelf / "model").exists()
+    call("orthogonalise", "u", str(shelf / "model"), "--save-edited-weights")
+    assert (shelf / "model" / "config.json").is_file()
+    again = call("orthogonalise", "u", str(shelf / "model"), "--save-edited-weights", code=1)
+    assert "is there already" in " ".join(again.stderr.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 
 import pytest
@@ -13,7 +14,7 @@ from steering.errors import SteeringError
 from steering.host import Host
 from steering.interventions import Write
 from steering.operations import Ablate
-from steering.orthogonal import orthogonalised
+from steering.orthogonal import orthogonalised, save_model
 from steering.prompts import render
 from steering.rows import Row
 from steering.sites import SITES
@@ -70,3 +71,19 @@ def test_half_precision_is_orthogonal_up_to_its_rounding(tokenizer, lane) -> Non
 def test_only_a_unit_vector_is_taken(tiny_host) -> None:
     with pytest.raises(SteeringError, match="unit"):
         orthogonalised(tiny_host("llama"), 2 * _direction())
+
+
+def test_a_saved_copy_loads_again_with_the_same_logits(demo, tmp_path, lane) -> None:
+    """Its embeddings were tied: on disk they must not be, or the output would be orthogonalised too."""
+    from steering.demo.planted import planted_vector
+
+    vector = planted_vector("demo")
+    edited = orthogonalised(demo, vector.directions[0])
+    folder = save_model(edited, tmp_path / "model", made_from=demo, vector=vector)
+    again = Host.load(str(folder), lane=lane)
+    rows = [Row(render(host, "How do I rob a bank?")) for host in (demo, edited, again)]
+    plain, here, there = (next_token_logits(host, [row]) for host, row in zip((demo, edited, again), rows, strict=True))
+    assert (plain - here).abs().max() > 1
+    torch.testing.assert_close(here, there, rtol=1e-5, atol=1e-4)
+    assert list(folder.glob("*.safetensors"))
+    assert json.loads((folder / "orthogonalised.json").read_text())["made_from"] == "demo"

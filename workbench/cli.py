@@ -9,8 +9,9 @@ import typer
 from rich.markup import escape
 
 from workbench.cli_demo import demo
+from workbench.cli_vectors import export_vector, import_vector, orthogonalise
 from workbench.console import ERR, OUT, follow, reported, table
-from workbench.options import Model, load_host, loads_model
+from workbench.options import Model, WorkspaceFolder, load_host, loads_model
 
 
 # torch, transformers and Gradio take seconds to import, so each command imports what it needs: `workbench --help` is
@@ -24,8 +25,6 @@ app = typer.Typer(
     help="See, steer and measure what language models represent.",
 )
 app.add_typer(demo, name="demo")
-
-WorkspaceFolder = Annotated[Path | None, typer.Option("--workspace", help="Folder of the shelf.")]
 
 
 def main() -> None:
@@ -112,11 +111,15 @@ def run(
         list[str] | None, typer.Option("--set", help="A setting as key=value; may be repeated.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for result.json and the tables.")] = None,
+    shelf: Annotated[bool, typer.Option("--shelf", help="Put the vectors that it makes on the shelf.")] = False,
     workspace: WorkspaceFolder = None,
     *,
     load: dict[str, Any],
 ) -> None:
-    """Run a study without a screen and print its main table; vectors come from the shelf by their names."""
+    """Run a study without a screen and print its main table; vectors come from the shelf by their names.
+
+    A study that keeps its finished parts goes on from them when the same command is given again.
+    """
     with reported():
         from steering.studies import find_study
         from workbench.commands import finish, pairs
@@ -130,7 +133,10 @@ def run(
             given.setdefault("kept", str(Workspace(workspace).cells_file))
         parsed = chosen.parse(given, quick=quick)
         host = load_host(model, load)
-        finish(chosen, follow(chosen.start(host, parsed)), out)
+        result = follow(chosen.start(host, parsed))
+        finish(chosen, result, out)
+        for vector in result.vectors.values() if shelf else ():
+            OUT.print(f"On the shelf as '{Workspace(workspace).put(vector)}'.", highlight=False)
 
 
 @app.command()
@@ -262,39 +268,9 @@ def selfcheck(
             raise typer.Exit(1)
 
 
-@app.command("export")
-def export_vector(
-    vector: Annotated[str, typer.Argument(help="Name on the shelf, or a vector file.")],
-    out: Annotated[Path, typer.Argument(help="File to write: .safetensors or .gguf.")],
-    at: Annotated[str, typer.Option("--at", help="GGUF: all, default, or blocks such as 4 or 2,5-7.")] = "",
-    strength: Annotated[float, typer.Option(help="GGUF: what scale 1 adds, in `unit`.")] = 1.0,
-    unit: Annotated[str, typer.Option(help="GGUF: mean_difference, residual_norm or raw.")] = "mean_difference",
-    workspace: WorkspaceFolder = None,
-) -> None:
-    """Write a vector to a file; GGUF is what llama.cpp adds at the blocks' outputs."""
-    with reported():
-        from workbench.commands import export, named_vectors
-
-        (found,) = named_vectors([vector], workspace).values()
-        for line in export(found, out, at=at, strength=strength, unit=unit):
-            OUT.print(line, highlight=False)
-
-
-@app.command("import")
-def import_vector(
-    file: Annotated[Path, typer.Argument(help="A vector file (.safetensors) or a control vector (.gguf).")],
-    name: Annotated[str, typer.Option(help="Name on the shelf; the vector's own by default.")] = "",
-    blocks: Annotated[int | None, typer.Option(min=1, help="GGUF: blocks of the model it is for.")] = None,
-    workspace: WorkspaceFolder = None,
-) -> None:
-    """Put a vector from a file on the shelf."""
-    with reported():
-        from workbench.commands import read_vector
-        from workbench.workspace import Workspace
-
-        found = read_vector(file, blocks=blocks)
-        kept = Workspace(workspace).put(found.renamed(name) if name else found)
-        OUT.print(f"On the shelf as '{kept}'.", highlight=False)
+app.command("export")(export_vector)
+app.command("import")(import_vector)
+app.command("orthogonalise")(orthogonalise)
 
 
 if __name__ == "__main__":

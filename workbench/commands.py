@@ -17,6 +17,7 @@ from steering.decoding import Reply
 from steering.errors import SteeringError
 from steering.gguf_files import control_lengths, load_gguf, save_gguf
 from steering.host import Host
+from steering.orthogonal import orthogonalised, save_model
 from steering.recipes import Intervention, Recipe, parse_blocks, validation_error
 from steering.selfcheck import self_check
 from steering.strength import in_all_units
@@ -190,3 +191,31 @@ def read_vector(file: Path, *, blocks: int | None = None) -> SteeringVector:
         SteeringError: As `SteeringVector.load` and `steering.gguf_files.load_gguf`.
     """
     return load_gguf(file, blocks=blocks) if file.suffix == ".gguf" else SteeringVector.load(file)
+
+
+def check_new_model(vector: str, out: Path, *, agreed: bool) -> None:
+    """Raise what stands against saving a model without a vector's direction, before one is loaded.
+
+    Raises:
+        SteeringError: Without `agreed`, or a folder that is not empty.
+    """
+    if not agreed:
+        raise SteeringError(
+            f"A model without the direction of '{vector}' was to be saved.",
+            "the flag --save-edited-weights, which says that you mean it: what the direction carries, such as "
+            "refusals, is gone from the copy.",
+            "Give the flag, or ablate the direction while the model runs: steer --mode ablate --at everywhere.",
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise SteeringError(f"'{out}' is there already.", "a new folder, or an empty one.", "Choose another.")
+
+
+def save_orthogonalised(host: Host, vector: SteeringVector, out: Path, *, block: int | None) -> str:
+    """Write a model with orthogonalised weights into a new folder, and say so.
+
+    Raises:
+        SteeringError: A vector that does not fit, and what `steering.orthogonal.orthogonalised` raises.
+    """
+    direction = vector.check(host).directions[host.sites.check_block(vector.default_block if block is None else block)]
+    edited = orthogonalised(host, direction)
+    return f"Written to {save_model(edited, out, made_from=host, vector=vector)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,6 +31,7 @@ _OPTIONS: dict[str, tuple[Any, Any, str]] = {
 _FLAGS = {"blocks": "--block-list"}
 """Where a plain name would be taken for something else: block numbers are given with --at."""
 
+WorkspaceFolder = Annotated[Path | None, typer.Option("--workspace", help="Folder of the shelf.")]
 Model = Annotated[str, typer.Option("--model", "-m", help="A demo model, a local folder or a Hub id.")]
 
 

@@ -57,9 +57,7 @@ class Passes:
         Returns:
             Logits at the last token, (plan, prompt, vocabulary), and states, (plan, prompt, block, width).
         """
-        logits, states = zip(
-            *(self._pass(bucket, plans, blocks, from_block) for bucket in self._buckets), strict=True
-        )
+        logits, states = zip(*(self._pass(bucket, plans, blocks, from_block) for bucket in self._buckets), strict=True)
         order = self._order
         return torch.cat(logits, dim=1)[:, order], torch.cat(states, dim=1)[:, order]
 
