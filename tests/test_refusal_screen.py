@@ -171,12 +171,12 @@ FINE = Score(Candidate(-1, 2), "t", bypass=-5.0, induce=1.0, kl=0.01, cosmic=1.5
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        ({"candidate": Candidate(-1, 8)}, "late: block 8 is not below 8"),
-        ({"induce": -0.1}, "does not induce refusal"),
+        ({"candidate": Candidate(-1, 8)}, "late: block 8 of 10"),
+        ({"induce": -0.1}, "induces no refusal"),
         ({"kl": 0.2}, "changes harmless replies"),
         ({"bypass": math.nan}, "not a finite number"),
         ({"kl": math.inf}, "not a finite number"),
-        ({"flat": True}, "both sides are the same"),
+        ({"flat": True}, "no difference"),
     ],
 )
 def test_every_rule_drops_with_its_reason(change, part) -> None:

@@ -10,7 +10,8 @@ import gradio as gr
 from steering.recipes import Intervention, Recipe
 from steering.vectors import SteeringVector
 from workbench.blocks import html_block
-from workbench.context import PanelContext
+from workbench.context import PanelContext, Sent
+from workbench.generation import LETTERS
 from workbench.intervention_slot import intervention_of, place_slot, vector_named
 from workbench.markup import heading
 
@@ -91,13 +92,18 @@ class RecipeCard:
     def _wire_shelf(self, *, follows: bool) -> None:
         top, ui = self.slots[0], self._ui
         choosers = {f"vector_{slot.name}": slot.vector for slot in self.slots}
-        tuned = [part for slot in self.slots for part in slot.tuned]
+        shown = [part for slot in self.slots for part in slot.shown]
 
-        def offer(**chosen: str | None) -> dict[Any, Any]:
+        def offer(sent: Sent | None, **chosen: str | None) -> dict[Any, Any]:
             """Keep every choice that is still there; give the others the first vector that fits."""
             names = fitting(ui)
             changes: dict[Any, Any] = {}
-            for slot in self.slots:
+            for n, slot in enumerate(self.slots):
+                # A vector that came with a recipe from another panel: this may run beside what shows that recipe.
+                came = self._sent(sent, n)
+                if came and came.vector in names and chosen[f"vector_{slot.name}"] not in names:
+                    changes |= slot.show(came, vector_named(ui, came.vector), names)
+                    continue
                 # A choice that is kept is not sent again: this may run beside `take`, with a choice of a moment ago.
                 changes |= slot.offer(names)
                 if chosen[f"vector_{slot.name}"] not in names:
@@ -115,10 +121,17 @@ class RecipeCard:
                 return {}
             return {top.vector: gr.update(choices=names, value=picked), **top.tune(vector_named(ui, picked))}
 
-        changed = [*choosers.values(), *(slot.gate for slot in self.slots), *tuned]
-        ui.watch("shelf", "model", call=offer, inputs=choosers, outputs=changed)
+        ui.watch("shelf", "model", call=offer, inputs={"sent": ui.page.sent, **choosers}, outputs=shown)
         if follows:
             ui.watch("picked", call=take, inputs={"picked": ui.page.picked}, outputs=[top.vector, *top.tuned])
+
+    def _sent(self, sent: Sent | None, n: int) -> Intervention | None:
+        """The n-th intervention of this card's recipe in what was sent to this panel last."""
+        if sent is None or sent.to != self._ui.panel:
+            return None
+        recipes, place = sent.settings.recipes, max(0, LETTERS.find(self.key))
+        interventions = recipes[place].interventions if place < len(recipes) else ()
+        return interventions[n] if n < len(interventions) else None
 
 
 def slot_names(key: str) -> list[str]:

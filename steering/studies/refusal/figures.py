@@ -29,6 +29,7 @@ _DIVERGING = [[0.0, "#0072b2"], [0.5, "rgba(139,144,152,0.10)"], [1.0, "#d55e00"
 _RISING = [[0.0, "rgba(0,114,178,0.08)"], [1.0, "#0072b2"]]
 _GROUPS = (ALIGNMENT, HELPFULNESS, SEVERAL[5])
 _ROW = 34
+_LABEL = 13
 
 
 def score_map(
@@ -38,7 +39,7 @@ def score_map(
     _, unit, _ = SCORES[name]
     tokens = {score.candidate.position: score.token for score in scores}
     positions = sorted(tokens)
-    labels = [f"{tokens[position]!r} {position}" for position in positions]
+    labels = [f"{position} {_short(tokens[position])}" for position in positions]
     value = {score.candidate: getattr(score, name) for score in scores}
     z = [[value.get(Candidate(position, block)) for block in range(blocks)] for position in positions]
     figure = go.Figure()
@@ -77,12 +78,12 @@ def score_map(
             x=[place.block],
             y=[labels[positions.index(place.position)]],
             mode="markers",
-            marker={"symbol": "circle-open", "size": 22, "line": {"width": 2.5, "color": INK}},
+            marker={"symbol": "circle-open", "size": 20, "color": INK, "line": {"width": 2.5}},
             hovertext=["chosen" if choice.passes else "best of those dropped"],
             hoverinfo="text",
         )
-    figure = styled(figure, "block", "token after the instruction")
-    return figure.update_layout(height=110 + _ROW * len(positions), margin={"l": 130, "r": 16, "t": 12, "b": 44})
+    figure = styled(figure, "block", "")
+    return figure.update_layout(height=110 + _ROW * len(positions), margin={"l": 104, "r": 16, "t": 12, "b": 44})
 
 
 def refusal_rates(rates: Sequence[Rates], *, system: bool = False) -> go.Figure:
@@ -116,7 +117,7 @@ def refusal_rates(rates: Sequence[Rates], *, system: bool = False) -> go.Figure:
             hovertemplate=f"{group}, %{{customdata[0]}}: %{{x:.0f}} % of %{{customdata[1]}} refused<extra></extra>",
         )
     figure = styled(figure, "requests refused, %", "", y_range=[-0.6, len(titles) - 0.4])
-    figure.update_xaxes(range=[-3, 103])
+    figure.update_xaxes(range=[-3, 103], dtick=25)
     return _rows(figure, titles)
 
 
@@ -139,7 +140,7 @@ def damage(costs: Sequence[Cost]) -> go.Figure:
         hovertemplate="%{customdata[0]}: mean %{x:.3g} nats, 95th percentile %{customdata[1]:.3g}<extra></extra>",
     )
     figure = styled(figure, "mean KL a token, nats (log scale)", "", y_range=[-0.6, len(titles) - 0.4])
-    figure.update_xaxes(type="log", dtick=1)
+    figure.update_xaxes(type="log", dtick=1, tickangle=0)
     return _rows(figure, titles).update_layout(showlegend=False)
 
 
@@ -257,6 +258,12 @@ def cosine_map(candidates: Sequence[Candidate], cosines: Tensor) -> go.Figure:
 
 _RULE = {"color": FLOOR, "width": 1, "dash": "dot"}
 _LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "font": {"size": 11}}
+
+
+def _short(token: str) -> str:
+    """A token as an axis label."""
+    text = repr(token)[1:-1]
+    return text if len(text) <= _LABEL else f"{text[: _LABEL - 1]}…"
 
 
 def _band(figure: go.Figure, y: float, low: float, high: float, half: float = 0.09) -> None:

@@ -83,7 +83,7 @@ def charts(inquiry: Inquiry) -> Iterator[tuple[str, go.Figure, str]]:
     place = inquiry.place
     if place and place.probes:
         yield (
-            "Harmfulness and refusal, two probes",
+            "Harmfulness and refusal: two probes",
             figures.two_probe_chart(place.probes, place.asked),
             "Each by mean difference: 0 is where harmless requests lie on average, 1 where harmful ones do. Filled: "
             f"the model refused. Harmfulness is read at the input of block {place.probes.block} (validation AUROC "

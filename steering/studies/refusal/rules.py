@@ -73,18 +73,18 @@ class Score:
             by: Inducing refusal is asked of a choice by bypass only: COSMIC knows no refusal tokens.
         """
         if self.flat:
-            return ("both sides are the same here",)
+            return ("no difference between the sides",)
         found, last = [], int(rules.max_depth * blocks)
         if self.candidate.block >= last:
-            found.append(f"late: block {self.candidate.block} is not below {last}, {rules.max_depth:g} of {blocks}")
+            found.append(f"late: block {self.candidate.block} of {blocks}")
         known = [each for each in (self.bypass, self.induce, self.kl, self.cosmic) if each is not None]
         if not all(map(math.isfinite, known)):
             found.append("not a finite number")
             return tuple(found)
         if by == "bypass" and self.induce is not None and self.induce < rules.min_induce:
-            found.append(f"adding it does not induce refusal: log-odds {self.induce:.2g} under {rules.min_induce:g}")
+            found.append(f"induces no refusal: {self.induce:.2g} under {rules.min_induce:g}")
         if self.kl is not None and self.kl > rules.max_kl:
-            found.append(f"ablating it changes harmless replies: KL {self.kl:.2g} over {rules.max_kl:g} nats")
+            found.append(f"changes harmless replies: KL {self.kl:.2g} over {rules.max_kl:g}")
         return tuple(found)
 
 
