@@ -17,7 +17,7 @@ from workbench.jobs import Call, Outputs
 from workbench.markup import card, empty_state
 from workbench.panel import Panel
 from workbench.refusal_controls import RefusalControls
-from workbench.refusal_view import RefusalView
+from workbench.refusal_view import RefusalView, Shown
 
 
 _EMPTY = card(
@@ -54,13 +54,16 @@ class RefusalPanel(Panel):
         view.wire_picks(controls.candidate)
         for step in controls.steps:
 
-            def run(call: Call, until: str = step.until, **values: Any) -> Iterator[Outputs | None]:
+            def run(
+                call: Call, before: Shown | None, until: str = step.until, **values: Any
+            ) -> Iterator[Outputs | None]:
+                yield view.begun(before)
                 yield from _run(call, view, controls, controls.settings(values, until))
 
             ui.on(
                 step.run.click,
                 run,
-                inputs=controls.inputs,
+                inputs={**controls.inputs, "before": view.state},
                 outputs=[*view.outputs, *controls.outputs],
                 run=[each.run for each in controls.steps],
                 stop=step.stop,
@@ -79,10 +82,15 @@ def _run(
             job.emit(None)
 
     job = call.host.submit(work, title=f"refusal, up to {settings.until}")
-    yield view.begun()
+    drawn: set[str] = set()
     for found in call.follow(job, every=0.7):
-        yield view.shown(inquiry, running=True) if found else {}
-    yield {**view.shown(inquiry), **controls.shown(inquiry)}
+        if found and not job.finished:
+            yield view.cards(inquiry, running=True)
+            yield view.shown(inquiry, drawn, running=True)
+        else:
+            yield {}
+    yield view.cards(inquiry)
+    yield {**view.shown(inquiry, drawn), **controls.shown(inquiry)}
     job.result()
 
 

@@ -33,6 +33,7 @@ from workbench.refusal_markup import (
 
 
 _WAITING = "Reading the requests …"
+_EARLIER = "What stands below is from the run before, until this one has something in its place."
 _DAMAGE = (
     "KL from the model as it is, over the first 32 tokens of its own replies to harmless requests; bars: 95 % "
     "bootstrap over replies; grey: range over random directions."
@@ -63,7 +64,8 @@ class RefusalView:
     def __init__(self, ui: PanelContext, empty: str) -> None:
         """Lay out everything, hidden until there is something to show."""
         self._ui = ui
-        self._state = gr.State(None)
+        self.state = gr.State(None)
+        """A `Shown`, None before anything was."""
         self._found = html_block(empty, elem_id="refusal-found")
         with gr.Column(elem_classes="sw-card", visible=False) as self._effects_card:
             html_block(heading("Requests refused"))
@@ -78,7 +80,7 @@ class RefusalView:
             self._choice = html_block("", elem_id="refusal-choice")
             with gr.Row(elem_classes="sw-actions"):
                 self._shelf = gr.Button("Put it on the shelf", size="sm", elem_id="refusal-shelf")
-                ui.place_send(self._sent, {"shown": self._state})
+                ui.place_send(self._sent, {"shown": self.state})
         with gr.Column(elem_classes="sw-stack", visible=False) as self._maps:
             self._score_plots = []
             for names in (("bypass", "induce"), ("kl", "cosmic")):
@@ -96,7 +98,7 @@ class RefusalView:
         with gr.Column(elem_classes="sw-card", visible=False) as self._tokens_card:
             self._tokens = html_block("", elem_id="refusal-token-table")
         self.outputs = [
-            self._state,
+            self.state,
             self._found,
             self._effects_card,
             self._rates_plot,
@@ -116,30 +118,34 @@ class RefusalView:
             self._tokens_card,
             self._tokens,
         ]
-        ui.quick(self._shelf.click, self._put, inputs={"shown": self._state}, outputs=[ui.page.picked])
+        ui.quick(self._shelf.click, self._put, inputs={"shown": self.state}, outputs=[ui.page.picked])
 
     def wire_picks(self, candidate: gr.Textbox) -> None:
         """A click on a share opens its replies; one on a candidate names it in its field."""
-        self._effects.choose(self._read, inputs=[self._state], outputs=[self._replies], **EVENT)
+        self._effects.choose(self._read, inputs=[self.state], outputs=[self._replies], **EVENT)
         self._ui.reveal(self._effects.choose, "refusal-replies", always=True)
         self._candidates.choose(_picked, outputs=[candidate], **EVENT)
 
-    def begun(self) -> Outputs:
-        """A run has begun: what an earlier one showed goes away."""
-        return {
-            self._found: found_html([_WAITING]),
-            self._replies: "",
-            **{part: gr.update(visible=False) for part in self._cards},
-        }
+    def begun(self, before: Shown | None) -> Outputs:
+        """A run has begun; what an earlier one showed stays until something takes its place."""
+        # Nothing is hidden here: Gradio loses what is hidden and shown again within one event.
+        return {self._found: found_html([_WAITING, *([_EARLIER] if before else [])]), self._replies: ""}
 
-    def shown(self, inquiry: Inquiry, *, running: bool = False) -> Outputs:
-        """Everything that the inquiry has found so far; charts of where refusal lives, and files, at the end."""
+    def shown(self, inquiry: Inquiry, drawn: set[str], *, running: bool = False) -> dict[Any, Any]:
+        """Everything that the inquiry has found so far; charts of where refusal lives, and files, at the end.
+
+        Args:
+            inquiry: Perhaps still going on.
+            drawn: What this run has drawn already and need not draw again; the view keeps it.
+            running: Whether more is to come.
+        """
         changes: dict[Any, Any] = {self._found: found_html(inquiry.notes or [_WAITING])}
         if inquiry.prepared:
-            changes |= {self._tokens: tokens_html(inquiry.prepared.tokens), self._tokens_card: gr.update(visible=True)}
-        if inquiry.scores and not inquiry.rates:
-            changes |= {self._candidates: candidates_html(inquiry), self._candidates_card: gr.update(visible=True)}
-        if inquiry.choice and not inquiry.rates:
+            changes |= {self._tokens: tokens_html(inquiry.prepared.tokens)}
+        if inquiry.scores and "candidates" not in drawn:
+            changes |= {self._candidates: candidates_html(inquiry)}
+        if inquiry.choice and "candidates" not in drawn:
+            drawn.add("candidates")  # a figure that is sent twice in a row may not show at all
             changes |= self._chosen(inquiry)
         if inquiry.rates:
             changes |= self._measured(inquiry)
@@ -147,16 +153,20 @@ class RefusalView:
             changes |= self._ended(inquiry)
         return changes
 
-    @property
-    def _cards(self) -> list[Any]:
-        return [
-            self._effects_card,
-            self._choice_card,
-            self._maps,
-            self._candidates_card,
-            self._place,
-            self._tokens_card,
-        ]
+    def cards(self, inquiry: Inquiry, *, running: bool = False) -> Outputs:
+        """Which cards have something of this run to show; those that have nothing go at the end of the run.
+
+        To be sent before what stands in them: a figure that comes together with its card may not show.
+        """
+        full = {
+            self._effects_card: inquiry.rates,
+            self._choice_card: inquiry.choice,
+            self._maps: inquiry.choice,
+            self._candidates_card: inquiry.scores,
+            self._place: inquiry.place,
+            self._tokens_card: inquiry.prepared,
+        }
+        return {part: gr.update(visible=bool(content)) for part, content in full.items() if content or not running}
 
     def _place_charts(self) -> None:
         with gr.Column(elem_classes="sw-card", min_width=0):
@@ -197,28 +207,21 @@ class RefusalView:
         }
         return {
             self._choice: choice_html(inquiry.choice, inquiry.truth),
-            self._choice_card: gr.update(visible=True),
-            self._maps: gr.update(visible=True),
             **maps,
         }
 
     def _measured(self, inquiry: Inquiry) -> Outputs:
         system = all(each.system for each in inquiry.rates)
         return {
-            self._effects_card: gr.update(visible=True),
             self._rates_plot: figures.refusal_rates(inquiry.rates, system=system),
             self._caption: caption_html(inquiry),
             self._effects: effects_html(inquiry),
-            self._state: self._kept(inquiry),
+            self.state: self._kept(inquiry),
         }
 
     def _ended(self, inquiry: Inquiry) -> Outputs:
-        changes: dict[Any, Any] = {self._state: self._kept(inquiry)}
-        if inquiry.rates:  # they stood still while the effects came in
-            visible = gr.update(visible=bool(inquiry.scores))
-            changes |= {self._candidates: candidates_html(inquiry), self._candidates_card: visible}
-            if inquiry.choice:
-                changes |= self._chosen(inquiry)
+        changes: dict[Any, Any] = {self.state: self._kept(inquiry)}
+        if inquiry.rates:
             stamp = f"{datetime.now(UTC):%Y-%m-%d %H%M%S}"
             replies = result_of(inquiry).tables["replies"]
             workspace = self._ui.workspace
@@ -239,7 +242,6 @@ class RefusalView:
         asked = [_asked(each.prompt.tokens, each.prompt.roles) for each in place.projections]
         damage, probes, blocks, alike, which, along, kept = self._charts
         return {
-            self._place: gr.update(visible=True),
             damage: figures.damage(inquiry.costs) if len(inquiry.costs) > 1 else None,
             probes: figures.two_probe_chart(place.probes, place.asked) if place.probes else None,
             blocks: figures.by_block(place.surrogate, place.drift),
