@@ -32,6 +32,8 @@ from workbench.refusal_markup import (
 )
 
 
+_READY = '<i class="sw-ready"></i>'
+"""What stands in the flag of a card that has something to show."""
 _WAITING = "Reading the requests …"
 _EARLIER = "What stands below is from the run before, until this one has something in its place."
 _DAMAGE = (
@@ -67,7 +69,8 @@ class RefusalView:
         self.state = gr.State(None)
         """A `Shown`, None before anything was."""
         self._found = html_block(empty, elem_id="refusal-found")
-        with gr.Column(elem_classes="sw-card", visible=False) as self._effects_card:
+        with gr.Column(elem_classes="sw-card sw-until", min_width=0):
+            self._effects_card = html_block("", elem_classes="sw-flag")
             html_block(heading("Requests refused"))
             self._rates_plot = gr.Plot(show_label=False, elem_id="refusal-rates")
             self._caption = html_block("")
@@ -76,12 +79,14 @@ class RefusalView:
                 self._report = gr.DownloadButton("Download the report", size="sm", elem_id="refusal-report")
                 self._csv = gr.DownloadButton("Download all replies", size="sm", elem_id="refusal-csv")
         self._replies = html_block("", elem_id="refusal-replies")
-        with gr.Column(elem_classes="sw-card", visible=False) as self._choice_card:
+        with gr.Column(elem_classes="sw-card sw-until", min_width=0):
+            self._choice_card = html_block("", elem_classes="sw-flag")
             self._choice = html_block("", elem_id="refusal-choice")
             with gr.Row(elem_classes="sw-actions"):
                 self._shelf = gr.Button("Put it on the shelf", size="sm", elem_id="refusal-shelf")
                 ui.place_send(self._sent, {"shown": self.state})
-        with gr.Column(elem_classes="sw-stack", visible=False) as self._maps:
+        with gr.Column(elem_classes="sw-stack sw-until", min_width=0):
+            self._maps = html_block("", elem_classes="sw-flag")
             self._score_plots = []
             for names in (("bypass", "induce"), ("kl", "cosmic")):
                 with gr.Row(elem_classes="sw-two"):
@@ -91,11 +96,14 @@ class RefusalView:
                             html_block(heading(title))
                             self._score_plots.append(gr.Plot(show_label=False, elem_id=f"refusal-map-{name}"))
                             html_block(note(f"In {unit}; {reading}. Rows: template tokens. Crosses: dropped."))
-        with gr.Column(elem_classes="sw-card", visible=False) as self._candidates_card:
+        with gr.Column(elem_classes="sw-card sw-until", min_width=0):
+            self._candidates_card = html_block("", elem_classes="sw-flag")
             self._candidates = html_block("", elem_id="refusal-candidates", js_on_load=PICK_SCRIPT)
-        with gr.Column(elem_classes="sw-stack", visible=False) as self._place:
+        with gr.Column(elem_classes="sw-stack sw-until", min_width=0):
+            self._place = html_block("", elem_classes="sw-flag")
             self._place_charts()
-        with gr.Column(elem_classes="sw-card", visible=False) as self._tokens_card:
+        with gr.Column(elem_classes="sw-card sw-until", min_width=0):
+            self._tokens_card = html_block("", elem_classes="sw-flag")
             self._tokens = html_block("", elem_id="refusal-token-table")
         self.outputs = [
             self.state,
@@ -128,7 +136,6 @@ class RefusalView:
 
     def begun(self, before: Shown | None) -> Outputs:
         """A run has begun; what an earlier one showed stays until something takes its place."""
-        # Nothing is hidden here: Gradio loses what is hidden and shown again within one event.
         return {self._found: found_html([_WAITING, *([_EARLIER] if before else [])]), self._replies: ""}
 
     def shown(self, inquiry: Inquiry, drawn: set[str], *, running: bool = False) -> dict[Any, Any]:
@@ -156,7 +163,8 @@ class RefusalView:
     def cards(self, inquiry: Inquiry, *, running: bool = False) -> Outputs:
         """Which cards have something of this run to show; those that have nothing go at the end of the run.
 
-        To be sent before what stands in them: a figure that comes together with its card may not show.
+        They are hidden by the style sheet, not by Gradio, which may lose a figure that comes soon after its hidden
+        column is shown. To be sent before what stands in them, since a hidden figure has no size.
         """
         full = {
             self._effects_card: inquiry.rates,
@@ -166,7 +174,7 @@ class RefusalView:
             self._place: inquiry.place,
             self._tokens_card: inquiry.prepared,
         }
-        return {part: gr.update(visible=bool(content)) for part, content in full.items() if content or not running}
+        return {part: _READY if content else "" for part, content in full.items() if content or not running}
 
     def _place_charts(self) -> None:
         with gr.Column(elem_classes="sw-card", min_width=0):
