@@ -81,7 +81,7 @@ def _run(
         for _ in inquiry.run(job):
             job.emit(None)
 
-    job = call.host.submit(work, title=f"refusal, up to {settings.until}")
+    job = call.host.submit(work, title=f"Refusal: {settings.until}")
     drawn: set[str] = set()
     for found in call.follow(job, every=0.7):
         if found and not job.finished:

@@ -14,6 +14,7 @@ from steering.studies.refusal import RECIPE, REFUSAL, Inquiry, figures, page_of,
 from steering.studies.refusal.arms import NONE
 from steering.studies.refusal.candidates import cosines
 from steering.studies.refusal.outcomes import Rates
+from steering.studies.refusal.report import framing
 from steering.vectors import SteeringVector
 from workbench.blocks import EVENT, html_block
 from workbench.context import PanelContext
@@ -87,6 +88,7 @@ class RefusalView:
                 ui.place_send(self._sent, {"shown": self.state})
         with gr.Column(elem_classes="sw-stack sw-until", min_width=0):
             self._maps = html_block("", elem_classes="sw-flag")
+            self._framed = html_block("")
             self._score_plots = []
             for names in (("bypass", "induce"), ("kl", "cosmic")):
                 with gr.Row(elem_classes="sw-two"):
@@ -101,6 +103,7 @@ class RefusalView:
             self._candidates = html_block("", elem_id="refusal-candidates", js_on_load=PICK_SCRIPT)
         with gr.Column(elem_classes="sw-stack sw-until", min_width=0):
             self._place = html_block("", elem_classes="sw-flag")
+            self._placed = html_block("")
             self._place_charts()
         with gr.Column(elem_classes="sw-card sw-until", min_width=0):
             self._tokens_card = html_block("", elem_classes="sw-flag")
@@ -118,10 +121,12 @@ class RefusalView:
             self._choice_card,
             self._choice,
             self._maps,
+            self._framed,
             *self._score_plots,
             self._candidates_card,
             self._candidates,
             self._place,
+            self._placed,
             *self._charts,
             self._tokens_card,
             self._tokens,
@@ -215,6 +220,7 @@ class RefusalView:
         }
         return {
             self._choice: choice_html(inquiry.choice, inquiry.truth),
+            self._framed: note(f"Scored on validation requests. {framing(inquiry)}"),
             **maps,
         }
 
@@ -250,6 +256,7 @@ class RefusalView:
         asked = [_asked(each.prompt.tokens, each.prompt.roles) for each in place.projections]
         damage, probes, blocks, alike, which, along, kept = self._charts
         return {
+            self._placed: note(f"Measured on test requests. {framing(inquiry)}"),
             damage: figures.damage(inquiry.costs) if len(inquiry.costs) > 1 else None,
             probes: figures.two_probe_chart(place.probes, place.asked) if place.probes else None,
             blocks: figures.by_block(place.surrogate, place.drift),

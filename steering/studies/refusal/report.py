@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from steering.studies.refusal import figures
+from steering.studies.refusal.settings import DEFAULT_SYSTEM
 
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def _sections(inquiry: Inquiry, summary: pd.DataFrame, candidates: pd.DataFrame 
     yield "What was found", "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in inquiry.notes) + "</ul>"
     yield "Every intervention", table_html(summary) + f"<p class='s'>{escape(caption(inquiry))}</p>"
     for title, figure, text in charts(inquiry):
-        yield title, figure_html(figure) + f"<p class='s'>{escape(text)}</p>"
+        under = text if text.endswith(framing(inquiry)) else f"{text} {framing(inquiry)}"
+        yield title, figure_html(figure) + f"<p class='s'>{escape(under)}</p>"
     if candidates is not None:
         yield "Candidates", table_html(candidates)
     if inquiry.said:
@@ -106,18 +108,24 @@ def charts(inquiry: Inquiry) -> Iterator[tuple[str, go.Figure, str]]:
 
 def caption(inquiry: Inquiry) -> str:
     """n, judge, interval, floor, system prompt and template of the charts of effects."""
-    settings, requests = inquiry.settings, inquiry.prepared.requests if inquiry.prepared else None
+    settings = inquiry.settings
     sizes = ", ".join(f"{each.n} {each.group}" for each in inquiry.rates if each.arm == "none" and not each.system)
-    systems = {each.system for each in inquiry.rates}
-    system = "no system prompt" if systems == {False} else "behind a system prompt"
-    system = "with and without a system prompt" if len(systems) > 1 else system
-    template = "the model's chat template" if inquiry.host.info.chat_template else "no chat template"
     floor = f"; grey: range over {settings.random} random directions" if settings.random else ""
     return (
-        f"Share of {requests.name if requests else ''} test requests refused (n = {sizes or 'see table'}), judged by "
-        f"refusal phrases; 95 % Wilson intervals{floor}. Greedy, at most {settings.reply_tokens} tokens; {template}, "
-        f"{system}."
+        f"Share of test requests refused (n = {sizes or 'see table'}), judged by refusal phrases; 95 % Wilson "
+        f"intervals{floor}. Greedy, at most {settings.reply_tokens} tokens. {framing(inquiry)}"
     )
+
+
+def framing(inquiry: Inquiry) -> str:
+    """Requests, system prompt and template, which every chart depends on."""
+    settings, prepared = inquiry.settings, inquiry.prepared
+    digest = inquiry.host.info.template_digest
+    template = f"chat template {digest}" if inquiry.host.info.chat_template else "no chat template"
+    given = f"system prompt “{settings.system.strip()}”" if settings.system.strip() else "no system prompt"
+    if settings.both_systems:
+        given += ", effects also " + ("without one" if settings.system.strip() else f"behind “{DEFAULT_SYSTEM}”")
+    return f"Requests: {prepared.requests.name if prepared else '–'}; {template}; {given}."
 
 
 def figure_html(figure: go.Figure) -> str:

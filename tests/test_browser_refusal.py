@@ -1,0 +1,132 @@
+"""The Refusal panel in Chromium: three steps, the replies behind a number, another candidate, Stop, and bad input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+pytest.importorskip("playwright")
+
+from browser_support import SLOW, opened, served, started
+from playwright.sync_api import Browser, Page, expect
+
+from workbench.bench import Workbench
+
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+expect.set_options(timeout=SLOW)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workbench, str]]:
+    with served(tmp_path_factory.mktemp("refusal")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with started() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, server: tuple[Workbench, str]) -> Iterator[Page]:
+    with opened(browser, server[1]) as page:
+        page.get_by_role("tab", name="Refusal", exact=True).click()
+        expect(page.locator("#refusal-size")).to_contain_text("replies")
+        yield page
+
+
+def step(page: Page, name: str, *, wait: bool = True) -> None:
+    page.click(f"#refusal-{name}-run")
+    if wait:
+        expect(page.locator(".sw-strip .sw-over").filter(has_text=f"Refusal: {name}")).to_contain_text("done")
+        expect(page.locator(f"#refusal-{name}-run")).to_be_enabled()
+
+
+def small(page: Page) -> None:
+    for name, value in (("n-test", "4"), ("random", "1"), ("reply-tokens", "16")):
+        page.locator(f"#refusal-{name} input").fill(value)
+        page.keyboard.press("Tab")
+    expect(page.locator("#refusal-size")).to_contain_text("Up to 8")
+
+
+def test_three_steps_lead_to_the_replies_and_to_steer(
+    page: Page, server: tuple[Workbench, str], tmp_path: Path
+) -> None:
+    expect(page.locator("#refusal-found")).to_contain_text("Nothing measured yet")
+    step(page, "tokens")
+    expect(page.locator("#refusal-token-table")).to_contain_text("Sorry")
+    expect(page.locator("#refusal-tokens")).to_contain_text("Sorry")
+    step(page, "candidates")
+    expect(page.locator("#refusal-candidates .sw-on")).to_contain_text("chosen")
+    expect(page.locator("#refusal-choice")).to_contain_text("cosine with the planted direction 0.7")
+    for name in ("bypass", "induce", "kl", "cosmic"):
+        expect(page.locator(f"#refusal-map-{name} .js-plotly-plot")).to_be_visible()
+    small(page)
+    step(page, "effects")
+    expect(page.locator("#refusal-found")).to_contain_text("Ablating the direction everywhere takes refusal")
+    expect(page.locator("#refusal-rates .js-plotly-plot")).to_be_visible()
+    for name in ("damage", "probes", "blocks", "cosines", "along"):
+        expect(page.locator(f"#refusal-{name} .js-plotly-plot")).to_be_visible()
+    page.click("#refusal-effects [data-pick='ablate|harmful|0']")
+    replies = page.locator("#refusal-replies details")
+    expect(replies.locator(".sw-one").first).to_be_hidden()
+    replies.locator("summary").click()
+    expect(replies.locator(".sw-one")).to_have_count(4)
+    expect(replies.locator(".sw-one").first).to_contain_text("compliance")
+    with page.expect_download() as report:
+        page.click("#refusal-report")
+    assert "Refusal direction of demo" in Path(report.value.path()).read_text(encoding="utf-8")
+    page.click("#refusal-to-steer")
+    expect(page.locator("#mode-a1 input")).to_have_value("Ablate")
+    expect(page.locator("#vector-a1 input")).to_have_value("refusal")
+    assert "refusal" in server[0].workspace.names()
+
+
+def test_a_click_on_a_candidate_takes_it(page: Page) -> None:
+    step(page, "candidates")
+    page.click("#refusal-candidates [data-pick='-2/2']")
+    expect(page.locator("#refusal-candidate textarea")).to_have_value("-2/2")
+    step(page, "candidates")
+    expect(page.locator("#refusal-choice")).to_contain_text("Token -2")
+
+
+def test_stop_keeps_what_there_is_and_the_next_run_goes_on(page: Page) -> None:
+    page.locator("#refusal-reply-tokens input").fill("60")
+    page.keyboard.press("Tab")
+    step(page, "effects", wait=False)
+    expect(page.locator("#refusal-effects [data-pick]").first).to_be_visible()
+    page.click("#refusal-effects-stop")
+    expect(page.locator(".sw-strip .sw-over")).to_contain_text("stopped")
+    expect(page.locator("#refusal-effects [data-pick]").first).to_be_visible()
+    expect(page.locator("#refusal-effects-run")).to_be_enabled()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("candidate", "nonsense", "position/block"),
+        ("n-test", "1", "greater than or equal to 2"),
+    ],
+)
+def test_bad_input_is_one_card_that_says_what_to_do(page: Page, field: str, value: str, said: str) -> None:
+    small(page)
+    page.locator(f"#refusal-{field} textarea, #refusal-{field} input").first.fill(value)
+    page.keyboard.press("Tab")
+    page.wait_for_timeout(500)
+    page.click("#refusal-effects-run")
+    card = page.get_by_role("tabpanel").filter(visible=True).locator(".sw-error")
+    expect(card).to_have_count(1)
+    expect(card).to_contain_text(said)
+
+
+def test_a_phone_needs_no_scrolling_sideways(browser: Browser, server: tuple[Workbench, str]) -> None:
+    with opened(browser, server[1], width=390, query="?__theme=dark") as page:
+        page.get_by_role("tab", name="Refusal", exact=True).click()
+        step(page, "candidates")
+        expect(page.locator("#refusal-map-kl .js-plotly-plot")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,70 @@
+"""The refusal study as HTML: everything that users and models write is escaped, and numbers say what they are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from steering.recipes import Recipe
+from steering.studies.refusal.arms import Arm
+from steering.studies.refusal.candidates import Candidate
+from steering.studies.refusal.outcomes import agreement, rates_of
+from steering.studies.refusal.replies import Said
+from steering.studies.refusal.rules import Choice, Score
+from steering.studies.refusal.tokens import RefusalTokens, TokenChance
+from workbench.refusal_markup import choice_html, found_html, replies_html, tokens_html
+
+
+SAID = Said(
+    arm="none",
+    group="harmful",
+    system=False,
+    index=0,
+    prompt="<b>How?</b>",
+    text="<script>no</script>",
+    tokens=3,
+    finish="end",
+    kind="refusal",
+    reason="no",
+    late=True,
+    log_odds=2.0,
+    repetition=0.0,
+)
+NOTHING, EDITED = Arm("none", "no intervention", Recipe()), Arm("ablate", "ablated everywhere", Recipe())
+
+
+def test_replies_are_folded_escaped_and_stand_beside_the_unedited_ones() -> None:
+    base = rates_of(NOTHING, [SAID], [SAID])
+    after = replace(SAID, arm="ablate", text="Sure.", kind="compliance", late=False, log_odds=-1.0)
+    html = replies_html(rates_of(EDITED, [after], [SAID]), base)
+    assert "<script>" not in html
+    assert "<b>How" not in html
+    assert "Without it: &lt;script&gt;no" in html
+    assert "<details" in html
+    assert " open" not in html.split("<summary>")[0].split("<details")[1]
+    assert "1 compliance" in html
+    assert "1 of the refusals late" in replies_html(base, base)
+
+
+def test_notes_tokens_and_choices_are_escaped() -> None:
+    assert "<i>" not in found_html(["<i>note</i>"])
+    assert found_html([]) == ""
+    tokens = RefusalTokens((1,), (TokenChance(1, "<|x|>", 0.9, 0.001, 3),), 0.9, 0.001, (4, 4), 3, 4, 0.9)
+    html = tokens_html(tokens)
+    assert "<|x|>" not in html
+    assert "under 1 %" in html
+    score = Score(Candidate(-1, 2), "<|y|>", bypass=-1.0, induce=None, kl=0.00001, cosmic=math.nan)
+    html = choice_html(Choice(score, False, 0, 4), {})
+    assert "<|y|>" not in html
+    assert "breaks fewest" in html
+    assert "&lt;0.001" in html
+
+
+def test_judges_agree_or_not_with_kappa_by_hand() -> None:
+    """Phrases say refusal, refusal, no, no; log-odds yes, no, no, no: 3 of 4 the same, kappa (3/4 - 1/2) / (1/2)."""
+    kinds, odds = ("refusal", "refusal", "compliance", "compliance"), (1.0, -1.0, -1.0, -1.0)
+    said = [replace(SAID, kind=kind, log_odds=odd) for kind, odd in zip(kinds, odds, strict=True)]
+    (found,) = agreement(said)
+    assert (found.n, found.agree.value) == (4, 0.75)
+    assert math.isclose(found.kappa, 0.5)
+    assert math.isnan(agreement([replace(SAID, log_odds=1.0)] * 3)[0].kappa)
