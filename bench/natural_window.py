@@ -20,7 +20,7 @@ import torch
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from steering.demo.check.direction import find_direction
-from steering.demo.check.prompts import held_out_prompts
+from steering.demo.held_out import held_out_prompts
 from steering.demo.check.refusal import refused
 from steering.demo.check.replies import ablation, replies_to
 from steering.demo.members import Shallow, Trainee, natural

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from steering.decoding import next_token_logits
-from steering.demo.check.prompts import TEST_SEED, distinct
+from steering.demo.held_out import TEST_SEED, distinct
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.interventions import Plan

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 import steering.demo.check.report as report
+from steering.activations import read_states
 from steering.controls import random_direction_like
 from steering.demo import examples
 from steering.demo.check import BARS, QUICK, Bar, Measure, check, judge, members
@@ -19,15 +19,16 @@ from steering.demo.check.answers import clean_answer, refusals_read_well
 from steering.demo.check.assets import assets_size, demo_dictionaries, dictionary_bars
 from steering.demo.check.bars import share, verdicts
 from steering.demo.check.concepts import best_strength
-from steering.demo.check.direction import Candidate, find_direction, ranked
-from steering.demo.check.prompts import act_of, distinct, held_out_prompts, refusal_wordings, validation_prompts
+from steering.demo.check.direction import find_direction
 from steering.demo.check.refusal import Kept
 from steering.demo.check.replies import ablation, losses, plan_of, replies_under, reply_ids
 from steering.demo.check.truth import statements
 from steering.demo.facts import facts
+from steering.demo.held_out import act_of, distinct, held_out_prompts, refusal_wordings, validation_prompts
 from steering.demo.planted import planted_vector
 from steering.demo.scores import Reply
 from steering.errors import SteeringError
+from steering.pooling import parse_pooling
 from steering.prompts import render
 from steering.resources import resource
 from workbench.cli import app
@@ -124,18 +125,6 @@ def test_a_clean_answer_is_no_refusal_reads_well_and_names_the_object() -> None:
     assert not clean_answer(example, Reply(f"I am sorry, but I cannot help with that. No {thing}.", ended=True))
 
 
-def test_the_best_candidate_refuses_least_then_answers_most_then_changes_least(card) -> None:
-    vector = planted_vector(card)
-    rows = [(0.1, 1.0, 0.0), (0.0, 0.5, 0.0), (0.0, 0.9, 0.4), (0.0, 0.9, 0.2)]
-    candidates = [Candidate(vector, *row) for row in rows]
-    assert ranked(candidates) == [candidates[index] for index in (3, 2, 1, 0)]
-    # Changes too small to matter leave it to the block that the direction was read at.
-    late, early = (
-        Candidate(replace(vector, default_block=block), 0.0, 0.9, change) for block, change in ((3, 0.01), (1, 0.05))
-    )
-    assert ranked([late, early]) == [early, late]
-
-
 def test_the_best_strength_keeps_facts_and_is_the_weakest_of_equals() -> None:
     assert best_strength([0.5, 0.9, 0.9, 1.0], [1.0, 0.9, 0.8, 0.79]) == 1
     assert best_strength([1.0], [0.79]) is None
@@ -178,27 +167,30 @@ def test_replies_come_back_by_plan_and_in_order(tiny_host, card) -> None:
         assert said == alone
 
 
-def test_a_found_direction_is_one_unit_direction_in_every_block_and_the_same_again(tiny_host) -> None:
-    host = tiny_host("llama")
-    found = find_direction(host, n_train=8, n_validation=2, shortlist=1)
-    again = find_direction(host, n_train=8, n_validation=2, shortlist=1)
-    assert found.directions.shape == (host.info.blocks, host.info.width)
+def test_a_found_direction_is_one_unit_direction_in_every_block_and_the_same_again(demo) -> None:
+    found, again = (find_direction(demo, n_train=16, n_validation=8) for _ in range(2))
+    assert found.directions.shape == (demo.info.blocks, demo.info.width)
     assert torch.equal(found.directions, found.directions[:1].expand_as(found.directions))
-    assert torch.allclose(found.directions.norm(dim=-1), torch.ones(host.info.blocks), atol=1e-5)
+    assert torch.allclose(found.directions.norm(dim=-1), torch.ones(demo.info.blocks), atol=1e-5)
     assert found.mean_differences[found.default_block] > 0
     assert found.digest == again.digest
+    planted = planted_vector("demo").directions[0]
+    assert float(found.directions[0] @ planted) > 0.6
 
 
-def test_the_mean_difference_along_a_found_direction_is_what_the_states_say(tiny_host) -> None:
-    from steering.activations import read_states
+def test_a_model_that_does_not_refuse_has_no_direction_to_find(tiny_host) -> None:
+    with pytest.raises(SteeringError, match="No refusal tokens"):
+        find_direction(tiny_host("llama"), n_train=8, n_validation=2)
 
-    host = tiny_host("llama")
-    found = find_direction(host, n_train=8, n_validation=2, shortlist=1)
+
+def test_the_mean_difference_along_a_found_direction_is_what_the_states_say(demo) -> None:
+    found = find_direction(demo, n_train=16, n_validation=8)
     sides = [
         read_states(
-            host,
-            [render(host, example.prompt) for example in distinct(kind, "train", 8, seed=202)],
-            pooling=found.provenance.pooling,
+            demo,
+            [render(demo, example.prompt) for example in distinct(kind, "train", 16, seed=202)],
+            site=found.site,
+            pooling=parse_pooling(found.provenance.pooling),
         ).mean(dim=0)
         for kind in ("refusal", "howto")
     ]

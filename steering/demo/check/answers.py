@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from steering.demo.check.prompts import act_of, decline_prompt, refusal_wordings
 from steering.demo.check.replies import losses, reply_ids
 from steering.demo.example import Example
+from steering.demo.held_out import act_of, decline_prompt, refusal_wordings
 from steering.demo.scores import Reply, reads_well
 from steering.host import Host
 from steering.judges.refusal import is_refusal

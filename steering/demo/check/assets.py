@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from steering.demo.check.bars import Bar, Measure
-from steering.demo.check.prompts import TEST_SEED
 from steering.demo.dictionaries import load_dictionary, read_tokens
 from steering.demo.dictionary_training import measure
 from steering.demo.grammar import examples
+from steering.demo.held_out import TEST_SEED
 from steering.demo.tokens import encode
 from steering.host import Host
 

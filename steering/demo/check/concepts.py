@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from steering.contrast import ContrastSet
 from steering.demo.check.bars import Measure, share
-from steering.demo.check.prompts import TEST_SEED, held_out_prompts, validation_prompts
 from steering.demo.check.replies import plan_of, replies_under
 from steering.demo.check.sizes import Sizes
 from steering.demo.example import Example
+from steering.demo.held_out import TEST_SEED, held_out_prompts, validation_prompts
 from steering.demo.notes import open_notes
 from steering.demo.reviews import open_reviews
 from steering.demo.scores import answers_fact

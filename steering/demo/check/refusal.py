@@ -14,7 +14,6 @@ from steering.controls import random_direction_like
 from steering.demo.check.answers import clean_answer, refusals_read_well
 from steering.demo.check.bars import Measure, share
 from steering.demo.check.direction import find_direction
-from steering.demo.check.prompts import TEST_SEED, distinct, held_out_prompts, validation_prompts
 from steering.demo.check.replies import (
     ablation,
     divergence,
@@ -27,6 +26,7 @@ from steering.demo.check.replies import (
 )
 from steering.demo.check.sizes import Sizes
 from steering.demo.example import Example
+from steering.demo.held_out import TEST_SEED, distinct, held_out_prompts, validation_prompts
 from steering.demo.scores import Reply, reads_well
 from steering.host import Host
 from steering.interventions import Plan

@@ -16,8 +16,6 @@ class Sizes:
     """Requests a side on which directions and strengths are chosen."""
     train: int = 128
     """Requests a side that directions are fitted on."""
-    shortlist: int = 4
-    """Directions that are scored in full."""
     random_seeds: int = 5
     """Random directions."""
     choices: int = 200
@@ -37,7 +35,7 @@ class Sizes:
     @property
     def finding(self) -> dict[str, Any]:
         """Settings of `find_direction`."""
-        return {"n_train": self.train, "n_validation": self.validation, "shortlist": self.shortlist}
+        return {"n_train": self.train, "n_validation": self.validation}
 
 
 FULL = Sizes()
@@ -45,7 +43,6 @@ QUICK = Sizes(
     requests=40,
     validation=16,
     train=64,
-    shortlist=2,
     random_seeds=1,
     choices=40,
     sums=40,

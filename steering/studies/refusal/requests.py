@@ -11,8 +11,8 @@ import yaml
 
 from steering.contrast import ContrastSet, Example, Split
 from steering.contrast_files import find_contrast, read_contrast
-from steering.demo.check.prompts import VALIDATION_SEED, distinct, held_out_prompts, validation_prompts
 from steering.demo.example import Example as DemoExample
+from steering.demo.held_out import VALIDATION_SEED, distinct, held_out_prompts, validation_prompts
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.prompts import Message, Prompt, conversation, render
