@@ -79,7 +79,7 @@ def _run(
 
     def work(job: Job[None]) -> None:
         for _ in inquiry.run(job):
-            job.emit(None)
+            job.emit(inquiry)
 
     job = call.host.submit(work, title=f"Refusal: {settings.until}")
     drawn: set[str] = set()
