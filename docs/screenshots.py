@@ -43,6 +43,7 @@ def main() -> None:
                 ("steer-phone", PHONE, "light", "Steer"),
                 ("grid-light", DESKTOP, "light", "Grid"),
                 ("vectors-light", DESKTOP, "light", "Vectors"),
+                ("refusal-light", DESKTOP, "light", "Refusal"),
             ):
                 page = _open(browser, served.local_url, size, theme)
                 page.get_by_role("tab", name=panel).click()
@@ -50,6 +51,8 @@ def main() -> None:
                     _steer(page)
                 elif panel == "Grid":
                     _sweep(page)
+                elif panel == "Refusal":
+                    _ablate(page)
                 else:
                     expect(page.locator("#auroc-plot .point").first).to_be_visible()
                 page.wait_for_timeout(500)
@@ -84,6 +87,16 @@ def _steer(page: Page) -> None:
     expect(page.locator(".sw-strip .sw-over")).to_contain_text("done")
     expect(page.get_by_text("The first token that differs")).to_be_visible()
     page.mouse.move(0, 0)
+
+
+def _ablate(page: Page) -> None:
+    page.locator("#refusal-n-test input").fill("40")
+    page.keyboard.press("Tab")
+    page.click("#refusal-effects-run")
+    expect(page.locator("#refusal-effects-run")).to_be_disabled()
+    expect(page.locator("#refusal-effects-run")).to_be_enabled()
+    page.locator("#refusal-effects").scroll_into_view_if_needed()
+    page.evaluate("window.scrollTo(0, 0)")
 
 
 def _sweep(page: Page) -> None:

@@ -69,7 +69,7 @@ class RefusalPanel(Panel):
                 stop=step.stop,
                 title=step.title,
             )
-            ui.reveal(step.run.click, "refusal-view")
+            ui.reveal(step.run.click, "refusal-view", always=True)
 
 
 def _run(

@@ -67,7 +67,7 @@ def test_an_installed_package_offers_a_class_or_an_object(monkeypatch: pytest.Mo
     point = EntryPoint("packaged", value, discovery.GROUP)
     monkeypatch.setattr(discovery, "entry_points", lambda group: [point] if group == discovery.GROUP else [])
     found = discover()
-    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "refusal", "packaged"]
+    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "packaged", "refusal"]
     monkeypatch.setenv(SWITCH, "off")
     assert [panel.id for panel in discover().panels] == ["vectors", "steer", "grid", "refusal"]
 

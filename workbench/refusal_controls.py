@@ -9,11 +9,9 @@ from typing import Any
 import gradio as gr
 
 from steering.contrast_files import presets
-from steering.pace import seconds_per_step
 from steering.studies import find_study
 from steering.studies.refusal import ARMS, Inquiry, RefusalSettings
 from steering.studies.refusal.arms import FLOORS
-from steering.studies.refusal.replies import BATCH
 from workbench.blocks import html_block
 from workbench.context import PanelContext
 from workbench.jobs import Outputs
@@ -170,25 +168,20 @@ class RefusalControls:
         cleared = {self._tokens: gr.update(choices=[], value=[]), self.candidate: ""}
         changes = [self.inputs[name].change for name in ("data", "target", "control", "system")]
         self._ui.watch("model", *changes, call=lambda: cleared, outputs=list(cleared))
-        counted = ("arms", "n_test", "reply_tokens", "random", "both_systems", "questions")
+        counted = ("arms", "n_test", "random", "both_systems", "questions")
         given = {name: self.inputs[name] for name in counted}
         triggers = [part.change for part in given.values()]
         self._ui.watch("model", *triggers, call=self._tell, inputs=given, outputs=[self._size])
 
     def _tell(self, **values: Any) -> Outputs:
-        if any(values[name] is None for name in ("n_test", "reply_tokens", "random", "questions")):
+        if any(values[name] is None for name in ("n_test", "random", "questions")):
             return {self._size: ""}
         arms = ["none", *values["arms"]]
         floors = {FLOORS[key] for key in arms if key in FLOORS}
         requests, systems = int(values["n_test"]), 2 if values["both_systems"] else 1
         each = [(len(arms), 3), (len(floors) * int(values["random"]), 2)]
         replies = sum(count * (kinds * requests * systems + int(values["questions"])) for count, kinds in each)
-        step = seconds_per_step(self._ui.host, BATCH) if self._ui.host else None
-        about = ""
-        if step is not None:
-            seconds = -(-replies // BATCH) * int(values["reply_tokens"]) * step
-            about = f", at most {_time(seconds)}"
-        return {self._size: note(f"Up to {replies:,} replies{about}; what is known already is not generated again.")}
+        return {self._size: note(f"Up to {replies:,} replies; what is known already is not generated again.")}
 
 
 def _buttons(until: str, label: str, title: str, *, primary: bool) -> Step:
@@ -196,7 +189,3 @@ def _buttons(until: str, label: str, title: str, *, primary: bool) -> Step:
         run = gr.Button(label, variant="primary" if primary else "secondary", elem_id=f"refusal-{until}-run")
         stop = gr.Button("Stop", interactive=False, elem_id=f"refusal-{until}-stop")
     return Step(until, title, run, stop)
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
