@@ -20,9 +20,9 @@ import torch
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from steering.demo.check.direction import find_direction
-from steering.demo.held_out import held_out_prompts
 from steering.demo.check.refusal import refused
 from steering.demo.check.replies import ablation, replies_to
+from steering.demo.held_out import held_out_prompts
 from steering.demo.members import Shallow, Trainee, natural
 from steering.demo.optimise import Course
 from steering.host import Host

@@ -18,7 +18,7 @@ from workbench.jobs import Outputs
 from workbench.markup import heading, note
 
 
-_OWN = "The model's own: the demo grammar's, or the general set"
+_OWN = "The model's own"
 _FIELDS = RefusalSettings.model_fields
 
 
@@ -84,7 +84,12 @@ class RefusalControls:
     def _place_requests(self) -> None:
         sets = [(_OWN, ""), ("demo", "demo"), ("general", "general"), *((name, name) for name in presets())]
         self.inputs["data"] = gr.Dropdown(
-            sets, value="", label="Requests, target against control", elem_id="refusal-data", allow_custom_value=True
+            sets,
+            value="",
+            label="Requests, target against control",
+            info="demo models have their own, others the general set",
+            elem_id="refusal-data",
+            allow_custom_value=True,
         )
         self.inputs["tokens"] = gr.Dropdown(
             [],
