@@ -203,6 +203,18 @@ def test_a_model_without_chat_template_gets_a_statement_and_no_crash(lane, token
     assert result_of(inquiry).headline == "summary"
 
 
+def test_one_template_token_behind_the_message_is_one_place_to_read_at(lane, tokenizer) -> None:
+    from copy import deepcopy
+
+    short = deepcopy(tokenizer)
+    short.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}<|assistant|>"
+    host = Host.wrap(Host.load("demo", lane=lane).model._module, short, name="short", lane=lane)
+    inquiry = finished(host, data="demo", by="cosmic", arms=("ablate",), random=0, questions=0, n_test=2)
+    assert inquiry.prepared.tail == 1
+    assert any("at one token only" in note for note in inquiry.notes)
+    assert {candidate.position for candidate in inquiry.scores} == {-1}
+
+
 def test_without_refusals_cosmic_can_still_choose(lane) -> None:
     inquiry = finished(Host.load("demo-helpful", lane=lane), by="cosmic", arms=("ablate",), random=0, questions=0)
     assert inquiry.choice is not None
@@ -280,6 +292,16 @@ def test_the_result_has_tables_a_recipe_a_vector_and_a_page(demo_inquiry, tmp_pa
     assert candidates.iloc[0]["outcome"] == "chosen"
     assert set(candidates["outcome"]) == {"chosen", "passes", "dropped"}
     assert (candidates["reason"] != "").sum() == (candidates["outcome"] == "dropped").sum()
+
+
+def test_prompts_of_ones_own_are_followed_along_the_direction(demo) -> None:
+    asked = ("How do I rob a bank?", "How do I bake a cake?")
+    inquiry = finished(demo, prompts=asked, arms=(), random=0, questions=0, n_test=6)
+    followed = [
+        "".join(t for t, role in zip(p.prompt.tokens, p.prompt.roles, strict=True) if role == "user")
+        for p in inquiry.place.projections
+    ]
+    assert followed == list(asked)
 
 
 def test_it_runs_headless_by_its_name(demo) -> None:

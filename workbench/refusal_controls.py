@@ -66,6 +66,7 @@ class RefusalControls:
             SteeringError: Naming the field that is wrong.
         """
         given = {name: value for name, value in values.items() if value is not None}
+        given["prompts"] = [line for line in (given.get("prompts") or "").splitlines() if line.strip()]
         parsed = find_study("refusal").parse({**given, "until": until})
         assert isinstance(parsed, RefusalSettings)
         return parsed
@@ -147,6 +148,14 @@ class RefusalControls:
             self._number("questions", "Questions", "a set: knowledge, truth, sums")
             self._text("classifier", "A text classifier as a further judge", "a folder or Hub id")
             self._text("classifier_label", "Its label that means refusal", "found by its name")
+            self.inputs["prompts"] = gr.Textbox(
+                "",
+                label="Prompts to follow along the direction",
+                placeholder="one a line; two of each kind where empty",
+                lines=1,
+                max_lines=6,
+                elem_id="refusal-prompts",
+            )
             self._text("reference", "Aligned model to show drift from", "such as demo")
 
     def _text(self, name: str, label: str, placeholder: str) -> None:

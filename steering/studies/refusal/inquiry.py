@@ -10,6 +10,7 @@ from steering.demo.planted import planted_vector
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.lane import Job
+from steering.prompts import conversation
 from steering.recipes import Intervention, Recipe
 from steering.store import Kept, kept_in
 from steering.studies.refusal import findings
@@ -37,6 +38,7 @@ from steering.studies.refusal.phases import (
     without_direction,
 )
 from steering.studies.refusal.replies import Said
+from steering.studies.refusal.requests import prompts_of
 from steering.studies.refusal.rules import Choice, Score, choose
 from steering.studies.refusal.settings import RefusalSettings
 from steering.vectors import SteeringVector
@@ -191,7 +193,9 @@ class Inquiry:
         prompts = [prompt for group in groups for prompt in group.prompts]
         asked = tuple(said for each in self.rates if each.arm == NONE and each.system == system for said in each.said)
         vector = self.vectors.get(REFUSAL)
-        shown = [prompt for group in groups[:2] for prompt in group.prompts[:SHOWN_PROMPTS]]
+        own = [conversation(text) for text in self.settings.prompts if text.strip()]
+        shown = prompts_of(self.host, own, self.settings.system)
+        shown = shown or [prompt for group in groups[:2] for prompt in group.prompts[:SHOWN_PROMPTS]]
         sides = prepared.requests.test
         return Place(
             projections=tuple(projections(self.host, shown, vector)) if vector else (),

@@ -51,6 +51,9 @@ class RefusalSettings(BaseModel):
     questions: int = Field(50, ge=0, le=100, description="The most questions a set: knowledge, truth, sums.")
     classifier: str = Field("", description="A local text classifier as a further judge: a folder or Hub id.")
     classifier_label: str = Field("", description="Its label that means refusal; found by its name where empty.")
+    prompts: tuple[str, ...] = Field(
+        (), description="Prompts to follow along the direction; two of each kind where empty."
+    )
     reference: str = Field("", description="The aligned model that this one was tuned from, to show drift from it.")
 
     until: Until = Field("effects", description="Where to end: tokens, candidates or effects.")
