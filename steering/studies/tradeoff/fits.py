@@ -1,0 +1,220 @@
+"""What the theory says of alignment and helpfulness over strength, fitted to what was measured, and whether it holds.
+
+Wolf et al. 2024, "Tradeoffs Between Alignment and Helpfulness in Language Models with Steering Methods", arXiv
+2401.16332: alignment follows tanh(a r + b0), helpfulness P0 / (P0 + (1 - P0) (1 + b^2 r^2 / 2)), so that near zero steering gains
+linearly and costs quadratically. A fit is drawn as it was fitted, on all points.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from steering.errors import SteeringError
+from steering.statistics import Estimate
+
+
+FEWEST = 5
+"""Strengths under which nothing is fitted."""
+FAILS = 1.25
+"""The theory does not fit where its held-out error is this many times that of the better polynomial."""
+GOOD_R2 = 0.9
+"""Nor where it explains less of the variance, and a polynomial more."""
+_RESAMPLES = 200
+Curve = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """One curve through measured points."""
+
+    name: str
+    """tanh, rational, line or parabola."""
+    parameters: dict[str, float]
+    r2: float
+    """Share of the points' variance that it explains."""
+    residuals: np.ndarray
+    """Measured less fitted, (strength,)."""
+    held_out: float
+    """Root mean squared error at each strength of the curve fitted to all others."""
+    curve: Curve
+
+    def __call__(self, strengths: np.ndarray) -> np.ndarray:
+        """The fitted curve."""
+        return self.curve(np.asarray(strengths, dtype=float))
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """The theory's curve beside a line and a parabola."""
+
+    theory: Fit
+    line: Fit
+    parabola: Fit
+    holds: bool
+    reason: str
+    """In words, why it holds or does not."""
+
+
+def tanh_fit(strengths: Sequence[float], values: Sequence[float]) -> Fit:
+    """tanh(a r + b0) for alignment in [-1, 1].
+
+    Raises:
+        SteeringError: Fewer than five strengths, or numbers that are not finite.
+    """
+    x, y = _checked(strengths, values)
+
+    def solve(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        # Where the points are saturated the slope is known up to its order only, so it starts from the inner ones.
+        inner = np.arctanh(np.clip(y, -0.99, 0.99))
+        start = np.polyfit(x, inner, 1)
+        return least_squares(lambda p: np.tanh(p[0] * x + p[1]) - y, start).x
+
+    return _fit("tanh", ("a", "b0"), x, y, solve, lambda p: lambda r: np.tanh(p[0] * r + p[1]))
+
+
+def rational_fit(strengths: Sequence[float], values: Sequence[float], *, options: int = 0) -> Fit:
+    """P0 / (P0 + (1 - P0) (1 + b^2 r^2 / 2)) for a probability of the right answer; with `options` answers to choose
+    from it falls to 1 / options instead of 0: f + (1 - f) Q, where Q has that form and f is the floor.
+
+    Raises:
+        SteeringError: As `tanh_fit`.
+    """
+    x, y = _checked(strengths, values)
+    floor = 1 / options if options else 0.0
+    scale = float(np.abs(x).max()) or 1.0
+
+    def curve(p: np.ndarray) -> Curve:
+        q0, b = 1 / (1 + math.exp(-p[0])), math.exp(p[1]) / scale
+        return lambda r: floor + (1 - floor) * q0 / (q0 + (1 - q0) * (1 + b**2 * r**2 / 2))
+
+    def solve(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        top = float(np.clip((y.max() - floor) / (1 - floor), 0.01, 0.99))
+        starts = [np.array([math.log(top / (1 - top)), log_b]) for log_b in (-2.0, 0.0, 2.0)]
+        found = [least_squares(lambda p: curve(p)(x) - y, start, bounds=([-12, -12], [12, 12])) for start in starts]
+        return min(found, key=lambda each: each.cost).x
+
+    fit = _fit("rational", ("q0", "b"), x, y, solve, curve)
+    q0, b = 1 / (1 + math.exp(-fit.parameters["q0"])), math.exp(fit.parameters["b"]) / scale
+    named = {"P0": floor + (1 - floor) * q0, "b": b, "floor": floor}
+    return Fit(fit.name, named, fit.r2, fit.residuals, fit.held_out, fit.curve)
+
+
+def polynomial_fit(strengths: Sequence[float], values: Sequence[float], degree: int) -> Fit:
+    """A straight line (degree 1) or a parabola (degree 2).
+
+    Raises:
+        SteeringError: As `tanh_fit`.
+    """
+    x, y = _checked(strengths, values)
+    names = tuple(f"c{power}" for power in range(degree, -1, -1))
+    name = {1: "line", 2: "parabola"}[degree]
+    return _fit(name, names, x, y, lambda x, y: np.polyfit(x, y, degree), lambda p: lambda r: np.polyval(p, r))
+
+
+def judge(theory: Fit, strengths: Sequence[float], values: Sequence[float]) -> Verdict:
+    """Whether the theory's curve predicts strengths that it was not fitted on as well as a line and a parabola do.
+
+    Alignment that rises like a line, or helpfulness that falls like one on each side, is told apart by the error at
+    each strength of a curve fitted to the others.
+    """
+    line, parabola = (polynomial_fit(strengths, values, degree) for degree in (1, 2))
+    bent = _bent(strengths, values) if theory.name == "rational" else None
+    rivals = [each for each in (line, parabola, bent) if each is not None]
+    best = min(rivals, key=lambda each: each.held_out)
+    holds = theory.held_out <= FAILS * best.held_out or (theory.r2 >= GOOD_R2 and theory.held_out <= _NOTHING)
+    reason = (
+        f"{theory.name} predicts left-out strengths with an error of {theory.held_out:.3f}, the {best.name} with "
+        f"{best.held_out:.3f} (R² {theory.r2:.2f} and {best.r2:.2f})"
+    )
+    said = f"The theory fits: {reason}." if holds else f"The theory does not fit: {reason}."
+    return Verdict(theory, line, parabola, holds, said)
+
+
+_NOTHING = 1e-6
+
+
+def _bent(strengths: Sequence[float], values: Sequence[float]) -> Fit:
+    """A cost that grows like a line on both sides: c0 + c1 |r|."""
+    x, y = _checked(strengths, values)
+    name, names = "line in |r|", ("c1", "c0")
+
+    def solve(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.polyfit(np.abs(x), y, 1)
+
+    return _fit(name, names, x, y, solve, lambda p: lambda r: np.polyval(p, np.abs(r)))
+
+
+def near_zero(
+    strengths: Sequence[float], items: np.ndarray, *, within: float, seed: int = 0, resamples: int = _RESAMPLES
+) -> tuple[Estimate, Estimate]:
+    """Slope and curvature at 0 of the mean over items: c1 and 2 c2 of a parabola through the strengths near 0.
+
+    Args:
+        strengths: (strength,).
+        items: Values of every item at every strength, (strength, item).
+        within: Strengths up to this size on either side count; at least five of them.
+        seed: Of the bootstrap over items, which are drawn together at all strengths.
+        resamples: Bootstrap samples.
+
+    Returns:
+        Slope and curvature with 95 % bootstrap intervals, per unit and per unit squared of strength.
+
+    Raises:
+        SteeringError: Fewer than five strengths near 0.
+    """
+    x = np.asarray(strengths, dtype=float)
+    near = np.abs(x) <= within * (1 + 1e-9)
+    if near.sum() < FEWEST:
+        raise SteeringError(
+            f"{int(near.sum())} strengths lie within {within:g} of 0.", f"at least {FEWEST}.", "Add strengths near 0."
+        )
+    rng = np.random.default_rng(seed)
+    n = items.shape[1]
+    weights = np.vstack([np.full(n, 1 / n), rng.multinomial(n, np.full(n, 1 / n), resamples) / n])
+    means = items[near] @ weights.T
+    slopes, bends = np.empty(resamples + 1), np.empty(resamples + 1)
+    for column, values in enumerate(means.T):
+        c2, c1, _ = np.polyfit(x[near], values, 2)
+        slopes[column], bends[column] = c1, 2 * c2
+    return tuple(_interval(each) for each in (slopes, bends))  # type: ignore[return-value]
+
+
+def _interval(values: np.ndarray) -> Estimate:
+    low, high = np.quantile(values[1:], [0.025, 0.975])
+    return Estimate(float(values[0]), float(low), float(high))
+
+
+def _fit(
+    name: str,
+    names: Sequence[str],
+    x: np.ndarray,
+    y: np.ndarray,
+    solve: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    curve: Callable[[np.ndarray], Curve],
+) -> Fit:
+    found = solve(x, y)
+    residuals = y - curve(found)(x)
+    spread = float(((y - y.mean()) ** 2).sum())
+    r2 = 1 - float((residuals**2).sum()) / spread if spread > 0 else math.nan
+    left_out = []
+    for index in range(len(x)):
+        rest = np.arange(len(x)) != index
+        left_out.append(float(y[index] - curve(solve(x[rest], y[rest]))(x[index : index + 1])[0]))
+    held_out = math.sqrt(float(np.mean(np.square(left_out))))
+    return Fit(name, dict(zip(names, map(float, found), strict=True)), r2, residuals, held_out, curve(found))
+
+
+def _checked(strengths: Sequence[float], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    x, y = np.asarray(strengths, dtype=float), np.asarray(values, dtype=float)
+    if len(np.unique(x)) < FEWEST or len(x) != len(y):
+        raise SteeringError(
+            f"{len(np.unique(x))} strengths with {len(y)} values were to be fitted.", f"at least {FEWEST} strengths."
+        )
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise SteeringError("Values that are not finite were to be fitted.", "finite numbers.")
+    return x, y
