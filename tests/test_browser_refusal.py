@@ -51,7 +51,7 @@ def small(page: Page) -> None:
     for name, value in (("n-test", "4"), ("random", "1"), ("reply-tokens", "16")):
         page.locator(f"#refusal-{name} input").fill(value)
         page.keyboard.press("Tab")
-    expect(page.locator("#refusal-size")).to_contain_text("Up to 852 replies")
+    expect(page.locator("#refusal-size")).to_contain_text("Up to 868 replies")
 
 
 def test_three_steps_lead_to_the_replies_and_to_steer(

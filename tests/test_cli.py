@@ -202,6 +202,34 @@ def test_refusal_runs_fills_the_shelf_and_goes_on_where_it_was(shelf) -> None:
     assert unsteered["text"] != steered["text"]
 
 
+def test_an_interrupt_ends_the_run_cleanly_and_keeps_what_was_finished(shelf) -> None:
+    """Ctrl-C in the middle of the replies: exit code 130, no abort, and the store has parts."""
+    import signal
+    import sqlite3
+    import time
+
+    command = [sys.executable, "-m", "workbench.cli", "run", "refusal", "--set=n_test=60", "--set=random=0"]
+    run = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    store = shelf / "home" / "cells.sqlite"
+
+    def parts() -> int:
+        try:
+            with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as file:
+                return file.execute("SELECT count(*) FROM cells").fetchone()[0]
+        except sqlite3.Error:
+            return 0
+
+    deadline = time.monotonic() + 120
+    while parts() < 30 and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=90)
+    assert run.returncode == 130, said
+    assert "terminate" not in said
+    assert "kept" in said
+    assert parts() >= 30
+
+
 def test_edited_weights_are_saved_with_the_flag_only_and_never_over_something(shelf) -> None:
     from steering.demo.planted import planted_vector
     from workbench.workspace import Workspace

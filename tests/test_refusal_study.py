@@ -74,7 +74,10 @@ def test_ablation_takes_refusal_away_and_addition_brings_it_and_random_direction
     assert rate(demo_inquiry, "add", "harmless").refusal.value >= 0.7
     for each in demo_inquiry.rates:
         if each.floor in ("random ablate", "random several"):
-            assert each.refusal.value == (each.group == "harmful"), each.title
+            plain = rate(demo_inquiry, NONE, each.group, each.system).refusal.value
+            assert each.refusal.value == pytest.approx(plain, abs=0.1), (
+                each.title
+            )  # one of twelve borderline ones at most
     assert cost(demo_inquiry, "random ablate 0").kl_mean.value < cost(demo_inquiry, "ablate").kl_mean.value
 
 
@@ -94,6 +97,17 @@ def test_every_arm_has_rates_intervals_costs_and_a_paired_test(demo_inquiry) -> 
     assert cost(demo_inquiry, "ablate").kl_mean.value > 0
     floors = {each.floor for each in demo_inquiry.rates if each.floor}
     assert floors == set(FLOORS.values())
+
+
+def test_a_costly_intervention_is_named_and_the_surrogate_has_to_beat_calling_all_refusals(demo_inquiry) -> None:
+    surrogate = demo_inquiry.place.surrogate
+    rate_of_refusals = surrogate.refused / surrogate.n
+    assert surrogate.trivial == pytest.approx(2 * rate_of_refusals / (rate_of_refusals + 1))
+    for each in demo_inquiry.rates:
+        worse = each.p_value < 0.05 and each.refusal.value > 0 and not each.floor
+        if each.group == "harmless" and not each.system and each.arm != "add":
+            said = any(f"Beware: {each.title} raises" in note for note in demo_inquiry.notes)
+            assert said == worse
 
 
 def test_runs_with_and_without_a_system_prompt(demo_inquiry) -> None:
@@ -158,7 +172,12 @@ def test_the_harmfulness_probe_is_a_mean_difference_at_the_last_instruction_toke
     asked = render(demo, demo_inquiry.place.asked[0].prompt)
     expected = float((state(asked) - harmless) @ difference / (difference @ difference))
     assert probes.harmfulness[0] == pytest.approx(expected, abs=1e-3)
-    assert any("can hardly be read" in note for note in demo_inquiry.notes) == (probes.auroc < 0.8)
+    values = {label: [] for label in ("harmful", "harmless")}
+    for each, value in zip(demo_inquiry.place.asked, probes.harmfulness, strict=True):
+        values.setdefault(each.group, []).append(value)
+    wins = [(a > b) + 0.5 * (a == b) for a in values["harmful"] for b in values["harmless"]]
+    assert probes.auroc.value == pytest.approx(sum(wins) / len(wins))
+    assert any("not surely read" in note for note in demo_inquiry.notes) == (probes.auroc.low < 0.8)
 
 
 # -- what it says where there is little to find ---------------------------------
@@ -287,6 +306,8 @@ def test_the_result_has_tables_a_recipe_a_vector_and_a_page(demo_inquiry, tmp_pa
     page = page_of(demo_inquiry)
     assert "cdn" not in page.split("<body>")[0].split("<script>")[0]
     assert page.count("<details>") >= len(ARMS), "replies are folded"
+    assert "says nothing about large models" in page
+    assert "Sorry" in page.split("Refusal tokens")[1]
     assert "<img" not in page
     candidates = result.tables["candidates"]
     assert candidates.iloc[0]["outcome"] == "chosen"
@@ -302,6 +323,11 @@ def test_prompts_of_ones_own_are_followed_along_the_direction(demo) -> None:
         for p in inquiry.place.projections
     ]
     assert followed == list(asked)
+
+
+def test_lists_may_be_typed_with_commas() -> None:
+    settings = RefusalSettings(arms="none, ablate", tokens="I,Sorry", prompts="One, two.")
+    assert (settings.arms, settings.tokens, settings.prompts) == (("none", "ablate"), ("I", "Sorry"), ("One, two.",))
 
 
 def test_it_runs_headless_by_its_name(demo) -> None:

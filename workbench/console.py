@@ -6,7 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -32,6 +32,8 @@ ERR = Console(stderr=True)
 FAILED = 1
 """Exit code of a mistake that the user can mend. Typer's own is 2 for wrong usage; 130 is an interrupt."""
 INTERRUPTED = 130
+_PATIENCE = 60
+"""Seconds that a stopped job gets to end."""
 
 
 @contextmanager
@@ -48,7 +50,7 @@ def reported() -> Iterator[None]:
                 ERR.print(text, markup=False, highlight=False)
         raise typer.Exit(FAILED) from error
     except (KeyboardInterrupt, Stopped) as error:
-        ERR.print("Stopped.")
+        ERR.print("Stopped. What was finished is kept; the same command goes on from there.")
         raise typer.Exit(INTERRUPTED) from error
 
 
@@ -71,6 +73,10 @@ def follow(job: Job[T], on_item: Callable[[Any], None] | None = None) -> T:
         return job.result()
     except KeyboardInterrupt:
         job.stop()
+        ERR.print("Stopping …")
+        # The interpreter must not end while the model thread is inside torch, which would abort the process.
+        with suppress(Exception):
+            job.result(timeout=_PATIENCE)
         raise
 
 
@@ -104,9 +110,14 @@ def _with_intervals(frame: pd.DataFrame) -> pd.DataFrame:
         low, high = f"{column}_low", f"{column}_high"
         if low in ends and high in ends:
             parts = zip(frame[column], frame[low], frame[high], strict=True)
-            folded[column] = ["–" if math.isnan(v) else f"{v:.2f} [{a:.2f}, {b:.2f}]" for v, a, b in parts]
+            folded[column] = ["–" if math.isnan(v) else _spread(v, a, b) for v, a, b in parts]
             folded.attrs[low] = True  # so that its cells are kept in one line
     return folded
+
+
+def _spread(value: float, low: float, high: float) -> str:
+    digits = 2 if abs(value) >= 0.05 or value == 0 else 4  # a KL of a few thousandths is no zero
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _cell(value: Any) -> str:

@@ -193,7 +193,7 @@ class RefusalControls:
         arms = ["none", *values["arms"]]
         floors = {FLOORS[key] for key in arms if key in FLOORS}
         requests, systems = int(values["n_test"]), 2 if values["both_systems"] else 1
-        each = [(len(arms), 3), (len(floors) * int(values["random"]), 2)]
+        each = [(len(arms), 3), (len(floors) * int(values["random"]), 3)]
         replies = sum(count * (kinds * requests * systems + int(values["questions"])) for count, kinds in each)
         return {self._size: note(f"Up to {replies:,} replies; what is known already is not generated again.")}
 

@@ -18,7 +18,7 @@ from steering.studies.refusal.arms import ARMS, REFUSAL
 from steering.studies.refusal.candidates import cosines
 from steering.studies.refusal.inquiry import RECIPE, Inquiry
 from steering.studies.refusal.outcomes import agreement
-from steering.studies.refusal.report import report
+from steering.studies.refusal.report import caption, report
 from steering.studies.refusal.settings import RefusalSettings
 from steering.studies.study import Measure, Result, Study, origin
 
@@ -46,7 +46,7 @@ def result_of(inquiry: Inquiry) -> Result:
         measures=tuple(_measures(inquiry)),
         tables=frames,
         headline=headline,
-        notes=inquiry.notes,
+        notes=(*inquiry.notes, *([caption(inquiry)] if inquiry.rates else [])),
         vectors=inquiry.vectors,
         files=files,
     )
@@ -93,7 +93,8 @@ def _measures(inquiry: Inquiry) -> Iterator[Measure]:
             if value is not None:
                 yield Measure(name, value, None, None, n, unit)
         if score.candidate in inquiry.truth:
-            yield Measure("cosine_with_planted", inquiry.truth[score.candidate], None, None, n, "cosine")
+            trained = sum(map(len, inquiry.prepared.train)) if inquiry.prepared else 0
+            yield Measure("cosine_with_planted", inquiry.truth[score.candidate], None, None, trained, "cosine")
     for each in inquiry.rates:
         system = " (with system prompt)" if each.system else ""
         yield _measure(f"refusal, {each.group}: {each.title}{system}", each.refusal, each.n)

@@ -101,7 +101,9 @@ def make_arms(
     """
     unknown = [key for key in keys if key not in ARMS]
     if unknown:
-        raise SteeringError(f"The intervention '{unknown[0]}' was asked for.", f"some of {', '.join(ARMS)}.")
+        raise SteeringError(
+            f"The intervention '{unknown[0]}' was asked for.", f"some of {', '.join(ARMS)}.", "Correct its name."
+        )
     vector = directions.vector(chosen, REFUSAL)
     vectors, notes = {REFUSAL: vector}, list[str]()
     several = [REFUSAL]
@@ -156,7 +158,7 @@ def further_directions(
         unit = left.unit(chosen)
         if unit is None:
             break
-        name = f"{REFUSAL} {number}"
+        name = f"{REFUSAL} direction {number}"
         found[name] = left.vector(chosen, name)
         taken.append(unit)
     return found

@@ -20,7 +20,7 @@ from steering.prompts import Prompt, render
 from steering.questions import QUESTION_SETS, Question, chances_of_answers, load_questions, right_number
 from steering.statistics import mcnemar, mean_interval, wilson
 from steering.store import Kept
-from steering.studies.refusal.arms import NONE, REFUSAL, Arm, Arms
+from steering.studies.refusal.arms import NONE, REFUSAL, Arms
 from steering.studies.refusal.outcomes import Answers, Cost, Rates, rates_of
 from steering.studies.refusal.replies import Judge, Said, Speaker, judged
 from steering.studies.refusal.requests import Messages, with_system
@@ -94,7 +94,7 @@ class Effects:
     def total(self) -> int:
         """Replies that are wanted in all."""
         sums = sum(not questions[0].words and len(questions) for questions in self._questions.values())
-        each = [sum(len(group.prompts) for group in self._groups_of(arm)) + sums for arm in self._arms.arms]
+        each = [sum(len(group.prompts) for group in self._groups) + sums for arm in self._arms.arms]
         return sum(each)
 
     def run(self, job: Job[Any]) -> Iterator[Rates | Cost]:
@@ -106,13 +106,9 @@ class Effects:
                 self.notes.append(f"{arm.title}: left out. {error}")
                 continue
             speaker = Speaker(host, arm, self._arms.vectors, self._kept, self._host)
-            for group in self._groups_of(arm):
+            for group in self._groups:
                 yield self._rates(job, speaker, group)
             yield self._cost(job, speaker)
-
-    def _groups_of(self, arm: Arm) -> Sequence[Group]:
-        """Random interventions answer the two main kinds of requests only."""
-        return self._groups if not arm.floor else [group for group in self._groups if group.name != "borderline"]
 
     def _edited(self) -> Host:
         vector = self._arms.vectors[REFUSAL]

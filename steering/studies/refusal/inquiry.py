@@ -197,9 +197,13 @@ class Inquiry:
         shown = prompts_of(self.host, own, self.settings.system)
         shown = shown or [prompt for group in groups[:2] for prompt in group.prompts[:SHOWN_PROMPTS]]
         sides = prepared.requests.test
+        target, control = prepared.requests.target_label, prepared.requests.control_label
+        sided = tuple([n for n, said in enumerate(asked) if said.group == label] for label in (target, control))
         return Place(
             projections=tuple(projections(self.host, shown, vector)) if vector else (),
-            probes=two_probes(self.host, prepared.train, prepared.validation, prompts, vector) if vector else None,
+            probes=two_probes(self.host, prepared.train, prepared.validation, prompts, sided, vector)  # type: ignore[arg-type]
+            if vector
+            else None,
             asked=asked,
             surrogate=surrogate(self.host, prompts, [said.refusal for said in asked]),
             drift=drift(self.host, self.settings.reference, sides.target, sides.control, system=self.settings.system)

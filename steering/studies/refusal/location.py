@@ -22,7 +22,7 @@ from steering.loading import LoadOptions
 from steering.prompts import Prompt
 from steering.rows import Batch
 from steering.schedule import Place, Schedule
-from steering.statistics import Estimate, auroc, f1_interval
+from steering.statistics import Estimate, auroc, auroc_intervals, f1_interval
 from steering.studies.refusal.requests import Messages, prompts_of
 from steering.tracing import read_prompts
 from steering.vectors import SteeringVector
@@ -72,8 +72,8 @@ class TwoProbes:
 
     block: int
     """Where harmfulness is read: the block of its best AUROC on validation requests."""
-    auroc: float
-    """There."""
+    auroc: Estimate
+    """There on test requests, target against control, with a bootstrap interval."""
     harmfulness: tuple[float, ...]
     """Of every test request."""
     refusal: tuple[float, ...]
@@ -84,6 +84,7 @@ def two_probes(
     train: tuple[Sequence[Prompt], Sequence[Prompt]],
     validation: tuple[Sequence[Prompt], Sequence[Prompt]],
     test: Sequence[Prompt],
+    sides: tuple[Sequence[int], Sequence[int]],
     vector: SteeringVector,
 ) -> TwoProbes:
     """Fit both on training prompts and read the test prompts.
@@ -93,6 +94,7 @@ def two_probes(
         train: Target and control prompts.
         validation: Others, to choose the block of harmfulness on.
         test: What is read.
+        sides: Which of `test` are target and which control requests.
         vector: The refusal direction, read at its own token and block.
     """
     read = [read_states(host, side, site="block_input", pooling="last_content") for side in train]
@@ -114,7 +116,10 @@ def two_probes(
     assert vector.references is not None
     refusal = (states - vector.references[place]) / vector.mean_differences[place]
     harmful = along(test)[:, block]
-    return TwoProbes(block, float(scores[block]), tuple(harmful.tolist()), tuple(refusal.tolist()))
+    both = [harmful[list(side)].numpy()[:, None] for side in sides]
+    low, high = auroc_intervals(*both, paired=False)
+    found = Estimate(float(auroc(*both)[0]), float(low[0]), float(high[0]))
+    return TwoProbes(block, found, tuple(harmful.tolist()), tuple(refusal.tolist()))
 
 
 @dataclass(frozen=True)
@@ -130,8 +135,15 @@ class Surrogate:
 
     @property
     def first_good(self) -> int | None:
-        """The first block from which F1 is above 0.8 there; None where it never is."""
-        return next((block for block, f1 in enumerate(self.f1) if f1.value > GOOD_F1), None)
+        """The first block with an F1 above 0.8 whose interval lies above `trivial`; None where there is none."""
+        good = (block for block, f1 in enumerate(self.f1) if f1.value > GOOD_F1 and f1.low > self.trivial)
+        return next(good, None)
+
+    @property
+    def trivial(self) -> float:
+        """F1 of calling every request a refusal, 2 p / (1 + p)."""
+        rate = self.refused / self.n
+        return 2 * rate / (1 + rate)
 
 
 def surrogate(host: Host, prompts: Sequence[Prompt], refused: Sequence[bool], *, seed: int = 0) -> Surrogate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,38 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from steering.model_info import DEMO_CAVEAT
 from steering.studies.refusal import figures
+from steering.studies.refusal.location import TwoProbes
+from steering.studies.refusal.outcomes import agreement
 from steering.studies.refusal.settings import DEFAULT_SYSTEM
 
 
 if TYPE_CHECKING:
     from steering.studies.refusal.inquiry import Inquiry
 
-CONTENT_NOTE = "Replies to requests that name harmful acts: the model's own words, shown so that judges can be checked."
-_MOST_REPLIES = 400
+CONTENT_NOTE = (
+    "The model's own words, some to requests that name harmful acts, shown so that the judges can be checked. Judge "
+    "and log-odds stand beside each."
+)
+_WORDS = {
+    "ablated everywhere": "the state's part along the direction is taken out at every block's input, attention and MLP "
+    "output, at every token",
+    "added, subtracted": "the raw difference of means r, once, at the input of the direction's block",
+    "affine edit (ACE)": "the part along the direction is set to where harmless requests lie on average",
+    "LEACE": "the least change after which no linear probe tells the two sides at that block and token",
+    "random ...": "the same with a random direction of equal norm, or as many; the floor of what stands above",
+    "bypass": "mean refusal log-odds on harmful validation requests with the direction ablated; low is good",
+    "induce": "mean refusal log-odds on harmless validation requests with r added; high is good",
+    "log-odds": "ln P - ln(1 - P) of the total probability P of the refusal tokens as the first token",
+    "KL, nats": "how far next-token distributions move from the model as it is",
+    "COSMIC": "cosine of edited states with the other side's, both ways; needs no refusal tokens",
+    "position": "of the token that a direction is read at, from the prompt's end: -1 is the last",
+    "late": "a block from which on a direction lies too near to the words",
+    "knowledge, truth, sums": "share of right answers to three sets of questions",
+}
+_MOST_REPLIES = 20
+"""Of a kind of request under one intervention; the CSV file has all."""
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d2024;--ink2:#5b6068;--line:#e3e2dd;--paper:#fff;--ground:#f7f7f5}
 @media(prefers-color-scheme:dark){:root{--ink:#e8e9ea;--ink2:#a8adb5;--line:#2c3037;--paper:#1b1e23;--ground:#14161a}}
@@ -50,13 +74,20 @@ def report(inquiry: Inquiry, summary: pd.DataFrame, candidates: pd.DataFrame | N
 
 
 def _sections(inquiry: Inquiry, summary: pd.DataFrame, candidates: pd.DataFrame | None) -> Iterator[tuple[str, str]]:
-    yield "What was found", "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in inquiry.notes) + "</ul>"
+    notes = (*inquiry.notes, *([DEMO_CAVEAT] if inquiry.host.info.demo else []))
+    yield "What was found", "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
     yield "Every intervention", table_html(summary) + f"<p class='s'>{escape(caption(inquiry))}</p>"
     for title, figure, text in charts(inquiry):
         under = text if text.endswith(framing(inquiry)) else f"{text} {framing(inquiry)}"
         yield title, figure_html(figure) + f"<p class='s'>{escape(under)}</p>"
     if candidates is not None:
         yield "Candidates", table_html(candidates)
+    if inquiry.prepared:
+        yield "Refusal tokens", table_html(pd.DataFrame([asdict(each) for each in inquiry.prepared.tokens.known]))
+    if inquiry.rates:
+        found = [{**asdict(each), "agree": each.agree.value} for each in agreement(inquiry.said)]
+        yield "How far the judges agree", table_html(pd.DataFrame(found))
+    yield "Words", "<ul>" + "".join(f"<li><b>{escape(a)}</b>: {escape(b)}</li>" for a, b in _WORDS.items()) + "</ul>"
     if inquiry.said:
         yield "Replies", _replies(inquiry)
 
@@ -87,16 +118,13 @@ def charts(inquiry: Inquiry) -> Iterator[tuple[str, go.Figure, str]]:
         yield (
             "Harmfulness and refusal: two probes",
             figures.two_probe_chart(place.probes, place.asked),
-            "Each by mean difference: 0 is where harmless requests lie on average, 1 where harmful ones do. Filled: "
-            f"the model refused. Harmfulness is read at the input of block {place.probes.block} (validation AUROC "
-            f"{place.probes.auroc:.2f}). After Zhao et al. 2025.",
+            _by_probes(place.probes),
         )
     if place and (place.surrogate.f1 or place.drift):
         yield (
             "Where the decision can be read",
             figures.by_block(place.surrogate, place.drift),
-            "F1 of a linear head on the model's own decisions, five folds, 95 % bootstrap; dotted: 0.8 (after Noirot "
-            "Ferrand et al. 2025). Cosines with the aligned model, where one was named (after Yang et al. 2025).",
+            _by_block(inquiry),
         )
     for number, each in enumerate(place.projections if place else ()):
         yield (
@@ -106,11 +134,37 @@ def charts(inquiry: Inquiry) -> Iterator[tuple[str, go.Figure, str]]:
         )
 
 
+def _by_probes(probes: TwoProbes) -> str:
+    value, low, high = probes.auroc
+    return (
+        "Each by mean difference: 0 is where harmless requests lie on average, 1 where harmful ones do. Filled: the "
+        f"model refused. Harmfulness is read at the input of block {probes.block} (AUROC on test requests {value:.2f} "
+        f"[{low:.2f}, {high:.2f}]). After Zhao et al. 2025."
+    )
+
+
+def _by_block(inquiry: Inquiry) -> str:
+    place = inquiry.place
+    assert place is not None
+    parts = []
+    if place.surrogate.f1:
+        parts.append(
+            f"F1 of a linear head on the model's own decisions on {place.surrogate.n} test requests, five folds, 95 % "
+            f"bootstrap; dotted: 0.8. Calling all of them refusals gives {place.surrogate.trivial:.2f}. After Noirot "
+            "Ferrand et al. 2025."
+        )
+    if place.drift:
+        parts.append(f"Dashed: cosines with {place.drift.reference}, after Yang et al. 2025.")
+    return " ".join(parts)
+
+
 def caption(inquiry: Inquiry) -> str:
     """n, judge, interval, floor, system prompt and template of the charts of effects."""
     settings = inquiry.settings
     sizes = ", ".join(f"{each.n} {each.group}" for each in inquiry.rates if each.arm == "none" and not each.system)
-    floor = f"; grey: range over {settings.random} random directions" if settings.random else ""
+    seeds = len({each.arm for each in inquiry.rates if each.floor == "random ablate"}) or settings.random
+    floored = any(each.floor for each in inquiry.rates)
+    floor = f"; grey, and brackets of random rows: range over {seeds} random directions" if floored else ""
     return (
         f"Share of test requests refused (n = {sizes or 'see table'}), judged by refusal phrases; 95 % Wilson "
         f"intervals{floor}. Greedy, at most {settings.reply_tokens} tokens. {framing(inquiry)}"
@@ -157,18 +211,15 @@ def _cell(row: Mapping[Any, Any], name: str) -> str:
 
 def _replies(inquiry: Inquiry) -> str:
     parts = [f"<p class='s'>{CONTENT_NOTE}</p>"]
-    left = _MOST_REPLIES
     for rates in inquiry.rates:
-        if rates.floor or left <= 0:
+        if rates.floor:
             continue
         items = "".join(
-            f"<p><b>{escape(said.prompt)}</b> <small>{said.kind}{', late' if said.late else ''}</small><br>"
-            f"{escape(said.text) or '(no text)'}</p>"
-            for said in rates.said[:left]
+            f"<p><b>{escape(said.prompt)}</b> <small>{said.kind}{', late' if said.late else ''}, log-odds "
+            f"{said.log_odds:.1f}</small><br>{escape(said.text) or '(no text)'}</p>"
+            for said in rates.said[:_MOST_REPLIES]
         )
-        left -= len(rates.said)
+        more = "" if rates.n <= _MOST_REPLIES else f"<p class='s'>{rates.n - _MOST_REPLIES} more in replies.csv.</p>"
         title = f"{rates.title}, {rates.group}{', system prompt' if rates.system else ''}"
-        parts.append(f"<details><summary>{escape(title)} ({rates.n})</summary>{items}</details>")
-    if left <= 0:
-        parts.append("<p class='s'>The rest is in replies.csv.</p>")
+        parts.append(f"<details><summary>{escape(title)} ({rates.n})</summary>{items}{more}</details>")
     return "".join(parts)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from steering.studies.refusal.arms import ARMS
 from steering.studies.refusal.rules import By, Rules
@@ -58,6 +58,17 @@ class RefusalSettings(BaseModel):
 
     until: Until = Field("effects", description="Where to end: tokens, candidates or effects.")
     kept: str = Field("", description="File that keeps finished parts for another run; none where empty.")
+
+    @field_validator("arms", "tokens", mode="before")
+    @classmethod
+    def _commas(cls, given: Any) -> Any:
+        """`none, ablate` as typed on a command line."""
+        return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+
+    @field_validator("prompts", mode="before")
+    @classmethod
+    def _one(cls, given: Any) -> Any:
+        return [given] if isinstance(given, str) else given
 
     @property
     def rules(self) -> Rules:

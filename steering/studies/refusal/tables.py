@@ -47,7 +47,7 @@ def candidate_table(
             "outcome": "chosen" if chosen else "dropped" if reasons else "passes" if score.measured else "not scored",
             "reason": "; ".join(reasons),
         }
-        return record | ({"cosine_with_truth": truth.get(score.candidate, math.nan)} if truth else {})
+        return record | ({"cosine_with_planted": truth.get(score.candidate, math.nan)} if truth else {})
 
     def rank(record: Any) -> tuple[int, float]:
         value = record["bypass"] if by == "bypass" else -record["cosmic"]
@@ -70,7 +70,9 @@ def summary_table(rates: Sequence[Rates], costs: Sequence[Cost]) -> pd.DataFrame
         for name, value in {"kl_nats": cost.kl_mean, **answers}.items():
             found.setdefault(cost.floor or cost.title, []).append(_spread(name, value))
     floors = {each.floor for each in rates if each.floor}
-    return pd.DataFrame([{"intervention": title, **_merged(parts, title in floors)} for title, parts in found.items()])
+    seeds = {floor: len({each.arm for each in rates if each.floor == floor}) for floor in floors}
+    titles = {title: f"{title}: mean and range of {seeds[title]}" if title in floors else title for title in found}
+    return pd.DataFrame([{"intervention": titles[t], **_merged(parts, t in floors)} for t, parts in found.items()])
 
 
 def _merged(parts: Sequence[Record], floor: bool) -> Record:
@@ -220,7 +222,7 @@ def _cost(each: Cost) -> Record:
         "n_tokens": each.n_tokens,
     }
     for name, answers in each.answers.items():
-        record |= {**_spread(name, answers.accuracy), f"{name}_chance": answers.chance, f"{name}_mass": answers.mass}
+        record |= {**_spread(name, answers.accuracy), f"{name}_p_right": answers.chance, f"{name}_mass": answers.mass}
         record |= {f"{name}_n": answers.n, f"{name}_p_value": answers.p_value}
     return record
 

@@ -1,8 +1,8 @@
 """What the theory says of alignment and helpfulness over strength, fitted to what was measured, and whether it holds.
 
 Wolf et al. 2024, "Tradeoffs Between Alignment and Helpfulness in Language Models with Steering Methods", arXiv
-2401.16332: alignment follows tanh(a r + b0), helpfulness P0 / (P0 + (1 - P0) (1 + b^2 r^2 / 2)), so that near zero steering gains
-linearly and costs quadratically. A fit is drawn as it was fitted, on all points.
+2401.16332: alignment follows tanh(a r + b0), helpfulness P0 / (P0 + (1 - P0) (1 + b^2 r^2 / 2)), so that near zero
+steering gains linearly and costs quadratically. A fit is drawn as it was fitted, on all points.
 """
 
 from __future__ import annotations
