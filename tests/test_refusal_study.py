@@ -18,7 +18,7 @@ from steering.orthogonal import orthogonalised
 from steering.prompts import render
 from steering.rows import Row
 from steering.studies import find_study
-from steering.studies.refusal import Inquiry, RefusalSettings, page_of, result_of
+from steering.studies.refusal import Inquiry, RefusalSettings, effects, page_of, replies, result_of
 from steering.studies.refusal.arms import ARMS, FLOORS, NONE, REFUSAL
 from steering.studies.refusal.candidates import ablation_everywhere
 from steering.studies.refusal.requests import load_requests, prompts_of
@@ -278,6 +278,8 @@ def test_what_was_finished_is_not_done_again(demo, demo_inquiry, monkeypatch) ->
     assert 0 < len(written) < halfway + 60
     assert not set(written) & set(kept), "nothing is computed twice"
     written.clear()
+    for module, name in ((effects, "read_forced"), (replies, "next_token_logits"), (replies, "generate_each")):
+        monkeypatch.setattr(module, name, lambda *args, **kwargs: pytest.fail("computed again"))
     third = finished(demo, store, **options)
     assert written == []
     for first, second in zip(again.rates, third.rates, strict=True):

@@ -116,7 +116,7 @@ def _with_intervals(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _spread(value: float, low: float, high: float) -> str:
-    digits = 2 if abs(value) >= 0.05 or value == 0 else 4  # a KL of a few thousandths is no zero
+    digits = 2 if abs(value) >= 0.01 or value == 0 else 4  # a KL of a few thousandths is no zero
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 

@@ -135,15 +135,16 @@ class Effects:
         return [replies[index] for index in range(len(prompts))]
 
     def _cost(self, job: Job[Any], speaker: Speaker) -> Cost:
-        divergence, losses = self._damage(job, speaker)
+        replied = [(prompt.ids, ids) for prompt, ids in self._replied]
+        damage = speaker.remembered(("damage", replied), lambda: self._damage(job, speaker))
         return Cost(
             arm=speaker.arm.key,
             title=speaker.arm.title,
             floor=speaker.arm.floor,
-            kl_mean=mean_interval(np.array([each.mean() for each in divergence])),
-            kl_p95=float(np.percentile(np.concatenate(divergence), 95)) if divergence else math.nan,
-            perplexity=math.exp(float(np.concatenate(losses).mean())) if losses else math.nan,
-            n_tokens=sum(map(len, losses)),
+            kl_mean=mean_interval(np.array(damage["kl"])),
+            kl_p95=damage["p95"] if replied else math.nan,
+            perplexity=math.exp(damage["loss"]) if replied else math.nan,
+            n_tokens=sum(len(ids) for _, ids in replied),
             answers={name: self._asked(job, name, speaker) for name in self._questions},
         )
 
@@ -156,8 +157,8 @@ class Effects:
         right = tuple(right_number(each, reply.text) for each, reply in zip(questions, replies, strict=True))
         return self._answers(name, right, math.nan, math.nan)
 
-    def _damage(self, job: Job[Any], speaker: Speaker) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """KL and loss at the tokens of the model's own replies, one array a reply."""
+    def _damage(self, job: Job[Any], speaker: Speaker) -> dict[str, Any]:
+        """On the model's own replies: mean KL of each, the 95th percentile of KL and the mean loss over all tokens."""
         divergence, losses = [], []
         for start in range(0, len(self._replied), _FORCED_ROWS):
             job.check()
@@ -167,11 +168,23 @@ class Effects:
             for row, used in enumerate(edited.used[:, :-1]):
                 divergence.append(apart[row][used].numpy())
                 losses.append(loss[row][used].numpy())
-        return divergence, losses
+        every = np.concatenate(divergence) if divergence else np.zeros(1)
+        return {
+            "kl": [float(each.mean()) for each in divergence],
+            "p95": float(np.percentile(every, 95)),
+            "loss": float(np.concatenate(losses).mean()) if losses else 0.0,
+        }
 
     def _by_chance(self, name: str, speaker: Speaker) -> Answers:
         questions = self._questions[name]
-        chances = chances_of_answers(speaker.host, questions, speaker.plan)
+        prompts = [render(self._host, each.messages).ids for each in questions]
+        chances = torch.tensor(
+            speaker.remembered(
+                ("chances", prompts, questions[0].words),
+                lambda: chances_of_answers(speaker.host, questions, speaker.plan).tolist(),
+            ),
+            dtype=torch.float64,
+        )
         place = torch.tensor([each.words.index(each.answer) for each in questions])
         mass = chances.sum(dim=1)
         of_right = chances[torch.arange(len(questions)), place] / mass.clamp(min=_NEGLIGIBLE)

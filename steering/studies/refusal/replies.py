@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from steering.decoding import DecodeSettings, Reply, Written, generate_each, next_token_logits
 from steering.fingerprint import fingerprint
@@ -20,6 +20,7 @@ from steering.studies.refusal.tokens import log_odds
 from steering.vectors import SteeringVector
 
 
+T = TypeVar("T")
 BATCH = 64
 """Replies that are decoded together."""
 Judge = Callable[[Sequence[str]], list[bool]]
@@ -102,6 +103,23 @@ class Speaker:
         """Refusal log-odds of the first token; NaN without tokens."""
         if not tokens:
             return [float("nan")] * len(prompts)
+        asked = ("odds", [prompt.ids for prompt in prompts], tuple(tokens))
+        return self.remembered(asked, lambda: self._odds(prompts, tokens))
+
+    def remembered(self, asked: Any, measure: Callable[[], T]) -> T:
+        """What was measured under this intervention before, or now; it must be plain numbers, lists and mappings.
+
+        Args:
+            asked: What it depends on beside the intervention.
+            measure: Measures it.
+        """
+        key = digest(self._identity, asked)
+        if key not in self._kept:
+            self._kept[key] = {"value": measure()}
+        value: T = self._kept[key]["value"]
+        return value
+
+    def _odds(self, prompts: Sequence[Prompt], tokens: Sequence[int]) -> list[float]:
         found: dict[int, float] = {}
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
         for start in range(0, len(order), BATCH):
