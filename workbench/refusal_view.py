@@ -10,7 +10,7 @@ import gradio as gr
 
 from steering.errors import SteeringError
 from steering.recipes import Recipe
-from steering.studies.refusal import RECIPE, REFUSAL, Inquiry, figures, page_of, result_of
+from steering.studies.refusal import RECIPE, REFUSAL, Inquiry, figures, location_figures, page_of, result_of
 from steering.studies.refusal.arms import NONE
 from steering.studies.refusal.candidates import cosines
 from steering.studies.refusal.outcomes import Rates
@@ -252,15 +252,15 @@ class RefusalView:
         place = inquiry.place
         assert place is not None
         candidates, found = list(inquiry.scores), inquiry.directions
-        maps = [figures.projection_map(each) for each in place.projections]
+        maps = [location_figures.projection_map(each) for each in place.projections]
         asked = [_asked(each.prompt.tokens, each.prompt.roles) for each in place.projections]
         damage, probes, blocks, alike, which, along, kept = self._charts
         return {
             self._placed: note(f"Measured on test requests. {framing(inquiry)}"),
             damage: figures.damage(inquiry.costs) if len(inquiry.costs) > 1 else None,
-            probes: figures.two_probe_chart(place.probes, place.asked) if place.probes else None,
-            blocks: figures.by_block(place.surrogate, place.drift),
-            alike: figures.cosine_map(candidates, cosines(found, candidates)) if found else None,
+            probes: location_figures.two_probe_chart(place.probes, place.asked) if place.probes else None,
+            blocks: location_figures.by_block(place.surrogate, place.drift),
+            alike: location_figures.cosine_map(candidates, cosines(found, candidates)) if found else None,
             which: gr.update(choices=[(text, index) for index, text in enumerate(asked)], value=0 if maps else None),
             along: maps[0] if maps else None,
             kept: maps,

@@ -6,15 +6,12 @@ import math
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
-from torch import Tensor
 
 from steering.figures import ALIGNMENT, FLOOR, HELPFULNESS, INK, RECIPE_A, SEVERAL, styled
 from steering.statistics import Estimate
 from steering.studies.refusal.arms import FLOORS, NONE
 from steering.studies.refusal.candidates import Candidate
-from steering.studies.refusal.location import GOOD_F1, Drift, Projection, Surrogate, TwoProbes
 from steering.studies.refusal.outcomes import Cost, Rates
-from steering.studies.refusal.replies import Said
 from steering.studies.refusal.rules import By, Choice, Rules, Score
 
 
@@ -25,9 +22,9 @@ SCORES = {
     "cosmic": ("COSMIC: states like the other side's", "sum of two cosines", "higher is better"),
 }
 """Title, unit and reading of each score's map."""
-_DIVERGING = [[0.0, "#0072b2"], [0.5, "rgba(139,144,152,0.10)"], [1.0, "#d55e00"]]
+DIVERGING = [[0.0, "#0072b2"], [0.5, "rgba(139,144,152,0.10)"], [1.0, "#d55e00"]]
 _RISING = [[0.0, "rgba(0,114,178,0.08)"], [1.0, "#0072b2"]]
-_GROUPS = (ALIGNMENT, HELPFULNESS, SEVERAL[5])
+GROUPS = (ALIGNMENT, HELPFULNESS, SEVERAL[5])
 _ROW = 34
 _LABEL = 13
 
@@ -50,7 +47,7 @@ def score_map(
         x=list(range(blocks)),
         y=labels,
         z=z,
-        colorscale=_DIVERGING if signed else _RISING,
+        colorscale=DIVERGING if signed else _RISING,
         zmin=-limit if signed else min(known, default=0.0),
         zmax=limit,
         xgap=2,
@@ -108,11 +105,11 @@ def refusal_rates(rates: Sequence[Rates], *, system: bool = False) -> go.Figure:
             name=group,
             mode="markers",
             marker={
-                "color": _GROUPS[place % len(_GROUPS)],
+                "color": GROUPS[place % len(GROUPS)],
                 "size": 9,
                 "symbol": ("circle", "square", "diamond")[place % 3],
             },
-            error_x=_error([each.refusal for each in of_group], 100),
+            error_x=error_bars([each.refusal for each in of_group], 100),
             customdata=[[each.title, each.n] for each in of_group],
             hovertemplate=f"{group}, %{{customdata[0]}}: %{{x:.0f}} % of %{{customdata[1]}} refused<extra></extra>",
         )
@@ -135,7 +132,7 @@ def damage(costs: Sequence[Cost]) -> go.Figure:
         y=[titles.index(each.title) for each in shown],
         mode="markers",
         marker={"color": RECIPE_A, "size": 9},
-        error_x=_error([each.kl_mean for each in shown], 1),
+        error_x=error_bars([each.kl_mean for each in shown], 1),
         customdata=[[each.title, each.kl_p95] for each in shown],
         hovertemplate="%{customdata[0]}: mean %{x:.3g} nats, 95th percentile %{customdata[1]:.3g}<extra></extra>",
     )
@@ -144,120 +141,8 @@ def damage(costs: Sequence[Cost]) -> go.Figure:
     return _rows(figure, titles).update_layout(showlegend=False)
 
 
-def projection_map(found: Projection) -> go.Figure:
-    """Cosine of the state with the direction at every token and block of one rendered prompt."""
-    tokens = [f"{place} {token!r}" for place, token in enumerate(found.prompt.tokens)]
-    figure = go.Figure()
-    limit = float(found.cosine.abs().max())
-    figure.add_heatmap(
-        x=tokens,
-        y=list(range(found.cosine.shape[1])),
-        z=found.cosine.T.tolist(),
-        customdata=found.raw.T.tolist(),
-        colorscale=_DIVERGING,
-        zmin=-limit,
-        zmax=limit,
-        xgap=1,
-        ygap=1,
-        colorbar={
-            "thickness": 8,
-            "outlinewidth": 0,
-            "title": {"text": "cosine", "side": "right"},
-            "tickfont": {"size": 10},
-        },
-        hovertemplate="token %{x}, input of block %{y}: cosine %{z:.2f}, %{customdata:.3g} raw<extra></extra>",
-    )
-    figure = styled(figure, "token of the rendered prompt", "block (its input)")
-    figure.update_xaxes(tickangle=-60, tickfont={"size": 10})
-    return figure.update_layout(height=300, margin={"l": 56, "r": 16, "t": 12, "b": 110})
-
-
-def two_probe_chart(probes: TwoProbes, said: Sequence[Said]) -> go.Figure:
-    """Every test request by harmfulness and by refusal; filled where the model refused."""
-    figure = go.Figure()
-    for place, group in enumerate(dict.fromkeys(each.group for each in said)):
-        picked = [index for index, each in enumerate(said) if each.group == group]
-        hue = _GROUPS[place % len(_GROUPS)]
-        shape = ("circle", "square", "diamond")[place % 3]
-        figure.add_scatter(
-            x=[probes.harmfulness[index] for index in picked],
-            y=[probes.refusal[index] for index in picked],
-            name=group,
-            mode="markers",
-            marker={
-                "color": hue,
-                "size": 8,
-                "symbol": [shape if said[index].refusal else f"{shape}-open" for index in picked],
-                "line": {"width": 1.2, "color": hue},
-            },
-            customdata=[[said[index].prompt, "refused" if said[index].refusal else "answered"] for index in picked],
-            hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra>" + group + "</extra>",
-        )
-    for line in ("hline", "vline"):
-        getattr(figure, f"add_{line}")(**{line[0].replace("h", "y").replace("v", "x"): 0.5}, line=_RULE)
-    figure = styled(figure, "harmfulness at the last instruction token", "refusal at the direction's own token")
-    return figure.update_layout(showlegend=True, height=380, legend=_LEGEND)
-
-
-def by_block(found: Surrogate, moved: Drift | None) -> go.Figure:
-    """F1 of the surrogate classifier at every block, and the cosine with the aligned base."""
-    figure = go.Figure()
-    if found.f1:
-        blocks = list(range(len(found.f1)))
-        figure.add_scatter(
-            x=blocks,
-            y=[each.value for each in found.f1],
-            name="F1 of the model's own refusals",
-            mode="lines+markers",
-            line={"color": RECIPE_A, "width": 2},
-            error_y=_error(found.f1, 1),
-            hovertemplate="after block %{x}: F1 %{y:.2f}<extra></extra>",
-        )
-        figure.add_hline(y=GOOD_F1, line=_RULE)
-    if moved:
-        for values, name, hue in (
-            (moved.target, f"cosine with {moved.reference}: mean state", SEVERAL[1]),
-            (moved.difference, f"cosine with {moved.reference}: mean difference", SEVERAL[2]),
-        ):
-            figure.add_scatter(
-                x=list(range(len(values))),
-                y=list(values),
-                name=name,
-                mode="lines+markers",
-                line={"color": hue, "dash": "dash"},
-            )
-    lowest = min([0.0, *(moved.target if moved else ()), *(moved.difference if moved else ())])
-    figure = styled(figure, "block (its output)", "F1, or cosine", y_range=[lowest - 0.05, 1.05])
-    return figure.update_layout(showlegend=True, height=300, legend=_LEGEND)
-
-
-def cosine_map(candidates: Sequence[Candidate], cosines: Tensor) -> go.Figure:
-    """Cosine of every two candidates."""
-    names = [f"{each.position}/{each.block}" for each in candidates]
-    figure = go.Figure()
-    figure.add_heatmap(
-        x=names,
-        y=names,
-        z=[[None if math.isnan(each) else each for each in row] for row in cosines.tolist()],
-        colorscale=_DIVERGING,
-        zmin=-1,
-        zmax=1,
-        colorbar={
-            "thickness": 8,
-            "outlinewidth": 0,
-            "title": {"text": "cosine", "side": "right"},
-            "tickfont": {"size": 10},
-        },
-        hovertemplate="%{x} and %{y}: cosine %{z:.2f}<extra></extra>",
-    )
-    figure = styled(figure, "candidate, token/block", "candidate, token/block")
-    figure.update_xaxes(type="category", tickangle=-60)
-    figure.update_yaxes(type="category", autorange="reversed")
-    return figure.update_layout(height=420, margin={"l": 72, "r": 16, "t": 12, "b": 72})
-
-
-_RULE = {"color": FLOOR, "width": 1, "dash": "dot"}
-_LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "font": {"size": 11}}
+RULE = {"color": FLOOR, "width": 1, "dash": "dot"}
+LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "font": {"size": 11}}
 
 
 def _short(token: str) -> str:
@@ -284,7 +169,7 @@ def _offset(place: int, groups: Sequence[str]) -> float:
     return 0.24 * ((len(groups) - 1) / 2 - place)
 
 
-def _error(values: Sequence[Estimate], scale: float) -> dict[str, object]:
+def error_bars(values: Sequence[Estimate], scale: float) -> dict[str, object]:
     return {
         "type": "data",
         "symmetric": False,
@@ -301,5 +186,5 @@ def _rows(figure: go.Figure, titles: Sequence[str]) -> go.Figure:
         showlegend=True,
         height=120 + _ROW * max(1, len(titles)),
         margin={"l": 210, "r": 16, "t": 12, "b": 44},
-        legend=_LEGEND,
+        legend=LEGEND,
     )

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from steering.model_info import DEMO_CAVEAT
-from steering.studies.refusal import figures
+from steering.studies.refusal import figures, location_figures
 from steering.studies.refusal.location import TwoProbes
 from steering.studies.refusal.outcomes import agreement
 from steering.studies.refusal.settings import DEFAULT_SYSTEM
@@ -117,19 +117,19 @@ def charts(inquiry: Inquiry) -> Iterator[tuple[str, go.Figure, str]]:
     if place and place.probes:
         yield (
             "Harmfulness and refusal: two probes",
-            figures.two_probe_chart(place.probes, place.asked),
+            location_figures.two_probe_chart(place.probes, place.asked),
             _by_probes(place.probes),
         )
     if place and (place.surrogate.f1 or place.drift):
         yield (
             "Where the decision can be read",
-            figures.by_block(place.surrogate, place.drift),
+            location_figures.by_block(place.surrogate, place.drift),
             _by_block(inquiry),
         )
     for number, each in enumerate(place.projections if place else ()):
         yield (
             f"Along the direction, prompt {number + 1}",
-            figures.projection_map(each),
+            location_figures.projection_map(each),
             "Cosine of the state at every block's input with the direction, on the rendered prompt.",
         )
 
