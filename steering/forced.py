@@ -25,7 +25,9 @@ class Forced:
     """Next-token distributions along given replies, each from its last prompt token to its last token."""
 
     chances: Tensor
-    """Log-probabilities, float64, (plan, reply, place, vocabulary); replies stand at the right end."""
+    """Log-probabilities, float64, (plan, reply, place, vocabulary), on the model's device; replies
+    stand at the right end.
+    """
     used: Tensor
     """Which places belong to the reply, boolean, (reply, place); the last one says what comes after it."""
     taken: Tensor
@@ -35,13 +37,13 @@ class Forced:
         """KL(from_ || this) at every place, nats, (plan, reply, place); `from_` has one plan."""
         base = from_.chances
         # KL cannot be negative; its rounding can.
-        return (base.exp() * (base - self.chances)).sum(dim=-1).clamp(min=0)
+        return (base.exp() * (base - self.chances)).sum(dim=-1).clamp(min=0).cpu()
 
     @property
     def losses(self) -> Tensor:
         """-log-probability of the reply's tokens, nats, (plan, reply, place - 1)."""
-        taken = self.taken[:, :-1, None].expand(len(self.chances), -1, -1, 1)
-        return -self.chances[:, :, :-1].gather(3, taken)[..., 0]
+        taken = self.taken[:, :-1, None].expand(len(self.chances), -1, -1, 1).to(self.chances.device)
+        return -self.chances[:, :, :-1].gather(3, taken)[..., 0].cpu()
 
 
 def read_forced(host: Host, plans: Sequence[Plan], replied: Sequence[Replied]) -> Forced:
@@ -56,7 +58,7 @@ def read_forced(host: Host, plans: Sequence[Plan], replied: Sequence[Replied]) -
     longest = max(len(ids) for _, ids in replied)
     batch = Batch.of(host, [prompt for prompt, _, _ in rows], replies=[ids for _, ids, _ in rows])
     logits = read_replies(host, batch, Schedule(host, [plan for _, _, plan in rows]), n=longest + 1)
-    chances = torch.log_softmax(logits.double(), dim=-1).unflatten(0, (len(plans), len(replied))).cpu()
+    chances = torch.log_softmax(logits.double(), dim=-1).unflatten(0, (len(plans), len(replied)))
     # Each row ends at the right edge; the last prompt token says the reply's first, the last token the end or more.
     lengths = torch.tensor([len(ids) for _, ids in replied])
     used = torch.arange(longest + 1) >= longest - lengths[:, None]

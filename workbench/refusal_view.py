@@ -10,7 +10,7 @@ import gradio as gr
 
 from steering.errors import SteeringError
 from steering.recipes import Recipe
-from steering.studies.refusal import RECIPE, REFUSAL, Inquiry, figures, location_figures, page_of, result_of
+from steering.studies.refusal import RECIPE, REFUSAL, Inquiry, figures, location_figures, result_of
 from steering.studies.refusal.arms import NONE
 from steering.studies.refusal.candidates import cosines
 from steering.studies.refusal.outcomes import Rates
@@ -237,12 +237,12 @@ class RefusalView:
         changes: dict[Any, Any] = {self.state: self._kept(inquiry)}
         if inquiry.rates:
             stamp = f"{datetime.now(UTC):%Y-%m-%d %H%M%S}"
-            replies = result_of(inquiry).tables["replies"]
+            result = result_of(inquiry)
             workspace = self._ui.workspace
             page, table = f"refusal {stamp}.html", f"refusal replies {stamp}.csv"
             changes |= {
-                self._report: gr.update(value=str(workspace.export(page, page_of(inquiry)))),
-                self._csv: gr.update(value=str(workspace.export(table, replies.to_csv(index=False)))),
+                self._report: gr.update(value=str(workspace.export(page, result.files["report.html"]))),
+                self._csv: gr.update(value=str(workspace.export(table, result.tables["replies"].to_csv(index=False)))),
             }
         if inquiry.place:
             changes |= self._located(inquiry)

@@ -55,7 +55,7 @@ def result_of(inquiry: Inquiry) -> Result:
 def page_of(inquiry: Inquiry, frames: Mapping[str, pd.DataFrame] | None = None) -> str:
     """The inquiry as one HTML page."""
     frames = dict(_tables(inquiry)) if frames is None else frames
-    return report(inquiry, frames["summary"], frames.get("candidates"), f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    return report(inquiry, frames, f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
 
 
 def _tables(inquiry: Inquiry) -> Iterator[tuple[str, pd.DataFrame]]:

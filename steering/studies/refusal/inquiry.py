@@ -92,7 +92,6 @@ class Inquiry:
         self.costs: list[Cost] = []
         self.place: Place | None = None
         self.vectors: dict[str, SteeringVector] = {}
-        self.titles: dict[str, str] = {}
         self._notes: list[str] = []
 
     def run(self, job: Job[Any]) -> Iterator[None]:
@@ -133,7 +132,6 @@ class Inquiry:
             chosen = self.choice.score.candidate
             effects, arms = compare(self.host, self.settings, prepared, self.directions, chosen, self.kept)
         self.vectors |= _kept_vectors(arms)
-        self.titles = {arm.key: arm.title for arm in arms.arms}
         self._notes += arms.notes
         for found in effects.run(job):
             if isinstance(found, Rates):

@@ -12,8 +12,9 @@ from steering.host import Host
 from steering.judges.classifier import load_classifier
 from steering.lane import Job
 from steering.prompts import Prompt
+from steering.recipes import Recipe
 from steering.store import Kept, digest
-from steering.studies.refusal.arms import Arms, make_arms
+from steering.studies.refusal.arms import ARMS, NONE, Arm, Arms, make_arms
 from steering.studies.refusal.candidates import Candidate, Directions, read_directions
 from steering.studies.refusal.effects import Effects, Group
 from steering.studies.refusal.requests import Requests, Sides, load_requests, prompts_of
@@ -26,6 +27,9 @@ from steering.vectors import Provenance
 
 
 _LEAST = {"training": 4, "validation": 2}
+_EVEN = 0.5
+"""Probability at which log-odds are 0."""
+_NUMBERS = ("bypass", "induce", "kl", "cosmic")
 Prompts = tuple[list[Prompt], list[Prompt]]
 """Of target and control."""
 
@@ -69,7 +73,8 @@ def prepare(host: Host, settings: RefusalSettings, job: Job[Any]) -> Prepared:
     train, validation = (_prompts(host, sides, settings.system) for sides in (requests.train, requests.validation))
     job.report(1, 2, "first tokens of replies")
     tokens = find_tokens(host, *train, chosen=token_ids(host, settings.tokens))
-    kept = [_as_expected(host, each, tokens, settings) for each in (train, validation)]
+    kept = [_as_expected(train, tokens, tokens.masses)]
+    kept.append(_as_expected(validation, tokens, [_masses(host, side, tokens) for side in validation]))
     return Prepared(
         requests=requests,
         tokens=tokens,
@@ -153,27 +158,27 @@ def groups_of(host: Host, settings: RefusalSettings, requests: Requests) -> list
 
 def without_direction() -> Arms:
     """No intervention: what is left to measure where there is no direction."""
-    from steering.recipes import Recipe
-    from steering.studies.refusal.arms import ARMS, NONE, Arm
-
     return Arms((Arm(NONE, ARMS[NONE], Recipe()),), {})
-
-
-_NUMBERS = ("bypass", "induce", "kl", "cosmic")
 
 
 def _prompts(host: Host, sides: Sides, system: str) -> Prompts:
     return prompts_of(host, sides.target, system), prompts_of(host, sides.control, system)
 
 
-def _as_expected(host: Host, prompts: Prompts, tokens: RefusalTokens, settings: RefusalSettings) -> Prompts:
+def _masses(host: Host, prompts: Sequence[Prompt], tokens: RefusalTokens) -> list[float]:
+    """Total probability of the refusal tokens after every prompt."""
+    if not tokens.chosen:
+        return [0.0] * len(prompts)
+    found: list[float] = first_chances(host, prompts)[:, list(tokens.chosen)].sum(dim=-1).tolist()
+    return found
+
+
+def _as_expected(prompts: Prompts, tokens: RefusalTokens, masses: Sequence[Sequence[float]]) -> Prompts:
     """Target requests whose refusal log-odds are above 0, control ones whose are below; all without tokens."""
     if not tokens.chosen:
         return prompts
-    ids = list(tokens.chosen)
-    refused = [first_chances(host, side)[:, ids].sum(dim=-1) > 0.5 for side in prompts]
-    target = [prompt for prompt, yes in zip(prompts[0], refused[0].tolist(), strict=True) if yes]
-    control = [prompt for prompt, yes in zip(prompts[1], refused[1].tolist(), strict=True) if not yes]
+    target = [prompt for prompt, mass in zip(prompts[0], masses[0], strict=True) if mass > _EVEN]
+    control = [prompt for prompt, mass in zip(prompts[1], masses[1], strict=True) if mass <= _EVEN]
     return target, control
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from plotly.offline import get_plotlyjs
 from steering.model_info import DEMO_CAVEAT
 from steering.studies.refusal import figures, location_figures
 from steering.studies.refusal.location import TwoProbes
-from steering.studies.refusal.outcomes import agreement
 from steering.studies.refusal.settings import DEFAULT_SYSTEM
 
 
@@ -57,11 +55,11 @@ small,.s{color:var(--ink2);font-size:12px}pre{white-space:pre-wrap;font-size:12p
 """
 
 
-def report(inquiry: Inquiry, summary: pd.DataFrame, candidates: pd.DataFrame | None, created: str) -> str:
+def report(inquiry: Inquiry, frames: Mapping[str, pd.DataFrame], created: str) -> str:
     """The whole page."""
     host, settings = inquiry.host, inquiry.settings
     sections = "".join(
-        f"<section><h2>{escape(title)}</h2>{body}</section>" for title, body in _sections(inquiry, summary, candidates)
+        f"<section><h2>{escape(title)}</h2>{body}</section>" for title, body in _sections(inquiry, frames)
     )
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
@@ -73,20 +71,17 @@ def report(inquiry: Inquiry, summary: pd.DataFrame, candidates: pd.DataFrame | N
     )
 
 
-def _sections(inquiry: Inquiry, summary: pd.DataFrame, candidates: pd.DataFrame | None) -> Iterator[tuple[str, str]]:
+def _sections(inquiry: Inquiry, frames: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, str]]:
     notes = (*inquiry.notes, *([DEMO_CAVEAT] if inquiry.host.info.demo else []))
     yield "What was found", "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
-    yield "Every intervention", table_html(summary) + f"<p class='s'>{escape(caption(inquiry))}</p>"
+    yield "Every intervention", table_html(frames["summary"]) + f"<p class='s'>{escape(caption(inquiry))}</p>"
     for title, figure, text in charts(inquiry):
         under = text if text.endswith(framing(inquiry)) else f"{text} {framing(inquiry)}"
         yield title, figure_html(figure) + f"<p class='s'>{escape(under)}</p>"
-    if candidates is not None:
-        yield "Candidates", table_html(candidates)
-    if inquiry.prepared:
-        yield "Refusal tokens", table_html(pd.DataFrame([asdict(each) for each in inquiry.prepared.tokens.known]))
-    if inquiry.rates:
-        found = [{**asdict(each), "agree": each.agree.value} for each in agreement(inquiry.said)]
-        yield "How far the judges agree", table_html(pd.DataFrame(found))
+    titles = {"candidates": "Candidates", "tokens": "Refusal tokens", "judges": "How far the judges agree"}
+    for name, title in titles.items():
+        if name in frames:
+            yield title, table_html(frames[name])
     yield "Words", "<ul>" + "".join(f"<li><b>{escape(a)}</b>: {escape(b)}</li>" for a, b in _WORDS.items()) + "</ul>"
     if inquiry.said:
         yield "Replies", _replies(inquiry)

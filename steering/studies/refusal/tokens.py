@@ -65,6 +65,8 @@ class RefusalTokens:
     """Target requests that were answered to see what refusals begin with."""
     explained: float
     """Mean total probability of the chosen ones where the reply is a refusal; NaN where none is."""
+    masses: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+    """Total probability of the chosen ones after every target and every control request."""
 
     @property
     def warning(self) -> str:
@@ -128,6 +130,7 @@ def find_tokens(
         refused=len(refused),
         looked_at=len(replies),
         explained=float(mass[0][refused].mean()) if refused else float("nan"),
+        masses=(tuple(mass[0].tolist()), tuple(mass[1].tolist())),
     )
 
 
