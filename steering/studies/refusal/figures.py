@@ -52,12 +52,7 @@ def score_map(
         zmax=limit,
         xgap=2,
         ygap=2,
-        colorbar={
-            "thickness": 8,
-            "outlinewidth": 0,
-            "title": {"text": unit, "side": "right"},
-            "tickfont": {"size": 10},
-        },
+        colorbar=colour_bar(unit),
         hovertemplate="token %{y}, block %{x}: %{z:.3g} " + unit + "<extra></extra>",
     )
     dropped = [score for score in scores if score.reasons(rules, blocks, by)]
@@ -167,6 +162,12 @@ def _band(figure: go.Figure, y: float, low: float, high: float, half: float = 0.
 
 def _offset(place: int, groups: Sequence[str]) -> float:
     return 0.24 * ((len(groups) - 1) / 2 - place)
+
+
+def colour_bar(title: str) -> dict[str, object]:
+    """The scale beside a map."""
+    named = {"text": title, "side": "right"}
+    return {"thickness": 8, "outlinewidth": 0, "title": named, "tickfont": {"size": 10}}
 
 
 def error_bars(values: Sequence[Estimate], scale: float) -> dict[str, object]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from steering.figures import RECIPE_A, SEVERAL, styled
 from steering.studies.refusal.candidates import Candidate
-from steering.studies.refusal.figures import DIVERGING, GROUPS, LEGEND, RULE, error_bars
+from steering.studies.refusal.figures import DIVERGING, GROUPS, LEGEND, RULE, colour_bar, error_bars
 from steering.studies.refusal.location import GOOD_F1, Drift, Projection, Surrogate, TwoProbes
 from steering.studies.refusal.replies import Said
 
@@ -30,12 +30,7 @@ def projection_map(found: Projection) -> go.Figure:
         zmax=limit,
         xgap=1,
         ygap=1,
-        colorbar={
-            "thickness": 8,
-            "outlinewidth": 0,
-            "title": {"text": "cosine", "side": "right"},
-            "tickfont": {"size": 10},
-        },
+        colorbar=colour_bar("cosine"),
         hovertemplate="token %{x}, input of block %{y}: cosine %{z:.2f}, %{customdata:.3g} raw<extra></extra>",
     )
     figure = styled(figure, "token of the rendered prompt", "block (its input)")
@@ -113,12 +108,7 @@ def cosine_map(candidates: Sequence[Candidate], cosines: Tensor) -> go.Figure:
         colorscale=DIVERGING,
         zmin=-1,
         zmax=1,
-        colorbar={
-            "thickness": 8,
-            "outlinewidth": 0,
-            "title": {"text": "cosine", "side": "right"},
-            "tickfont": {"size": 10},
-        },
+        colorbar=colour_bar("cosine"),
         hovertemplate="%{x} and %{y}: cosine %{z:.2f}<extra></extra>",
     )
     figure = styled(figure, "candidate, token/block", "candidate, token/block")
