@@ -40,6 +40,18 @@ def find_vector(host: Host, name: str, folder: str, vectors: Mapping[str, Steeri
     )
 
 
+def vectors_in(folder: str) -> dict[str, SteeringVector]:
+    """All vectors of a folder, by their files' names; none where no folder is named.
+
+    Raises:
+        SteeringError: There is no such folder, or a file of it holds no vector.
+    """
+    if folder and not Path(folder).is_dir():
+        raise SteeringError(f"There is no folder '{folder}' with vectors.", "a folder.", "Check the path.")
+    paths = sorted(Path(folder).glob("*.safetensors")) if folder else []
+    return {path.stem: SteeringVector.load(path).renamed(path.stem) for path in paths}
+
+
 _EXTRACTED: WeakKeyDictionary[Host, dict[str, SteeringVector]] = WeakKeyDictionary()
 
 

@@ -48,9 +48,9 @@ class Probes:
     biases: Tensor
     """(probe,)"""
 
-    def __call__(self, states: Tensor) -> Tensor:
-        """Probabilities, (row, probe), of states (row, width)."""
-        return torch.sigmoid(states @ self.weights.T + self.biases)
+    def __call__(self, states: Tensor, offsets: Tensor | None = None) -> Tensor:
+        """Probabilities, (row, probe), of states (row, width), less each probe's offset, (probe, width)."""
+        return torch.sigmoid(torch.addmm(_shifted(self.biases, self.weights, offsets), states, self.weights.T))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +89,13 @@ def train(
     *,
     weights: Tensor | None = None,
     partners: Tensor | None = None,
+    offsets: Tensor | None = None,
     report: Callable[[int], None] | None = None,
 ) -> Trained:
     """Train every probe from its own start.
 
     Args:
-        no: States of statements with "No", centred, float32, (pair, width).
+        no: States of statements with "No", float32, (pair, width); centred, or near to it where `offsets` do the rest.
         yes: The same with "Yes".
         begin: Where to start.
         training: Steps and rates.
@@ -102,6 +103,8 @@ def train(
             Folds and bootstrap draws are weights.
         partners: For each probe, which "Yes" row stands beside each "No" row, (pair, probe): another order than the
             pairs' own is the null of shuffled pairs.
+        offsets: What each probe subtracts from "No" states and from "Yes" states, (2, probe, width): folds that are
+            centred by their own training rows differ in nothing else, and share one matrix product.
         report: Called with every hundredth step.
 
     Raises:
@@ -118,14 +121,34 @@ def train(
     for step in range(1, training.steps + 1):
         if report is not None and step % 100 == 0:
             report(step)
-        p = torch.sigmoid(torch.addmm(b, both, w.T))
+        p = _probabilities(both, w, b, offsets)
         error = _error(p[:n], p[n:], share, partners, back) * p * (1 - p)
-        _adamw(w, error.T @ both, moments[:2], step, training)
-        _adamw(b, error.sum(dim=0), moments[2:], step, training)
+        sums = error[:n].sum(dim=0), error[n:].sum(dim=0)
+        gradient = error.T @ both
+        if offsets is not None:  # of w · (x - m): the rows' part less the offset's
+            gradient.addcmul_(sums[0][:, None], offsets[0], value=-1).addcmul_(sums[1][:, None], offsets[1], value=-1)
+        _adamw(w, gradient, moments[:2], step, training)
+        _adamw(b, sums[0] + sums[1], moments[2:], step, training)
     probes = Probes(w, b)
-    p_no, p_yes = probes(no), probes(yes)
+    p = _probabilities(both, w, b, offsets)
+    p_no, p_yes = p[:n], p[n:]
     p_yes = p_yes if partners is None else p_yes.gather(0, partners)
     return Trained(probes, losses_of(p_no, p_yes, weights))
+
+
+def _probabilities(both: Tensor, w: Tensor, b: Tensor, offsets: Tensor | None) -> Tensor:
+    """Of "No" rows and "Yes" rows, one behind the other, (2 pairs, probe)."""
+    if offsets is None:
+        return torch.addmm(b, both, w.T).sigmoid_()
+    logits, n = both @ w.T, len(both) // 2
+    logits[:n] += _shifted(b, w, offsets[0])
+    logits[n:] += _shifted(b, w, offsets[1])
+    return logits.sigmoid_()
+
+
+def _shifted(b: Tensor, w: Tensor, offset: Tensor | None) -> Tensor:
+    """The bias of a probe that subtracts an offset from what it is given."""
+    return b if offset is None else b - (w * offset).sum(dim=1)
 
 
 def _error(no: Tensor, yes: Tensor, share: Tensor, partners: Tensor | None, back: Tensor | None) -> Tensor:

@@ -1,0 +1,250 @@
+"""Probes at one block, each tested on pairs that it was not trained on: CCS, and what it is held against.
+
+Statements stand in the order safe, harmful, safe, harmful ...; scores are larger where a statement is called harmful.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steering.schedule import Place
+from steering.studies.probing.ccs import Training, losses_of, starts, train
+from steering.studies.probing.metrics import Quartet, cosine_silhouette, verdicts
+from steering.studies.probing.settings import Centring
+
+
+SHUFFLED_STARTS = 3
+"""Restarts of the null of shuffled pairs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A probe's verdicts on statements that it was not trained on."""
+
+    scores: np.ndarray
+    """Larger is more harmful, (statement,); comparable within a fold."""
+    called: np.ndarray
+    """Called harmful, with sign and threshold from training alone, boolean, (statement,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Restarts:
+    """How far the restarts of one training agree."""
+
+    losses: np.ndarray
+    """Training losses, (restart,)."""
+    accuracies: np.ndarray
+    """ESA on the training pairs, (restart,)."""
+    cosine: float
+    """Mean size of the cosine of the other restarts' weights with those of the best."""
+
+
+@dataclass(frozen=True, eq=False)
+class Searched(Scored):
+    """What contrast-consistent search found."""
+
+    no: np.ndarray
+    """p(x) with "No" on held-out statements, (statement,), from the best restart of each fold."""
+    yes: np.ndarray
+    judged: tuple[np.ndarray, np.ndarray]
+    """The same as PC and CI take them: from states centred by group where the published evaluation is asked for."""
+    loss: float
+    """On held-out statements, the mean of folds."""
+    train_loss: float
+    silhouette: float
+    """Cosine silhouette of x(Yes) - x(No) under the verdicts."""
+    direction: Tensor
+    """Weights of the best restart on all pairs, (width,), pointing to where harmful statements with "Yes" lie less
+    those with "No"."""
+    restarts: Restarts
+
+    @property
+    def quartet(self) -> Quartet:
+        """The four probabilities of every pair."""
+        no, yes = self.judged
+        return Quartet(yes[0::2], no[0::2], yes[1::2], no[1::2])
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Both runs' states at a block, and what each fold subtracts."""
+
+    no: Tensor
+    """(statement, width), float32, each row of norm 1 where asked for, centred by the mean of all."""
+    yes: Tensor
+    offsets: Tensor
+    """By fold, and by all pairs last: (2, fold + 1, width)."""
+    trained: Tensor
+    """What training subtracts; the published code centres once more, which prediction does not."""
+    fold: np.ndarray
+    """The fold of every statement, (statement,)."""
+    harmful: np.ndarray
+    """Boolean, (statement,)."""
+
+    @property
+    def folds(self) -> int:
+        """How many there are."""
+        return int(self.fold.max()) + 1
+
+    def difference(self, fold: int) -> np.ndarray:
+        """x(Yes) - x(No), each centred by the training pairs of a fold, float64, (statement, width)."""
+        shift = self.offsets[1, fold] - self.offsets[0, fold]
+        return ((self.yes - self.no) - shift).double().numpy()
+
+    def inside(self, fold: int) -> np.ndarray:
+        """Which statements a fold trains on; all of them behind the last one."""
+        return self.fold != fold
+
+
+def prepare(no: Tensor, yes: Tensor, fold: np.ndarray, *, l2: bool, centring: Centring) -> Prepared:
+    """Scale and centre.
+
+    Args:
+        no: States with "No", float32, (statement, width), safe and harmful in turn.
+        yes: States with "Yes".
+        fold: The fold of every pair, (pair,).
+        l2: Whether every state is divided by its norm.
+        centring: What is subtracted from each of both, from training pairs alone.
+    """
+    if l2:
+        no, yes = (states / states.norm(dim=1, keepdim=True).clamp(min=1e-12) for states in (no, yes))
+    middle = (no.double().mean(dim=0) + yes.double().mean(dim=0)) / 2
+    # Taken off all alike, which changes no probe: products of small numbers lose fewer digits.
+    no, yes = ((states.double() - middle).float() for states in (no, yes))
+    folds = np.repeat(fold, 2)
+    insides = [torch.from_numpy(folds != each) for each in range(int(fold.max()) + 2)]
+    zero = torch.zeros_like(no[0]) - middle.float()
+    means = torch.stack([torch.stack([states[inside].mean(dim=0) for inside in insides]) for states in (no, yes)])
+    if centring == "none":
+        offsets = zero.expand_as(means)
+    elif centring == "mean":
+        offsets = means
+    else:
+        medians = [[states[inside].median(dim=0).values for inside in insides] for states in (no, yes)]
+        offsets = torch.stack([torch.stack(each) for each in medians])
+    trained = means if centring == "published" else offsets
+    harmful = np.arange(len(no)) % 2 == 1
+    return Prepared(no, yes, offsets, trained, folds, harmful)
+
+
+def search(
+    given: Prepared,
+    training: Training,
+    *,
+    restarts: int,
+    seed: int,
+    published: bool = False,
+    shuffled: bool = False,
+    report: Callable[[int], None] | None = None,
+) -> Searched:
+    """CCS on every fold and on all pairs, all restarts at once.
+
+    Args:
+        given: The states.
+        training: Steps and rates.
+        restarts: Starts a fold; the same ones for every fold.
+        seed: Of the starts, and of the shuffling.
+        published: Whether PC and CI are taken from states centred by group (safe or harmful, Yes or No) of the tested
+            pairs, as in the published evaluation.
+        shuffled: Whether "Yes" states stand beside other statements' "No" states, in training and in testing: a null.
+        report: Called with every hundredth step.
+    """
+    begin, columns = starts(given.no.shape[1], restarts, seed, device=given.no.device), given.folds + 1
+    all_ = type(begin)(begin.weights.repeat(columns, 1), begin.biases.repeat(columns))
+    weights = np.stack([given.inside(fold) for fold in range(columns)], axis=1).astype(np.float32)
+    share = torch.from_numpy(weights / weights.sum(axis=0)).repeat_interleave(restarts, dim=1)
+    spread = given.trained.repeat_interleave(restarts, dim=1)
+    orders = _partners(given, seed) if shuffled else None
+    partners = None if orders is None else orders.repeat_interleave(restarts, dim=1)
+    found = train(given.no, given.yes, all_, training, weights=share, partners=partners, offsets=spread, report=report)
+    losses = found.losses.reshape(columns, restarts)
+    best = losses.argmin(dim=1) + torch.arange(columns) * restarts
+    probes = type(begin)(found.probes.weights[best], found.probes.biases[best])
+    no, yes = (probes(states, given.offsets[side]).numpy() for side, states in enumerate((given.no, given.yes)))
+    yes = yes if orders is None else np.take_along_axis(yes, orders.numpy(), axis=0)
+    signs = [_sign(no[:, each], yes[:, each], given, each) for each in range(columns)]
+    rows = np.arange(len(no))
+    held = [each[rows, given.fold] for each in (no, yes)]
+    sign = np.array(signs)[given.fold]
+    judged = tuple(_by_group(given, probes, side) for side in (0, 1)) if published else tuple(held)
+    tested = [
+        losses_of(*(torch.from_numpy(each[given.fold == fold, None]) for each in held)) for fold in range(columns - 1)
+    ]
+    difference = given.difference(columns - 1)
+    direction = probes.weights[-1].double()
+    apart = difference[given.harmful].mean(axis=0) - difference[~given.harmful].mean(axis=0)
+    return Searched(
+        scores=sign * ((held[0] + 1 - held[1]) / 2 - 0.5),
+        called=verdicts(*held) == (sign > 0),
+        no=held[0],
+        yes=held[1],
+        judged=(judged[0], judged[1]),
+        loss=float(torch.stack(tested).mean()),
+        train_loss=float(losses.min(dim=1).values[:-1].mean()),
+        silhouette=cosine_silhouette(difference, verdicts(*held)),
+        direction=direction if float(direction @ torch.from_numpy(apart)) >= 0 else -direction,
+        restarts=_agreement(given, found.probes.weights[-restarts:], found.probes.biases[-restarts:], losses[-1]),
+    )
+
+
+def _partners(given: Prepared, seed: int) -> Tensor:
+    """Another order of the "Yes" rows a fold, which keeps tested rows and trained rows apart, (statement, fold + 1)."""
+    rng, columns = np.random.default_rng(seed), []
+    for fold in range(given.folds + 1):
+        order = np.arange(len(given.fold))
+        for part in (given.inside(fold), ~given.inside(fold)):
+            rows = np.flatnonzero(part)
+            order[rows] = rng.permutation(rows)
+        columns.append(order)
+    return torch.from_numpy(np.stack(columns, axis=1))
+
+
+def _sign(no: np.ndarray, yes: np.ndarray, given: Prepared, fold: int) -> int:
+    """1 where the probe's verdicts on its training pairs are right more often than wrong, else -1."""
+    inside = given.inside(fold)
+    right = (verdicts(no[inside], yes[inside]) == given.harmful[inside]).mean()
+    return 1 if right >= 0.5 else -1
+
+
+def _by_group(given: Prepared, probes: Callable[..., Tensor], side: int) -> np.ndarray:
+    """Held-out probabilities with every group of the tested pairs centred by its own mean, (statement,)."""
+    states, found = (given.no, given.yes)[side], np.zeros(len(given.fold))
+    for fold in range(given.folds):
+        for harmful in (False, True):
+            rows = np.flatnonzero((given.fold == fold) & (given.harmful == harmful))
+            centred = states[rows] - states[rows].mean(dim=0)
+            found[rows] = probes(centred)[:, fold].numpy()
+    return found
+
+
+def _agreement(given: Prepared, weights: Tensor, biases: Tensor, losses: Tensor) -> Restarts:
+    offsets = given.offsets[:, -1]
+    no, yes = (
+        torch.sigmoid((states - offsets[side]) @ weights.T + biases).numpy()
+        for side, states in enumerate((given.no, given.yes))
+    )
+    right = (verdicts(no, yes) == given.harmful[:, None]).mean(axis=0)
+    unit = weights / weights.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    best = int(losses.argmin())
+    others = np.delete((unit @ unit[best]).abs().numpy(), best)
+    return Restarts(losses.numpy(), np.maximum(right, 1 - right), float(others.mean()) if len(others) else 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class AtBlock:
+    """Everything that was found at one block of one site."""
+
+    place: Place
+    ccs: Searched
+    shuffled: Searched
+    others: Mapping[str, Scored]
+    """Supervised probes and CRC-TPC, by name."""
+    random: np.ndarray
+    """Which statements random directions call harmful, (statement, direction)."""
+    controls: Mapping[str, Searched] = field(default_factory=dict)
+    """CCS on the statements with a marker in place of words."""

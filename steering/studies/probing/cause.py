@@ -1,0 +1,49 @@
+"""Whether a probe's direction does anything: added and ablated, beside random directions of equal norm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from steering.host import Host
+from steering.lane import Job
+from steering.recipes import Recipe
+from steering.store import Kept
+from steering.studies.probing.settings import ProbeSettings
+from steering.studies.tradeoff import Comparison, Picture, TradeoffSettings, picture_of
+from steering.vectors import SteeringVector
+
+
+class Cause:
+    """A small trade-off of one direction, on the measure that the Trade-off panel charts."""
+
+    def __init__(self, host: Host, settings: ProbeSettings, vector: SteeringVector, kept: Kept) -> None:
+        """Take a direction.
+
+        Raises:
+            SteeringError: Strengths that are not in order.
+        """
+        recipe = Recipe.model_validate(
+            {"interventions": [{"vector": vector.name, "strength": 1.0, "unit": "residual_norm"}]}
+        )
+        asked = TradeoffSettings(
+            recipes=(recipe,),
+            strengths=settings.cause_strengths,
+            compare=("ablation",),
+            random=settings.cause_random,
+            alignment=settings.cause_measure,
+            also=(),
+            n=settings.cause_n,
+            seed=settings.seed,
+        )
+        self.vector = vector
+        self.found = Comparison(host, asked, kept, {vector.name: vector})
+
+    def run(self, job: Job[Any]) -> Iterator[None]:
+        """Measure it; yields whenever there is more."""
+        yield from self.found.run(job)
+
+    @property
+    def picture(self) -> Picture:
+        """What was measured so far."""
+        return picture_of(self.found)

