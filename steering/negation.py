@@ -10,7 +10,7 @@ MARKER = "ttt"
 """A word without meaning."""
 _WORDS = "not|never|no|nobody|none|nothing|nowhere|neither|nor|cannot|without"
 _NEGATION = re.compile(rf"\b(?:{_WORDS})\b|n['’]t\b", re.IGNORECASE)
-_WORD = re.compile(r"\b[^\W\d_]{3,}\b")
+_WORD = re.compile(r"\b[^\W\d_]{3,}\b(?!['’])")
 
 
 def negations(text: str) -> int:
@@ -20,7 +20,7 @@ def negations(text: str) -> int:
 
 def marked(text: str) -> str:
     """The text with the marker in place of every negation word."""
-    return _NEGATION.sub(lambda found: f" {MARKER}" if found[0].lower().startswith("n'") else _like(found[0]), text)
+    return _NEGATION.sub(lambda found: f" {MARKER}" if found[0][1:2] in "'’" else _like(found[0]), text)
 
 
 def marked_elsewhere(text: str, seed: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,11 +86,16 @@ class Statements:
         return Statements(self.name, chosen, self.notes)
 
     def first(self, n: int) -> Statements:
-        """As many pairs, spread evenly over the set, so that formulations and categories keep their shares."""
+        """As many pairs, so that formulations and groups keep their shares; they stand in the order of the set."""
         if n >= len(self.pairs):
             return self
-        chosen = tuple(self.pairs[index * len(self.pairs) // n] for index in range(n))
-        return Statements(self.name, chosen, self.notes)
+        kinds: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+        for index, pair in enumerate(self.pairs):
+            kinds[pair.formulation, pair.group, pair.fold].append(index)
+        # How far down its own kind each pair stands, from 0 to 1: as many of each kind are above any level.
+        ranks = {index: (place + 0.5) / len(rows) for rows in kinds.values() for place, index in enumerate(rows)}
+        chosen = sorted(sorted(ranks, key=lambda index: (ranks[index], index))[:n])
+        return Statements(self.name, tuple(self.pairs[index] for index in chosen), self.notes)
 
 
 def load_statements(source: str) -> Statements:
@@ -101,7 +106,7 @@ def load_statements(source: str) -> Statements:
     """
     name = source.strip()
     path = resource("presets", "statements") / f"{name}.jsonl" if name in STATEMENT_SETS else None
-    if path is None and not name.startswith("hub:") and not Path(name).expanduser().is_file():
+    if path is None and not name.startswith("hub:") and not _is_file(name):
         raise SteeringError(
             f"The statement pairs '{source}' were asked for.",
             f"one of {', '.join(STATEMENT_SETS)}, a file, or a data set as hub:owner/name.",
@@ -112,7 +117,14 @@ def load_statements(source: str) -> Statements:
     if not rows or not all(isinstance(row, Mapping) for row in rows):
         raise SteeringError(f"{file.name} holds no rows with named columns.", f"{_LAYOUTS}.", "Choose another file.")
     pairs, notes = _published(rows, file.name) if _PUBLISHED in rows[0] else _plain(rows, file.name)
-    return Statements(name if path else file.name, tuple(pairs), tuple(notes))
+    return Statements(name if path else file.name, tuple(pairs), (*notes, *_contradictions(pairs)))
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).expanduser().is_file()
+    except (OSError, RuntimeError):  # too long a name, or somebody's home that there is not
+        return False
 
 
 def _plain(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[list[StatementPair], list[str]]:
@@ -124,6 +136,11 @@ def _plain(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[list[Statement
         if missing or unknown:
             what = f"has no {' and no '.join(missing)}" if missing else f"has the unknown column '{unknown[0]}'"
             raise SteeringError(f"Row {number} of {name} {what}.", f"{_LAYOUTS}.", "Mend that row.")
+        for key in _COLUMNS:
+            if not isinstance(row.get(key), str | int | float | None):
+                raise SteeringError(
+                    f"Row {number} of {name} has no text in the column '{key}'.", remedy="Mend that row."
+                )
         given = {key: _text(row.get(key)) for key in _COLUMNS}
         given["id"] = given["id"] or f"row {number}"
         if given["formulation"] and given["formulation"] not in FORMULATIONS:
@@ -163,7 +180,7 @@ def _published(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[list[State
         if len(folds) > 1:
             raise SteeringError(
                 f"Rows {first + 1} and {second + 1} of {name} are a pair, and lie in the folds "
-                f"{' and '.join(sorted(folds))}.",
+                f"{' and '.join(sorted(fold or '(none)' for fold in folds))}.",
                 "both halves of a pair in one fold: otherwise the probe has seen what it is tested on.",
                 "Mend the column fold, or leave it out.",
             )
@@ -204,6 +221,15 @@ def _guessed(n: int) -> list[str]:
     return [f"The formulation of {n} pairs is not in the file; {said}."] if n else []
 
 
+def _contradictions(pairs: Sequence[StatementPair]) -> list[str]:
+    safe = {pair.safe.casefold(): pair for pair in pairs}
+    both = [(safe[pair.harmful.casefold()], pair) for pair in pairs if pair.harmful.casefold() in safe]
+    if not both:
+        return []
+    first, second = both[0]
+    return [f"{len(both)} statements are safe in one pair and harmful in another, first in {first.id} and {second.id}."]
+
+
 def _check(given: Statements) -> None:
     if len(given.pairs) < FEWEST:
         raise SteeringError(
@@ -221,13 +247,13 @@ def _faults(given: Statements) -> Iterator[str]:
         if pair.id in ids:
             yield f"the id '{pair.id}' stands twice."
         ids.add(pair.id)
-        if pair.safe == pair.harmful:
+        if pair.safe.casefold() == pair.harmful.casefold():
             yield f"both halves of pair '{pair.id}' are '{pair.safe}'."
         if some and not pair.fold:
             yield f"pair '{pair.id}' has no fold, and others have."
-        for text in (pair.safe, pair.harmful):
-            other = where.setdefault(text.casefold(), pair)
+        for what in (f"'{pair.safe}'", f"'{pair.harmful}'", *([f"the group {pair.group}"] if pair.group else [])):
+            other = where.setdefault(what.casefold(), pair)
             if other.fold != pair.fold:
-                yield f"'{text}' stands in the pairs '{other.id}' and '{pair.id}', which lie in different folds."
+                yield f"{what} stands in the pairs '{other.id}' and '{pair.id}', which lie in different folds."
     if some and len({pair.fold for pair in given.pairs}) < 2:
         yield "all pairs lie in one fold."

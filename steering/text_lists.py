@@ -110,7 +110,7 @@ def _rows(path: Path) -> list[Any]:
         import pandas as pd
 
         return pd.read_parquet(path).to_dict("records")
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8-sig")  # as some programs write UTF-8, with a mark in front
     if ending == ".csv":
         return _table(text)
     if ending == ".json":

@@ -45,7 +45,7 @@ def _write(folder: Path, name: str, *, id: str, title: str = "Mine", order: floa
 
 def test_the_built_in_panels_come_in_the_order_of_the_work() -> None:
     found = discover()
-    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "refusal", "tradeoff"]
+    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "refusal", "tradeoff", "probe"]
     assert found.broken == ()
 
 
@@ -54,7 +54,7 @@ def test_a_folder_of_single_files_adds_panels_among_the_others(tmp_path: Path) -
     _write(tmp_path, "_helper.py", id="helper")
     (tmp_path / "notes.txt").write_text("no panel")
     found = discover(tmp_path)
-    assert [panel.id for panel in found.panels] == ["vectors", "early", "steer", "grid", "refusal", "tradeoff"]
+    assert [panel.id for panel in found.panels] == ["vectors", "early", "steer", "grid", "refusal", "tradeoff", "probe"]
     assert found.sources["early"] == str(tmp_path / "early.py")
     assert found.get("early").title == "Mine"
     with pytest.raises(SteeringError, match="no panel 'helper'"):
@@ -67,9 +67,17 @@ def test_an_installed_package_offers_a_class_or_an_object(monkeypatch: pytest.Mo
     point = EntryPoint("packaged", value, discovery.GROUP)
     monkeypatch.setattr(discovery, "entry_points", lambda group: [point] if group == discovery.GROUP else [])
     found = discover()
-    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "packaged", "refusal", "tradeoff"]
+    assert [panel.id for panel in found.panels] == [
+        "vectors",
+        "steer",
+        "grid",
+        "packaged",
+        "refusal",
+        "tradeoff",
+        "probe",
+    ]
     monkeypatch.setenv(SWITCH, "off")
-    assert [panel.id for panel in discover().panels] == ["vectors", "steer", "grid", "refusal", "tradeoff"]
+    assert [panel.id for panel in discover().panels] == ["vectors", "steer", "grid", "refusal", "tradeoff", "probe"]
 
 
 def test_the_switch_leaves_a_folder_out_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +104,7 @@ def test_a_broken_panel_is_reported_and_stops_no_other(tmp_path: Path, text: str
     (tmp_path / "broken.py").write_text(text, encoding="utf-8")
     _write(tmp_path, "fine.py", id="fine")
     found = discover(tmp_path)
-    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "refusal", "fine", "tradeoff"]
+    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "refusal", "fine", "tradeoff", "probe"]
     (problem,) = found.broken
     assert problem.source == str(tmp_path / "broken.py")
     assert said in str(problem.error)
@@ -119,5 +127,5 @@ def test_the_second_panel_with_an_id_is_refused_naming_both(tmp_path: Path) -> N
 
 def test_a_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
     found = discover(tmp_path / "nowhere")
-    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "refusal", "tradeoff"]
+    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "refusal", "tradeoff", "probe"]
     assert "does not exist" in str(found.broken[0].error)

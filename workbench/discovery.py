@@ -21,7 +21,7 @@ from steering.errors import SteeringError
 from workbench.panel import Panel, check_panel
 
 
-BUILT_IN = ("panels.vectors", "panels.steer", "panels.grid", "panels.refusal", "panels.tradeoff")
+BUILT_IN = ("panels.vectors", "panels.steer", "panels.grid", "panels.refusal", "panels.tradeoff", "panels.probe")
 """Modules of the panels that come with the project."""
 GROUP = "steering_workbench.panels"
 """Entry-point group of third parties' panels."""

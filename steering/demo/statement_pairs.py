@@ -39,8 +39,10 @@ Act = tuple[str, str]
 def statement_pairs() -> Iterator[dict[str, Any]]:
     """All pairs, in the order of the file: groups take turns."""
     rng = Random("statements")
-    fine, harmful = ([_sample(rng, group) for group in _groups(rng, side)] for side in (False, True))
-    making = [list(_of_group(rng, number, fine[number], harmful[number])) for number in range(GROUPS)]
+    harmful = _groups(rng, harmful=True)
+    fine = [_without(group, harmful, number) for number, group in enumerate(_groups(rng, harmful=False))]
+    sides = [[_sample(rng, group) for group in side] for side in (fine, harmful)]
+    making = [list(_of_group(rng, number, sides[0][number], sides[1][number])) for number in range(GROUPS)]
     for row in zip(*making, strict=True):
         yield from row
 
@@ -61,6 +63,12 @@ def _of_group(rng: Random, number: int, fine: list[str], harmful: list[str]) -> 
 
 def _pair(group: int, formulation: str, safe: str, harmful: str) -> dict[str, Any]:
     return {"safe": safe, "harmful": harmful, "formulation": formulation, "category": "acts", "group": f"acts-{group}"}
+
+
+def _without(group: list[Act], harmful: list[list[Act]], number: int) -> list[Act]:
+    """A group of fine acts, less those with an act or an object of another group's harmful ones."""
+    elsewhere = {word for other, acts_ in enumerate(harmful) if other != number for pair in acts_ for word in pair}
+    return [pair for pair in group if not elsewhere & set(pair)]
 
 
 def _sample(rng: Random, group: list[Act]) -> list[str]:

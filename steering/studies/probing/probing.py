@@ -13,11 +13,12 @@ from torch import Tensor
 from steering.host import Host
 from steering.lane import Job
 from steering.negation import marked, marked_elsewhere, negations
+from steering.ranges import compact
 from steering.schedule import Place
 from steering.statements import StatementPair, Statements, load_statements
 from steering.store import Kept, kept_in
-from steering.studies.probing.analysis import Line, lines_at
-from steering.studies.probing.block import AtBlock, Prepared, Scored, Searched, prepare, search
+from steering.studies.probing.analysis import Line, lines_at, text_lines
+from steering.studies.probing.block import SHUFFLED_STARTS, AtBlock, Prepared, Scored, Searched, prepare, search
 from steering.studies.probing.cause import Cause
 from steering.studies.probing.ccs import Training
 from steering.studies.probing.cues import bag_of_words, negation_rule
@@ -102,6 +103,11 @@ class Probing:
         }
 
     @cached_property
+    def text_lines(self) -> list[Line]:
+        """Scores of the texts alone, with intervals."""
+        return text_lines(self)
+
+    @cached_property
     def altered(self) -> dict[str, list[str]]:
         """The statements of each control; a control that alters nothing is left out."""
         made = {
@@ -116,10 +122,12 @@ class Probing:
         """Everything, on the model thread; yields whenever there is more."""
         yield from self._read(job)
         places = [(block, site) for site in self.settings.sites for block in self.blocks]
-        for number, place in enumerate(places):
-            if place not in self.at:
-                self._probe(place, job, number, len(places))
-                yield
+        missing = [place for place in places if place not in self.at]
+        at_once = len(places) if self.host.device.type == "cuda" else 1
+        for first in range(0, len(missing), at_once):
+            group = missing[first : first + at_once]
+            self._probe(group, job, len(places) - len(missing) + first, len(places))
+            yield
         self.vectors = vectors_of(self)
         trigger = trigger_of(self.host, self.settings)
         if trigger and self.asleep is None:
@@ -152,32 +160,38 @@ class Probing:
             job.report(known, len(self.states), "statements read")
         yield
 
-    def _probe(self, place: Place, job: Job[Any], number: int, total: int) -> None:
-        settings, block = self.settings, place[0]
-        given, steps = self.prepared(place), settings.steps * (2 + len(self.altered))
+    def _probe(self, places: list[Place], job: Job[Any], number: int, total: int) -> None:
+        settings, rounds = self.settings, 2 + len(self.altered)
+        given = [self.prepared(place) for place in places]
+        training = Training(settings.learning_rate, settings.weight_decay, settings.steps)
+        blocks = compact(block for block, _ in places)
 
-        def found(done: int, prepared: Prepared, **more: Any) -> Searched:
+        def found(done: int, prepared: list[Prepared], **more: Any) -> list[Searched]:
             def report(step: int) -> None:
-                share = number + (done * settings.steps + step) / steps
-                job.report(round(1000 * share), 1000 * total, f"block {block}")
+                share = number + len(places) * (done + step / settings.steps) / rounds
+                job.report(round(1000 * share), 1000 * total, f"block {blocks}")
 
-            training = Training(settings.learning_rate, settings.weight_decay, settings.steps)
             more = {"restarts": settings.restarts, "published": settings.centring == "published", **more}
-            return search(prepared, training, seed=settings.seed, report=report, **more)
+            return search(prepared, training, seed=settings.seed, device=self.host.device, report=report, **more)
 
         ccs = found(0, given)
-        shuffled = found(1, given, shuffled=True, restarts=min(settings.restarts, 3))
+        shuffled = found(1, given, shuffled=True, restarts=min(settings.restarts, SHUFFLED_STARTS))
         controls = {
-            name: found(2 + index, self.prepared(place, texts))
+            name: found(2 + index, [self.prepared(place, texts) for place in places])
             for index, (name, texts) in enumerate(self.altered.items())
         }
-        others = {name: referred(given, reference) for name, reference in REFERENCES.items()}
-        random = random_verdicts(given, settings.random, settings.seed)
-        no, yes = self.raw(place)
-        more = {"aqi_n": settings.aqi_n, "seed": settings.seed}
-        self.apart[place] = {
+        for index, (place, each) in enumerate(zip(places, given, strict=True)):
+            job.check()
+            others = {name: referred(each, reference) for name, reference in REFERENCES.items()}
+            random = random_verdicts(each, settings.random, settings.seed)
+            altered = {name: control[index] for name, control in controls.items()}
+            self.apart[place] = self._apart(place, each)
+            self.at[place] = AtBlock(place, ccs[index], shuffled[index], others, random, altered)
+            self.lines[place] = lines_at(self, self.at[place])
+
+    def _apart(self, place: Place, given: Prepared) -> dict[str, Separation]:
+        (no, yes), more = self.raw(place), {"aqi_n": self.settings.aqi_n, "seed": self.settings.seed}
+        return {
             "statement": separation((no + yes) / 2, self.fold, **more),
             "answer": separation(torch.from_numpy(given.difference(given.folds)), self.fold, **more),
         }
-        self.at[place] = AtBlock(place, ccs, shuffled, others, random, controls)
-        self.lines[place] = lines_at(self, self.at[place])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from steering.statistics import Estimate
-from steering.studies.probing.analysis import CCS, line, parts_of, random_floor, text_lines
+from steering.studies.probing.analysis import CCS, line, parts_of, random_floor
 from steering.studies.probing.cues import Cue, cues_of
 
 
@@ -40,7 +40,8 @@ class Reading:
     @property
     def finds_harm(self) -> bool:
         """Whether it beats the texts alone, random directions and every cue."""
-        return self.harm.low > max(self.text, self.floor, self.cue.agreement if self.cue else 0.5)
+        rivals = (self.text, self.floor, self.cue.agreement if self.cue else 0.5)
+        return self.above_chance and self.harm.low > max(rivals)
 
     @property
     def above_chance(self) -> bool:
@@ -74,10 +75,9 @@ class Reading:
 def readings_of(found: Probing, place: Place) -> list[Reading]:
     """What CCS reads at a block, on each part of the pairs."""
     at, texts, readings = found.at[place], np.array(found.texts, dtype=object), []
-    bags = text_lines(found)
     for part, pairs in parts_of(found).items():
         rows = np.repeat(pairs, 2)
-        mine, bag = line(found.lines[place], CCS, part), line(bags, "words", part)
+        mine, bag = line(found.lines[place], CCS, part), line(found.text_lines, "words", part)
         cues = cues_of(texts[rows].tolist(), at.ccs.called[rows])
         floor = random_floor(found, at, part)[1]
         readings.append(Reading(part, mine.esa, mine.accuracy, cues[0] if cues else None, floor, bag.esa.value))

@@ -37,7 +37,7 @@ def block_table(picture: Picture) -> pd.DataFrame:
 
 def score_table(picture: Picture) -> pd.DataFrame:
     """Every method at every block on every part of the pairs, and what reads nothing but the texts."""
-    rows = [_score(each, picture) for each in (*picture.texts, *picture.lines)]
+    rows = [_score(each, picture) for each in (*picture.found.text_lines, *picture.lines)]
     for place, at in picture.found.at.items():
         for part, pairs in parts_of(picture.found).items():
             median, high = random_floor(picture.found, at, part)
