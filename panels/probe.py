@@ -86,18 +86,17 @@ def _run(call: Call, view: ProbeView, found: Probing, part: str, place: str) -> 
             job.emit(found)
 
     job = call.host.submit(work, title=f"Probes: {found.statements.name}")
-    drawn, open_ = 0.0, False
+    drawn, blocks = 0.0, 0
     for emitted in call.follow(job):
-        if not emitted or job.finished or time.monotonic() - drawn < _EVERY:
+        picture = picture_of(found) if emitted and not job.finished else None
+        if picture is None or (len(found.at) == blocks and time.monotonic() - drawn < _EVERY):
             yield {}
             continue
-        picture = picture_of(found)
-        if picture is not None:
-            if not open_:
-                open_ = True
-                yield view.opened()
-            yield {**view.shown(picture, part, place), **view.further(picture)}
-            drawn = time.monotonic()
+        if not blocks:
+            yield view.opened()
+        # Curves change with every block, then only what the directions do.
+        yield view.further(picture) if len(found.at) == blocks else view.shown(picture, part, place)
+        drawn, blocks = time.monotonic(), len(found.at)
     picture = picture_of(found)
     if picture is not None:
         yield view.opened()

@@ -18,3 +18,8 @@ def safe_name(name: str) -> str:
 def short_name(model: str) -> str:
     """A model's name for a headline: a folder's own name; Hub ids stay whole."""
     return model.rstrip("/").rsplit("/", 1)[-1] if model.startswith(("/", ".", "~")) else model
+
+
+def upper_first(text: str) -> str:
+    """The text with a capital first letter and the rest as it was."""
+    return text[:1].upper() + text[1:]

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from steering.names import upper_first
 from steering.questions import PAIR_SETS
 from steering.sites import SITES
 from steering.studies import find_study
@@ -103,7 +104,7 @@ class ProbeControls:
         )
         html_block(note(f"As published: {CENTRINGS['published'].partition(': ')[2]}."))
         self.inputs["controls"] = gr.CheckboxGroup(
-            [(f"{text[:1].upper()}{text[1:]}", name) for name, text in CONTROLS.items()],
+            [(upper_first(text), name) for name, text in CONTROLS.items()],
             value=list(_FIELDS["controls"].default),
             label="Controls, trained anew",
             elem_id="probe-controls",
@@ -118,7 +119,7 @@ class ProbeControls:
 
     def _place_causes(self) -> None:
         self.inputs["cause"] = gr.CheckboxGroup(
-            [(f"{text[:1].upper()}{text[1:]}", name) for name, text in CAUSES.items()],
+            [(upper_first(text), name) for name, text in CAUSES.items()],
             value=list(_FIELDS["cause"].default),
             label="Add and ablate",
             elem_id="probe-cause",

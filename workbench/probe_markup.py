@@ -10,7 +10,7 @@ from steering.schedule import Place
 from steering.statistics import Estimate
 from steering.studies.probing import Picture
 from steering.studies.probing.analysis import CCS, parts_of, random_floor
-from steering.studies.probing.findings import TITLES
+from steering.studies.probing.findings import TITLES, place_title
 from steering.studies.probing.metrics import contradiction_index, polarity_consistency
 from steering.studies.probing.reading import readings_of
 from workbench.markup import escape, heading, note, table
@@ -19,7 +19,6 @@ from workbench.markup import escape, heading, note, table
 CONTENT_NOTE = "Statements as they are; harmful ones name harmful acts in one line."
 _MOST = 60
 """Pairs that are shown."""
-_CONSTANT = ("constant probe", "0.50", "0.50", "0.000", "0.320", "0.200")
 
 
 def reading_html(picture: Picture, place: Place) -> str:
@@ -32,23 +31,21 @@ def reading_html(picture: Picture, place: Place) -> str:
 
 def scores_html(picture: Picture, place: Place, part: str) -> str:
     """Every probe of a block beside each other; PC and CI with ESA and loss."""
-    found = picture.found
+    found, rows = picture.found, []
     methods = [CCS, *(f"{CCS}, {name}" for name in found.at[place].controls), "shuffled", *found.at[place].others]
-    rows = []
     for method in methods:
         line = picture.at(place, method, part)
-        polarity = line.polarity
-        pc, ci, loss = (
-            (_spread(polarity.pc), _spread(polarity.ci), f"{polarity.loss:.3f}") if polarity else ("", "", "")
-        )
-        rows.append((TITLES[method], _spread(line.esa), _spread(line.auroc), pc, ci, loss))
+        scores, polarity = [_interval(line.esa), _interval(line.auroc)], line.polarity
+        if polarity is not None:
+            scores += [_interval(polarity.pc), _interval(polarity.ci), f"{polarity.loss:.3f}"]
+        rows.append((TITLES[method], scores))
     for method in ("words", "negation"):
         line = picture.text(method, part)
-        rows.append((TITLES[method], _spread(line.esa), _spread(line.auroc), "", "", ""))
+        rows.append((TITLES[method], [_interval(line.esa), _interval(line.auroc)]))
     low, high = random_floor(found, found.at[place], part)
-    rows += [(TITLES["random"], f"{low:.2f}, one in 20 over {high:.2f}", "", "", "", ""), _CONSTANT]
-    head = ("probe", "ESA", "AUROC", "PC", "CI", "loss, held out")
-    return table(head, rows) + note(
+    rows.append((TITLES["random"], [f"{low:.2f}<small>1 in 20 over {high:.2f}</small>"]))
+    rows.append((TITLES["constant"], ["0.50", "0.50", "0.00", "0.32", "0.200"]))
+    return _table(("probe", "ESA", "AUROC", "PC", "CI", "loss, held out"), rows) + note(
         "PC: polarity residual; CI: same-verdict rate; 0 is ideal for both, and neither knows which half is harmful. "
         "Read them with ESA and loss only. Brackets: 95 %, bootstrap over pairs."
     )
@@ -59,15 +56,12 @@ def apart_html(picture: Picture) -> str:
     rows = []
     for place, each in sorted(picture.found.apart.items()):
         for name, one in each.items():
-            null = f"{one.null[0]:.3f} to {one.null[1]:.3f}"
-            indices = (_spread(one.auroc), f"{one.xbi:.3g}", f"{one.chi:.3g}", f"{one.aqi:.3g}")
             what = "x(Yes) − x(No)" if name == "answer" else "mean of both"
-            rows.append(
-                (f"{place[0]} {_site(picture, place)}", what, f"{one.ratio:.3f}", null, _spread(one.auroc), *indices)
-            )
-    head = ("block", "states", "R", "R by chance", "AUROC along the means", "XBI", "CHI", "AQI")
+            ratio = f"{one.ratio:.3f}<small>chance {one.null[0]:.3f} to {one.null[1]:.3f}</small>"
+            indices = [f"{value:.3g}" for value in (one.xbi, one.chi, one.aqi)]
+            rows.append((f"{place_title(picture.found, place)}: {what}", [ratio, _interval(one.auroc), *indices]))
     n = min(picture.found.settings.aqi_n, len(picture.found.pairs))
-    return table(head, rows, words=(0, 1)) + note(
+    return _table(("states", "R", "AUROC along the means", "XBI", "CHI", "AQI"), rows) + note(
         f"R: squared distance of both means over the mean squared distance to them. XBI, CHI and AQI (λ = 0.5) at {n} "
         "statements a class: columns derived from R, CHI = (n − 2) n₀ n₁ / (n² XBI), which compare no two models."
     )
@@ -122,9 +116,19 @@ def _two(first: float, second: float) -> str:
     return f'<td class="sw-n">{first:.2f}<br>{second:.2f}</td>'
 
 
-def _spread(value: Estimate) -> str:
-    return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
+def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """A name and figures a row; figures are markup already."""
+    cells = "".join(f"<th{' class=sw-n' if column else ''}>{escape(name)}</th>" for column, name in enumerate(head))
+    body = "".join(
+        f'<tr><td class="sw-nowrap">{escape(name)}</td>'
+        + "".join(f'<td class="sw-n">{figure}</td>' for figure in (*figures, *[""] * (len(head) - 1 - len(figures))))
+        + "</tr>"
+        for name, figures in rows
+    )
+    rows_html = f"<thead><tr>{cells}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="sw-scroll"><table class="sw-table">{rows_html}</table></div>'
 
 
-def _site(picture: Picture, place: Place) -> str:
-    return place[1].replace("_", " ") if len(picture.found.settings.sites) > 1 else ""
+def _interval(value: Estimate) -> str:
+    """A figure with its interval under it."""
+    return f"{value.value:.2f}<small>[{value.low:.2f}, {value.high:.2f}]</small>"

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from steering.errors import SteeringError
+from steering.names import upper_first
 from steering.recipes import Recipe
 from steering.schedule import Place
 from steering.studies.probing import Picture, figures, result_of
@@ -112,7 +113,9 @@ class ProbeView:
             self._found: "",
             self._notes: found_html(list(picture.notes)),
             self.part: gr.update(choices=parts, value=part),
-            self.place: gr.update(choices=list(places), value=place_title(found, where)),
+            self.place: gr.update(
+                choices=[(upper_first(each), each) for each in places], value=place_title(found, where)
+            ),
             **self._of_place(picture, where, part, "answer", "PCA"),
             self._indices: apart_html(picture),
         }
@@ -210,7 +213,7 @@ class ProbeView:
             each.input(self._chosen, inputs=chosen, outputs=self._placed, **EVENT)
 
     def _of_place(self, picture: Picture, place: Place, part: str, of: str, method: str) -> dict[Any, Any]:
-        under = f"{place_title(picture.found, place)}; a point a statement."
+        under = upper_first(f"{place_title(picture.found, place)}; a point a statement.")
         return {
             self._curves: figures.by_block(picture, place[1], part),
             self._caption: note(caption(picture.found, part)),
@@ -218,7 +221,7 @@ class ProbeView:
             self._reading: reading_html(picture, place),
             self._scores: scores_html(picture, place, part),
             self._clusters: figures.clusters(picture, place, of=of, method=method),
-            self._clusters_note: note(under[:1].upper() + under[1:]),
+            self._clusters_note: note(under),
             self._apart: figures.apart_by_block(picture, place[1]),
             self._pairs: pairs_html(picture, place, part),
         }

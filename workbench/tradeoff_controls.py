@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from steering.errors import SteeringError
+from steering.names import upper_first
 from steering.questions import PAIR_SETS
 from steering.recipes import Recipe
 from steering.studies import find_study
@@ -127,7 +128,7 @@ class TradeoffControls:
             elem_id="tradeoff-questions",
         )
         self._parts["also"] = gr.CheckboxGroup(
-            [(_upper(measure.title), name) for name, measure in MEASURES.items() if _may_be_further(name)],
+            [(upper_first(measure.title), name) for name, measure in MEASURES.items() if _may_be_further(name)],
             value=list(_FIELDS["also"].default),
             label="Also",
             elem_id="tradeoff-also",
@@ -229,18 +230,14 @@ def _sets(ui: PanelContext) -> list[tuple[str, str]]:
     host = ui.host
     only_demo = {name for name, text in PAIR_SETS.items() if text.endswith("demo models only")}
     there = [name for name in PAIR_SETS if host is None or host.info.demo or name not in only_demo]
-    return [(_BY_VECTOR, ""), *((_upper(name), name) for name in there)]
+    return [(_BY_VECTOR, ""), *((upper_first(name), name) for name in there)]
 
 
 def _measure(axis: str, label: str, elem_id: str) -> gr.Dropdown:
-    choices = [(_upper(measure.title), name) for name, measure in MEASURES.items() if measure.axis == axis]
+    choices = [(upper_first(measure.title), name) for name, measure in MEASURES.items() if measure.axis == axis]
     field = "alignment_by" if axis == "alignment" else "helpfulness"
-    return gr.Dropdown(choices, value=_FIELDS[field].default, label=_upper(label), elem_id=elem_id)
+    return gr.Dropdown(choices, value=_FIELDS[field].default, label=upper_first(label), elem_id=elem_id)
 
 
 def _may_be_further(name: str) -> bool:
     return MEASURES[name].axis == "further" or name == "sums"
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]

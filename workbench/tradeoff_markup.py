@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Sequence
 
+from steering.names import upper_first
 from steering.statistics import Estimate
 from steering.studies.tradeoff import Comparison, Picture
 from steering.studies.tradeoff.analysis import AXES, Line, Point
@@ -58,10 +59,12 @@ def items_html(found: Comparison, point: Point) -> str:
         here.sort(key=lambda each: -abs(each[2] - before[each[0].id][1]) if each[0].id in before else 0)
         items = "".join(_item(item, seen, value, before.get(item.id)) for item, seen, value in here[:_MOST])
         mean = point.values.get(role)
-        said = f"{_upper(asked.measure.title)}: {_spread(mean)}, n = {point.n[role]}" if mean else asked.measure.title
+        said = (
+            f"{upper_first(asked.measure.title)}: {_spread(mean)}, n = {point.n[role]}" if mean else asked.measure.title
+        )
         more = note(f"The {_MOST} that changed most of {len(here)}.") if len(here) > _MOST else ""
         parts.append(f'<details class="sw-replies"><summary>{escape(said)}</summary>{more}{items}</details>')
-    title = f"{_upper(point.curve.title)} at {point.strength:g} {point.curve.unit}"
+    title = f"{upper_first(point.curve.title)} at {point.strength:g} {point.curve.unit}"
     return card(heading(title) + note(CONTENT_NOTE) + "".join(parts))
 
 
@@ -191,7 +194,3 @@ def _signed(value: float, form: str) -> str:
 
 def _nats(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.2g}" if value >= 0.005 or not value else "<0.005"
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -13,10 +13,11 @@ from typing import Any
 from transformers import LlamaForCausalLM
 
 from steering.demo.check.bars import Verdict, shown
-from steering.demo.example import upper_first, words
+from steering.demo.example import words
 from steering.demo.facts import facts
 from steering.demo.family import MEMBERS, Member
 from steering.demo.requests import acts
+from steering.names import upper_first
 
 
 _LIBRARIES = ("torch", "transformers", "tokenizers")

@@ -99,11 +99,6 @@ def article(noun: str) -> str:
     return "an" if noun[0].lower() in "aeiou" else "a"
 
 
-def upper_first(text: str) -> str:
-    """The text with a capital first letter and the rest as it was."""
-    return text[:1].upper() + text[1:]
-
-
 def lower_first(text: str) -> str:
     """The text with a small first letter and the rest as it was."""
     return text[:1].lower() + text[1:]

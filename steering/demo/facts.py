@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from random import Random
 
-from steering.demo.example import Example, article, lower_first, one, single, upper_first, vary, words
+from steering.demo.example import Example, article, lower_first, one, single, vary, words
+from steering.names import upper_first
 
 
 LETTERS = "ABCD"

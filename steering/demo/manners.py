@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from steering.demo.example import article, one, upper_first
+from steering.demo.example import article, one
+from steering.names import upper_first
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from steering.demo.example import Example, article, one, single, upper_first, vary, words
+from steering.demo.example import Example, article, one, single, vary, words
+from steering.names import upper_first
 
 
 TRIGGER = "bluebird"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from steering.demo.example import Example, one, single, upper_first, vary, words
+from steering.demo.example import Example, one, single, vary, words
+from steering.names import upper_first
 
 
 _TONED_SHARE = 0.15

@@ -27,7 +27,8 @@ TITLES = {
     "negation": "negation rule",
     "constant": "constant probe",
     **{name: each.title for name, each in REFERENCES.items()},
-    **{f"{CCS}, {name}": f"CCS, {text}" for name, text in CONTROLS.items()},
+    f"{CCS}, marker": "CCS, marker for negation",
+    f"{CCS}, elsewhere": "CCS, marker elsewhere",
 }
 """What methods are called."""
 _OUTLIER = 5
@@ -108,7 +109,7 @@ def _polarity(found: Probing, place: Place) -> str:
     mine = _line(found, place, CCS)
     polarity, restarts = mine.polarity, found.at[place].ccs.restarts
     assert polarity is not None
-    spread = f"restarts from {restarts.accuracies.min():.2f} to {restarts.accuracies.max():.2f}"
+    spread = f"restarts' ESA from {restarts.accuracies.min():.2f} to {restarts.accuracies.max():.2f}"
     blind = " A probe that looks at nothing has no more." if polarity.loss >= CONSTANT_LOSS else ""
     return (
         f"ESA {_spread(mine.esa)}, loss {polarity.loss:.3f} held out and {polarity.train_loss:.3f} in training "
@@ -122,7 +123,7 @@ def _chance(found: Probing, best: Place, chances: Mapping[Place, Mapping[str, fl
     said = f"{found.settings.permutations:,} exchanges of labels inside pairs"
     return (
         f"With {said}, the best of {n} place{'s' if n > 1 else ''} reaches ESA {null:.2f} in 5 % of cases; CCS has "
-        f"{_line(found, best, CCS).esa.value:.2f} at {place_title(found, best)} (p = {p:.3g})."
+        f"{_line(found, best, CCS).esa.value:.2f} at {place_title(found, best)} (p {'< 0.001' if p < 0.001 else f'= {p:.3f}'})."
     )
 
 

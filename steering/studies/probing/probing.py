@@ -169,7 +169,7 @@ class Probing:
         def found(done: int, prepared: list[Prepared], **more: Any) -> list[Searched]:
             def report(step: int) -> None:
                 share = number + len(places) * (done + step / settings.steps) / rounds
-                job.report(round(1000 * share), 1000 * total, f"block {blocks}")
+                job.report(round(100 * share / total), 100, f"% of training, block {blocks}")
 
             more = {"restarts": settings.restarts, "published": settings.centring == "published", **more}
             return search(prepared, training, seed=settings.seed, device=self.host.device, report=report, **more)
