@@ -46,6 +46,7 @@ def main() -> None:
                 ("vectors-light", DESKTOP, "light", "Vectors"),
                 ("refusal-light", DESKTOP, "light", "Refusal"),
                 ("tradeoff-light", WIDE, "light", "Trade-off"),
+                ("probe-light", WIDE, "light", "Probe"),
             ):
                 page = _open(browser, served.local_url, size, theme)
                 page.get_by_role("tab", name=panel).click()
@@ -57,6 +58,8 @@ def main() -> None:
                     _ablate(page)
                 elif panel == "Trade-off":
                     _compare(page)
+                elif panel == "Probe":
+                    _probe(page)
                 else:
                     expect(page.locator("#auroc-plot .point").first).to_be_visible()
                 page.wait_for_timeout(500)
@@ -110,6 +113,15 @@ def _compare(page: Page) -> None:
     expect(page.locator("#tradeoff-run")).to_be_enabled(timeout=600_000)
     expect(page.locator("#tradeoff-plane .point").first).to_be_visible()
     page.evaluate("window.scrollTo(0, 0)")
+    page.mouse.move(0, 0)
+
+
+def _probe(page: Page) -> None:
+    page.click("#probe-run")
+    expect(page.locator("#probe-run")).to_be_disabled()
+    expect(page.locator("#probe-run")).to_be_enabled(timeout=600_000)
+    expect(page.locator("#probe-curves .point").first).to_be_visible()
+    page.locator("#probe-curves").scroll_into_view_if_needed()
     page.mouse.move(0, 0)
 
 

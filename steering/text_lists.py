@@ -46,7 +46,12 @@ def rows_of(path: Path) -> list[Any]:
     try:
         return _rows(path)
     except UnicodeDecodeError as error:
-        raise SteeringError(f"{path.name} is not UTF-8 text.", "a text file in UTF-8.", "Save it as UTF-8.") from error
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SteeringError(
+            f"{path.name} is not UTF-8 text: line {line} has the byte 0x{error.object[error.start]:02x}.",
+            "a text file in UTF-8.",
+            "Save it as UTF-8.",
+        ) from error
     except (ValueError, csv.Error, OSError) as error:
         what = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SteeringError(

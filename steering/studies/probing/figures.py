@@ -53,7 +53,7 @@ def by_block(picture: Picture, site: Site, part: str = "all") -> go.Figure:
     _level(figure, picture.text("negation", part).esa.value, "negation", blocks, "dot")
     if part == "all":
         _level(figure, picture.null, "best by chance", blocks, "longdash")
-    return _finished(figure, blocks, "ESA (0.5 is chance)", [0.45, 1.02])
+    return _finished(figure, blocks, "ESA (0.5: chance, a constant probe)", [0.45, 1.02])
 
 
 def polarity_by_block(picture: Picture, site: Site, part: str = "all") -> go.Figure:

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 _CLEAR = 0.6
 """Agreement from which a cue is named."""
-PARTS = {"all": "all pairs", "concurrent": "concurrent pairs", "negation": "negation pairs"}
+PARTS = {
+    "all": "all pairs",
+    "concurrent": "concurrent pairs",
+    "negation": "negation pairs",
+    "worded": "pairs with a negation word",
+    "unworded": "pairs without a negation word",
+}
+"""The parts of the pairs that `parts_of` may make."""
 
 
 @dataclass(frozen=True)

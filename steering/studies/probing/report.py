@@ -12,6 +12,7 @@ from steering.studies.probing import figures
 from steering.studies.probing.analysis import parts_of
 from steering.studies.probing.findings import caption, place_title
 from steering.studies.probing.picture import Picture
+from steering.studies.probing.reading import PARTS
 
 
 WORDS = {
@@ -62,7 +63,7 @@ def _sections(picture: Picture, frames: Mapping[str, pd.DataFrame]) -> Iterator[
     for site in found.settings.sites:
         for part in parts_of(found):
             figure = figures.by_block(picture, site, part)
-            heading = f"Who separates harm, {part} pairs, {_site(site)}"
+            heading = f"Who separates harm, {PARTS[part]}, {_site(site)}"
             yield heading, figure_html(figure) + caption_html(caption(found, part))
         yield (
             f"Polarity of CCS, {_site(site)}",

@@ -1,0 +1,100 @@
+"""The Probe panel in Chromium: curves that fill, a reading in words, pairs, files, Stop, bad input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+pytest.importorskip("playwright")
+
+from browser_support import SLOW, opened, until
+from playwright.sync_api import Browser, Page, expect
+
+from workbench.bench import Workbench
+
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+expect.set_options(timeout=SLOW)
+
+
+@pytest.fixture
+def page(browser: Browser, server: tuple[Workbench, str]) -> Iterator[Page]:
+    until(lambda: server[0].host is not None)
+    with opened(browser, server[1]) as page:
+        page.get_by_role("tab", name="Probe", exact=True).click()
+        expect(page.locator("#probe-run")).to_be_enabled()
+        yield page
+
+
+def fill(page: Page, **values: str) -> None:
+    for name, value in values.items():
+        field = page.locator(f"#probe-{name} textarea, #probe-{name} input").first
+        field.fill(value)
+        page.keyboard.press("Tab")
+        expect(field).to_have_value(value)
+
+
+def more(page: Page, number: int) -> None:
+    page.get_by_role("tabpanel").filter(visible=True).get_by_role("button", name="More").nth(number).click()
+
+
+def small(page: Page) -> None:
+    """40 pairs, two blocks, 20 steps, four items of behaviour."""
+    fill(page, restarts="2", steps="20")
+    for number in (0, 2):
+        more(page, number)
+    fill(page, n="40", blocks="2-3")
+    page.locator("#probe-cause-n input").fill("4")
+    page.locator("#probe-cause-strengths textarea, #probe-cause-strengths input").first.fill("-0.5, 0.5")
+    page.keyboard.press("Tab")
+    page.locator("#probe-controls").get_by_label("A meaningless marker").uncheck()
+
+
+def test_a_run_leads_to_curves_words_pairs_files_and_steer(page: Page) -> None:
+    expect(page.locator("#probe-found")).to_contain_text("Nothing probed yet")
+    small(page)
+    page.click("#probe-run")
+    expect(page.locator(".sw-strip .sw-over").filter(has_text="Probes: demo")).to_contain_text("done")
+    expect(page.locator("#probe-run")).to_be_enabled()
+    expect(page.locator("#probe-notes")).to_contain_text("Supervised ceiling")
+    for name in ("curves", "polarity", "clusters", "apart", "caused"):
+        expect(page.locator(f"#probe-{name} .js-plotly-plot")).to_be_visible()
+    expect(page.locator("#probe-caption")).to_contain_text("n = 40 pairs of demo, template reply")
+    expect(page.locator("#probe-scores")).to_contain_text("constant probe")
+    read = page.locator("#probe-reading")
+    expect(read).to_contain_text("On negation pairs")
+    other = "Block 2" if "block 3" in read.inner_text() else "Block 3"
+    page.locator("#probe-place input").click()
+    page.get_by_role("option", name=other).click()
+    expect(read).to_contain_text(f"CCS at {other.lower()}")
+    page.locator("#probe-part input").click()
+    page.get_by_role("option", name="Negation pairs").click()
+    expect(page.locator("#probe-caption")).to_contain_text("n = 15 pairs")
+    page.get_by_role("button", name="Pairs and their four probabilities").click()
+    expect(page.locator("#probe-pairs tbody tr")).to_have_count(15)
+    expect(page.locator("#probe-pairs")).to_contain_text("<|assistant|>")
+    for name, inside in (("blocks-csv", "ccs_esa"), ("report", "Probes of harm on demo"), ("code", "find_study")):
+        with page.expect_download() as file:
+            page.click(f"#probe-{name}")
+        assert inside in Path(file.value.path()).read_text(encoding="utf-8")
+    page.click("#probe-to-steer")
+    expect(page.locator("#vector-a1 input")).to_have_value("harm of statements")
+
+
+def test_bad_input_is_one_card_and_stop_keeps_what_there_is(page: Page) -> None:
+    more(page, 0)
+    fill(page, blocks="9")
+    page.click("#probe-run")
+    card = page.get_by_role("tabpanel").filter(visible=True).locator(".sw-error")
+    expect(card).to_have_count(1)
+    expect(card).to_contain_text("0 to 5")
+    fill(page, blocks="", restarts="4")
+    page.click("#probe-run")
+    expect(page.locator("#probe-curves .js-plotly-plot")).to_be_visible()
+    page.click("#probe-stop")
+    expect(page.locator(".sw-strip .sw-over")).to_contain_text("stopped")
+    expect(page.locator("#probe-notes")).to_contain_text("of 6 places were probed")
+    expect(page.locator("#probe-run")).to_be_enabled()
