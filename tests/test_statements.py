@@ -160,7 +160,7 @@ def test_a_file_in_another_encoding_is_named(tmp_path, ending) -> None:
     path.write_text(text, encoding="utf-8")
     assert load_statements(str(path)).pairs[2].safe == "Caf\xe9s are fine."
     path.write_text(text, encoding="latin-1")
-    with pytest.raises(SteeringError, match=rf"set\.{ending} is not UTF-8"):
+    with pytest.raises(SteeringError, match=rf"set\.{ending} is not UTF-8 text: line {4 if ending == 'csv' else 3} "):
         load_statements(str(path))
 
 

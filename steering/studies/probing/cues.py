@@ -16,7 +16,7 @@ from steering.studies.probing.block import Scored
 
 
 NEGATION = "a negation word"
-LENGTH = "more characters than most"
+LENGTH = "long statements from short ones"
 _FEWEST = 0.1
 """Share of statements that a word must be in, and be missing from, to count as a cue."""
 _PRIOR = 2

@@ -99,10 +99,11 @@ def _ceiling(found: Probing) -> str:
     scored = [(_line(found, place, "logistic", part), place) for place in found.at for part in parts]
     top, place = max(scored, key=lambda each: each[0].auroc.value)
     bag = line(found.text_lines, "words", top.part)
-    clear = "" if top.auroc.low > bag.auroc.high else ", so that the texts alone may explain it"
+    doubt = ", so that the texts alone may explain it" if top.auroc.low <= bag.auroc.high else ""
+    doubt = ": no better than chance" if top.auroc.low <= 0.5 else doubt
     return (
         f"Supervised ceiling: logistic regression on x(Yes) - x(No) has held-out AUROC {_spread(top.auroc)} on "
-        f"{PARTS[top.part]} at {place_title(found, place)}; a bag of words has {_spread(bag.auroc)}{clear}."
+        f"{PARTS[top.part]} at {place_title(found, place)}; a bag of words has {_spread(bag.auroc)}{doubt}."
     )
 
 

@@ -151,18 +151,6 @@ class _Maker:
         self.vectors[vector.name] = vector
         return self._of_recipe(key, title, _alone(with_vector(self._first, vector.name)), control=control)
 
-    def _floor_strengths(self) -> tuple[float, ...]:
-        """All strengths of a short sweep; of a longer one the innermost, whose slope is compared, and every other from
-        there to both ends.
-        """
-        if len(self._sweep) <= SHORT:
-            return self._sweep
-        kept = set(sorted(self._sweep, key=abs)[:INNERMOST])
-        for side in (-1, 1):
-            outwards = sorted((s for s in self._sweep if s * side > 0), key=abs)
-            kept |= {*outwards[1::2], *outwards[-1:]}
-        return tuple(sorted(kept))
-
     def _random(self, number: int) -> Curve:
         """The first recipe with a random vector of equal norm in place of each of its own."""
         own, parts = self._settings.recipes[0].interventions, []
@@ -173,7 +161,7 @@ class _Maker:
             parts.append(with_vector(each, control.name))
         recipe = Recipe(interventions=tuple(parts))
         strengths = self._strengths(recipe)
-        strengths = self._floor_strengths() if strengths == self._sweep else strengths
+        strengths = floor_strengths(self._sweep) if strengths == self._sweep else strengths
         recipes = [self._floor_at(recipe, strength) for strength in strengths]
         title = f"random direction {number}"
         return self._curve(f"random {number}", title, unit_of(recipe), strengths, recipes, floor=True)
@@ -247,3 +235,16 @@ def _turns(pairs: Sequence[Pair], *, aligned: bool) -> list[Message]:
     for pair in pairs:
         turns += [*pair.messages, Message("assistant", pair.aligned if aligned else pair.misaligned)]
     return turns
+
+
+def floor_strengths(sweep: tuple[float, ...]) -> tuple[float, ...]:
+    """Where random directions are read: all strengths of a short sweep; of a longer one the innermost, whose slope is
+    compared, and every other from there to both ends.
+    """
+    if len(sweep) <= SHORT:
+        return sweep
+    kept = set(sorted(sweep, key=abs)[:INNERMOST])
+    for side in (-1, 1):
+        outwards = sorted((s for s in sweep if s * side > 0), key=abs)
+        kept |= {*outwards[1::2], *outwards[-1:]}
+    return tuple(sorted(kept))

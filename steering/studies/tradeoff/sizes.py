@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from steering.host import Host
 from steering.pace import seconds_per_token
+from steering.studies.tradeoff.further import OWN_REPLIES
 from steering.studies.tradeoff.measures import MEASURES
-from steering.studies.tradeoff.methods import SHORT
+from steering.studies.tradeoff.methods import floor_strengths
 from steering.studies.tradeoff.readings import reply_seconds
 from steering.studies.tradeoff.settings import TradeoffSettings
 
@@ -13,7 +14,6 @@ from steering.studies.tradeoff.settings import TradeoffSettings
 _TOKENS = {"pairs": 60, "whole_pairs": 60, "letters": 60, "choice": 45, "raw": 45, "accuracy": 45}
 """Of a usual item."""
 _SHARES = 11
-_OWN = 20
 _OWN_TOKENS = 50
 
 
@@ -27,9 +27,9 @@ def rough_size(host: Host, settings: TradeoffSettings) -> tuple[int, float | Non
     swept = {"pca": strengths, "affine": strengths, "shuffled": strengths, "ablation": min(_SHARES, strengths)}
     curves = [strengths] * len(settings.recipes)
     curves += [swept.get(key, 2 * settings.examples if key == "examples" else 2) for key in settings.compare]
-    main, floor = sum(curves), settings.random * (strengths if strengths <= SHORT else strengths // 2 + 3)
+    main, floor = sum(curves), settings.random * len(floor_strengths(settings.sweep))
     each = seconds_per_token(host)
-    rows, tokens, replies = _OWN * main, _OWN * main * _OWN_TOKENS, 0
+    rows, tokens, replies = OWN_REPLIES * main, OWN_REPLIES * main * _OWN_TOKENS, 0
     for name in (settings.alignment_by, settings.helpfulness):
         by_text = name not in _TOKENS
         n = (settings.n_replies if by_text else settings.n) * (main + floor)
