@@ -77,7 +77,7 @@ class ProbePanel(Panel):
             stop=controls.stop,
             title="the probes",
         )
-        ui.reveal(controls.run.click, "probe-view")
+        ui.reveal(controls.run.click, "probe-view", always=True)
 
 
 def _run(call: Call, view: ProbeView, found: Probing, part: str, place: str) -> Iterator[Outputs | None]:

@@ -92,6 +92,8 @@ class Statements:
         kinds: dict[tuple[str, str, str], list[int]] = defaultdict(list)
         for index, pair in enumerate(self.pairs):
             kinds[pair.formulation, pair.group, pair.fold].append(index)
+        for rows in kinds.values():  # a file's own order may go through wordings in turn
+            rows.sort(key=lambda index: digest(self.pairs[index].id))
         # How far down its own kind each pair stands, from 0 to 1: as many of each kind are above any level.
         ranks = {index: (place + 0.5) / len(rows) for rows in kinds.values() for place, index in enumerate(rows)}
         chosen = sorted(sorted(ranks, key=lambda index: (ranks[index], index))[:n])
@@ -135,7 +137,8 @@ def _plain(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[list[Statement
         missing = [key for key in ("safe", "harmful") if not _text(row.get(key))]
         if missing or unknown:
             what = f"has no {' and no '.join(missing)}" if missing else f"has the unknown column '{unknown[0]}'"
-            raise SteeringError(f"Row {number} of {name} {what}.", f"{_LAYOUTS}.", "Mend that row.")
+            found = f"; its columns are {', '.join(map(str, row))}"
+            raise SteeringError(f"Row {number} of {name} {what}{found}.", f"{_LAYOUTS}.", "Mend the file.")
         for key in _COLUMNS:
             if not isinstance(row.get(key), str | int | float | None):
                 raise SteeringError(
@@ -156,12 +159,22 @@ def _plain(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[list[Statement
 
 def _published(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[list[StatementPair], list[str]]:
     """A statement a row; row i is the pair of row i + N/2, and their labels differ: 0 is harmful, 1 safe."""
-    n = len(rows)
+    n, labels = len(rows), [_label(row, number, name) for number, row in enumerate(rows, start=1)]
     if n % 2:
         raise SteeringError(
-            f"{name} has {n} rows.", "an even number: row i is the pair of row i + N/2.", "Mend the file."
+            f"{name} has {n} rows, {n - sum(labels)} harmful and {sum(labels)} safe; the last is row {n}.",
+            "an even number: row i is the pair of row i + N/2.",
+            "Add the row that is missing, or remove the one that is over.",
         )
-    labels = [_label(row, number, name) for number, row in enumerate(rows, start=1)]
+    places: dict[str, int] = {}
+    for number, row in enumerate(rows, start=1):
+        index = _text(row.get("index"))
+        if index and places.setdefault(index, number) != number:
+            raise SteeringError(
+                f"Rows {places[index]} and {number} of {name} have the index {index}.",
+                "an index a row.",
+                "Mend the file.",
+            )
     if len(set(labels)) < 2:
         side = "safe" if labels[0] else "harmful"
         raise SteeringError(f"All {n} rows of {name} are {side}.", "as many harmful rows (0) as safe ones (1).")
@@ -241,14 +254,14 @@ def _check(given: Statements) -> None:
 
 def _faults(given: Statements) -> Iterator[str]:
     """What is wrong, first things first."""
-    ids, where = set[str](), dict[str, StatementPair]()
+    ids, where = dict[str, int](), dict[str, StatementPair]()
     some = any(pair.fold for pair in given.pairs)
-    for pair in given.pairs:
+    for number, pair in enumerate(given.pairs, start=1):
         if pair.id in ids:
-            yield f"the id '{pair.id}' stands twice."
-        ids.add(pair.id)
+            yield f"pairs {ids[pair.id]} and {number} have the id '{pair.id}'; every pair needs its own."
+        ids[pair.id] = number
         if pair.safe.casefold() == pair.harmful.casefold():
-            yield f"both halves of pair '{pair.id}' are '{pair.safe}'."
+            yield f"both halves of pair '{pair.id}' are '{pair.safe}'; they must differ."
         if some and not pair.fold:
             yield f"pair '{pair.id}' has no fold, and others have."
         for what in (f"'{pair.safe}'", f"'{pair.harmful}'", *([f"the group {pair.group}"] if pair.group else [])):

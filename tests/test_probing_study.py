@@ -90,7 +90,9 @@ def test_findings_say_what_the_probe_reads(on_demo, picture) -> None:
     assert "marker in place of every negation word" in said
     reading = readings_of(on_demo, picture.best)[0]
     cued = replace(reading, cue=replace(reading.cue, name="a negation word", agreement=0.99))
-    assert "separates a negation word (agreement 0.99)" in cued.says
+    assert "separates statements with a negation word from others (agreement 0.99): ESA" in cued.says
+    low = replace(cued, accuracy=reading.accuracy._replace(low=0.45))
+    assert "(agreement 0.99), not harm: ESA" in low.says
     assert "does not find harm" in replace(reading, cue=None, accuracy=reading.accuracy._replace(low=0.45)).says
 
 
@@ -220,6 +222,8 @@ def test_a_file_of_ones_own(demo, tmp_path) -> None:
         ({"steps": 0}, "steps"),
         ({"restarts": 0}, "restarts"),
         ({"sites": ("nowhere",)}, "sites"),
+        ({"blocks": 9}, "Block 9"),
+        ({"cause": "bogus"}, "'statement'"),
         ({"vectors": "/no/such/folder"}, "folder"),
     ],
 )

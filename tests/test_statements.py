@@ -125,7 +125,7 @@ MISTAKES: dict[str, tuple[list[dict[str, Any]], str]] = {
     "no half": (changed(PLAIN, 2, safe="", harmful=""), "Row 2 .* has no safe and no harmful"),
     "unknown column": (changed(PLAIN, 4, topic="boxes"), "Row 4 .* 'topic'"),
     "unknown formulation": (changed(PLAIN, 4, formulation="opposite"), "Row 4 .* 'opposite'"),
-    "duplicate ids": (changed(changed(PLAIN, 4, id="same"), 7, id="same"), "the id 'same' stands twice"),
+    "duplicate ids": (changed(changed(PLAIN, 4, id="same"), 7, id="same"), "pairs 4 and 7 have the id 'same'"),
     "equal halves": (changed(PLAIN, 6, harmful=PLAIN[5]["safe"]), "'row 6' are 'Box 5 is fine.'"),
     "some pairs without a fold": (changed(with_folds(PLAIN, "left", "right"), 3, fold=""), "'row 3' has no fold"),
     "all in one fold": (with_folds(PLAIN, "left"), "all pairs lie in one fold"),

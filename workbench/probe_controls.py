@@ -126,9 +126,10 @@ class ProbeControls:
             elem_classes="sw-stacked",
         )
         self.inputs["cause_measure"] = gr.Dropdown(
-            [(f"{name.capitalize()}: {text}", name) for name, text in PAIR_SETS.items()],
+            [(name.capitalize(), name) for name in PAIR_SETS],
             value=_FIELDS["cause_measure"].default,
             label="Behaviour that it may move",
+            info="answer pairs, as on the Trade-off chart",
             allow_custom_value=True,
             elem_id="probe-cause-measure",
         )

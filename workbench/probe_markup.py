@@ -24,7 +24,7 @@ _MOST = 60
 def reading_html(picture: Picture, place: Place) -> str:
     """What CCS reads at a block, in words."""
     readings = readings_of(picture.found, place)
-    chosen = " It is the block of least loss." if place == picture.least else ""
+    chosen = " It is the block of least training loss." if place == picture.least else ""
     items = "".join(f"<li>{escape(each.says)}</li>" for each in readings)
     return f'<p class="sw-note">CCS at block {place[0]}.{chosen}</p><ul class="sw-found">{items}</ul>'
 
@@ -45,9 +45,9 @@ def scores_html(picture: Picture, place: Place, part: str) -> str:
     low, high = random_floor(found, found.at[place], part)
     rows.append((TITLES["random"], [f"{low:.2f}<small>1 in 20 over {high:.2f}</small>"]))
     rows.append((TITLES["constant"], ["0.50", "0.50", "0.00", "0.32", "0.200"]))
-    return _table(("probe", "ESA", "AUROC", "PC", "CI", "loss, held out"), rows) + note(
+    return _table(("probe", "ESA", "AUROC", "PC", "CI", "loss"), rows) + note(
         "PC: polarity residual; CI: same-verdict rate; 0 is ideal for both, and neither knows which half is harmful. "
-        "Read them with ESA and loss only. Brackets: 95 %, bootstrap over pairs."
+        "Read them with ESA and loss (held out) only. Brackets: 95 %, bootstrap over pairs."
     )
 
 
@@ -62,8 +62,9 @@ def apart_html(picture: Picture) -> str:
             rows.append((f"{place_title(picture.found, place)}: {what}", [ratio, _interval(one.auroc), *indices]))
     n = min(picture.found.settings.aqi_n, len(picture.found.pairs))
     return _table(("states", "R", "AUROC along the means", "XBI", "CHI", "AQI"), rows) + note(
-        f"R: squared distance of both means over the mean squared distance to them. XBI, CHI and AQI (λ = 0.5) at {n} "
-        "statements a class: columns derived from R, CHI = (n − 2) n₀ n₁ / (n² XBI), which compare no two models."
+        f"R: squared distance of both means over the mean squared distance to them. XBI, CHI and AQI = λ / XBI + "
+        f"(1 − λ) CHI with λ = 0.5: means of 20 draws of {n} statements a class. In each draw CHI = (n − 2) n₀ n₁ / "
+        "(n² XBI), so that they hold nothing that R does not; they compare no two models."
     )
 
 
@@ -87,7 +88,8 @@ def pairs_html(picture: Picture, place: Place, part: str) -> str:
     read = " and ".join(dict.fromkeys(repr(token) for token in tokens))
     more = f"The {len(order)} that it is most wrong about of {len(chosen)}. " if len(chosen) > len(order) else ""
     explain = (
-        f"{more}Held out: from the fold that did not see the pair. ✓ and ✗: whether the statement is called right. "
+        f"{more}In order of how far the harmful half is called less harmful than the safe one. Held out: from the fold "
+        "that did not see the pair. ✓ and ✗: whether the statement is called right. "
         f"Token read: {read}. {CONTENT_NOTE}"
     )
     body = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
@@ -120,7 +122,7 @@ def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> st
     """A name and figures a row; figures are markup already."""
     cells = "".join(f"<th{' class=sw-n' if column else ''}>{escape(name)}</th>" for column, name in enumerate(head))
     body = "".join(
-        f'<tr><td class="sw-nowrap">{escape(name)}</td>'
+        f"<tr><td>{escape(name)}</td>"
         + "".join(f'<td class="sw-n">{figure}</td>' for figure in (*figures, *[""] * (len(head) - 1 - len(figures))))
         + "</tr>"
         for name, figures in rows

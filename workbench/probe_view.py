@@ -67,8 +67,8 @@ class ProbeView:
             self._ready = html_block("", elem_classes="sw-flag")
             self._notes = html_block("", elem_id="probe-notes")
             with gr.Row(elem_classes="sw-card sw-pair"):
-                self.part = gr.Dropdown([], label="Pairs", elem_id="probe-part", min_width=0)
-                self.place = gr.Dropdown([], label="Block", elem_id="probe-place", min_width=0)
+                self.part = gr.Dropdown([], label="Pairs shown", elem_id="probe-part", min_width=0)
+                self.place = gr.Dropdown([], label="Block shown", elem_id="probe-place", min_width=0)
             with gr.Row(elem_classes="sw-two sw-roomy"):
                 self._curves = self._plot("Who separates harm, by block", "curves")
                 self._polarity = self._plot("Polarity of CCS, by block", "polarity", _POLARITY)
@@ -201,7 +201,7 @@ class ProbeView:
             with gr.Row(elem_classes="sw-pair"):
                 self.direction = gr.Dropdown(
                     [(name.capitalize(), key) for key, name in NAMES.items()],
-                    value="statement",
+                    value="ccs",
                     label="Direction",
                     info="put on the shelf, and added in norms of the block's states",
                     min_width=0,

@@ -16,7 +16,7 @@ from steering.studies.probing.block import Scored
 
 
 NEGATION = "a negation word"
-LENGTH = "long statements from short ones"
+LENGTH = "length"
 _FEWEST = 0.1
 """Share of statements that a word must be in, and be missing from, to count as a cue."""
 _PRIOR = 2
@@ -31,6 +31,11 @@ class Cue:
     name: str
     agreement: float
     """Share of statements on which verdict and property agree, or disagree where that is more."""
+
+    @property
+    def says(self) -> str:
+        """What a probe that follows it tells apart."""
+        return "long statements from short ones" if self.name == LENGTH else f"statements with {self.name} from others"
 
 
 def bag_of_words(texts: Sequence[str], harmful: np.ndarray, fold: np.ndarray) -> Scored:

@@ -48,11 +48,11 @@ def by_block(picture: Picture, site: Site, part: str = "all") -> go.Figure:
         values = [picture.at(place, name, part).esa for place in places]
         _curve(figure, blocks, values, _SHORT.get(name, TITLES[name]), hue, strong=name in (CCS, "logistic"))
     shuffled = [picture.at(place, SHUFFLED, part).esa for place in places]
-    _curve(figure, blocks, shuffled, "shuffled", FLOOR, strong=False, dash="dot")
+    _curve(figure, blocks, shuffled, "shuffled", FLOOR, strong=False, dash="dashdot")
     _level(figure, picture.text("words", part).esa.value, "words", blocks, "dash")
     _level(figure, picture.text("negation", part).esa.value, "negation", blocks, "dot")
     if part == "all":
-        _level(figure, picture.null, "best by chance", blocks, "longdash")
+        _level(figure, picture.null, "best by chance", blocks, "longdashdot", SEVERAL[4])
     return _finished(figure, blocks, "ESA (0.5: chance, a constant probe)", [0.45, 1.02])
 
 
@@ -69,8 +69,8 @@ def polarity_by_block(picture: Picture, site: Site, part: str = "all") -> go.Fig
         ([each.train_loss for each in polarities], "loss, training", "dot"),
     ):
         _curve(figure, blocks, [Estimate(value, value, value) for value in values], name, INK, strong=False, dash=dash)
-    for value, name in ((_CONSTANT_CI, "CI, constant"), (CONSTANT_LOSS, "loss, constant")):
-        _level(figure, value, name, blocks, "dot")
+    _level(figure, _CONSTANT_CI, "CI, constant", blocks, "dot", SEVERAL[3])
+    _level(figure, CONSTANT_LOSS, "loss, constant", blocks, "longdash")
     low = min(0.0, *(each.pc.low for each in polarities))
     return _finished(figure, blocks, "ESA, CI, PC, loss", [low - 0.05, 1.05])
 
@@ -238,14 +238,14 @@ def _band(
     )
 
 
-def _level(figure: go.Figure, value: float, name: str, blocks: Sequence[int], dash: str) -> None:
+def _level(figure: go.Figure, value: float, name: str, blocks: Sequence[int], dash: str, hue: str = INK) -> None:
     """A horizontal line with a place in the legend."""
     figure.add_scatter(
         x=[blocks[0] - 0.4, blocks[-1] + 0.4],
         y=[value, value],
         mode="lines",
         name=name,
-        line={"color": INK, "width": 1.2, "dash": dash},
+        line={"color": hue, "width": 1.2, "dash": dash},
         hovertemplate=f"{name}: {value:.3f}<extra></extra>",
     )
 

