@@ -123,7 +123,7 @@ class Probing:
         yield from self._read(job)
         places = [(block, site) for site in self.settings.sites for block in self.blocks]
         missing = [place for place in places if place not in self.at]
-        at_once = len(places) if self.host.device.type == "cuda" else 1
+        at_once = _at_once(self.host, len(self.texts))
         for first in range(0, len(missing), at_once):
             group = missing[first : first + at_once]
             self._probe(group, job, len(places) - len(missing) + first, len(places))
@@ -195,3 +195,14 @@ class Probing:
             "statement": separation((no + yes) / 2, self.fold, **more),
             "answer": separation(torch.from_numpy(given.difference(given.folds)), self.fold, **more),
         }
+
+
+def _at_once(host: Host, statements: int) -> int:
+    """How many blocks are trained in one product: on a GPU as many as half of its free memory holds, on a CPU one."""
+    if host.device.type != "cuda":
+        return 1
+    free, _ = torch.cuda.mem_get_info(host.device)
+    both_twice = (
+        4 * 2 * 2 * statements * host.info.width
+    )  # float32, two runs, which stand once more one behind the other
+    return max(1, free // 2 // both_twice)
