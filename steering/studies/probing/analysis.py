@@ -108,7 +108,7 @@ def text_lines(found: Probing) -> list[Line]:
     """What reads the texts alone, on each part of the pairs."""
     return [
         _line(None, name, part, scored, pairs)
-        for name, scored in found.without_harm.items()
+        for name, scored in found.text_probes.items()
         for part, pairs in parts_of(found).items()
     ]
 

@@ -82,13 +82,8 @@ def caption(found: Probing, part: str) -> str:
         f"n = {int(pairs.sum())} pairs of {found.statements.name}, {template}; held out in {int(found.fold.max()) + 1} "
         f"folds that share no pair, text or group; bands: 95 % bootstrap over pairs; random: median to 95 % point of "
         f"{settings.random} directions; words: a bag of words; best by chance: 95 % point of the best block's ESA with "
-        f"labels exchanged; {_centred(settings.l2, settings.centring)}."
+        f"labels exchanged; states {'of norm 1' if settings.l2 else 'as they are'}, centring: {settings.centring}."
     )
-
-
-def _centred(l2: bool, centring: str) -> str:
-    scaled = "states of norm 1" if l2 else "states as they are"
-    return f"{scaled}, centring: {centring}"
 
 
 def _line(found: Probing, place: Place, method: str, part: str = "all") -> Line:

@@ -94,7 +94,7 @@ class Probing:
         return np.arange(len(self.texts)) % 2 == 1
 
     @cached_property
-    def without_harm(self) -> dict[str, Scored]:
+    def text_probes(self) -> dict[str, Scored]:
         """Probes of the texts alone."""
         fold = np.repeat(self.fold, 2)
         return {

@@ -63,6 +63,8 @@ def pair_table(picture: Picture, place: Place) -> pd.DataFrame:
                 "safe": pair.safe,
                 "harmful": pair.harmful,
                 "formulation": pair.formulation,
+                "category": pair.category,
+                "group": pair.group,
                 "fold": int(found.fold[index]),
                 "safe_yes": p.safe_yes[index],
                 "safe_no": p.safe_no[index],
