@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from steering import ContrastSet, extract
 from steering.loading import LoadOptions
+from steering.studies import STUDIES
 from tests.conftest import ROOT
 from workbench.cli import app
 from workbench.commands import pairs
@@ -66,6 +67,15 @@ def test_run_takes_settings_and_writes_where_told(shelf) -> None:
     assert "Extract a vector" in printed
     settings = json.loads((shelf / "r" / "result.json").read_text())["settings"]
     assert (settings["contrast"], settings["seed"]) == ("truth", 3)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_settings_of_every_study_are_listed(name) -> None:
+    printed = call("settings", name).stdout
+    for setting, field in STUDIES[name].settings.model_fields.items():
+        assert setting in printed
+        assert (field.description or "").split()[0] in printed
+    assert "with --quick" in printed
 
 
 def test_models_and_panels_list_what_there_is(shelf) -> None:

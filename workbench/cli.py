@@ -140,6 +140,16 @@ def run(
 
 
 @app.command()
+def settings(study: Annotated[str, typer.Argument(help="Name of the study, such as extract.")]) -> None:
+    """List what `run STUDY --set key=value` takes: every setting with its default and what it means."""
+    with reported():
+        from steering.studies import find_study
+        from workbench.commands import print_settings
+
+        print_settings(find_study(study))
+
+
+@app.command()
 @loads_model
 def extract(
     contrast: Annotated[str, typer.Argument(help="A preset contrast set, or a YAML, JSONL or CSV file.")] = "formality",

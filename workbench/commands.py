@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 from pydantic import ValidationError
 from rich.markup import escape
+from rich.table import Table
 
 from steering.decoding import Reply
 from steering.errors import SteeringError
@@ -58,6 +59,23 @@ def finish(study: Study, result: Result, out: Path | None) -> None:
         OUT.print(note, highlight=False)
     if out is not None:
         OUT.print(f"Written to {result.write(out)}", highlight=False)
+
+
+def print_settings(study: Study) -> None:
+    """Every setting of a study: its default, what `--quick` makes of it, and what it means."""
+    found = Table(title=study.title, title_justify="left", show_edge=False)
+    for head in ("setting", "default", "with --quick", "meaning"):
+        found.add_column(head, no_wrap=head == "setting", overflow="fold")
+    plain = study.settings().model_dump(mode="json")
+    for name, field in study.settings.model_fields.items():
+        quick = _shown(study.quick[name]) if name in study.quick else ""
+        found.add_row(name, escape(_shown(plain[name])), escape(quick), escape(field.description or ""))
+    OUT.print(found)
+
+
+def _shown(value: Any) -> str:
+    """A setting as `--set` reads it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def named_vectors(names: list[str], workspace: Path | None) -> dict[str, SteeringVector]:

@@ -50,7 +50,7 @@ class ProbeSettings(BaseModel):
         + "; or a file, or hub:owner/name. Empty: demo on demo models, general on others.",
     )
     formulation: Literal["", "concurrent", "negation"] = Field("", description="Only such pairs; all where empty.")
-    n: int = Field(1000, ge=10, le=100_000, description="The most pairs, spread evenly over the set.")
+    n: int = Field(1000, ge=10, le=100_000, description="The most pairs; formulations and groups keep their shares.")
     template: str = Field(
         "",
         description="How a statement is asked about: "
