@@ -14,7 +14,7 @@ from steering.errors import SteeringError
 from steering.extraction.extract import extract
 from steering.host import Host
 from steering.studies import find_study
-from steering.studies.probing import ProbeSettings, Probing, picture_of, result_of
+from steering.studies.probing import ProbeSettings, Probing, figures, picture_of, result_of
 from steering.studies.probing.analysis import CCS, SHUFFLED, chance_of, null_of_best, random_floor
 from steering.studies.probing.block import Scored
 from steering.studies.probing.ccs import CONSTANT_LOSS
@@ -245,6 +245,23 @@ def test_a_model_of_small_stories_knows_no_harm_and_nothing_says_that_it_does(la
     assert max(picture.at(place, "logistic").auroc.value for place in found.at) < 0.7
     for place in found.at:
         assert not any(reading.finds_harm for reading in readings_of(found, place))
+
+
+def test_a_picture_stays_as_it_is_while_the_probing_goes_on(demo) -> None:
+    found = Probing(demo, ProbeSettings(**SHORT, cause=(), controls=(), steps=5, n=40))
+    pictures = []
+
+    def work(job):
+        for _ in found.run(job):
+            pictures.append(picture_of(found))
+
+    demo.run(work, title="drawn")
+    assert pictures[0] is None
+    assert [len(picture.found.at) for picture in pictures[1:3]] == [1, 2]
+    assert len(found.at) == 6
+    drawn = figures.polarity_by_block(pictures[2], "block_output")
+    assert list(drawn.data[1].x) == [0, 1]
+    assert list(result_of(pictures[2]).tables["blocks"]["block"]) == [0, 1]
 
 
 def test_a_stopped_probing_shows_what_it_has(demo) -> None:

@@ -39,7 +39,8 @@ class Picture:
 
 
 def picture_of(found: Probing) -> Picture | None:
-    """Work it out from what was probed so far; None where nothing was."""
+    """Work it out from what was probed so far; None where nothing was. The probing may go on in another thread."""
+    found = found.so_far()
     if not found.at:
         return None
     lines = [each for place in found.at for each in found.lines[place]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -121,6 +122,7 @@ class Probing:
     def run(self, job: Job[Any]) -> Iterator[None]:
         """Everything, on the model thread; yields whenever there is more."""
         yield from self._read(job)
+        _ = self.text_lines  # once, for all that is drawn of it
         places = [(block, site) for site in self.settings.sites for block in self.blocks]
         missing = [place for place in places if place not in self.at]
         at_once = _at_once(self.host, len(self.texts))
@@ -140,6 +142,13 @@ class Probing:
                 yield
         self.finished = True
         yield
+
+    def so_far(self) -> Probing:
+        """What is known now, which stays as it is while this one goes on in its own thread."""
+        known = copy(self)
+        for name in ("at", "lines", "apart", "vectors", "causes"):  # places first: see `_probe`
+            setattr(known, name, dict(getattr(self, name)))
+        return known
 
     def prepared(self, place: Place, texts: list[str] | None = None) -> Prepared:
         """States at a place, scaled and centred."""
@@ -186,8 +195,9 @@ class Probing:
             random = random_verdicts(each, settings.random, settings.seed)
             altered = {name: control[index] for name, control in controls.items()}
             self.apart[place] = self._apart(place, each)
-            self.at[place] = AtBlock(place, ccs[index], shuffled[index], others, random, altered)
-            self.lines[place] = lines_at(self, self.at[place])
+            found_here = AtBlock(place, ccs[index], shuffled[index], others, random, altered)
+            self.lines[place] = lines_at(self, found_here)
+            self.at[place] = found_here  # last: who sees a place here finds the rest of it too
 
     def _apart(self, place: Place, given: Prepared) -> dict[str, Separation]:
         (no, yes), more = self.raw(place), {"aqi_n": self.settings.aqi_n, "seed": self.settings.seed}
