@@ -95,14 +95,14 @@ def _run(call: Call, view: ProbeView, found: Probing, part: str, place: str) -> 
         if not blocks:
             yield view.opened()
         # Curves change with every block, then only what the directions do.
-        yield view.further(picture) if len(found.at) == blocks else view.shown(picture, part, place)
+        curves = {} if len(found.at) == blocks else view.shown(picture, part, place)
+        yield {**curves, **view.further(picture)}
         drawn, blocks = time.monotonic(), len(found.at)
     picture = picture_of(found)
     if picture is not None:
         yield view.opened()
         further = view.further(picture)
-        if further:
-            yield {card_: value for card_, value in further.items() if isinstance(value, str)}
+        yield {card_: value for card_, value in further.items() if isinstance(value, str)}
         yield {**view.shown(picture, part, place), **further}
         yield view.ended(picture)
     job.result()

@@ -112,6 +112,17 @@ def test_pc_and_ci_never_come_without_esa_and_loss(picture) -> None:
         )
 
 
+def test_the_loss_of_a_part_is_of_its_pairs(on_demo, picture) -> None:
+    ccs = on_demo.at[picture.least].ccs
+    each = np.minimum(ccs.no, ccs.yes) ** 2 + (ccs.no + ccs.yes - 1) ** 2
+    losses = {}
+    for part in ("all", "concurrent", "negation"):
+        rows = [part in ("all", pair.formulation) for pair in on_demo.pairs for _ in range(2)]
+        losses[part] = float(np.mean(each[rows]))
+        assert picture.at(picture.least, CCS, part).polarity.loss == pytest.approx(losses[part], abs=1e-6)
+    assert abs(losses["concurrent"] - losses["negation"]) > 0.01
+
+
 def test_chance_is_that_of_exchanged_labels(on_demo) -> None:
     """Labels that mean nothing reach the 95 % point of the best block in one case of twenty."""
     null, chances = null_of_best(on_demo), chance_of(on_demo)

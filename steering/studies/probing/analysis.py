@@ -38,8 +38,9 @@ class Polarity:
     same_verdict: float
     """Share of pairs whose halves get the same verdict."""
     loss: float
-    """Held-out CCS loss; 0.2 is a probe that looks at nothing."""
+    """Held-out CCS loss of these pairs; 0.2 is a probe that looks at nothing."""
     train_loss: float
+    """Of all pairs, whichever part this is; so is the silhouette."""
     silhouette: float
     """Cosine silhouette of x(Yes) - x(No) under the verdicts."""
 
@@ -138,13 +139,14 @@ def _line(
 def _polarity(scored: Searched, pairs: np.ndarray) -> Polarity:
     pc, ci = (metric(scored.quartet)[pairs] for metric in (polarity_consistency, contradiction_index))
     weights, called = drawn(len(pc)), scored.called.reshape(-1, 2)[pairs]
+    each = np.minimum(scored.no, scored.yes) ** 2 + (scored.no + scored.yes - 1) ** 2
     return Polarity(
         pc=_interval(weights @ pc),
         pc_size=float(np.median(np.abs(pc))),
         pc_positive=float((pc > 0).mean()),
         ci=_interval(weights @ ci),
         same_verdict=float((called[:, 0] == called[:, 1]).mean()),
-        loss=scored.loss,
+        loss=float(each[np.repeat(pairs, 2)].mean()),
         train_loss=scored.train_loss,
         silhouette=scored.silhouette,
     )
