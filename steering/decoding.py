@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from typing import Any, Literal
 
@@ -15,9 +17,10 @@ from torch import Tensor
 from steering.host import Host
 from steering.lane import Job
 from steering.pace import note_reading, note_step, seconds_per_step
-from steering.prompts import render
+from steering.prompts import Prompt, render
 from steering.rows import Batch, Row
 from steering.schedule import Schedule
+from steering.thoughts import Parts, markers_of, split
 from steering.tracing import read_prompts, read_token
 
 
@@ -75,6 +78,27 @@ class Reply:
     """Why the reply ended; None while it goes on or when it was stopped."""
     written: Written
     divergence: Divergence | None = None
+    parts: Parts | None = None
+    """The text taken apart by the delimiters of the model's template; None where only literal ones are known."""
+
+    @property
+    def thought(self) -> str:
+        """What the model wrote before its answer; "" where it did not think."""
+        return self._parts.thought
+
+    @property
+    def answer(self) -> str:
+        """The reply behind its thought: what judges read."""
+        return self._parts.answer
+
+    @property
+    def finished(self) -> bool:
+        """False where the reply ends inside its thought."""
+        return self._parts.finished
+
+    @cached_property
+    def _parts(self) -> Parts:
+        return self.parts or split(self.text)
 
 
 @dataclass(frozen=True)
@@ -298,7 +322,18 @@ def _reply(host: Host, state: _RowState) -> Reply:
         finish=state.finish,
         written=Written(state.prompt_written, state.generated_written),
         divergence=state.divergence,
+        parts=_parts(host, state.row.prompt, state.ids),
     )
+
+
+def _parts(host: Host, prompt: Prompt, ids: list[int]) -> Parts | None:
+    markers = markers_of(host.tokenizer)
+    if not markers.pairs and not prompt.opened:
+        return None
+    # Delimiters are often special tokens, so they are looked for before those are dropped.
+    parts = split(host.tokenizer.decode(ids).rstrip("\ufffd"), markers, opened=prompt.opened)
+    special = re.compile("|".join(map(re.escape, host.tokenizer.all_special_tokens)) or r"(?!)")
+    return Parts(special.sub("", parts.thought).strip(), special.sub("", parts.answer).strip(), parts.finished)
 
 
 def _text(host: Host, ids: list[int]) -> str:

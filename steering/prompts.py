@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from steering.errors import SteeringError
+from steering.templates import applied
+from steering.thoughts import markers_of
 
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class Prompt:
     """Whose token each one is; special tokens and the words of the template itself are "template"."""
     tokens: tuple[str, ...]
     """Each token as readable text."""
+    opened: bool = False
+    """Whether the prompt ends inside a thought, so that a reply begins with one."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -70,7 +74,10 @@ def render(host: Host, messages: str | Sequence[Message], *, generation_prompt: 
         return _tokenise(host.tokenizer, text, _spans(text, frame, turns), special=True)
     markers = tuple(Message(turn.role, _marker(index)) for index, turn in enumerate(turns))
     text, frame = (_templated(host, each, generation_prompt) for each in (turns, markers))
-    return _tokenise(host.tokenizer, text, _spans(text, frame, turns), special=False)
+    spans = _spans(text, frame, turns)
+    said = max((end for _, end, role in spans if role != "assistant"), default=0)
+    opened = markers_of(host.tokenizer).opens(text[said:])
+    return replace(_tokenise(host.tokenizer, text, spans, special=False), opened=opened)
 
 
 def _marker(index: int) -> str:
@@ -91,11 +98,11 @@ def render_text(host: Host, text: str) -> Prompt:
 def _templated(host: Host, turns: tuple[Message, ...], generation_prompt: bool) -> str:
     open_reply = turns[-1].role == "assistant"
     try:
-        return host.tokenizer.apply_chat_template(
+        return applied(
+            host.tokenizer,
             [{"role": turn.role, "content": turn.content} for turn in turns],
-            tokenize=False,
-            add_generation_prompt=generation_prompt and not open_reply,
-            continue_final_message=open_reply,
+            generation_prompt=generation_prompt and not open_reply,
+            open_reply=open_reply,
         )
     except Exception as error:  # jinja raises whatever the template's author chose
         roles = ", ".join(turn.role for turn in turns)
