@@ -8,8 +8,6 @@ puts its own card beside the tensors, which other programs leave alone.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,7 @@ import torch
 from gguf import GGUFReader, GGUFWriter
 
 from steering.errors import SteeringError
+from steering.own_files import publish, temporary_beside
 from steering.strength import to_raw
 from steering.vectors import Provenance, SteeringVector
 
@@ -41,24 +40,36 @@ def save_gguf(vector: SteeringVector, path: str | Path, intervention: Interventi
     """
     lengths = control_lengths(vector, intervention)
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
     try:
-        writer = GGUFWriter(temporary, ARCHITECTURE)
-        writer.add_string(f"{ARCHITECTURE}.model_hint", vector.provenance.architecture.lower())
-        writer.add_uint32(f"{ARCHITECTURE}.layer_count", len(lengths))
-        writer.add_string(_CARD, json.dumps({"name": vector.name, "blocks": vector.n_blocks, "lengths": lengths}))
-        for block, length in lengths.items():
-            writer.add_tensor(f"direction.{block}", (length * vector.directions[block]).numpy())
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        with temporary_beside(path) as temporary:
+            _write(vector, lengths, temporary)
+            publish(temporary, path, over=_is_ours)
+    except OSError as error:
+        raise SteeringError(
+            f"The control vector cannot be written to '{path}': {error.strerror or error}.",
+            "a file in a folder that you may write to, with room on its disk.",
+            "Choose another place.",
+        ) from error
     return path
+
+
+def _write(vector: SteeringVector, lengths: dict[int, float], path: Path) -> None:
+    writer = GGUFWriter(path, ARCHITECTURE)
+    writer.add_string(f"{ARCHITECTURE}.model_hint", vector.provenance.architecture.lower())
+    writer.add_uint32(f"{ARCHITECTURE}.layer_count", len(lengths))
+    writer.add_string(_CARD, json.dumps({"name": vector.name, "blocks": vector.n_blocks, "lengths": lengths}))
+    for block, length in lengths.items():
+        writer.add_tensor(f"direction.{block}", (length * vector.directions[block]).numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _is_ours(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(65536)
+    return head.startswith(b"GGUF") and _CARD.encode() in head
 
 
 def control_lengths(vector: SteeringVector, intervention: Intervention | None) -> dict[int, float]:

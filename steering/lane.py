@@ -8,6 +8,7 @@ events and a result.
 from __future__ import annotations
 
 import itertools
+import logging
 import queue
 import threading
 import time
@@ -21,6 +22,17 @@ T = TypeVar("T")
 State = Literal["queued", "running", "done", "stopped", "failed"]
 
 _FINISHED = object()
+_here = threading.local()
+_log = logging.getLogger(__name__)
+
+
+def note(text: str) -> None:
+    """Say something that whoever reads the result should know; in the job of this thread, in the log outside of any."""
+    job: Job[Any] | None = getattr(_here, "job", None)
+    if job is None:
+        _log.warning(text)
+    elif text not in job.notes:
+        job.notes.append(text)
 
 
 class Stopped(Exception):
@@ -50,6 +62,8 @@ class Job(Generic[T]):
         self.state: State = "queued"
         self.progress = Progress(0, None, "")
         self.error: BaseException | None = None
+        self.notes: list[str] = []
+        """What `note` was told while the job ran."""
         self._lane = lane
         self._work = work
         self._result: T | None = None
@@ -137,6 +151,7 @@ class Job(Generic[T]):
 
     def _run(self) -> None:
         self.state, self._started = "running", time.monotonic()
+        _here.job = self
         try:
             self.check()
             self._result = self._work(self)
@@ -145,6 +160,8 @@ class Job(Generic[T]):
             self._end("stopped", stopped)
         except BaseException as error:
             self._end("failed", error)
+        finally:
+            _here.job = None
 
     def _end(self, state: State, error: BaseException | None = None) -> None:
         self.state, self.error, self._finished = state, error, time.monotonic()

@@ -16,6 +16,7 @@ from steering.host import Host
 from steering.interventions import Write
 from steering.lane import Job
 from steering.operations import Ablate, check_unit
+from steering.own_files import check_replaceable
 from steering.prompts import render
 from steering.rows import Row
 from steering.sites import SITES
@@ -81,8 +82,9 @@ def save_model(edited: Host, folder: Path, *, made_from: Host, vector: SteeringV
         vector: Whose direction is gone.
 
     Raises:
-        SteeringError: The folder cannot be written.
+        SteeringError: The folder cannot be written, or holds something already.
     """
+    check_replaceable(folder)
     how = {
         "made_from": made_from.name,
         "revision": made_from.info.revision,

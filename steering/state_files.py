@@ -1,13 +1,57 @@
-"""States on disk, where somebody asks for them."""
+"""States on disk: `.npy` files whose room is there before anything is written."""
 
 from __future__ import annotations
 
+import errno
+import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
 from steering.errors import SteeringError
+from steering.own_files import foreign, temporary_beside, typed_path
+
+
+_CARD = "states.json"
+"""Beside the files: which of them the workbench wrote."""
+
+
+def room_for(path: Path, shape: tuple[int, ...], dtype: type) -> np.memmap:
+    """A new `.npy` file of zeros, mapped into memory. A file with holes would end the process where the disk is full.
+
+    Raises:
+        SteeringError: The folder cannot be written, or its disk has no room.
+    """
+    size = int(np.prod(shape, dtype=np.float64)) * np.dtype(dtype).itemsize
+    try:
+        with temporary_beside(path) as temporary:
+            with temporary.open("wb") as file:
+                header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False}
+                np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
+                file.flush()
+                _reserve(file.fileno(), file.tell(), size, path.parent)
+            os.replace(temporary, path)
+        return np.load(path, mmap_mode="r+", allow_pickle=False)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        raise SteeringError(
+            f"States of {size / 1e6:.0f} MB cannot be kept in '{path.parent}': {error.strerror or error}.",
+            "a folder that you may write to, with room on its disk.",
+            "Free some space; what is finished is kept." if full else "Choose another.",
+        ) from error
+
+
+def _reserve(file: int, start: int, size: int, folder: Path) -> None:
+    if hasattr(os, "posix_fallocate"):
+        if size:
+            os.posix_fallocate(file, start, size)
+        return
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, "the disk has no room for them")
+    os.truncate(file, start + size)
 
 
 class StateFiles:
@@ -20,12 +64,16 @@ class StateFiles:
         """Make the folder.
 
         Raises:
-            SteeringError: It cannot be made.
+            SteeringError: It cannot be made, or holds `.npy` files that were not written here.
         """
-        self._folder = Path(folder).expanduser()
-        self._files: dict[str, np.memmap] = {}
+        self._folder = typed_path(folder)
+        self._files: dict[str, np.ndarray] = {}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            own = _listed(self._folder / _CARD)
+            for path in sorted(self._folder.glob("*.npy")):
+                if path.name not in own:
+                    raise foreign(path)
         except OSError as error:
             raise SteeringError(
                 f"The folder '{folder}' for the states cannot be made: {error.strerror}.",
@@ -43,7 +91,7 @@ class StateFiles:
             states: (batch, block, width).
 
         Raises:
-            SteeringError: A number is too large for float16.
+            SteeringError: A number is too large for float16, or the disk is full.
         """
         with np.errstate(over="ignore"):  # which is said below
             rows = states.numpy().astype(np.float16)
@@ -54,6 +102,33 @@ class StateFiles:
                 "Extract without keeping the states.",
             )
         if part not in self._files:
-            path, shape = self._folder / f"{part}.npy", (n, *rows.shape[1:])
-            self._files[part] = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+            self._list(f"{part}.npy")
+            self._files[part] = room_for(self._folder / f"{part}.npy", (n, *rows.shape[1:]), np.float16)
         self._files[part][indices.numpy()] = rows
+
+    def _list(self, name: str) -> None:
+        card = self._folder / _CARD
+        names = sorted({*_listed(card), name})
+        with temporary_beside(card) as temporary:
+            temporary.write_text(json.dumps({"format": _FORMAT, "files": names}), encoding="utf-8")
+            os.replace(temporary, card)
+
+
+_FORMAT = "steering-workbench states"
+
+
+def _listed(card: Path) -> set[str]:
+    """The files that a card lists.
+
+    Raises:
+        SteeringError: The card is somebody else's.
+    """
+    if not card.exists():
+        return set()
+    try:
+        said = json.loads(card.read_text(encoding="utf-8"))
+        if said["format"] == _FORMAT:
+            return set(map(str, said["files"]))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise foreign(card)

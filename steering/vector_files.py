@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from steering.errors import SteeringError
+from steering.own_files import publish, temporary_beside
 from steering.vectors import AUROC, MAYBE, TENSORS, Eraser, Provenance, SteeringVector, eraser_tensors
 
 
@@ -33,21 +32,44 @@ CONVENTIONS = {
 }
 
 
-def save_vector(vector: SteeringVector, path: str | Path) -> Path:
-    """Write a safetensors file that appears whole or not at all."""
+def save_vector(vector: SteeringVector, path: str | Path, *, new: bool = False) -> Path:
+    """Write a safetensors file that appears whole or not at all.
+
+    Args:
+        vector: What to write.
+        path: Where to; a vector file that is there already is written over.
+        new: Leave whatever is there.
+
+    Raises:
+        FileExistsError: With `new`, something is there.
+        SteeringError: Something else than a vector file is there, or the folder cannot be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     named = {name: getattr(vector, name) for name in (*TENSORS, *AUROC, *MAYBE)} | eraser_tensors(vector)
     tensors = {name: tensor.contiguous() for name, tensor in named.items() if tensor is not None}
     metadata = {"format": FORMAT, "card": json.dumps(_card(vector), ensure_ascii=False)}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
     try:
-        save_file(tensors, temporary, metadata=metadata)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        with temporary_beside(path) as temporary:
+            save_file(tensors, temporary, metadata=metadata)
+            publish(temporary, path, over=None if new else is_vector_file)
+    except FileExistsError:
+        raise
+    except (OSError, ValueError, SafetensorError) as error:
+        raise SteeringError(
+            f"The vector cannot be written to '{path}': {getattr(error, 'strerror', None) or error}.",
+            "a file in a folder that you may write to, with room on its disk.",
+            "Choose another place.",
+        ) from error
     return path
+
+
+def is_vector_file(path: Path) -> bool:
+    """Whether a file says of itself that it is a vector of the workbench."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("format") == FORMAT
+    except (SafetensorError, OSError, ValueError):
+        return False
 
 
 def _card(vector: SteeringVector) -> dict[str, Any]:

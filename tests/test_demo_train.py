@@ -51,6 +51,14 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "demo-base").mkdir()
+    (tmp_path / "demo-base" / "thesis.txt").write_text("mine")
+    with pytest.raises(SteeringError, match="demo-base' is there already"):
+        train(_tiny(tmp_path))
+    assert (tmp_path / "demo-base" / "thesis.txt").read_text() == "mine"
+
+
 def test_a_short_run_learns_and_leaves_a_loadable_folder(tmp_path: Path) -> None:
     shares: list[float] = []
     cards = train(_tiny(tmp_path, effort=0.01), progress=lambda share, line: shares.append(share))

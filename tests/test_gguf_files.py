@@ -71,6 +71,15 @@ def test_a_file_of_another_program_is_read(tmp_path) -> None:
     assert load_gguf(tmp_path / "other.gguf").n_blocks == 3
 
 
+def test_a_file_of_another_program_is_not_written_over(vector, tmp_path) -> None:
+    path = tmp_path / "v.gguf"
+    path.write_bytes(b"GGUF of somebody else")
+    with pytest.raises(SteeringError, match=r"v\.gguf' is there already"):
+        save_gguf(vector, path)
+    assert path.read_bytes() == b"GGUF of somebody else"
+    assert save_gguf(vector, save_gguf(vector, tmp_path / "own.gguf")).exists()
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [

@@ -188,3 +188,37 @@ def test_a_folder_that_cannot_be_written_is_told(demo, tmp_path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(SteeringError, match="cannot be kept"):
         read(demo, template_of("word"), folder=tmp_path / "file")
+
+
+def spoil(path, how) -> None:
+    whole = path.read_bytes()
+    if how == "lost":
+        path.unlink()
+    elif how == "zeroed":  # as after a crash, where the file system had its length and not yet its content
+        path.write_bytes(whole[:128] + bytes(len(whole) - 128))
+    else:
+        path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "text": b"no array"}[how])
+
+
+@pytest.mark.parametrize("how", ["lost", "empty", "cut", "text", "zeroed"])
+@pytest.mark.parametrize("part", ["states", "scales", "done"])
+def test_lost_and_damaged_files_are_computed_anew_with_a_note(demo, tmp_path, part, how) -> None:
+    template = template_of("word")
+    expected = read(demo, template, TEXTS[:2], folder=tmp_path).at(TEXTS[:2], 3, "block_output")
+    spoil(next(tmp_path.glob(f"*.{part}.npy")), how)
+    job = demo.submit(lambda job: read(demo, template, TEXTS[:2], folder=tmp_path), title="again")
+    again = job.result()
+    assert again.known == 2
+    for one, other in zip(again.at(TEXTS[:2], 3, "block_output"), expected, strict=True):
+        assert torch.equal(one, other)
+    if (part, how) != ("done", "zeroed"):  # which only says that nothing was read yet
+        assert "set aside" in job.notes[0]
+        assert list(tmp_path.glob("*.damaged"))
+
+
+def test_other_files_in_the_folder_are_left_alone(demo, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("steering.studies.probing.states._MOST_KEPT", 1)
+    (tmp_path / "my.states.npy").write_bytes(b"mine")
+    for text in TEXTS[:3]:
+        read(demo, template_of("word"), [text], folder=tmp_path)
+    assert (tmp_path / "my.states.npy").read_bytes() == b"mine"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -12,7 +13,7 @@ from steering.contrast import ContrastSet
 from steering.errors import SteeringError
 from steering.studies import STUDIES, find_study
 from steering.studies.methods import possible
-from steering.studies.study import Measure, Result
+from steering.studies.study import Measure, Result, check_folder
 from steering.vectors import SteeringVector
 from tests.conftest import ROOT
 
@@ -77,6 +78,29 @@ def test_a_folder_that_cannot_be_written_is_explained(result, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SteeringError, match="cannot be written"):
         result.write(tmp_path / "file" / "out")
+
+
+def test_results_are_written_over_results_and_over_nothing_else(result, tmp_path) -> None:
+    out = tmp_path / "out"
+    check_folder(out)
+    result.write(out)
+    check_folder(result.write(out))
+    (out / "notes.csv").write_text("mine")
+    other = replace(result, tables={**result.tables, "notes": result.tables["blocks"]})
+    with pytest.raises(SteeringError, match=r"notes\.csv"):
+        other.write(out)
+    assert (out / "notes.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["result.json", "blocks.csv", "tone-1.safetensors", "README.md"])
+def test_a_folder_of_somebody_else_is_refused_before_the_run(result, tmp_path, name) -> None:
+    (tmp_path / name).write_text("[1]")
+    with pytest.raises(SteeringError, match="no study"):
+        check_folder(tmp_path)
+    if name != "README.md":
+        with pytest.raises(SteeringError, match=name):
+            result.write(tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "[1]"}
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)

@@ -59,6 +59,16 @@ def test_the_file_says_what_its_numbers_mean(vector, tmp_path) -> None:
     assert card["operations"] == ["add", "ablate", "rotate", "affine", "clamp"]
 
 
+def test_a_file_of_somebody_else_is_not_written_over(vector, tmp_path) -> None:
+    path = tmp_path / "v.safetensors"
+    save_file({"weight": torch.ones(2)}, path)
+    before = path.read_bytes()
+    with pytest.raises(SteeringError, match=r"v\.safetensors' is there already"):
+        vector.save(path)
+    assert path.read_bytes() == before
+    assert vector.save(vector.save(tmp_path / "own.safetensors")).exists()
+
+
 def test_a_failed_save_leaves_the_old_file(vector, tmp_path, monkeypatch) -> None:
     path = vector.save(tmp_path / "v.safetensors")
     before = path.read_bytes()
@@ -67,7 +77,7 @@ def test_a_failed_save_leaves_the_old_file(vector, tmp_path, monkeypatch) -> Non
         raise OSError("disk full")
 
     monkeypatch.setattr("steering.vector_files.save_file", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(SteeringError, match="disk full"):
         vector.renamed("other").save(path)
     assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1

@@ -138,8 +138,9 @@ def test_a_crash_while_writing_leaves_the_shelf_as_it_was(
     def crash(*paths: Any) -> None:
         raise OSError("the disk is full")
 
+    monkeypatch.setattr(os, "link", crash)
     monkeypatch.setattr(os, "replace", crash)
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(SteeringError, match="full"):
         workspace.put(vector("sorrow", seed=1))
     assert workspace.names() == ["joy"]
     assert [path.name for path in workspace.shelf.iterdir()] == ["joy.safetensors"]

@@ -122,15 +122,18 @@ def run(
     """
     with reported():
         from steering.studies import find_study
+        from steering.studies.study import check_folder
         from workbench.commands import finish, pairs
         from workbench.workspace import Workspace
 
         chosen = find_study(study)
+        if out:
+            check_folder(out)
         given = pairs(settings or [])
         if "vectors" in chosen.settings.model_fields:
             given.setdefault("vectors", str(Workspace(workspace).shelf))
         if "kept" in chosen.settings.model_fields:
-            given.setdefault("kept", str(Workspace(workspace).cells_file))
+            given.setdefault("kept", str(Workspace(workspace).cells.path))
         parsed = chosen.parse(given, quick=quick)
         host = load_host(model, load)
         result = follow(chosen.start(host, parsed))
@@ -172,10 +175,13 @@ def extract(
     with reported():
         from steering.pooling import parse_pooling
         from steering.studies import find_study
+        from steering.studies.study import check_folder
         from workbench.commands import finish
         from workbench.workspace import Workspace
 
         study = find_study("extract")
+        if out:
+            check_folder(out)
         given = {"contrast": contrast, "method": method, "site": site, "pooling": parse_pooling(pooling)}
         given |= {"name": name, "system": system}
         parsed = study.parse(given)

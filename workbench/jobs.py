@@ -15,7 +15,7 @@ from steering.errors import SteeringError
 from steering.host import Host
 from steering.lane import Job, Lane, Progress, Stopped
 from workbench.bench import Workbench
-from workbench.markup import error_card, job_ended, job_line
+from workbench.markup import error_card, job_ended, job_line, note
 from workbench.workspace import Workspace
 
 
@@ -122,6 +122,7 @@ def drive(call: Call, handler: Handler, values: Mapping[str, Any], slots: Slots)
     finally:
         call.close()
     line = _ended(call.job) if call.job else ""
+    card += "".join(map(note, call.job.notes)) if call.job else ""
     yield {slots.errors: card, slots.line: line, slots.job: None}
 
 

@@ -74,15 +74,10 @@ class Workspace:
                 f"Choose another one with --workspace or {HOME}.",
             ) from error
 
-    @property
-    def cells_file(self) -> Path:
-        """Where finished parts of studies are kept."""
-        return self.folder / "cells.sqlite"
-
     @cached_property
     def cells(self) -> Store:
         """Finished parts of studies: cells of grids, replies, scores."""
-        return Store(self.cells_file)
+        return Store(self.folder / "cells.sqlite", own=True)
 
     def export(self, name: str, text: str) -> Path:
         """Write a file for download and return its path."""

@@ -32,6 +32,7 @@ from steering.host import Host
 from steering.lane import Job
 from steering.loading import LoadOptions
 from steering.names import short_name
+from steering.own_files import check_replaceable
 from steering.prompts import Prompt, Role
 from steering.rows import Batch
 from steering.schedule import Place, Schedule
@@ -92,6 +93,7 @@ def train_dictionaries(
     Raises:
         SteeringError: No such model, another architecture, no such block, or a place that cannot be written.
     """
+    check_replaceable(settings.out.expanduser().resolve(), "*/card.json")
     host = _host(model)
     for block in settings.blocks:
         host.sites.check_block(block)

@@ -20,6 +20,7 @@ from steering.demo.scales import planted_scales
 from steering.demo.scores import held_out_scores
 from steering.demo.tokens import CHAT_TEMPLATE, train_tokenizer
 from steering.errors import SteeringError
+from steering.own_files import check_replaceable
 from steering.resources import resource
 
 
@@ -60,11 +61,13 @@ def train(settings: TrainSettings, *, progress: Progress = lambda share, line: N
     was interrupted leaves its last checkpoint there, and the next run with the same settings goes on from it.
 
     Raises:
-        SteeringError: An unknown member, a parent without its tokenizer or weights, a place that cannot be written, or
-            a disk that is too full.
+        SteeringError: An unknown member, a parent without its tokenizer or weights, a place that cannot be written
+            or holds somebody else's folder, or a disk that is too full.
     """
     out = settings.out.expanduser().resolve()
     members, cards = chosen(settings.which), dict[str, dict[str, Any]]()
+    for member in members:
+        check_replaceable(out / member.name, "card.json")
     for place, member in enumerate(members):
 
         def report(share: float, line: str, place: int = place, name: str = member.name) -> None:

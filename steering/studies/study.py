@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,8 +18,13 @@ from steering.host import Host
 from steering.lane import Job
 from steering.model_info import DEMO_CAVEAT
 from steering.names import safe_name, short_name
+from steering.own_files import foreign, typed_path
 from steering.recipes import validation_error
 from steering.vectors import SteeringVector
+
+
+RESULT = "result.json"
+"""The file that says what a result is and which other files belong to it."""
 
 
 @dataclass(frozen=True)
@@ -57,23 +63,29 @@ class Result:
     def write(self, folder: str | Path) -> Path:
         """Write result.json, one CSV a table, one safetensors a vector and what else there is, and return the folder.
 
+        Files of an earlier result are written over; files that no study wrote are not.
+
         Raises:
-            SteeringError: The folder cannot be written.
+            SteeringError: The folder cannot be written, or somebody else's file has the name of one.
         """
-        folder = Path(folder)
+        folder = typed_path(folder)
+        texts = {f"{name}.csv": table.to_csv(index=False) for name, table in self.tables.items()}
+        texts |= {**self.files, RESULT: self.to_json()}
+        vectors = {f"{safe_name(name)}.safetensors": vector for name, vector in self.vectors.items()}
         try:
+            own = _files_of_study(folder)
+            for name in (*texts, *vectors):
+                if os.path.lexists(folder / name) and name not in own:
+                    raise foreign(folder / name)
             folder.mkdir(parents=True, exist_ok=True)
-            for name, table in self.tables.items():
-                table.to_csv(folder / f"{name}.csv", index=False)
-            for name, vector in self.vectors.items():
-                vector.save(folder / f"{safe_name(name)}.safetensors")
-            for name, content in self.files.items():
-                (folder / name).write_text(content, encoding="utf-8")
-            (folder / "result.json").write_text(self.to_json(), encoding="utf-8")
+            for name, vector in vectors.items():
+                vector.save(folder / name)
+            for name, content in texts.items():  # the list of what is here comes last
+                (folder / name).write_text(content, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise SteeringError(
                 f"The results cannot be written to '{folder}': {error.strerror}.",
-                "a folder to write to.",
+                "a folder that you may write to, with room on its disk.",
                 "Choose another.",
             ) from error
         return folder
@@ -92,6 +104,37 @@ class Result:
             "notes": list(self.notes),
         }
         return json.dumps(_finite(content), indent=2, ensure_ascii=False)
+
+
+def check_folder(folder: str | Path) -> None:
+    """Say before a study runs whether its files can be written to a folder.
+
+    Raises:
+        SteeringError: It is no folder, or holds files and none of them is the result of a study.
+    """
+    folder = typed_path(folder)
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir():
+        raise foreign(folder)
+    if any(folder.iterdir()) and not _files_of_study(folder):
+        raise SteeringError(
+            f"The folder '{folder}' holds files, and no study of the workbench wrote them.",
+            f"a new or empty folder, or one with the {RESULT} of a study, whose files are written over.",
+            "Choose another folder.",
+        )
+
+
+def _files_of_study(folder: Path) -> set[str]:
+    """The names of the files of the result that a folder holds; none where it holds none."""
+    try:
+        said = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        if not {"study", "settings", "measures", "tables"} <= said.keys():
+            return set()
+        parts = (*said["tables"].values(), *said["vectors"].values(), *said.get("files", ()))
+        return {RESULT, *map(str, parts)}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        return set()
 
 
 def origin(study: str, host: Host, settings: BaseModel) -> dict[str, Any]:
@@ -143,6 +186,7 @@ class Study:
 
         def work(job: Job[Result]) -> Result:
             result = self.run(host, settings, job)
-            return replace(result, notes=(*result.notes, DEMO_CAVEAT)) if host.info.demo else result
+            caveat = (DEMO_CAVEAT,) if host.info.demo else ()
+            return replace(result, notes=(*result.notes, *job.notes, *caveat))
 
         return host.submit(work, title=f"{self.title} on {short_name(host.name)}")

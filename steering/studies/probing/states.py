@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,10 +16,13 @@ from steering.caches import repeated, shareable
 from steering.errors import SteeringError
 from steering.fingerprint import fingerprint
 from steering.host import Host
+from steering.lane import note
+from steering.own_files import set_aside
 from steering.prompts import Prompt
 from steering.rows import Batch
 from steering.schedule import Place, Schedule
 from steering.sites import Site
+from steering.state_files import room_for
 from steering.store import digest
 from steering.studies.probing.templates import Runs, Template, runs_of
 from steering.tracing import read_on, read_prompts
@@ -26,6 +30,12 @@ from steering.tracing import read_on, read_prompts
 
 _MOST_KEPT = 12
 """Sets of states that a folder keeps."""
+_ROUNDING = 1e-2
+"""By which the largest entry of a kept state may differ from 1: float16 is ten times as exact."""
+_OWN = re.compile(r"[0-9a-f]{24}\.(states|scales|done)(\.[0-9]+)?\.(npy|damaged)")
+"""Names of the files that are kept here; a folder may hold others'."""
+Shapes = dict[str, tuple[tuple[int, ...], type]]
+"""Of each file: shape and kind of number."""
 
 
 class States:
@@ -58,14 +68,14 @@ class States:
         places = (len(sites), host.info.blocks, 2, len(texts))
         ids = [[list(run.no.ids), list(run.yes.ids), *run.read] for run in self.runs]
         key = digest("statement states", 1, fingerprint(host), list(sites), ids)[:24] if folder else ""
-        shapes: dict[str, tuple[tuple[int, ...], type]] = {
+        shapes: Shapes = {
             "states": ((*places, host.info.width), np.float16),
             "scales": (places, np.float32),
             "done": ((len(texts),), np.bool_),
         }
-        if folder:
-            _forget_oldest(Path(folder))
-        self._files = {name: _array(folder, f"{key}.{name}", *shape) for name, shape in shapes.items()}
+        self._files = _opened(Path(folder), key, shapes) if folder else {}
+        for name, (shape, dtype) in shapes.items():
+            self._files.setdefault(name, np.zeros(shape, dtype))
 
     @property
     def known(self) -> int:
@@ -166,27 +176,57 @@ def _part(prompt: Prompt, start: int, end: int) -> Prompt:
     return Prompt(prompt.text, prompt.ids[start:end], prompt.roles[start:end], prompt.tokens[start:end])
 
 
-def _array(folder: str, name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """Zeros, or what the file of that name holds."""
-    if not folder:
-        return np.zeros(shape, dtype)
-    path = Path(folder) / f"{name}.npy"
+def _opened(folder: Path, key: str, shapes: Shapes) -> dict[str, np.ndarray]:
+    """The files of some states: what is known and whole, or new ones."""
+    paths = {name: folder / f"{key}.{name}.npy" for name in shapes}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_file():
-            known = np.load(path, mmap_mode="r+")
-            if known.shape == shape and known.dtype == dtype:
-                return known
-        return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    except (OSError, ValueError) as error:
+        folder.mkdir(parents=True, exist_ok=True)
+        _forget_oldest(folder)
+        lost = [path.name for path in paths.values() if not path.is_file()]
+        if len(lost) < len(paths):
+            files = None if lost else _whole(paths, shapes)
+            if files is not None:
+                return files
+            aside = [set_aside(path).name for path in paths.values() if path.exists()]
+            note(
+                f"Kept states were {'lost in part' if lost else 'damaged'}; what was left of them was set aside as "
+                f"{', '.join(aside)}, and they are computed anew."
+            )
+        return {name: room_for(paths[name], *shapes[name]) for name in shapes}
+    except OSError as error:
         raise SteeringError(
-            f"States cannot be kept in '{folder}': {error}.", "a folder that you may write to.", "Choose another."
+            f"States cannot be kept in '{folder}': {error.strerror or error}.",
+            "a folder that you may write to.",
+            "Choose another.",
         ) from error
+
+
+def _whole(paths: dict[str, Path], shapes: Shapes) -> dict[str, np.ndarray] | None:
+    """The files, None where one is cut short, is of another shape or holds what was never written."""
+    files = {}
+    for name, path in paths.items():
+        try:
+            files[name] = np.load(path, mmap_mode="r+", allow_pickle=False)
+        except (ValueError, EOFError):
+            return None
+        if (files[name].shape, files[name].dtype) != shapes[name]:
+            return None
+    done = np.flatnonzero(files["done"])
+    for site, block in np.ndindex(*files["scales"].shape[:2]):
+        scales = files["scales"][site, block][:, done]
+        largest = np.abs(files["states"][site, block][:, done]).max(axis=-1, initial=0)
+        # Each state was divided by its largest entry; one that is zero everywhere by 1. NaN is told where it is used.
+        zero = (largest == 0) & (scales == 1)
+        if ((np.abs(largest - 1) > _ROUNDING) & ~zero).any() or (scales == 0).any():
+            return None
+    return files
 
 
 def _forget_oldest(folder: Path) -> None:
     """Leave the states that were read last, and make room for new ones."""
-    known = sorted(folder.glob("*.states.npy"), key=lambda path: path.stat().st_mtime)
-    for path in known[:-_MOST_KEPT]:
-        for name in ("states", "scales", "done"):
-            path.with_name(path.name.replace("states", name)).unlink(missing_ok=True)
+    ours = [path for path in folder.iterdir() if _OWN.fullmatch(path.name)]
+    known = sorted((path for path in ours if path.name.endswith(".states.npy")), key=lambda path: path.stat().st_mtime)
+    old = {path.name.split(".")[0] for path in known[:-_MOST_KEPT]}
+    for path in ours:
+        if path.name.split(".")[0] in old:
+            path.unlink(missing_ok=True)
