@@ -65,6 +65,7 @@ class Store(MutableMapping[str, dict[str, Any]]):
         self.path = path
         self._lock = threading.RLock()
         self._memory: dict[str, dict[str, Any]] = {}
+        self._file: sqlite3.Connection
         self._broken = False
         """Whether the file could not be written, so that what is new stays in memory."""
         try:
