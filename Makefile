@@ -27,6 +27,7 @@ format: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/decoding.py
+	$(BIN)/python bench/vocabulary.py
 	$(BIN)/python bench/extraction.py
 	$(BIN)/python bench/refusal.py
 	$(BIN)/python bench/tradeoff.py

@@ -19,6 +19,7 @@ from steering.lane import Job
 from steering.pace import note_reading, note_step, seconds_per_step
 from steering.prompts import Prompt, render
 from steering.rows import Batch, Row
+from steering.sampling import choose
 from steering.schedule import Schedule
 from steering.thoughts import Parts, markers_of, split
 from steering.tracing import read_prompts, read_token
@@ -114,7 +115,6 @@ class Step:
 class _RowState:
     row: Row
     settings: DecodeSettings
-    generator: torch.Generator
     ids: list[int] = field(default_factory=list)
     finish: Finish | None = None
     prompt_written: int = 0
@@ -243,9 +243,7 @@ def _steps(host: Host, rows: Sequence[Row], settings: Sequence[DecodeSettings]) 
     """The rows' states after each token, the same objects every time, until all rows have ended."""
     schedule = Schedule(host, [row.plan for row in rows])
     batch = Batch.of(host, [row.prompt for row in rows])
-    states = [
-        _RowState(row, each, torch.Generator().manual_seed(each.seed)) for row, each in zip(rows, settings, strict=True)
-    ]
+    states = [_RowState(row, each) for row, each in zip(rows, settings, strict=True)]
     forward = read_prompts(host, batch, schedule)
     for state, written in zip(states, forward.written, strict=True):
         state.prompt_written = written
@@ -266,11 +264,7 @@ def _steps(host: Host, rows: Sequence[Row], settings: Sequence[DecodeSettings]) 
 
 def _choose(host: Host, states: list[_RowState], logits: Tensor) -> Tensor:
     """Append a token to every unfinished row and return the token each row feeds into the next step, (rows,)."""
-    likeliest = logits.argmax(dim=-1).tolist()
-    tokens = [
-        token if state.settings.temperature == 0 else _sample(scores, state.settings, state.generator)
-        for state, scores, token in zip(states, logits, likeliest, strict=True)
-    ]
+    tokens = choose(logits, [state.settings for state in states], [len(state.ids) for state in states])
     # Compare before appending: up to here the two rows have the same reply.
     for state, token, scores in zip(states, tokens, logits, strict=True):
         other = state.row.against
@@ -291,17 +285,6 @@ def _choose(host: Host, states: list[_RowState], logits: Tensor) -> Tensor:
             state.finish = "length"
     # A finished row goes on being fed something, so that the batch keeps its shape; nobody reads what it answers.
     return torch.tensor(tokens)
-
-
-def _sample(logits: Tensor, settings: DecodeSettings, generator: torch.Generator) -> int:
-    """Inverse-CDF sampling: one uniform number a step, equal in every row, so that rows differ by their logits
-    alone.
-    """
-    chances, order = torch.softmax(logits.double().cpu() / settings.temperature, dim=-1).sort(descending=True)
-    before = chances.cumsum(dim=-1) - chances
-    chances = torch.where(before < settings.top_p, chances, 0.0)
-    draw = torch.rand(1, generator=generator, dtype=torch.float64) * chances.sum()
-    return int(order[torch.searchsorted(chances.cumsum(dim=-1), draw).clamp(max=len(order) - 1)])
 
 
 def _divergence(host: Host, state: _RowState, theirs: Tensor, ours: Tensor, taken: tuple[int, int]) -> Divergence:
