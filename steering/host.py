@@ -15,7 +15,8 @@ from steering.errors import SteeringError
 from steering.lane import Job, Lane
 from steering.loading import LoadOptions, load_config_and_tokenizer, load_weights, locate
 from steering.model_info import ModelInfo, describe
-from steering.sites import Sites, find_sites
+from steering.residual import find_sites
+from steering.sites import Sites
 
 
 # nnsight adds `.save` to every object of the process on import, which breaks libraries that look for attributes (anyio,
@@ -69,9 +70,11 @@ class Host:
     @classmethod
     def wrap(cls, model: PreTrainedModel, tokenizer: Any, *, name: str = "model", lane: Lane | None = None) -> Host:
         """Host a model that is already in memory (a notebook's, or a test's random one)."""
-        sites = find_sites(model, model.config.get_text_config().num_hidden_layers)
+        lane = lane or Lane()
+        n_blocks = model.config.get_text_config().num_hidden_layers
+        sites = lane.run(lambda job: find_sites(model, n_blocks), title=f"Finding sites of {name}")
         info = describe(name, "memory", model, tokenizer, sites)
-        return cls(model, tokenizer, info=info, sites=sites, lane=lane or Lane())
+        return cls(model, tokenizer, info=info, sites=sites, lane=lane)
 
     @property
     def name(self) -> str:

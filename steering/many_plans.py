@@ -219,12 +219,13 @@ def _check(host: Host, given: Sequence[Given]) -> None:
 
 
 def _from_next_block(host: Host, plan: Plan) -> Plan:
-    """The plan with what it writes at its lowest block's output written at the next block's input instead, which is the
-    same place: so one block more lies below.
+    """The plan with what it writes at its lowest block's output written at the next block's input instead, where that
+    is the same place: so one block more lies below.
     """
     lowest = min((write.block for write in plan), default=0)
     at_end = [write for write in plan if write.block == lowest and write.site == "block_output"]
-    if not at_end or lowest + 1 >= host.info.blocks or any(w.block == lowest and w not in at_end for w in plan):
+    others = any(write.block == lowest and write not in at_end for write in plan)
+    if not at_end or others or not host.sites.linked or lowest + 1 >= host.info.blocks:
         return plan
     moved = {id(write): replace(write, block=lowest + 1, site="block_input") for write in at_end}
     return (*moved.values(), *(write for write in plan if id(write) not in moved))

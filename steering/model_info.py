@@ -43,6 +43,7 @@ class ModelInfo:
     """First 12 hex digits of the chat template's SHA-256."""
     revision: str | None
     sites: tuple[str, ...]
+    """The sites that every block has."""
 
     @property
     def demo(self) -> bool:

@@ -19,7 +19,6 @@ from steering.operations import Ablate, check_unit
 from steering.own_files import check_replaceable
 from steering.prompts import render
 from steering.rows import Row
-from steering.sites import SITES
 from steering.vectors import SteeringVector
 
 
@@ -49,8 +48,7 @@ def orthogonalised(host: Host, direction: Tensor, *, name: str = "") -> Host:
             quantised, or a model whose copy does not give the logits of ablation.
     """
     check_unit(direction)
-    normed = [site for site in ("attention_output", "mlp_output") if "norm" in host.sites.paths.get(site, "")]
-    if normed:
+    if any("norm" in part.path for block in host.sites.blocks for parts in block.inner.values() for part in parts):
         raise SteeringError(
             f"{host.name} norms what attention and MLP write before it enters the residual stream.",
             "matrices that write into the stream themselves: behind a norm, orthogonal weights are not ablation.",
@@ -129,8 +127,7 @@ def _project(weight: Tensor, direction: Tensor, axis: int) -> None:
 
 
 def _check_parity(host: Host, edited: Host, direction: Tensor) -> None:
-    sites = [site for site in SITES if site != "block_output"]
-    plan = tuple(Write(Ablate(direction), block, site) for block in range(host.info.blocks) for site in sites)
+    plan = tuple(Write(Ablate(direction), block, site) for block, site in host.sites.everywhere())
     prompts = [render(host, text) for text in _PROBES]
     ablated = next_token_logits(host, [Row(prompt, plan) for prompt in prompts])
     found = next_token_logits(edited, [Row(prompt) for prompt in prompts])

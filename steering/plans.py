@@ -11,7 +11,7 @@ from steering.errors import SteeringError
 from steering.host import Host
 from steering.interventions import Gate, Write
 from steering.operations import Ablate, Add, Affine, Clamp, Erase, Operation, Rotate
-from steering.sites import SITES, Site
+from steering.sites import Place, Site
 from steering.strength import to_raw
 from steering.vectors import SteeringVector
 
@@ -37,21 +37,24 @@ def writes_of(intervention: Intervention, host: Host, vectors: Vectors) -> list[
         source = vector.default_block if intervention.blocks == "everywhere" else block
         if source not in made:  # one operation at many places is moved to a device once
             made[source] = _operation(intervention, vector, others, source)
-        writes.append(Write(made[source], block, host.sites.check(site), intervention.scope, gate))
+        writes.append(Write(made[source], block, site, intervention.scope, gate))
     return writes
 
 
-def places_of(intervention: Intervention, host: Host, vector: SteeringVector) -> list[tuple[int, Site]]:
-    """The blocks and sites that an intervention writes."""
-    every = range(host.info.blocks)
+def places_of(intervention: Intervention, host: Host, vector: SteeringVector) -> list[Place]:
+    """The blocks and sites that an intervention writes.
+
+    Raises:
+        SteeringError: A block that the model does not have, a site that a block does not have, or everywhere where
+            something enters the stream that no site reaches.
+    """
     if intervention.blocks == "everywhere":
-        sites = [site for site in SITES if site in host.sites.available and site != "block_output"]
-        return [(block, site) for block in every for site in sites]
-    site = intervention.site or vector.site
+        return list(host.sites.everywhere())
+    site: Site = intervention.site or vector.site
     if intervention.blocks == "all":
-        return [(block, site) for block in every]
+        return [(block, host.sites.check(site)) for block in range(host.info.blocks)]
     blocks = (vector.default_block,) if intervention.blocks == "default" else intervention.blocks
-    return [(host.sites.check_block(block), site) for block in blocks]
+    return [(block, host.sites.check(site, block)) for block in blocks]
 
 
 def _vector(name: str, vectors: Vectors) -> SteeringVector:
@@ -109,5 +112,5 @@ def _gate(settings: GateSettings, host: Host, vectors: Vectors) -> Gate:
     vector = _vector(settings.vector, vectors).check(host)
     block = vector.default_block if settings.block is None else host.sites.check_block(settings.block)
     threshold = _reference(vector, block) + to_raw(settings.threshold, settings.unit, vector, block)
-    site = host.sites.check(settings.site or vector.site)
+    site = host.sites.check(settings.site or vector.site, block)
     return Gate(vector.directions[block], threshold, block, site, settings.side, settings.per)

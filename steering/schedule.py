@@ -19,12 +19,10 @@ from steering.host import Host
 from steering.interventions import Gate, Plan, Scope, Write, in_prompt, in_reply, scope_mask
 from steering.operations import Operation
 from steering.rows import Batch
-from steering.sites import Site
+from steering.sites import Place
 from steering.stacking import Stacks
 
 
-Place = tuple[int, Site]
-"""A block and a site in it."""
 _CPU = torch.device("cpu")
 
 
@@ -165,8 +163,7 @@ class Schedule:
 def _check(host: Host, write: Write) -> None:
     for place in (write, write.gate):
         if place is not None:
-            host.sites.check(place.site)
-            host.sites.check_block(place.block)
+            host.sites.check(place.site, place.block)
     width = write.operation.width
     if width != host.info.width:
         raise SteeringError(

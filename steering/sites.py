@@ -1,41 +1,87 @@
-"""Where in a decoder the residual stream can be read and written, found for any architecture.
+"""Where in a decoder the residual stream can be read and written, block by block.
 
-A block is one decoder layer, counted from 0. Its four sites are, in the order in which a forward pass meets them:
+A block is one decoder layer, counted from 0. Its sites are, in the order in which a forward pass meets most of them:
 
 | site | value |
 |---|---|
 | `block_input` | the residual stream entering the block |
-| `attention_output` | what attention adds to the stream, after the post-norm if there is one (Gemma 2, 3, OLMo 2) |
-| `mlp_output` | what the MLP adds to the stream, likewise |
+| `attention_output` | what the block's mixer adds to the stream: attention, or what stands in its place in a hybrid |
+| `mlp_output` | what the MLP or mixture of experts adds to the stream |
 | `block_output` | the residual stream leaving the block, before any final norm |
 
-so that `block_output = block_input + attention_output + mlp_output` in sequential and parallel blocks alike. Hugging
-Face `hidden_states[l + 1]` equals `block_output[l]` except for the last block, which it normalises; the workbench never
+so that `block_output = block_input + attention_output + mlp_output`, behind every post-norm and multiplier: a pass at
+load shows it for every block (`steering.residual`), and a block where it cannot be shown has the first and the last
+site only. A block has what it has: in Nemotron-H one block is a mixer and the next an MLP. Hugging Face
+`hidden_states[l + 1]` equals `block_output[l]` except for the last block, which it normalises; the workbench never
 reads the output tuple.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
-
-from torch import nn
 
 from steering.errors import SteeringError
 
 
 Site = Literal["block_input", "attention_output", "mlp_output", "block_output"]
 SITES: tuple[Site, ...] = get_args(Site)
+Place = tuple[int, Site]
+"""A block and a site in it."""
 
-_ATTENTION_NAMES = ("self_attn", "attn", "attention", "self_attention")
-_MLP_NAMES = ("mlp", "feed_forward", "block_sparse_moe", "ffn")
-# Gemma 2/3 and OLMo 2 norm a sub-layer's output before adding it. `post_attention_layernorm` alone proves nothing: in
-# Llama that name belongs to the norm in front of the MLP, so the second name must be there as well.
-_POST_NORMS: Mapping[Site, str] = {
-    "attention_output": "post_attention_layernorm",
-    "mlp_output": "post_feedforward_layernorm",
-}
+
+@dataclass(frozen=True)
+class Part:
+    """A module whose output, times a number, enters the residual stream."""
+
+    path: str
+    """Inside the block; "" is the block itself."""
+    scale: float = 1.0
+    """What the model multiplies it by on the way (Granite's residual multiplier)."""
+    order: int = 0
+    """When a pass meets it, counted within the block."""
+
+
+_WHOLE = (Part(""),)
+
+
+@dataclass(frozen=True)
+class BlockSites:
+    """The sites of one block."""
+
+    inner: Mapping[Site, tuple[Part, ...]]
+    """What `attention_output` and `mlp_output` are the sum of; a site that the block lacks is not there."""
+    mixer: str = ""
+    """What mixes tokens in it: attention, state space, linear attention, convolution, recurrence, several joined by
+    " + ", or nothing.
+    """
+    carry: float = 1.0
+    """What the block's input is multiplied by on its way to the block's output (Gemma 4's layer scalars)."""
+    rest: tuple[Part, ...] = ()
+    """What else it adds to the stream (per-layer inputs of Gemma 4)."""
+    gap: str = ""
+    """Why neither is offered; "" where the sum was shown."""
+    entries: int = 0
+    """How many entries the block's output tuple has; 0 where it gives a bare tensor."""
+
+    @property
+    def available(self) -> tuple[Site, ...]:
+        """The sites of this block, in forward order."""
+        return tuple(site for site in SITES if site in self.inner or site in ("block_input", "block_output"))
+
+    def parts(self, site: Site) -> tuple[Part, ...]:
+        """The modules that make up a site, in the order in which a pass meets them."""
+        return self.inner.get(site, _WHOLE)
+
+    @property
+    def rest_is_last(self) -> bool:
+        """Whether nothing in the block reads the stream behind what no site names, so that it can be written at the
+        block's output.
+        """
+        last = max((part.order for parts in self.inner.values() for part in parts), default=-1)
+        return all(part.order > last for part in self.rest)
 
 
 @dataclass(frozen=True)
@@ -44,30 +90,54 @@ class Sites:
 
     blocks_path: str
     """Dotted path of the list of blocks, such as `model.layers`."""
-    n_blocks: int
-    paths: Mapping[Site, str]
-    """Path inside a block of the module whose input (`block_input`) or output (the others) is the site; "" is the
-    block.
-    """
+    blocks: tuple[BlockSites, ...]
+    linked: bool = True
+    """Whether every block's output is the next one's input, with nothing in between."""
 
     @property
-    def available(self) -> tuple[Site, ...]:
-        """The sites this architecture has, in forward order."""
-        return tuple(site for site in SITES if site in self.paths)
+    def n_blocks(self) -> int:
+        return len(self.blocks)
 
-    def check(self, site: str) -> Site:
+    @cached_property
+    def available(self) -> tuple[Site, ...]:
+        """The sites that every block has, in forward order."""
+        return tuple(site for site in SITES if len(self.having(site)) == self.n_blocks)
+
+    def at(self, block: int) -> tuple[Site, ...]:
+        """The sites of one block, in forward order."""
+        return self.blocks[self.check_block(block)].available
+
+    def having(self, site: Site) -> tuple[int, ...]:
+        """The blocks that have a site."""
+        return tuple(index for index, block in enumerate(self.blocks) if site in block.available)
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Every site of every block, in forward order."""
+        return tuple((index, site) for index, block in enumerate(self.blocks) for site in block.available)
+
+    def check(self, site: str, block: int | None = None) -> Site:
         """Return `site` typed.
 
+        Args:
+            site: What was asked for.
+            block: Where; every block where None.
+
         Raises:
-            SteeringError: No such site in this architecture.
+            SteeringError: No such site or block in this model, or not in every block that was asked for.
         """
-        if site not in self.paths:
-            raise SteeringError(
-                f"The site '{site}' was asked for.",
-                f"one of {', '.join(self.available)}.",
-                "Choose one of these sites.",
-            )
-        return site  # type: ignore[return-value]
+        offered = self.available if block is None else self.at(block)
+        if site in offered:
+            return site
+        having = self.having(site) if site in SITES else ()
+        where = "in every block" if block is None and having else "" if block is None else f"in block {block}"
+        only = f" Only {numbered(having)} of {self.n_blocks} {_have(having)} it." if having else ""
+        gap = next((each.gap for each in self.blocks if each.gap), "") if site in SITES and not having else ""
+        raise SteeringError(
+            f"The site '{site}' was asked for{' ' + where if where else ''}.{only}{' ' + gap if gap else ''}",
+            f"one of {', '.join(offered)}.",
+            "Choose one of these sites." if not having else "Choose one of these sites, or a block that has it.",
+        )
 
     def check_block(self, block: int) -> int:
         """Return `block`, with negative numbers refused rather than counted from the end.
@@ -83,63 +153,80 @@ class Sites:
             )
         return block
 
+    def everywhere(self) -> tuple[Place, ...]:
+        """All that is written by "everywhere": every block's input, and what its mixer and its MLP add. What a block
+        adds behind them (a per-layer input) is written at the block's output.
 
-def find_sites(model: nn.Module, n_blocks: int, blocks_path: str | None = None) -> Sites:
-    """Find the blocks and sites of a causal language model.
-
-    Args:
-        model: The Hugging Face model.
-        n_blocks: Number of decoder layers according to its configuration.
-        blocks_path: Dotted path of the list of blocks, for an architecture that the search gets wrong.
-
-    Raises:
-        SteeringError: No list of `n_blocks` modules was found, or `blocks_path` names none.
-    """
-    path = blocks_path or _find_blocks(model, n_blocks)
-    blocks = _named_blocks(model, path)
-    block = blocks[0]
-    paths: dict[Site, str] = {"block_input": "", "block_output": ""}
-    attention = _first_child(block, _ATTENTION_NAMES)
-    if attention:
-        paths["attention_output"] = attention
-    # OPT keeps its two MLP matrices in the block itself.
-    mlp = _first_child(block, _MLP_NAMES) or _first_child(block, ("fc2",))
-    if mlp:
-        paths["mlp_output"] = mlp
-    if all(hasattr(block, name) for name in _POST_NORMS.values()):
-        paths.update(_POST_NORMS)
-    return Sites(blocks_path=path, n_blocks=len(blocks), paths=paths)
-
-
-def _find_blocks(model: nn.Module, n_blocks: int) -> str:
-    found = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.ModuleList)]
-    matching = [name for name, module in found if len(module) == n_blocks]
-    if not matching:
-        lists = ", ".join(f"{name} ({len(module)})" for name, module in found[:8]) or "none"
-        raise SteeringError(
-            f"No list of {n_blocks} decoder blocks was found in {type(model).__name__}. "
-            f"Lists of modules in it: {lists}.",
-            "the path of the list that holds the decoder layers.",
-            "Name it: LoadOptions(blocks='path.to.layers'), or --block-list path.to.layers on the command line.",
+        Raises:
+            SteeringError: Something enters the stream where no site reaches it.
+        """
+        if self.uncovered:
+            raise SteeringError(
+                f"Everywhere was asked for. {self.uncovered}",
+                "a model in which every block's sites add up to what the block writes into the residual stream.",
+                f"Write at single sites: {', '.join(self.available)}.",
+            )
+        return tuple(
+            (index, site)
+            for index, block in enumerate(self.blocks)
+            for site in block.available
+            if site != "block_output" or block.rest
         )
-    # The decoder's own list is the shallowest; lists of experts or of a vision tower's layers lie deeper.
-    return min(matching, key=lambda name: (name.count("."), len(name)))
 
+    @property
+    def uncovered(self) -> str:
+        """Why "everywhere" cannot be written, in a sentence; "" where it can."""
+        gaps = [index for index, block in enumerate(self.blocks) if block.gap]
+        if gaps:
+            return self.blocks[gaps[0]].gap + ("" if len(gaps) == self.n_blocks else f" So in {numbered(gaps)}.")
+        for index, block in enumerate(self.blocks):
+            if not block.rest_is_last:
+                names = " and ".join(part.path for part in block.rest)
+                return f"In block {index}, {names} adds to the residual stream where no site reaches it."
+        return ""
 
-def _named_blocks(model: nn.Module, path: str) -> nn.ModuleList:
-    try:
-        blocks = model.get_submodule(path)
-    except AttributeError:
-        blocks = None
-    if not isinstance(blocks, nn.ModuleList) or len(blocks) == 0:
-        lists = ", ".join(name for name, module in model.named_modules() if isinstance(module, nn.ModuleList)) or "none"
-        raise SteeringError(
-            f"'{path}' is not a list of blocks in {type(model).__name__}.",
-            f"the path of a list of modules; this model has: {lists}.",
-            "Correct the path given as `blocks`.",
+    @property
+    def everywhere_words(self) -> str:
+        """What `everywhere` writes, in words; the reason where it cannot."""
+        if self.uncovered:
+            return self.uncovered
+        mixers, mlps = self.having("attention_output"), self.having("mlp_output")
+        said = [f"the input of all {self.n_blocks} blocks"]
+        said += [f"what the mixer adds ({self.mixers}) in {_share(mixers, self.n_blocks)}"] if mixers else []
+        said += [f"what the MLP adds in {_share(mlps, self.n_blocks)}"] if mlps else []
+        rest = [index for index, block in enumerate(self.blocks) if block.rest]
+        if rest:
+            names = " and ".join(dict.fromkeys(part.path for block in self.blocks for part in block.rest))
+            said.append(f"the output of {_share(rest, self.n_blocks)}, behind {names}")
+        return ", ".join(said[:-1]) + f" and {said[-1]}" if len(said) > 1 else said[0]
+
+    @property
+    def mixers(self) -> str:
+        """The kinds of mixers and which blocks have them, such as `attention in blocks 3 and 7, convolution in ...`."""
+        kinds = dict.fromkeys(block.mixer for block in self.blocks if block.mixer)
+        if len(kinds) == 1 and all(block.mixer for block in self.blocks):
+            return next(iter(kinds))
+        return ", ".join(
+            f"{kind} in {numbered([index for index, block in enumerate(self.blocks) if block.mixer == kind])}"
+            for kind in kinds
         )
-    return blocks
 
 
-def _first_child(block: nn.Module, names: tuple[str, ...]) -> str | None:
-    return next((name for name in names if isinstance(getattr(block, name, None), nn.Module)), None)
+def numbered(blocks: Sequence[int]) -> str:
+    """Blocks as people write them: `block 3`, `blocks 0, 2-5`."""
+    runs: list[list[int]] = []
+    for block in sorted(blocks):
+        if runs and block == runs[-1][-1] + 1:
+            runs[-1].append(block)
+        else:
+            runs.append([block])
+    said = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+    return f"block{'' if len(blocks) == 1 else 's'} {', '.join(said)}"
+
+
+def _share(blocks: Sequence[int], n: int) -> str:
+    return f"all {n} blocks" if len(blocks) == n else numbered(blocks)
+
+
+def _have(blocks: Sequence[int]) -> str:
+    return "has" if len(blocks) == 1 else "have"

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ from steering.caches import repeated
 from steering.host import Host
 from steering.rows import Batch
 from steering.schedule import Coverage, Place, Schedule
-from steering.sites import SITES
+from steering.sites import Part
 
 
 Reader = Callable[[Place, Tensor], None]
@@ -177,24 +176,34 @@ def _forward(
     stops = _in_forward_order(host, {*visits, *gates, *places})
     wanted, n_rows = frozenset(places), len(inputs["input_ids"])
     skipped = _blocks(host)[: start.block] if start is not None else []
-    stands_in = _as_block_output(host, start.states) if start is not None else None
+    stands_in = [_as_output(host, block, start.states) for block in range(start.block)] if start is not None else []
     kept: dict[str, Any] = {}
+    sums: dict[Place, Any] = {}
     with torch.no_grad():
         with host.model.trace(accepted, **options):
-            for module in skipped:
-                module.skip(stands_in)
-            for place, module in stops:
+            for module, output in zip(skipped, stands_in, strict=True):
+                module.skip(output)
+            for place, module, part, is_last in stops:
                 is_input = place[1] == "block_input"
                 value = module.input if is_input else module.output
-                states = hidden(value, n_rows)
+                states = own = hidden(value, n_rows)
+                if part.scale != 1 or place in sums or not is_last:
+                    states = sums.pop(place, 0) + part.scale * (own.float() if own.dtype.itemsize < 4 else own)
+                if not is_last:
+                    sums[place] = states
+                    continue
                 for gate in gates.get(place, ()):
                     coverage.decide(gate, states, last)
                 if place in visits:
-                    states = visits[place].write(states, coverage)
+                    new = visits[place].write(states, coverage)
+                    # The module gives what the model is yet to scale, or the last of several summands; what is not
+                    # written stays as it is to the bit.
+                    put = new if states is own else (own + (new - states) / part.scale).to(own.dtype)
+                    states = new
                     if is_input:
-                        module.input = with_hidden(value, states)
+                        module.input = with_hidden(value, put)
                     else:
-                        module.output = with_hidden(value, states)
+                        module.output = with_hidden(value, put)
                 if place in wanted and read is not None:
                     read(place, states)
             output = host.model.output
@@ -204,30 +213,33 @@ def _forward(
     return Forward(logits=logits, cache=kept["cache"], written=schedule.written(coverage))
 
 
-def _in_forward_order(host: Host, places: set[Place]) -> list[tuple[Place, Any]]:
-    ordered = sorted(places, key=lambda place: (place[0], SITES.index(place[1])))
-    blocks = _blocks(host)
-    modules = []
-    for block, site in ordered:
-        path = host.sites.paths[site]
-        modules.append(((block, site), reduce(getattr, path.split("."), blocks[block]) if path else blocks[block]))
-    return modules
+class Stop(NamedTuple):
+    """A module that a pass comes by."""
+
+    place: Place
+    module: Any
+    part: Part
+    last: bool
+    """Whether the place's value is known behind it."""
 
 
-def _as_block_output(host: Host, states: Tensor) -> Any:
-    """States in the form in which this architecture's blocks give them: mostly a tensor, in GPT-Neo a tuple."""
-    if host not in _TUPLES:
-        kept: dict[str, Any] = {}
-        token = {"input_ids": torch.zeros(1, 1, dtype=torch.long, device=host.device)}
-        blocks = _blocks(host)
-        with torch.no_grad():
-            with host.model.trace(token, use_cache=False):
-                kept["output"] = blocks[0].output
-        _TUPLES[host] = isinstance(kept["output"], tuple)
-    return (states,) if _TUPLES[host] else states
+def _in_forward_order(host: Host, places: set[Place]) -> list[Stop]:
+    """Every module that makes up one of the places, in the order in which a pass meets them."""
+    blocks, stops = _blocks(host), []
+    for block, site in places:
+        parts = host.sites.blocks[block].parts(site)
+        for part in parts:
+            module = reduce(getattr, part.path.split("."), blocks[block]) if part.path else blocks[block]
+            stops.append(Stop((block, site), module, part, part is parts[-1]))
+    # A block's input comes before all that is in it, its output behind.
+    ends = {"block_input": 0, "block_output": 2}
+    return sorted(stops, key=lambda stop: (stop.place[0], ends.get(stop.place[1], 1), stop.part.order))
 
 
-_TUPLES: WeakKeyDictionary[Host, bool] = WeakKeyDictionary()
+def _as_output(host: Host, block: int, states: Tensor) -> Any:
+    """States in the form in which a block gives them: mostly a tensor, in GPT-J the first entry of a tuple."""
+    entries = host.sites.blocks[block].entries
+    return (states, *[None] * (entries - 1)) if entries else states
 
 
 def _blocks(host: Host) -> Any:

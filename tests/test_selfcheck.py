@@ -15,6 +15,7 @@ from steering import schedule, tracing
 from steering.host import Host
 from steering.rows import Batch
 from steering.selfcheck import CHECKS, Check, Failed, checks, self_check
+from steering.sites import Part
 from tests.conftest import ARCHITECTURES, tiny_model
 from workbench.cli import app
 from workbench.selfcheck_card import checks_html, verdict
@@ -119,7 +120,7 @@ def _wrapped(tokenizer, lane, change) -> Host:
 
 def test_a_block_list_that_is_one_short_is_caught(tokenizer, lane) -> None:
     def shift(host: Host) -> None:
-        host.sites = replace(host.sites, n_blocks=3)
+        host.sites = replace(host.sites, blocks=host.sites.blocks[:3])
         host.info = replace(host.info, blocks=3)
 
     assert outcomes(_wrapped(tokenizer, lane, shift))["block index"] == "fail"
@@ -144,7 +145,9 @@ def test_blocks_in_another_order_are_caught(tokenizer, lane, monkeypatch) -> Non
 def test_an_attention_output_before_its_post_norm_is_caught(tokenizer, lane) -> None:
     host = Host.wrap(deepcopy(tiny_model("gemma2")), tokenizer, name="gemma", lane=lane)
     assert outcomes(host)["residual stream"] == "pass"
-    host.sites = replace(host.sites, paths={**host.sites.paths, "attention_output": "self_attn", "mlp_output": "mlp"})
+    before_norms = {"attention_output": (Part("self_attn", order=0),), "mlp_output": (Part("mlp", order=1),)}
+    blocks = tuple(replace(block, inner=before_norms) for block in host.sites.blocks)
+    host.sites = replace(host.sites, blocks=blocks)
     assert outcomes(host)["residual stream"] == "fail"
 
 

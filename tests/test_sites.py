@@ -8,9 +8,10 @@ from torch import nn
 
 from steering.errors import SteeringError
 from steering.prompts import render
+from steering.residual import find_sites
 from steering.rows import Batch
 from steering.schedule import Schedule
-from steering.sites import SITES, find_sites
+from steering.sites import SITES
 from steering.tracing import read_prompts
 from tests.conftest import ARCHITECTURES, tiny_model
 
@@ -61,6 +62,17 @@ class Unknown(nn.Module):
         super().__init__()
         self.tower = nn.Module()
         self.tower.stages = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+        self.tower.spare = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+        self.words = nn.Embedding(50, 4)
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.words
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        states = self.words(input_ids)
+        for stage in self.tower.stages:
+            states = stage(states)
+        return states
 
 
 def test_an_unknown_architecture_says_how_to_name_its_blocks_and_naming_them_works() -> None:
@@ -69,6 +81,7 @@ def test_an_unknown_architecture_says_how_to_name_its_blocks_and_naming_them_wor
     sites = find_sites(Unknown(), n_blocks=5, blocks_path="tower.stages")
     assert sites.n_blocks == 3
     assert sites.available == ("block_input", "block_output")
+    assert "add up" in sites.uncovered  # a matrix is no sum
     with pytest.raises(SteeringError, match=r"'tower\.layers' is not a list of blocks.*tower\.stages"):
         find_sites(Unknown(), n_blocks=5, blocks_path="tower.layers")
 

@@ -55,7 +55,7 @@ class Bench:
         """States at every place the model has, float32 on the CPU, (position, width), after any write."""
         found: dict[Place, Tensor] = {}
         batch = Batch.of(self.host, [self.prompt(text)])
-        places = [(block, site) for block in range(self.host.info.blocks) for site in self.host.sites.available]
+        places = self.host.sites.places
 
         def read(place: Place, states: Tensor) -> None:
             found[place] = states[0].float().cpu()

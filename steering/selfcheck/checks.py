@@ -15,7 +15,6 @@ from steering.prompts import Message, render
 from steering.rows import Batch, Row
 from steering.schedule import Schedule
 from steering.selfcheck.bench import LONG, SHORT, Bench, Failed, NotApplicable
-from steering.sites import SITES
 from steering.tracing import read_prompts, read_replies, read_token
 
 
@@ -104,12 +103,13 @@ def _final_norm(bench: Bench) -> str:
 
 
 def _stream_sum(bench: Bench) -> str:
-    if not {"attention_output", "mlp_output"} <= set(bench.host.sites.available):
-        raise NotApplicable("this architecture has no attention or MLP output of its own")
+    shown = {index: block for index, block in enumerate(bench.host.sites.blocks) if block.inner and not block.rest}
+    if not shown:
+        raise NotApplicable("no block has sites that are all that it adds to the stream")
     states, worst = bench.states(), 0.0
-    for block in range(bench.host.info.blocks):
-        parts = sum(states[block, site] for site in SITES[:3])
-        out = states[block, "block_output"]
+    for index, block in shown.items():
+        parts = block.carry * states[index, "block_input"] + sum(states[index, site] for site in block.inner)
+        out = states[index, "block_output"]
         worst = max(worst, float((parts - out).abs().max() / out.abs().max()))
     if not worst <= bench.tolerance:
         raise Failed(f"input + attention + MLP miss the block output by {worst:.2g} of its largest number")
@@ -117,13 +117,9 @@ def _stream_sum(bench: Bench) -> str:
 
 
 def _ablation(bench: Bench) -> str:
-    places = [
-        (block, site)
-        for block in range(bench.host.info.blocks)
-        for site in bench.host.sites.available
-        if site != "block_output"
-    ]
-    plan = tuple(Write(Ablate(bench.directions[1]), block, site) for block, site in places)
+    if bench.host.sites.uncovered:
+        raise NotApplicable(bench.host.sites.uncovered)
+    plan = tuple(Write(Ablate(bench.directions[1]), block, site) for block, site in bench.host.sites.everywhere())
     before, after = (
         max(
             float((x @ bench.directions[1]).abs().max() / x.norm(dim=-1).max())

@@ -13,7 +13,6 @@ from steering.interventions import Plan, Write
 from steering.moments import Moments
 from steering.operations import Ablate, Add
 from steering.prompts import Prompt
-from steering.sites import SITES
 from steering.tail_states import stream_tails
 from steering.vectors import Provenance, SteeringVector
 
@@ -101,10 +100,13 @@ class Directions:
 
 
 def ablation_everywhere(host: Host, direction: Tensor) -> Plan:
-    """A unit direction, or several as rows, taken out at every block's input, attention and MLP output."""
+    """A unit direction, or several as rows, taken out of all that enters the residual stream.
+
+    Raises:
+        SteeringError: Something enters it where no site reaches.
+    """
     operation = Ablate(direction)
-    sites = [site for site in SITES if site in host.sites.available and site != "block_output"]
-    return tuple(Write(operation, block, site) for block in range(host.info.blocks) for site in sites)
+    return tuple(Write(operation, block, site) for block, site in host.sites.everywhere())
 
 
 def read_directions(
