@@ -22,6 +22,7 @@ from steering.sites import SITES
 from steering.studies import STUDIES
 from steering.studies.extract import ExtractSettings
 from steering.studies.study import Result
+from steering.texts.formats import ENDINGS
 from steering.vector_card import nearest_tokens
 from steering.vectors import SteeringVector
 from workbench.blocks import html_block
@@ -110,7 +111,7 @@ def _place_contrast(ui: PanelContext) -> gr.Dropdown:
         upload = gr.UploadButton(
             "Upload a contrast set",
             size="sm",
-            file_types=[".yaml", ".yml", ".jsonl", ".csv"],
+            file_types=list(ENDINGS),
             elem_id="contrast-upload",
         )
 

@@ -6,14 +6,17 @@ import hashlib
 import json
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from steering.contrast_files import LAYOUT, empty_set, find_contrast, read_contrast
+from steering.contrast_files import find_contrast
 from steering.errors import SteeringError
-from steering.prompts import Message, conversation
+from steering.prompts import Message
+from steering.texts.contrasts import Entry, Sides, sides_of
+from steering.texts.formats import Content
+from steering.texts.tables import Table, read_table, table_of
 
 
 Split = Literal["train", "validation", "test"]
@@ -50,20 +53,22 @@ class ContrastSet:
     suggested_strength: float = 1.0
     """A first strength to try with a vector from this set, in units of the mean difference."""
     licence: str = ""
+    notes: tuple[str, ...] = ()
+    """How its file was understood, and what was left out."""
 
     @classmethod
     def load(cls, source: str | Path) -> ContrastSet:
-        """Read a contrast set from a YAML, JSONL or CSV file, or a preset by its name.
+        """Read a contrast set from a file in any format and layout that is known, or a preset by its name.
 
-        JSONL and CSV rows carry either `positive` and `negative`, or `text` and `label` ("positive" or "negative"); a
-        `split` (train, validation, test) is optional everywhere. Without it, pairs (or the entries of each list) are
-        dealt 60 / 20 / 20 by a shuffle with a fixed seed.
+        docs/files.md lists them. A selection behind `::` names two columns or lists, the positive one first. Without a
+        `split` (train, validation, test), pairs (or the entries of each list) are dealt 60 / 20 / 20 by a shuffle with
+        a fixed seed.
 
         Raises:
             SteeringError: Naming file, row and field: no such file, wrong format, empty set, a side missing.
         """
-        path = find_contrast(source)
-        return _from_mapping(read_contrast(path), path.name, path.stem)
+        table = read_table(find_contrast(source))
+        return _from_table(table, Path(table.name).stem)
 
     @classmethod
     def of(
@@ -81,7 +86,7 @@ class ContrastSet:
             }
         else:
             data = {"positive": list(positive), "negative": list(negative)}
-        return _from_mapping(data, name, name)
+        return _from_table(table_of(Content(name, data)), name)
 
     def side(self, which: Literal["positive", "negative"], split: Split) -> tuple[Example, ...]:
         """The examples of one side in one split, in file order."""
@@ -104,31 +109,28 @@ class ContrastSet:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _from_mapping(data: Mapping[str, Any], name: str, stem: str) -> ContrastSet:
-    paired = "pairs" in data
-    if paired:
-        positive, negative = _pairs(data["pairs"], name)
-    elif "positive" in data and "negative" in data:
-        positive, negative = (
-            _list(data[side], name, side, shuffle=n) for n, side in enumerate(("positive", "negative"))
-        )
-    else:
-        raise SteeringError(
-            f"{name} has the fields {', '.join(map(str, data)) or '(none)'}.", f"{LAYOUT}.", "Add them."
-        )
-    if not positive or not negative:
-        raise empty_set(name)
+def _from_table(table: Table, stem: str) -> ContrastSet:
+    found = sides_of(table)
+    sides = [
+        [
+            Example(entry.messages, split)
+            for entry, split in zip(side, _splits(side, found, 0 if found.paired else n), strict=True)
+        ]
+        for n, side in enumerate((found.positive, found.negative))
+    ]
+    named = table.fields
     return ContrastSet(
-        name=str(data.get("name", stem)),
-        title=str(data.get("title", stem)),
-        description=str(data.get("description", "")),
-        positive_label=str(data.get("positive_label", "positive")),
-        negative_label=str(data.get("negative_label", "negative")),
-        positive=positive,
-        negative=negative,
-        paired=paired,
-        suggested_strength=_number(data.get("suggested_strength", 1.0), f"{name}, field suggested_strength"),
-        licence=str(data.get("licence", "")),
+        name=str(named.get("name", stem)),
+        title=str(named.get("title", stem)),
+        description=str(named.get("description", "")),
+        positive_label=str(named.get("positive_label", found.names[0])),
+        negative_label=str(named.get("negative_label", found.names[1])),
+        positive=tuple(sides[0]),
+        negative=tuple(sides[1]),
+        paired=found.paired,
+        suggested_strength=_number(named.get("suggested_strength", 1.0), f"{table.name}, field suggested_strength"),
+        licence=str(named.get("licence", "")),
+        notes=(f"Read as {found.how}.", *table.notes, *dict.fromkeys(found.notes)),
     )
 
 
@@ -141,71 +143,29 @@ def _same_length(name: str, positive: Sequence[Any], negative: Sequence[Any]) ->
         )
 
 
-def _pairs(entries: Any, name: str) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    rows = _rows(entries, name, "pairs")
-    splits = _deal([_split(row, name) for row in rows], shuffle=0)
-    sides: tuple[list[Example], list[Example]] = ([], [])
-    for row, split in zip(rows, splits, strict=True):
-        for side, field in zip(sides, ("positive", "negative"), strict=True):
-            side.append(Example(_messages(row.get(field), f"{name}, row {row['_row']}, field {field}"), split))
-    return tuple(sides[0]), tuple(sides[1])
-
-
-def _list(entries: Any, name: str, field: str, *, shuffle: int) -> tuple[Example, ...]:
-    rows = _rows(entries, name, field)
-    splits = _deal([_split(row, name) for row in rows], shuffle=shuffle)
-    return tuple(
-        Example(_messages(row.get("user"), f"{name}, {field}, row {row['_row']}", row.get("system")), split)
-        for row, split in zip(rows, splits, strict=True)
-    )
-
-
-def _rows(entries: Any, name: str, field: str) -> list[dict[str, Any]]:
-    if entries is None:
-        return []
-    if not isinstance(entries, list):
-        raise SteeringError(f"{name}, field {field} is no list.", "a list.", "See the shipped presets for the layout.")
-    rows = []
-    for number, entry in enumerate(entries, start=1):
-        if isinstance(entry, str) and field != "pairs":
-            entry = {"user": entry}
-        if not isinstance(entry, dict):
-            raise SteeringError(
-                f"{name}, {field}, row {number}: '{str(entry)[:60]}'.",
-                "a mapping with positive and negative." if field == "pairs" else "a text, or a mapping with user.",
-                "Correct that row.",
-            )
-        rows.append({"_row": number, **entry})
-    return rows
-
-
-def _messages(value: Any, where: str, system: Any = None) -> tuple[Message, ...]:
-    if isinstance(value, dict):
-        value, system = value.get("user"), value.get("system")
-    if not isinstance(value, str) or not value.strip():
-        raise SteeringError(
-            f"{where} is missing or empty.", "a text on both sides of every pair.", "Fill it in, or delete the row."
-        )
-    return conversation(value, str(system or ""))
-
-
 def _number(value: Any, where: str) -> float:
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise SteeringError(f"{where}: '{value}'.", "a finite number.", "Correct that field.")
     return float(value)
 
 
-def _split(row: Mapping[str, Any], name: str) -> Split | None:
-    value = row.get("split")
-    if value in (None, ""):
-        return None
-    if value not in SPLITS:
-        raise SteeringError(
-            f"{name}, row {row['_row']}, field split: '{value}'.",
-            f"{', '.join(SPLITS)}, or nothing.",
-            "Correct that row.",
-        )
-    return value
+def _splits(side: Sequence[Entry], found: Sides, shuffle: int) -> list[Split]:
+    """The splits of one side. What a file calls train is dealt where it has no other part; a file with a test part and
+    none for validation gives a quarter of its train part to that.
+    """
+    stated: list[Split | None] = [entry.split for entry in side]  # type: ignore[misc]
+    if not found.whole_parts:
+        return _deal(stated, shuffle=shuffle)
+    if set(stated) == {"train"}:
+        found.notes.append("The file has one part, train: it was dealt 60 / 20 / 20.")
+        return _deal([None] * len(stated), shuffle=shuffle)
+    if "validation" not in stated and "train" in stated:
+        found.notes.append("The file has no part for validation: a quarter of train was taken for it.")
+        train = [index for index, split in enumerate(stated) if split == "train"]
+        random.Random(f"{_SPLIT_SEED}/{shuffle}").shuffle(train)
+        for index in train[: len(train) // 4]:
+            stated[index] = "validation"
+    return _deal(stated, shuffle=shuffle)
 
 
 def _deal(stated: list[Split | None], *, shuffle: int) -> list[Split]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from steering.errors import SteeringError
 from steering.negation import negations
 from steering.resources import resource
 from steering.store import digest
-from steering.text_lists import local_file, rows_of
+from steering.texts.sources import HUB, is_file, split_source
+from steering.texts.tables import read_table
 
 
 STATEMENT_SETS = {
@@ -108,25 +108,19 @@ def load_statements(source: str) -> Statements:
     """
     name = source.strip()
     path = resource("presets", "statements") / f"{name}.jsonl" if name in STATEMENT_SETS else None
-    if path is None and not name.startswith("hub:") and not _is_file(name):
+    place, _ = split_source(name)
+    if path is None and not str(place).startswith(HUB) and not is_file(place):
         raise SteeringError(
             f"The statement pairs '{source}' were asked for.",
             f"one of {', '.join(STATEMENT_SETS)}, a file, or a data set as hub:owner/name.",
             "Choose one of these, or check the path.",
         )
-    file = path or local_file(name)
-    rows = rows_of(file)
+    table = read_table(path or name)
+    rows = [row.value for row in table.rows]
     if not rows or not all(isinstance(row, Mapping) for row in rows):
-        raise SteeringError(f"{file.name} holds no rows with named columns.", f"{_LAYOUTS}.", "Choose another file.")
-    pairs, notes = _published(rows, file.name) if _PUBLISHED in rows[0] else _plain(rows, file.name)
-    return Statements(name if path else file.name, tuple(pairs), (*notes, *_contradictions(pairs)))
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).expanduser().is_file()
-    except (OSError, RuntimeError):  # too long a name, or somebody's home that there is not
-        return False
+        raise SteeringError(f"{table.name} holds no rows with named columns.", f"{_LAYOUTS}.", "Choose another file.")
+    pairs, notes = _published(rows, table.name) if _PUBLISHED in rows[0] else _plain(rows, table.name)
+    return Statements(name if path else table.name, tuple(pairs), (*table.notes, *notes, *_contradictions(pairs)))
 
 
 def _plain(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[list[StatementPair], list[str]]:

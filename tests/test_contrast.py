@@ -85,10 +85,11 @@ def test_a_system_prompt_can_stand_on_an_item(tmp_path) -> None:
         ("e.yaml", "pairs: []\n", r"e\.yaml is empty on at least one side"),
         ("e.jsonl", "", r"e\.jsonl is empty"),
         ("e.csv", "positive,negative\n", r"e\.csv is empty"),
-        ("n.yaml", "positive: [a]\n", r"n\.yaml has the fields positive.*two lists"),
-        ("n.yaml", "- a\n- b\n", r"n\.yaml holds no mapping"),
-        ("n.yaml", "pairs: [a, b]\n", r"n\.yaml, pairs, row 1: 'a'"),
-        ("n.txt", "a", r"n\.txt has the ending '\.txt'.*\.csv"),
+        ("n.yaml", "positive: [a]\n", r"n\.yaml has the lists positive.*two lists"),
+        ("n.yaml", "- a\n- b\n", r"n\.yaml holds one list of texts.*two lists"),
+        ("n.yaml", "pairs: [a, b]\n", r"n\.yaml, row 1: 'a'"),
+        ("n.txt", "a", r"n\.txt holds one list of texts.*two lists"),
+        ("n.docx", "a", r"n\.docx has the ending '\.docx'.*\.csv"),
     ],
 )
 def test_a_mistake_is_named_by_file_row_and_field(tmp_path, name, text, message) -> None:

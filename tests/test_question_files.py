@@ -283,7 +283,7 @@ QUESTION_MISTAKES: dict[str, tuple[dict[str, Any], Any, str]] = {
     "wrong answers null": (TRUTHFUL_CSV, {**TRUTHFUL_CSV, "Incorrect Answers": None}, ""),
 }
 PAIR_MISTAKES: dict[str, tuple[dict[str, Any], Any, str]] = {
-    "unknown columns": (PAIR, {"question": "How are cats?", "chosen": "Shy.", "rejected": "Loud."}, "chosen, rejected"),
+    "unknown columns": (PAIR, {"question": "How are cats?", "better": "Shy.", "worse": "Loud."}, "better, worse"),
     "same answers": (PAIR, {**PAIR, "misaligned": f" {PAIR['aligned']}"}, "the same"),
     "empty question": (PAIR, {**PAIR, "question": ""}, "question"),
     "aligned empty": (PAIR, {**PAIR, "aligned": ""}, "aligned"),

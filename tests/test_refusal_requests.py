@@ -7,7 +7,6 @@ import json
 import pandas as pd
 import pytest
 
-from steering import text_lists
 from steering.errors import SteeringError
 from steering.prompts import conversation
 from steering.studies.refusal.requests import demo_borderline, load_requests, with_system
@@ -87,8 +86,8 @@ def test_a_system_prompt_stands_first_unless_there_is_one() -> None:
     [
         ("x.txt", "\n \n", "holds no texts"),
         ("x.csv", "a,b\n1,2\n", "has the columns a, b"),
-        ("x.jsonl", "{oops\n", "cannot be read"),
-        ("x.docx", "text", "was given as a list"),
+        ("x.jsonl", "{oops\n", "row 1 is not valid JSON"),
+        ("x.docx", "text", "has the ending"),
     ],
 )
 def test_lists_that_cannot_be_read_are_named(tmp_path, name, content, part) -> None:
@@ -148,4 +147,3 @@ def test_a_hub_that_cannot_be_reached_is_said(monkeypatch) -> None:
     monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", fail)
     with pytest.raises(SteeringError, match="cannot be read from the Hub: ConnectionError"):
         read_texts("hub:owner/name")
-    assert text_lists.HUB == "hub:"

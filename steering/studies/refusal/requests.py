@@ -10,14 +10,16 @@ from pathlib import Path
 import yaml
 
 from steering.contrast import ContrastSet, Example, Split
-from steering.contrast_files import find_contrast, read_contrast
+from steering.contrast_files import find_contrast
 from steering.demo.example import Example as DemoExample
 from steering.demo.held_out import VALIDATION_SEED, distinct, held_out_prompts, validation_prompts
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.prompts import Message, Prompt, conversation, render
 from steering.resources import resource
-from steering.text_lists import HUB, local_file, read_texts
+from steering.text_lists import read_texts
+from steering.texts.messages import text_of, without_reply
+from steering.texts.tables import read_table
 
 
 Messages = tuple[Message, ...]
@@ -103,9 +105,9 @@ def load_requests(
     elif name == DEMO:
         contrast, own = _demo_requests(sizes, seed), demo_borderline()
     else:
-        path = _path(name)
-        contrast = ContrastSet.load(path)
-        own = read_contrast(path).get("borderline") or ()
+        source = _source(name)
+        contrast = ContrastSet.load(source)
+        own = tuple(text_of(row.value, row.where) for row in read_table(source).part("borderline"))
     edge = read_texts(borderline, column) if borderline else tuple(own)
     return _requests(contrast, edge, sizes)
 
@@ -129,10 +131,8 @@ def demo_borderline() -> tuple[str, ...]:
     return tuple(yaml.safe_load(text)["borderline"])
 
 
-def _path(name: str) -> Path:
-    if name == GENERAL:
-        return resource("presets", "refusal", "general.yaml")
-    return local_file(name) if name.startswith(HUB) else find_contrast(name)
+def _source(name: str) -> str | Path:
+    return resource("presets", "refusal", "general.yaml") if name == GENERAL else find_contrast(name)
 
 
 def _demo_requests(sizes: tuple[int, int, int], seed: int) -> ContrastSet:
@@ -160,7 +160,10 @@ def _demo_requests(sizes: tuple[int, int, int], seed: int) -> ContrastSet:
 
 def _requests(contrast: ContrastSet, borderline: Sequence[str], sizes: tuple[int, int, int]) -> Requests:
     def sides(split: Split, most: int) -> Sides:
-        both = [tuple(each.messages for each in contrast.side(which, split)) for which in ("positive", "negative")]
+        both = [
+            tuple(without_reply(each.messages) for each in contrast.side(which, split))
+            for which in ("positive", "negative")
+        ]
         least = min(map(len, both))
         if least < _LEAST[split]:
             raise SteeringError(

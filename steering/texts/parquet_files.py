@@ -1,0 +1,94 @@
+"""Parquet: sizes are read from what the file says of itself, and cells are unpacked only when they fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steering.errors import SteeringError
+from steering.texts.guards import MOST_ROWS, MOST_UNPACKED, MOST_VALUES, check_row, too_large
+
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+_BATCH = 2000
+
+
+def read_parquet(path: Path, name: str) -> list[dict[str, Any]]:
+    """The rows of a Parquet file.
+
+    Texts are read as a dictionary with numbers of its entries: a file of 3 kB may repeat one text a million times,
+    which its sizes do not show. How much that comes to is counted before any row is made.
+
+    Raises:
+        SteeringError: Damaged, or too large by rows, values or unpacked bytes.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as plain:
+            texts = _checked(plain, name)
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
+            return _rows(file, name)
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError) as error:
+        what = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise SteeringError(
+            f"{name} cannot be read: {what}", "a well-formed .parquet file.", "Mend the file."
+        ) from error
+
+
+def _checked(file: Any, name: str) -> list[str]:
+    """Hold the numbers in the footer against the limits, and name the columns that hold texts."""
+    told, texts = file.metadata, []
+    if told.num_rows > MOST_ROWS:
+        raise too_large(name, f"has {told.num_rows:,} rows", f"{MOST_ROWS:,}")
+    values = unpacked = 0
+    for group in range(told.num_row_groups):
+        for column in range(told.num_columns):
+            chunk = told.row_group(group).column(column)
+            values += chunk.num_values
+            unpacked += chunk.total_uncompressed_size
+    if values > MOST_VALUES:
+        raise too_large(name, f"holds {values:,} values", f"{MOST_VALUES:,}")
+    if unpacked > MOST_UNPACKED:
+        raise too_large(name, f"unpacks to {unpacked / 1e6:,.0f} MB", f"{MOST_UNPACKED / 1e6:,.0f} MB")
+    for column in range(told.num_columns):
+        each = told.schema.column(column)
+        if each.physical_type == "BYTE_ARRAY" and each.logical_type.type in ("STRING", "JSON", "ENUM", "NONE"):
+            texts.append(each.path)
+    return texts
+
+
+def _rows(file: Any, name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    total = 0
+    for batch in file.iter_batches(batch_size=_BATCH):
+        total += sum(_unpacked(column) for column in batch.columns)
+        if total > MOST_UNPACKED:
+            raise too_large(
+                name, f"unpacks to more than {MOST_UNPACKED / 1e6:,.0f} MB", f"{MOST_UNPACKED / 1e6:,.0f} MB"
+            )
+        found = batch.to_pylist()
+        for number, row in enumerate(found, start=len(rows) + 1):
+            check_row(f"{name}, row {number}", row)
+        rows += found
+    return rows
+
+
+def _unpacked(array: pa.Array) -> int:
+    """Bytes of an array's cells as rows have them: a dictionary's entry counts wherever it stands."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        lengths = pc.binary_length(array.dictionary)
+        return 8 * len(array) + int(pc.sum(pc.take(lengths, array.indices.drop_null())).as_py() or 0)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return 8 * len(array) + _unpacked(array.flatten())
+    if pa.types.is_struct(kind):
+        return sum(_unpacked(part) for part in array.flatten())
+    return int(array.nbytes)

@@ -1,0 +1,100 @@
+"""Where a file comes from: a path or the Hub, and which of its columns and rows are meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from steering.errors import SteeringError
+from steering.texts.formats import ENDINGS, FORMATS
+
+
+HUB = "hub:"
+"""What a source on the Hub begins with: `hub:owner/name`, perhaps with a file, `hub:owner/name/data/train.csv`."""
+SELECT = "::"
+"""Between a source and its selection: `list.csv::goal`, `pairs.json::good,bad`, `xstest.csv::label=safe`."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which columns or lists of a file are meant, and which rows."""
+
+    columns: tuple[str, ...] = ()
+    """Columns, or lists of a file that has several, in the order asked for."""
+    rows: tuple[tuple[str, str], ...] = ()
+    """(column, value): only rows that have all of these."""
+
+    @classmethod
+    def parse(cls, text: str) -> Selection:
+        """`goal`, `good,bad`, `label=safe` or `prompt,label=safe`."""
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        named = tuple(part for part in parts if "=" not in part)
+        pairs = (part.partition("=") for part in parts if "=" in part)
+        return cls(named, tuple((column.strip(), value.strip()) for column, _, value in pairs))
+
+
+def split_source(source: str | Path) -> tuple[str | Path, Selection]:
+    """A source without its selection, and the selection."""
+    if not isinstance(source, str) or SELECT not in source:
+        return source, Selection()
+    place, _, chosen = source.rpartition(SELECT)
+    return place.strip(), Selection.parse(chosen)
+
+
+def is_file(source: str | Path) -> bool:
+    """Whether a path names a file; no error for what cannot be a path."""
+    try:
+        return Path(source).expanduser().is_file()
+    except (OSError, RuntimeError, ValueError):  # too long a name, somebody's home that there is not, a NUL
+        return False
+
+
+def local_file(source: str | Path) -> Path:
+    """The file of a path, or of a data set on the Hub, which is downloaded once.
+
+    Every file that a user names is found here.
+
+    Raises:
+        SteeringError: There is none, or the Hub cannot be reached.
+    """
+    if isinstance(source, str) and source.startswith(HUB):
+        return _from_hub(source.removeprefix(HUB))
+    if not is_file(source):
+        raise SteeringError(
+            f"There is no file '{str(source)[:200]}'.", f"a path, or a data set as {HUB}owner/name.", "Check the path."
+        )
+    return Path(source).expanduser()
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import HfApi, hf_hub_download
+
+    parts = name.strip("/").split("/")
+    repo, inside = "/".join(parts[:2]), "/".join(parts[2:])
+    if len(parts) < 2:
+        raise SteeringError(f"The data set '{HUB}{name}' was asked for.", f"{HUB}owner/name, perhaps with a file.")
+    try:
+        if not inside:
+            known = HfApi().list_repo_files(repo, repo_type="dataset")
+            inside = _first_data_file(repo, known)
+        return Path(hf_hub_download(repo, inside, repo_type="dataset"))
+    except SteeringError:
+        raise
+    except Exception as error:  # the Hub's client raises a dozen kinds, all of which mean this
+        raise SteeringError(
+            f"The data set {repo} cannot be read from the Hub: {type(error).__name__}.",
+            "a public data set, or one that you are logged in for, and a network.",
+            "Check the name, or download a file of it and give its path.",
+        ) from error
+
+
+def _first_data_file(repo: str, known: list[str]) -> str:
+    data = [path for path in known if Path(path).suffix.lower() in ENDINGS and "readme" not in path.lower()]
+    train = [path for path in data if "train" in path.lower()]
+    if not data:
+        raise SteeringError(
+            f"The data set {repo} has no data file.",
+            f"a file ending in {FORMATS}; it has {', '.join(known[:5]) or 'none'}.",
+            "Name a file of it: hub:owner/name/path/in/it.csv.",
+        )
+    return (train or data)[0]

@@ -1,0 +1,224 @@
+"""Files of texts: one reader for every format, and every limit and mistake told by file, row and what to do."""
+
+# ruff: noqa: E501 - tables have a case a line
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from steering.errors import SteeringError
+from steering.texts import guards
+from steering.texts.formats import read_file
+from steering.texts.tables import read_table
+from steering.texts.yaml_files import load_yaml
+
+
+ROWS = [
+    {"question": "Which one?\n(A) kind\n(B) rude", "answer": 'A, "surely"'},
+    {"question": "Two\u2028lines\x0b?", "answer": "B"},
+]
+CSV = 'question,answer\r\n"Which one?\n(A) kind\n(B) rude","A, ""surely"""\r\n"Two\u2028lines\x0b?",B\r\n'
+
+
+def write(folder, name: str, content: str | bytes):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def values(path) -> list:
+    return [row.value for row in read_table(path).rows]
+
+
+@pytest.fixture(scope="module")
+def same(tmp_path_factory):
+    """The same two rows in every format and shape."""
+    folder = tmp_path_factory.mktemp("same")
+    columns = {key: [row[key] for row in ROWS] for key in ROWS[0]}
+    plain = json.dumps(ROWS, ensure_ascii=False)
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
+    files = {
+        "list.json": plain,
+        "columns.json": json.dumps(columns),
+        "by_row_number.json": json.dumps(
+            {key: {str(n): each for n, each in enumerate(held)} for key, held in columns.items()}
+        ),
+        "wrapped.json": json.dumps({"version": "1.0", "data": ROWS}),
+        "lines.jsonl": lines,
+        "lines.ndjson": lines,
+        "lines_in.json": lines,
+        "list_in.jsonl": json.dumps(ROWS, indent=1),
+        "list.yaml": plain,  # YAML contains JSON
+        "table.csv": CSV,
+        "semicolons.csv": 'question;answer\n"Which one?\n(A) kind\n(B) rude";"A, ""surely"""\n"Two\u2028lines\x0b?";B\n',
+        "excel.csv": b"\xef\xbb\xbf" + CSV.encode(),
+        "hinted.csv": "sep=,\r\n" + CSV,
+        "utf16.csv": CSV.encode("utf-16"),
+        "utf32.jsonl": lines.encode("utf-32"),
+        "marked.jsonl": b"\xef\xbb\xbf" + lines.encode(),
+        "table.tsv": 'question\tanswer\n"Which one?\n(A) kind\n(B) rude"\t"A, ""surely"""\nTwo\u2028lines\x0b?\tB\n',
+    }
+    paths = {name: write(folder, name, content) for name, content in files.items()}
+    paths["rows.parquet"] = folder / "rows.parquet"
+    pq.write_table(pa.Table.from_pylist(ROWS), paths["rows.parquet"])
+    return paths
+
+
+NAMES = (
+    *(
+        "list.json",
+        "columns.json",
+        "by_row_number.json",
+        "wrapped.json",
+        "lines.jsonl",
+        "lines.ndjson",
+        "lines_in.json",
+    ),
+    *(
+        "list_in.jsonl",
+        "list.yaml",
+        "table.csv",
+        "semicolons.csv",
+        "excel.csv",
+        "hinted.csv",
+        "utf16.csv",
+        "utf32.jsonl",
+    ),
+    *("marked.jsonl", "table.tsv", "rows.parquet"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_format_and_shape_gives_the_same_rows(same, name) -> None:
+    """Line breaks inside cells, separators that are no line feeds, quotes and commas included."""
+    if name == "list.yaml":  # YAML itself folds U+2028 in a quoted text, so its first row is enough
+        assert values(same[name])[0] == ROWS[0]
+        return
+    assert values(same[name]) == ROWS
+
+
+def test_a_plain_text_is_a_text_a_line(tmp_path) -> None:
+    path = write(tmp_path, "texts.txt", "one\u2028still one\r\n\r\n  two \nthree")
+    assert values(path) == ["one\u2028still one", "two", "three"]
+    assert [row.where for row in read_table(path).rows] == ["texts.txt, row 1", "texts.txt, row 3", "texts.txt, row 4"]
+
+
+def test_splits_and_categories_keep_their_names(tmp_path) -> None:
+    nested = {"train": {"harmful": ["a"], "harmless": ["b", "c"]}, "test": {"harmful": ["d"], "harmless": []}}
+    table = read_table(write(tmp_path, "n.json", json.dumps(nested)))
+    assert [(row.part, row.value) for row in table.rows] == [
+        (("train", "harmful"), "a"),
+        (("train", "harmless"), "b"),
+        (("train", "harmless"), "c"),
+        (("test", "harmful"), "d"),
+    ]
+    assert table.rows[2].where == "n.json, train, harmless, row 2"
+    titled = read_table(write(tmp_path, "t.yaml", "title: Both\npositive: [a]\nnegative: [b]\n"))
+    assert (titled.fields, titled.lists) == ({"title": "Both"}, ("positive", "negative"))
+
+
+def test_words_of_yaml_are_texts_as_they_stand() -> None:
+    """A date of month 13, `no`, `on`, a time and a long number are what people typed; true, 1 and null are not."""
+    text = "[2024-13-01, 2024-01-05, no, Yes, on, 12:30, 0o17, " + "9" * 5000 + ", true, 1, 2.5, 1e3, null, ~]"
+    assert load_yaml(text) == [
+        *("2024-13-01", "2024-01-05", "no", "Yes", "on", "12:30", "0o17", "9" * 5000),
+        *(True, 1, 2.5, 1000.0, None, None),
+    ]
+
+
+def test_a_few_aliases_are_what_they_stand_for() -> None:
+    assert load_yaml("a: &x [one, two]\nb: *x\nc: {<<: &y {k: 1}, l: 2}\n") == {
+        "a": ["one", "two"],
+        "b": ["one", "two"],
+        "c": {"k": 1, "l": 2},
+    }
+
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+MISTAKES = {
+    "laughs.yaml": (LAUGHS, r"line 7, comes to [\d,]+ values with its aliases.*2,000,000"),
+    "merge.yaml": ("a: &a {k: 1}\n" + "".join(f"b{n}: &b{n} {{<<: [{', '.join(['*a' if not n else f'*b{n - 1}'] * 9)}]}}\n" for n in range(9)), "values with its aliases"),
+    "self.yaml": ("a: &a [*a]\n", r"line 1, \*a stands inside what it stands for"),
+    "deep.yaml": ("[" * 3000, "nested too deep"),
+    "deep_block.yaml": ("".join("  " * n + "a:\n" for n in range(500)), "nested too deep"),
+    "twice.yaml": ("positive: [a]\nnegative: [b]\npositive: [c]\n", "line 3 .*'positive' stands twice"),
+    "code.yaml": ("!!python/object/apply:os.system [echo]\n", "not valid YAML"),
+    "list_key.yaml": ("? [a, b]\n: c\n", "not valid YAML"),
+    "deep.json": ("[" * 100_000 + "]" * 100_000, "nested too deep"),
+    "deeper.json": ("[" * 60 + "]" * 60, "nested too deep"),
+    "deep.jsonl": ('{"a": 1}\n' + '{"a":' * 60 + "1" + "}" * 60, "row 2 is nested too deep"),
+    "twice.json": ('{"a": 1, "a": 2}', "'a' stands twice"),
+    "half.json": ('[{"text": "whole"}, {"text": "half \\ud83d"}]', r"half\.json, row 2 has half a character \(U\+D83D"),
+    "half.jsonl": ('{"text": "whole \\ud83d\\ude00"}\n{"text": "\\ude00"}\n', r"row 2 has half a character \(U\+DE00"),
+    "long.json": (json.dumps(["a", "b" * 131_073]), r"long\.json, row 2 has a text of 131,073 characters.*131,072"),
+    "long.csv": ("text\na\n" + "b" * 131_073 + "\n", r"long\.csv, row 3 .*a cell of more than 131,072 characters"),
+    "long.txt": ("a\n" + "b" * 131_073, r"long\.txt, row 2, has a text of 131,073"),
+    "wide.csv": ("text,label\na,b\nc, with a comma,d\n", r"row 3 \(line 3\), has 3 cells, the header 2.*quotes"),
+    "short.csv": ("text,label\na\n", "row 2 .*has 1 cells, the header 2"),
+    "open.csv": ('text\n"never closed\n', "row 2 .*cannot be read"),
+    "stray.csv": ('text\n"one" two\n', "row 2 .*cannot be read"),
+    "twins.csv": ("text,text\na,b\n", "two columns 'text'"),
+    "nul.csv": ("text\na\x00b\n", "line 2, has a NUL character"),
+    "utf16.json": ('["a"]'.encode("utf-16-le"), "NUL character.*UTF-16 without a mark"),
+    "latin.txt": ("ok\nCaf\xe9\n".encode("latin-1"), "not UTF-8 text: line 2 has the byte 0xe9"),
+    "cut.txt": ("\ufeffabc".encode("utf-16-le")[:-1], "not UTF-16 text"),
+    "no.parquet": (b"PAR1 no such thing PAR1", r"no\.parquet cannot be read"),
+    "empty.parquet": (b"", r"empty\.parquet cannot be read"),
+    "many.json": ("[" + "0," * 2_000_001 + "0]", "some 2,000,00. values.*2,000,000"),
+    "odd.docx": ("text", "the ending '.docx'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_hostile_or_broken_file_is_named_with_its_row(tmp_path, name) -> None:
+    content, said = MISTAKES[name]
+    with pytest.raises(SteeringError, match=said) as caught:
+        read_table(write(tmp_path, name, content))
+    assert caught.value.expected or caught.value.remedy
+    assert len(str(caught.value)) < 600
+
+
+def test_nothing_is_unpacked_before_its_size_is_known(tmp_path) -> None:
+    """A file of some kilobytes that is 7 GB of texts, flat or in lists, and one with too many rows of nothing."""
+    long = "x" * 100_000
+    flat = pa.DictionaryArray.from_arrays(pa.array([0] * 70_000, pa.int32()), pa.array([long]))
+    lists = pa.ListArray.from_arrays(pa.array([0, 70_000], pa.int32()), pa.array(["x" * 900] * 70_000))
+    rows = {"flat": {"text": flat}, "lists": {"text": lists}, "rows": {"text": pa.nulls(300_001, pa.string())}}
+    for name, columns in rows.items():
+        pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet", compression="zstd")
+    assert (tmp_path / "flat.parquet").stat().st_size < 10_000
+    tracemalloc.start()
+    before = pa.total_allocated_bytes()
+    with pytest.raises(SteeringError, match=r"flat\.parquet unpacks to more than 256 MB"):
+        read_file(tmp_path / "flat.parquet")
+    with pytest.raises(SteeringError, match=r"rows\.parquet has 300,001 rows.*300,000"):
+        read_file(tmp_path / "rows.parquet")
+    assert len(read_file(tmp_path / "lists.parquet").value[0]["text"]) == 70_000  # 63 MB, one text in Python
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300e6  # the limit of 256 MB, and some
+    assert pa.total_allocated_bytes() - before < 10e6
+
+
+def test_a_size_is_refused_before_the_file_is_read(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(guards, "MOST_BYTES", 100)
+    monkeypatch.setattr("steering.texts.formats.MOST_BYTES", 100)
+    monkeypatch.setattr("pathlib.Path.read_bytes", lambda path: pytest.fail("read"))
+    with pytest.raises(SteeringError, match=r"large\.jsonl has 0\.0 MB"):
+        read_file(write(tmp_path, "large.jsonl", b"1\n" * 60))
+
+
+def test_a_selection_takes_rows_and_says_how_many_it_left(tmp_path) -> None:
+    path = write(tmp_path, "x.csv", "prompt,label\na,safe\nb,unsafe\nc,safe\n")
+    table = read_table(f"{path}::label=Safe")
+    assert [row.value["prompt"] for row in table.rows] == ["a", "c"]
+    assert table.notes == ("1 rows were left out, as asked for.",)
+    with pytest.raises(SteeringError, match=r"No row of x\.csv has 'odd' in the column 'label'.*safe, unsafe"):
+        read_table(f"{path}::label=odd")
