@@ -10,8 +10,10 @@ SOURCES := steering workbench panels tests docs bench
 run: $(VENV)/.installed
 	$(BIN)/workbench serve
 
+# A file of tests is a process's, since models and servers are built once a file; browser tests take the machine for themselves.
 test: $(VENV)/.installed-dev $(VENV)/.browser check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not browser" -n auto --dist loadfile
+	$(BIN)/python -m pytest -m browser
 
 # Formatter, linter, types.
 check: $(VENV)/.installed-dev
