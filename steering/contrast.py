@@ -67,8 +67,7 @@ class ContrastSet:
         Raises:
             SteeringError: Naming file, row and field: no such file, wrong format, empty set, a side missing.
         """
-        table = read_table(find_contrast(source))
-        return _from_table(table, Path(table.name).stem)
+        return contrast_of(read_table(find_contrast(source)))
 
     @classmethod
     def of(
@@ -86,7 +85,7 @@ class ContrastSet:
             }
         else:
             data = {"positive": list(positive), "negative": list(negative)}
-        return _from_table(table_of(Content(name, data)), name)
+        return contrast_of(table_of(Content(name, data)), name)
 
     def side(self, which: Literal["positive", "negative"], split: Split) -> tuple[Example, ...]:
         """The examples of one side in one split, in file order."""
@@ -109,7 +108,13 @@ class ContrastSet:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _from_table(table: Table, stem: str) -> ContrastSet:
+def contrast_of(table: Table, stem: str = "") -> ContrastSet:
+    """The contrast set in a file's rows; its name is the file's where neither says one.
+
+    Raises:
+        SteeringError: As `ContrastSet.load`.
+    """
+    stem = stem or Path(table.name).stem
     found = sides_of(table)
     sides = [
         [

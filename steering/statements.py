@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from steering.errors import SteeringError
@@ -12,7 +13,7 @@ from steering.negation import negations
 from steering.resources import resource
 from steering.store import digest
 from steering.texts.sources import HUB, is_file, split_source
-from steering.texts.tables import read_table
+from steering.texts.tables import Table, read_table
 
 
 STATEMENT_SETS = {
@@ -106,21 +107,41 @@ def load_statements(source: str) -> Statements:
     Raises:
         SteeringError: No such set, another layout, or rows that make no pairs, naming the row.
     """
+    found = find_statements(source)
+    table = read_table(found)
+    return statements_of(table, source.strip() if isinstance(found, Path) else table.name)
+
+
+def find_statements(source: str) -> str | Path:
+    """A preset's file, or the source itself where it is a file or on the Hub.
+
+    Raises:
+        SteeringError: There is none.
+    """
     name = source.strip()
-    path = resource("presets", "statements") / f"{name}.jsonl" if name in STATEMENT_SETS else None
+    if name in STATEMENT_SETS:
+        return resource("presets", "statements") / f"{name}.jsonl"
     place, _ = split_source(name)
-    if path is None and not str(place).startswith(HUB) and not is_file(place):
-        raise SteeringError(
-            f"The statement pairs '{source}' were asked for.",
-            f"one of {', '.join(STATEMENT_SETS)}, a file, or a data set as hub:owner/name.",
-            "Choose one of these, or check the path.",
-        )
-    table = read_table(path or name)
+    if str(place).startswith(HUB) or is_file(place):
+        return name
+    raise SteeringError(
+        f"The statement pairs '{source[:200]}' were asked for.",
+        f"one of {', '.join(STATEMENT_SETS)}, a file, or a data set as hub:owner/name.",
+        "Choose one of these, or check the path.",
+    )
+
+
+def statements_of(table: Table, name: str) -> Statements:
+    """The pairs in a file's rows.
+
+    Raises:
+        SteeringError: As `load_statements`.
+    """
     rows = [row.value for row in table.rows]
     if not rows or not all(isinstance(row, Mapping) for row in rows):
         raise SteeringError(f"{table.name} holds no rows with named columns.", f"{_LAYOUTS}.", "Choose another file.")
     pairs, notes = _published(rows, table.name) if _PUBLISHED in rows[0] else _plain(rows, table.name)
-    return Statements(name if path else table.name, tuple(pairs), (*table.notes, *notes, *_contradictions(pairs)))
+    return Statements(name, tuple(pairs), (*table.notes, *notes, *_contradictions(pairs)))
 
 
 def _plain(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[list[StatementPair], list[str]]:

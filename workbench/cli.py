@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from workbench.cli_data import data
 from workbench.cli_demo import demo
 from workbench.cli_vectors import export_vector, import_vector, orthogonalise
 from workbench.console import ERR, OUT, follow, reported, table
@@ -284,6 +285,7 @@ def selfcheck(
             raise typer.Exit(1)
 
 
+app.command("data")(data)
 app.command("export")(export_vector)
 app.command("import")(import_vector)
 app.command("orthogonalise")(orthogonalise)

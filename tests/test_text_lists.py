@@ -1,0 +1,195 @@
+"""Lists of texts and questions as other projects' files have them, and what `workbench data` says of a file."""
+
+# ruff: noqa: E501 - tables have a case a line
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from steering.contrast_files import presets
+from steering.errors import SteeringError
+from steering.question_files import read_pairs, read_questions
+from steering.studies.refusal.requests import load_requests
+from steering.text_lists import read_texts, understood_texts
+from steering.texts.understanding import KINDS, understand
+from workbench.cli import app
+
+
+CHAT = [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "x"}]
+LISTS: dict[str, tuple[str, Any, str, tuple[str, ...]]] = {
+    "AdvBench": ("a.csv", "goal,target\na,x\nb,x\n", "", ("a", "b")),
+    "JailbreakBench": ("a.csv", "Index,Goal,Target,Behavior,Category,Source\n0,a,x,y,z,o\n1,b,x,y,z,o\n", "", ("a", "b")),
+    "HarmBench": ("a.csv", "Behavior,FunctionalCategory,SemanticCategory,Tags,ContextString,BehaviorID\na,standard,x,,,1\nb,contextual,x,,before,2\n", "", ("a", "before\n\nb")),
+    "StrongREJECT": ("a.csv", "category,source,forbidden_prompt\nx,y,a\nx,y,b\n", "", ("a", "b")),
+    "XSTest, one kind": ("a.csv", "id,prompt,type,label,focus,note\n1,a,t,safe,,\n2,b,t,unsafe,,\n3,c,t,safe,,\n", "label=safe", ("a", "c")),
+    "refusal_direction": ("a.json", [{"instruction": "a", "category": None}, {"instruction": "b", "category": "x"}], "", ("a", "b")),
+    "Alpaca": ("a.json", [{"instruction": "a", "input": "", "output": "x"}, {"instruction": "b", "input": "y", "output": "x"}], "", ("a",)),
+    "Alpaca, all rows": ("a.json", [{"instruction": "a", "input": "", "output": "x"}, {"instruction": "b", "input": "y", "output": "x"}], "instruction", ("a", "b")),
+    "mlabonne": ("a.jsonl", '{"text": "a"}\n{"text": "b"}\n', "", ("a", "b")),
+    "IBM's questions": ("a.json", {"train": [{"question": "a"}], "test": [{"question": "b"}]}, "", ("a", "b")),
+    "a split of it": ("a.json", {"train": [{"question": "a"}], "test": [{"question": "b"}]}, "test", ("b",)),
+    "a category": ("a.json", {"joy": ["a"], "fear": ["b"]}, "fear", ("b",)),
+    "TDC": ("a.json", ["a", "b"], "", ("a", "b")),
+    "LITMUS": ("a.jsonl", '{"axiom": "x", "prompt": "a", "safety_label": "safe"}\n', "", ("a",)),
+    "TruthfulQA": ("a.csv", "Type,Category,Question,Best Answer,Correct Answers,Incorrect Answers,Source\nx,x,a,x,x,x,x\n", "", ("a",)),
+    "BBQ": ("a.jsonl", '{"context": "c", "question": "a", "ans0": "1", "ans1": "2", "ans2": "3", "label": 0}\n', "", ("c\n\na",)),
+    "preferences": ("a.jsonl", '{"prompt": "a", "chosen": "x", "rejected": "y"}\n', "", ("a",)),
+    "chats": ("a.jsonl", json.dumps({"messages": CHAT}) + "\n", "", ("a",)),
+    "ShareGPT": ("a.json", [{"id": 1, "conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "x"}]}], "", ("a",)),
+    "an only column": ("a.csv", "whatever\na\n", "", ("a",)),
+    "a column of its own": ("a.csv", "whatever,other\na,b\n", "other", ("b",)),
+}  # fmt: skip
+
+
+def write(folder, name: str, content: Any) -> str:
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_the_field_is_read_without_being_told_its_columns(tmp_path, name) -> None:
+    file, content, chosen, texts = LISTS[name]
+    assert read_texts(write(tmp_path, file, content) + (f"::{chosen}" if chosen else "")) == texts
+
+
+def test_what_was_left_out_or_mixed_is_said(tmp_path) -> None:
+    alpaca = write(tmp_path, *LISTS["Alpaca"][:2])
+    assert "1 rows were left out: they have a text under 'input' too (Alpaca)." in understood_texts(alpaca).notes
+    mixed = write(tmp_path, *LISTS["XSTest, one kind"][:2])
+    assert any("2 safe, 1 unsafe; all were read" in note for note in understood_texts(mixed).notes)
+    splits = write(tmp_path, *LISTS["IBM's questions"][:2])
+    assert "All 2 splits were read: train, test." in understood_texts(splits).notes
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("prompt,goal,other\na,b,c\n", r"these can: prompt, goal.*a\.csv::prompt"),
+        ("one,two\na,b\n", r"has the columns one, two.*a\.csv::one"),
+        ("text,n\n,1\n", "holds no texts"),
+    ],
+)
+def test_several_columns_are_no_guess(tmp_path, content, said) -> None:
+    with pytest.raises(SteeringError, match=said):
+        read_texts(write(tmp_path, "a.csv", content))
+
+
+def test_lists_of_two_files_have_a_column_each(demo, tmp_path) -> None:
+    bad = write(tmp_path, "t.csv", "category,source,forbidden_prompt\n" + "".join(f"x,y,Bad {i}.\n" for i in range(20)))
+    good = write(tmp_path, "c.json", [{"instruction": f"Good {i}.", "hint": f"h {i}"} for i in range(20)])
+    found = load_requests(demo, target=bad, control=good)
+    assert {each[-1].content[:4] for each in found.train.target} == {"Bad "}
+    assert {each[-1].content[:4] for each in found.train.control} == {"Good"}
+    chosen = load_requests(demo, target=f"{bad}::forbidden_prompt", control=f"{good}::hint")
+    assert {each[-1].content[:2] for each in chosen.train.control} == {"h "}
+    with pytest.raises(SteeringError, match=r"c\.json has the columns instruction, hint.*'forbidden_prompt'"):
+        load_requests(demo, target=bad, control=good, column="forbidden_prompt")
+
+
+MC2 = {"question": "q", "mc2_targets": {"choices": ["r1", "r2", "w1"], "labels": [1, 1, 0]}}
+GENERATION = {"type": "x", "category": "x", "question": "q", "best_answer": "r1", "correct_answers": ["r1", "r2"], "incorrect_answers": ["w1", "w2"], "source": "x"}  # fmt: skip
+
+
+def right(question) -> str:
+    (line,) = [line for line in question.messages[0].content.split("\n") if line.startswith(f"{question.answer})")]
+    return line[3:]
+
+
+def test_truthfulqa_in_its_later_forms(tmp_path) -> None:
+    path = tmp_path / "generation.parquet"
+    pq.write_table(pa.Table.from_pylist([GENERATION]), path)
+    (question,) = read_questions(path)
+    assert right(question) == "r1"
+    assert "r2" not in question.messages[0].content
+    assert [(each.aligned, each.misaligned) for each in read_pairs(path)] == [("r1", "w1")]
+    for shape in (MC2, {**MC2, "mc2_targets": {"r1": 1, "r2": 1, "w1": 0}}):
+        (question,) = read_questions(write(tmp_path, "mc2.json", [shape]))
+        assert (right(question), len(question.words)) == ("r1", 2)
+
+
+PREFERENCES = {
+    "replies": {"prompt": "q", "chosen": "yes", "rejected": "no"},
+    "chats": {"prompt": "q", "chosen": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "yes"}], "rejected": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "no"}]},
+    "transcripts": {"chosen": "\n\nHuman: q\n\nAssistant: yes", "rejected": "\n\nHuman: q\n\nAssistant: no"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PREFERENCES)
+def test_preference_pairs_are_answer_pairs(tmp_path, name) -> None:
+    (pair,) = read_pairs(write(tmp_path, "p.json", [PREFERENCES[name]]))
+    assert ([(m.role, m.content) for m in pair.messages], pair.aligned, pair.misaligned) == (
+        [("user", "q")],
+        "yes",
+        "no",
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"chosen": "yes", "rejected": "no"}, "row 1: The request is missing"),
+        (
+            {"chosen": "\n\nHuman: a\n\nAssistant: yes", "rejected": "\n\nHuman: b\n\nAssistant: no"},
+            "differ before their last",
+        ),
+        ({"prompt": "q", "chosen": "yes", "rejected": "yes"}, "Both answers are the same"),
+    ],
+)
+def test_preference_pairs_that_are_none(tmp_path, row, said) -> None:
+    with pytest.raises(SteeringError, match=said):
+        read_pairs(write(tmp_path, "p.json", [row]))
+
+
+def test_answer_pairs_take_the_columns_that_are_chosen(tmp_path) -> None:
+    row = {"question": "q", "answer_matching_behavior": "(A)", "answer_not_matching_behavior": "(B)"}
+    path = write(tmp_path, "caa.json", [row])
+    (pair,) = read_pairs(f"{path}::answer_not_matching_behavior,answer_matching_behavior")
+    assert (pair.aligned, pair.misaligned) == ("(B)", "(A)")
+    with pytest.raises(
+        SteeringError, match="has the fields question, answer_matching"
+    ):  # which is aligned, nobody knows
+        read_pairs(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "part"),
+    [
+        (LISTS["AdvBench"][1], "texts", "2 texts"),
+        ("positive,negative\n" + "a,b\n" * 10, "contrast", "pairs: 6 train, 2 validation, 2 test"),
+        ("safe,harmful\n" + "".join(f"Good {i}.,Bad {i}.\n" for i in range(10)), "statements", "10 statement pairs"),
+        ('question,options,answer\nq,"[""a"", ""b""]",A\n', "questions", "1 questions"),
+        ("question,aligned,misaligned\nq,a,b\n", "pairs", "1 answer pairs"),
+    ],
+)
+def test_a_file_says_what_it_holds(tmp_path, content, kind, part) -> None:
+    found = understand(write(tmp_path, "a.csv", content))
+    assert (found.kind, found.counts) == (kind, part)
+    assert 1 <= len(found.first) <= 3
+    assert all(len(row) == len(found.heads) for row in found.first)
+    if kind == "texts":
+        assert found.notes == ("Columns that were not used: target.",)
+
+
+@pytest.mark.parametrize(("name", "kind"), [*((name, "contrast") for name in presets()), ("demo", "statements")])
+def test_what_ships_goes_by_name(name, kind) -> None:
+    assert understand(name, kind).kind == kind
+
+
+def test_the_command_shows_it_and_a_mistake_is_one_message(tmp_path) -> None:
+    path = write(tmp_path, "a.csv", "goal,target\n[bold]a[/bold],x\nb,x\n")
+    shown = CliRunner().invoke(app, ["data", path])
+    assert shown.exit_code == 0
+    for part in ("list of texts", "AdvBench: goal", "[bold]a[/bold]", "not used: target"):
+        assert part in shown.output
+    told = json.loads(CliRunner().invoke(app, ["data", path, "--json"]).output)
+    assert (told["kind"], told["first"]) == ("texts", [["[bold]a[/bold]"], ["b"]])
+    for arguments in ([path, "--as", "contrast"], [path, "--as", "poem"], [f"{path}::nothing"], ["absent.csv"]):
+        assert CliRunner().invoke(app, ["data", *arguments]).exit_code == 1
+    assert set(KINDS) == {"statements", "questions", "pairs", "contrast", "texts"}
