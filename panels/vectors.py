@@ -23,12 +23,14 @@ from steering.studies import STUDIES
 from steering.studies.extract import ExtractSettings
 from steering.studies.study import Result
 from steering.texts.formats import ENDINGS
+from steering.texts.understanding import understand
 from steering.vector_card import nearest_tokens
 from steering.vectors import SteeringVector
 from workbench.blocks import html_block
 from workbench.context import PanelContext
+from workbench.file_preview import file_preview
 from workbench.jobs import Call, Outputs
-from workbench.markup import empty_state, escape, heading, note
+from workbench.markup import empty_state, heading, note
 from workbench.panel import Panel
 from workbench.vector_comparison import VectorComparison, contrast_given
 from workbench.vector_markup import about_vector, blocks_html, others_html, separation_caption, tokens_html
@@ -37,7 +39,6 @@ from workbench.workspace import Entry
 
 _FIRST = "formality"
 _STUDY = "extract"
-_SHOWN = 2
 _SITE_LABELS = {
     "block_input": "Block input",
     "attention_output": "Attention output",
@@ -264,24 +265,8 @@ def _shelf(ui: PanelContext) -> list[SteeringVector]:
 
 
 def _preview(source: str) -> str:
-    contrast = ContrastSet.load(source)
-    counts = contrast.counts
-    sizes = " · ".join(f"{_size(*both, paired=contrast.paired)} {split}" for split, both in counts.items())
-    sides = "".join(
-        _side(label, [example.text for example in side[:_SHOWN]])
-        for label, side in ((contrast.positive_label, contrast.positive), (contrast.negative_label, contrast.negative))
-    )
-    size = note(f"{'Pairs' if contrast.paired else 'Prompts'}: {sizes}")
-    return f"{note(contrast.description)}<div class='sw-sides'>{sides}</div>{size}"
-
-
-def _size(positive: int, negative: int, *, paired: bool) -> str:
-    return f"{positive}" if paired else f"{positive} + {negative}"
-
-
-def _side(label: str, texts: list[str]) -> str:
-    quoted = "".join(f"<li>{escape(text)}</li>" for text in texts)
-    return f"<div><b>{escape(label)}</b><ul>{quoted}</ul></div>"
+    about = note(ContrastSet.load(source).description) if source in presets() else ""
+    return about + file_preview(understand(source, "contrast"))
 
 
 panel = VectorsPanel()

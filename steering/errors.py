@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 
+_LONGEST = 1500
+"""Characters of a part; what people give and files hold is quoted in messages, and may be a book."""
+
+
 class SteeringError(Exception):
-    """A mistake that the user can mend: what was given, what was expected, what to do.
+    """A mistake that the user can mend: what was given, what was expected, what to do; each is cut where it is long.
 
     Args:
         given: One sentence on what was asked for or found, naming file, row and field where there are any.
@@ -13,11 +17,13 @@ class SteeringError(Exception):
     """
 
     def __init__(self, given: str, expected: str = "", remedy: str = "") -> None:
-        self.given = given
-        self.expected = expected
-        self.remedy = remedy
-        super().__init__(given, expected, remedy)
+        self.given, self.expected, self.remedy = (_cut(part) for part in (given, expected, remedy))
+        super().__init__(self.given, self.expected, self.remedy)
 
     def __str__(self) -> str:
         parts = [self.given, f"Expected: {self.expected}" if self.expected else "", self.remedy]
         return " ".join(part for part in parts if part)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 300]} … {text[-250:]}"

@@ -10,6 +10,7 @@ from steering.contrast import ContrastSet
 from steering.contrast_files import presets
 from steering.errors import SteeringError
 from steering.extraction.extract import extract
+from steering.gguf_files import load_gguf
 from steering.host import Host
 from steering.vectors import SteeringVector
 
@@ -38,6 +39,19 @@ def find_vector(host: Host, name: str, folder: str, vectors: Mapping[str, Steeri
         f"{where}, a vector on the shelf ({', '.join(vectors) or 'it is empty'}), or a preset: {', '.join(presets())}.",
         "Extract that vector first, or choose another.",
     )
+
+
+def read_vector(file: Path, *, blocks: int | None = None) -> SteeringVector:
+    """Read a vector file or a control vector, as the file's ending says.
+
+    Args:
+        file: A .safetensors or .gguf file.
+        blocks: Blocks of the model that a control vector is for, which it does not say.
+
+    Raises:
+        SteeringError: As `SteeringVector.load` and `steering.gguf_files.load_gguf`.
+    """
+    return load_gguf(file, blocks=blocks) if file.suffix.lower() == ".gguf" else SteeringVector.load(file)
 
 
 def vectors_in(folder: str) -> dict[str, SteeringVector]:

@@ -199,7 +199,7 @@ def test_a_bad_prompt_shows_one_card_and_keeps_the_replies(page: Page, prompt: s
 def test_a_bad_contrast_set_shows_one_card(page: Page, tmp_path: Path, content: str, said: str) -> None:
     path = tmp_path / "own.csv"
     path.write_text(content, encoding="utf-8")
-    page.locator("input[type=file][accept*='.csv']").set_input_files(path)
+    page.locator(".tabitem:has(#contrast-upload) input[type=file]").set_input_files(path)
     expect(errors(page)).to_have_count(1)
     expect(errors(page)).to_contain_text(said)
     expect(page.locator("#contrast input")).to_have_value("formality")
@@ -209,7 +209,7 @@ def test_an_own_contrast_set_is_extracted_and_a_second_vector_stacked(page: Page
     path = tmp_path / "tone.csv"
     rows = [f"Write a kind note {n}.,Write a rude note {n}." for n in range(10)]
     path.write_text("\n".join(["positive,negative", *rows]), encoding="utf-8")
-    page.locator("input[type=file][accept*='.csv']").set_input_files(path)
+    page.locator(".tabitem:has(#contrast-upload) input[type=file]").set_input_files(path)
     expect(page.locator("#contrast input")).to_have_value("tone.csv")
     expect(page.get_by_text("Write a rude note 0.")).to_be_visible()
     page.click("#extract")

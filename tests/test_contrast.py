@@ -124,3 +124,10 @@ def test_every_preset_loads_with_enough_prompts_and_no_text_on_both_sides_or_in_
 def test_the_four_presets_of_the_first_release_are_there() -> None:
     assert {"sentiment", "harm", "truth", "demo-topics"} <= set(presets())
     assert set(SPLITS) == {"train", "validation", "test"}
+
+
+def test_a_message_quotes_no_whole_book() -> None:
+    error = SteeringError("Row 1 has '" + "x" * 100_000 + "' as its label.", "a label.", "Mend it.")
+    assert str(error).startswith("Row 1 has 'xxx")
+    assert "xxx' as its label. Expected: a label. Mend it." in str(error)
+    assert len(str(error)) < 2000

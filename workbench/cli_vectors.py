@@ -36,7 +36,7 @@ def import_vector(
 ) -> None:
     """Put a vector from a file on the shelf."""
     with reported():
-        from workbench.commands import read_vector
+        from steering.vector_sources import read_vector
         from workbench.workspace import Workspace
 
         found = read_vector(file, blocks=blocks)

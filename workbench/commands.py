@@ -16,7 +16,7 @@ from rich.table import Table
 
 from steering.decoding import Reply
 from steering.errors import SteeringError
-from steering.gguf_files import control_lengths, load_gguf, save_gguf
+from steering.gguf_files import control_lengths, save_gguf
 from steering.host import Host
 from steering.orthogonal import orthogonalised, save_model
 from steering.recipes import Intervention, Recipe, parse_blocks, validation_error
@@ -200,15 +200,6 @@ def export(vector: SteeringVector, out: Path, *, at: str, strength: float, unit:
     lengths = control_lengths(vector, intervention)
     adds = ", ".join(f"{length:.3g} at block {block}" for block, length in lengths.items())
     return [f"Written to {save_gguf(vector, out, intervention)}", f"Scale 1 adds, in raw units: {adds}."]
-
-
-def read_vector(file: Path, *, blocks: int | None = None) -> SteeringVector:
-    """Read a vector file or a control vector, as the file's ending says.
-
-    Raises:
-        SteeringError: As `SteeringVector.load` and `steering.gguf_files.load_gguf`.
-    """
-    return load_gguf(file, blocks=blocks) if file.suffix == ".gguf" else SteeringVector.load(file)
 
 
 def check_new_model(vector: str, out: Path, *, agreed: bool) -> None:

@@ -38,7 +38,7 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
     with gr.Column(elem_classes="sw-card", min_width=0):
         html = html_block(shelf([]), elem_classes="sw-shelf-cards", js_on_load=_SCRIPT)
     upload = gr.UploadButton(
-        "Add a vector file", size="sm", file_types=[".safetensors"], elem_classes="sw-add", variant="secondary"
+        "Add a vector file", size="sm", file_types=[".safetensors", ".gguf"], elem_classes="sw-add", variant="secondary"
     )
     context.error_slot()
     errors = context.errors
@@ -50,7 +50,8 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
         return {html: shelf_html(bench, picked), state.picked: picked}
 
     def add(path: str) -> dict[Any, Any]:
-        return {state.picked: bench.workspace.add_file(path)}
+        blocks = bench.host.info.blocks if bench.host else None  # which a GGUF file does not say
+        return {state.picked: bench.workspace.add_file(path, blocks=blocks)}
 
     def pick(event: gr.EventData) -> str:
         return str(event.name)

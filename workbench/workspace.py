@@ -14,6 +14,7 @@ from platformdirs import user_data_path
 from steering.errors import SteeringError
 from steering.names import safe_name
 from steering.store import Store
+from steering.vector_sources import read_vector
 from steering.vectors import SteeringVector
 
 
@@ -100,13 +101,17 @@ class Workspace:
             self.version += 1
             return chosen
 
-    def add_file(self, path: Path | str) -> str:
+    def add_file(self, path: Path | str, *, blocks: int | None = None) -> str:
         """Copy a vector file onto the shelf and return its name there.
+
+        Args:
+            path: A .safetensors file of the workbench, or a .gguf control vector.
+            blocks: Blocks of the model that a control vector is for.
 
         Raises:
             SteeringError: The file is no steering vector.
         """
-        return self.put(SteeringVector.load(path))
+        return self.put(read_vector(Path(path), blocks=blocks))
 
     def get(self, name: str) -> Entry:
         """The vector with this name, and its file.

@@ -64,7 +64,7 @@ def column_of(rows: Sequence[Row], table: Table, chosen: str = "") -> Layout:
         SteeringError: No such column, or several that could be meant.
     """
     first = next((row.value for row in rows if isinstance(row.value, Mapping)), None)
-    if first is None:
+    if not first:
         if chosen:
             raise table.wrong(f"the column or list '{chosen}'.", "Correct the name.")
         return Layout("", (), "")
