@@ -11,9 +11,10 @@ from nnsight import TransformersModel
 from nnsight._c import unmount
 from transformers import PreTrainedModel
 
+from steering.configurations import number_of_blocks
 from steering.errors import SteeringError
 from steering.lane import Job, Lane
-from steering.loading import LoadOptions, load_config_and_tokenizer, load_weights, locate
+from steering.loading import LoadOptions, load_model
 from steering.model_info import ModelInfo, describe
 from steering.residual import find_sites
 from steering.sites import Sites
@@ -45,7 +46,8 @@ class Host:
         """Load a model by the name of a demo model, a local folder or a Hub id.
 
         Args:
-            name: "demo", the path of a folder with `config.json` and weights, or an id such as `Qwen/Qwen3-0.6B`.
+            name: "demo", the path of a model's or adapter's folder or of a GGUF file, or an id such as
+                `Qwen/Qwen3-0.6B`.
             lane: The model thread to live on; a new one where none is given.
             options: Device, precision and trust.
 
@@ -57,21 +59,28 @@ class Host:
 
     @classmethod
     def _load(cls, name: str, lane: Lane, options: LoadOptions, job: Job[Any]) -> Host:
-        path, source = locate(name)
-        job.report(0, 3, "reading the configuration")
-        config, tokenizer = load_config_and_tokenizer(name, path, options)
-        job.report(1, 3, "reading the weights")
-        model = load_weights(name, path, options)
+        read = load_model(name, options, job)
         job.report(2, 3, "finding blocks and sites")
-        sites = find_sites(model, config.get_text_config().num_hidden_layers, options.blocks)
-        info = describe(name, source, model, tokenizer, sites, revision=options.revision)
-        return cls(model, tokenizer, info=info, sites=sites, lane=lane)
+        sites = find_sites(read.model, read.n_blocks, options.blocks)
+        info = describe(
+            name,
+            read.source,
+            read.model,
+            read.tokenizer,
+            sites,
+            revision=read.revision,
+            adapter=read.adapter,
+            base=read.base,
+            quantisation=read.quantisation,
+            notes=read.notes,
+        )
+        return cls(read.model, read.tokenizer, info=info, sites=sites, lane=lane)
 
     @classmethod
     def wrap(cls, model: PreTrainedModel, tokenizer: Any, *, name: str = "model", lane: Lane | None = None) -> Host:
         """Host a model that is already in memory (a notebook's, or a test's random one)."""
         lane = lane or Lane()
-        n_blocks = model.config.get_text_config().num_hidden_layers
+        n_blocks = number_of_blocks(model.config)
         sites = lane.run(lambda job: find_sites(model, n_blocks), title=f"Finding sites of {name}")
         info = describe(name, "memory", model, tokenizer, sites)
         return cls(model, tokenizer, info=info, sites=sites, lane=lane)

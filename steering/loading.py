@@ -1,22 +1,32 @@
-"""Loading a causal language model and its tokenizer, with one clear error for everything that can go wrong."""
+"""Loading a causal language model and its tokenizer: what is found, how it is read, and what was noticed on the way."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
-from transformers.utils import logging
 
+from steering.adapters import Adapter, apply_adapter, find_adapter, is_quantised
+from steering.checkpoints import Checkpoint, demo_models, locate
+from steering.configurations import number_of_blocks, read_configuration
 from steering.errors import SteeringError
+from steering.lane import Job
+from steering.load_errors import load_error
+from steering.missing_weights import check_finite, check_loaded
+from steering.model_kinds import is_wrapper, model_class
+from steering.model_sizes import check_size
+from steering.quantised import on_load, stored_quantisation
 from steering.resources import resource
+from steering.tokenizer_files import about_tokens, quiet, read_tokenizer
+from steering.weight_files import Stored, check_no_pointer, check_weights
 
+
+__all__ = ["DTYPES", "LoadOptions", "Loaded", "demo_card", "demo_models", "load_model", "locate"]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-QUANTISATIONS = ("8bit", "4bit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +49,30 @@ class LoadOptions:
     """Run Python code that comes with the model. Leave off unless you have read that code."""
     blocks: str | None = None
     """Dotted path of the list of decoder blocks, for an architecture that the workbench does not find its way in."""
+    base: str | None = None
+    """The base of a LoRA adapter, where the one that it names is not there."""
+    allow_missing: bool = False
+    """Load although weights are missing, of other shapes or no numbers. What is missing is made anew, at random."""
 
 
-def demo_models() -> tuple[str, ...]:
-    """Names of the models that ship with the project."""
-    folder = resource("assets", "models")
-    found = (path for path in folder.iterdir() if (path / "config.json").exists())
-    # A hidden folder is a training run on its way.
-    return tuple(sorted(path.name for path in found if not path.name.startswith(".")))
+@dataclass(frozen=True)
+class Loaded:
+    """A model that was read, and what there is to say about it."""
+
+    model: Any
+    tokenizer: Any
+    source: str
+    n_blocks: int | None
+    """By its configuration."""
+    revision: str | None
+    adapter: str | None = None
+    """LoRA or DoRA, where the name is an adapter's."""
+    base: str | None = None
+    """What the adapter was applied to."""
+    quantisation: str | None = None
+    """How its weights are stored, where they are quantised."""
+    notes: tuple[str, ...] = ()
+    """What was noticed, a sentence each."""
 
 
 def demo_card(name: str) -> dict[str, Any]:
@@ -54,104 +80,128 @@ def demo_card(name: str) -> dict[str, Any]:
     return json.loads(resource("assets", "models", name, "card.json").read_text(encoding="utf-8"))
 
 
-def locate(name: str) -> tuple[str, str]:
-    """Resolve a model name to (path or Hub id, source), demo models first.
-
-    Raises:
-        SteeringError: The name is empty, or names a folder that holds no model.
-    """
-    if not name.strip():
-        raise SteeringError("No model was named.", f"{_KINDS}.", "Type a name.")
-    if name in demo_models():
-        return str(resource("assets", "models", name)), "demo"
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        _check_folder(folder)
-        return str(folder), "folder"
-    if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
-        raise SteeringError(f"There is no folder '{name}'.", f"{_KINDS}.", "Check the path.")
-    return name, "hub"
-
-
-_KINDS = "the name of a demo model ('demo'), a local folder, or a Hub id such as 'Qwen/Qwen3-0.6B'"
-
-
-def _check_folder(folder: Path) -> None:
-    if not (folder / "config.json").exists():
-        raise SteeringError(
-            f"The folder '{folder}' has no config.json.",
-            "a Hugging Face model folder (config.json, tokenizer files, *.safetensors).",
-            "Point to the folder that holds config.json.",
-        )
-    if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
-        raise SteeringError(
-            f"The folder '{folder}' has no weights.",
-            "at least one *.safetensors (or pytorch_model*.bin) file beside config.json.",
-            "Download the weights as well, or point to another folder.",
-        )
-
-
-def load_config_and_tokenizer(name: str, path: str, options: LoadOptions) -> tuple[Any, Any]:
-    """What a model is, before its weights are read.
+def load_model(name: str, options: LoadOptions, job: Job[Any]) -> Loaded:
+    """Read a model and its tokenizer. Call on the model thread.
 
     Args:
-        name: What the user typed, for the message.
-        path: A local folder or a Hub id, from `locate`.
-        options: Revision and trust.
+        name: A demo model, a folder (a model's or an adapter's), a GGUF file or a Hub id.
+        options: How.
+        job: Told how far it is.
 
     Raises:
-        SteeringError: No such model, no network, foreign code without trust.
+        SteeringError: What stands against it, by its cause.
     """
-    shared = {"revision": options.revision, "trust_remote_code": options.trust_remote_code}
+    job.report(0, 3, "reading the configuration")
+    checkpoint = locate(name)
+    adapter = find_adapter(name, checkpoint, base=options.base, revision=options.revision)
+    if adapter is None:
+        return _load_whole(name, checkpoint, options, job)
+    return _load_adapted(name, checkpoint, adapter, options, job)
+
+
+def _load_adapted(name: str, checkpoint: Checkpoint, adapter: Adapter, options: LoadOptions, job: Job[Any]) -> Loaded:
+    base_options = replace(options, revision=adapter.base_revision, base=None)
     try:
-        return AutoConfig.from_pretrained(path, **shared), AutoTokenizer.from_pretrained(path, **shared)
-    except Exception as error:  # transformers and the Hub raise OSError, ValueError, KeyError and their own
-        raise _load_error(name, error) from error
+        where = locate(adapter.base)
+        if where.folder is not None and find_adapter(adapter.base, where, base=None, revision=None):
+            raise SteeringError(f"'{adapter.base}' is an adapter itself.", "a whole model.", "Merge it first.")
+        base = _load_whole(adapter.base, where, base_options, job, tokenizer_from=adapter.folder)
+    except SteeringError as error:
+        said = f"The base of the {adapter.kind} adapter '{name}' cannot be loaded. {error.given}"
+        remedy = f"{error.remedy} Or name the base that you have: --base (LoadOptions.base)."
+        raise SteeringError(said, error.expected, remedy) from error
+    merge = not is_quantised(base.model)
+    model = apply_adapter(name, adapter, base.model, merge=merge)
+    how = "added to the weights" if merge else "applied beside the quantised weights"
+    notes = [f"The {adapter.kind} adapter is {how} of {adapter.base}.", *base.notes]
+    return replace(
+        base,
+        model=model.eval(),
+        source=checkpoint.source,
+        revision=options.revision if checkpoint.source == "hub" else base.revision,
+        adapter=adapter.kind,
+        base=adapter.base,
+        notes=(*notes, *check_finite(name, model, allow=options.allow_missing)),
+    )
 
 
-def load_weights(name: str, path: str, options: LoadOptions) -> PreTrainedModel:
-    """The model itself, on its device.
-
-    Raises:
-        SteeringError: As `load_config_and_tokenizer`; also a dtype, device or quantisation that is not to be had.
-    """
+def _load_whole(
+    name: str, checkpoint: Checkpoint, options: LoadOptions, job: Job[Any], *, tokenizer_from: Path | None = None
+) -> Loaded:
+    stored = _stored(checkpoint)
+    config, written = read_configuration(name, checkpoint, options)
+    own_code = bool(written.get("auto_map")) and options.trust_remote_code
+    loader = model_class(name, config, own_code=own_code)
+    quantisation = stored_quantisation(name, written)
+    _check_embedding_model(name, checkpoint, options)
     device = _device(options.device)
-    keywords: dict[str, Any] = {
-        "revision": options.revision,
-        "trust_remote_code": options.trust_remote_code,
-        "dtype": _dtype(options.dtype, device),
-    }
+    dtype = _dtype(options.dtype, device)
+    if not own_code:
+        placed = None if options.device_map or options.quantisation or quantisation else device
+        precision = dtype if isinstance(dtype, torch.dtype) else getattr(config, "dtype", None) or torch.float32
+        check_size(name, loader, config, stored=stored, dtype=precision, device=placed)
+    tokenizer = read_tokenizer(name, checkpoint, options, tokenizer_from)
+    job.report(1, 3, "reading the weights")
+    model, loading = _weights(name, checkpoint, loader, options, device, dtype)
+    notes = check_loaded(name, model, loading, allow=options.allow_missing)
+    notes += check_finite(name, model, allow=options.allow_missing)
+    if checkpoint.gguf:
+        quantisation = "GGUF, dequantised"
+    if is_wrapper(model.config):
+        notes.append(f"The language model of a {type(model).__name__}: text alone, its other parts are not used.")
+    notes += about_tokens(model, tokenizer)
+    return Loaded(
+        model=model,
+        tokenizer=tokenizer,
+        source=checkpoint.source,
+        n_blocks=number_of_blocks(model.config),
+        revision=options.revision,
+        quantisation=quantisation,
+        notes=tuple(note for note in notes if note),
+    )
+
+
+def _stored(checkpoint: Checkpoint) -> Stored | None:
+    if checkpoint.folder is None:
+        return None
+    if checkpoint.gguf is None:
+        return check_weights(checkpoint.folder)
+    file = checkpoint.folder / checkpoint.gguf
+    check_no_pointer(file)
+    return Stored(file.stat().st_size, None)
+
+
+def _check_embedding_model(name: str, checkpoint: Checkpoint, options: LoadOptions) -> None:
+    if checkpoint.folder and (checkpoint.folder / "modules.json").exists() and not options.allow_missing:
+        raise SteeringError(
+            f"'{name}' is an embedding model of sentence-transformers (modules.json): its output head was not trained.",
+            "a causal language model.",
+            "Load the model that it was made from; --allow-missing (LoadOptions.allow_missing) loads it all the same.",
+        )
+
+
+def _weights(
+    name: str, checkpoint: Checkpoint, loader: Any, options: LoadOptions, device: torch.device, dtype: Any
+) -> tuple[Any, dict[str, Any]]:
+    keywords: dict[str, Any] = {"revision": options.revision, "dtype": dtype, "output_loading_info": True}
+    # What does not fit is named by `check_loaded`, all of it at once.
+    keywords |= {"ignore_mismatched_sizes": True, "trust_remote_code": options.trust_remote_code}
     if options.quantisation:
-        keywords["quantization_config"] = _quantisation(options.quantisation)
+        keywords["quantization_config"] = on_load(options.quantisation)
+    if checkpoint.gguf:
+        from transformers import GgufConfig
+
+        keywords |= {"gguf_file": checkpoint.gguf, "quantization_config": GgufConfig(dequantize=True)}
     if options.device_map or options.quantisation:
         keywords["device_map"] = options.device_map or {"": device}
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # the job says how far it is
     try:
-        model = AutoModelForCausalLM.from_pretrained(path, **keywords)
-        return model if "device_map" in keywords else model.to(device)
+        with quiet():
+            model, loading = loader.from_pretrained(checkpoint.path, **keywords)
+            return model if getattr(model, "hf_device_map", None) else model.to(device), loading
     except torch.OutOfMemoryError:
         raise
-    except Exception as error:  # see load_config_and_tokenizer
-        raise _load_error(name, error) from error
-    finally:
-        if bars:
-            logging.enable_progress_bar()
-
-
-def _load_error(name: str, error: Exception) -> SteeringError:
-    reason = str(error).strip().split("\n")[0][:300]
-    if "trust_remote_code" in str(error):
-        return SteeringError(
-            f"The model '{name}' comes with its own Python code, which was not run.",
-            "a model that transformers knows, or your explicit trust.",
-            "Read that code, then load again with trust_remote_code (--trust-remote-code).",
-        )
-    return SteeringError(
-        f"The model '{name}' could not be loaded: {reason}",
-        f"{_KINDS}.",
-        "Check the spelling, your network and, for a gated model, your Hugging Face login (`hf auth login`).",
-    )
+    except Exception as error:  # transformers, torch and a model's own code raise what they like
+        raise load_error(name, checkpoint, error, "its weights cannot be read") from error
 
 
 def _dtype(name: str, device: torch.device) -> Any:
@@ -175,20 +225,3 @@ def _device(name: str) -> torch.device:
             "auto, cpu, cuda, cuda:1, mps, …, as far as this machine has them.",
             "Choose another device.",
         ) from error
-
-
-def _quantisation(kind: str) -> Any:
-    if kind not in QUANTISATIONS:
-        raise SteeringError(
-            f"The quantisation '{kind}' was asked for.", f"{' or '.join(QUANTISATIONS)}.", "Choose one."
-        )
-    try:
-        import bitsandbytes  # noqa: F401 - only whether it is there
-    except ImportError as error:
-        raise SteeringError(
-            f"The quantisation '{kind}' needs bitsandbytes, which is not installed.",
-            remedy="Install it: pip install 'steering-workbench[quantisation]'.",
-        ) from error
-    from transformers import BitsAndBytesConfig
-
-    return BitsAndBytesConfig(load_in_8bit=kind == "8bit", load_in_4bit=kind == "4bit")

@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from steering.configurations import context_of, text_config
 from steering.sites import Sites
 
 
@@ -24,7 +25,7 @@ class ModelInfo:
 
     name: str
     source: str
-    """Where it came from: "demo", "folder" or "hub"."""
+    """Where it came from: "demo", "folder", "file" (GGUF), "hub" or "memory"."""
     architecture: str
     """Class name without its task suffix, such as `Llama`."""
     blocks: int
@@ -44,6 +45,14 @@ class ModelInfo:
     revision: str | None
     sites: tuple[str, ...]
     """The sites that every block has."""
+    adapter: str | None = None
+    """LoRA or DoRA, where `name` is that of an adapter."""
+    base: str | None = None
+    """What the adapter was applied to."""
+    quantisation: str | None = None
+    """How the weights are stored, where they are quantised."""
+    notes: tuple[str, ...] = ()
+    """What was noticed while it was loaded, a sentence each."""
 
     @property
     def demo(self) -> bool:
@@ -54,17 +63,30 @@ class ModelInfo:
     def summary(self) -> str:
         """One line for a model bar or a log."""
         template = "chat template" if self.chat_template else "no chat template"
+        adapted = f" · {self.adapter} on {self.base}" if self.adapter else ""
+        stored = f" · {self.quantisation}" if self.quantisation else ""
         return (
             f"{self.architecture} · {self.blocks} blocks × {self.width} · {_si(self.parameters)} parameters · "
-            f"{self.device} {self.dtype} · {_bytes(self.memory_bytes)} · {template}"
+            f"{self.device} {self.dtype} · {_bytes(self.memory_bytes)}{stored}{adapted} · {template}"
         )
 
 
 def describe(
-    name: str, source: str, model: PreTrainedModel, tokenizer: Any, sites: Sites, *, revision: str | None = None
+    name: str,
+    source: str,
+    model: PreTrainedModel,
+    tokenizer: Any,
+    sites: Sites,
+    *,
+    revision: str | None = None,
+    adapter: str | None = None,
+    base: str | None = None,
+    quantisation: str | None = None,
+    notes: tuple[str, ...] = (),
 ) -> ModelInfo:
-    """Read everything off a loaded model; `revision` is what was asked for, where the model does not know its own."""
-    config = model.config.get_text_config()
+    """Read everything off a loaded model; `revision` is what was asked for, where the model does not know its own, and
+    the rest is as in `ModelInfo`.
+    """
     template = getattr(tokenizer, "chat_template", None)
     # Some tokenizers carry several templates by name; their digest is that of all of them.
     written = template if isinstance(template, str) else json.dumps(template, sort_keys=True)
@@ -74,10 +96,10 @@ def describe(
         source=source,
         architecture=type(model).__name__.removesuffix("ForCausalLM").removesuffix("LMHeadModel"),
         blocks=sites.n_blocks,
-        width=config.hidden_size,
+        width=_width(model),
         parameters=sum(p.numel() for p in model.parameters()),
         vocabulary=embedding.shape[0],
-        context=getattr(config, "max_position_embeddings", None) or 2048,
+        context=context_of(model.config, tokenizer)[0],
         dtype=str(model.dtype).removeprefix("torch."),
         device=_device_name(model),
         memory_bytes=model.get_memory_footprint(),
@@ -85,7 +107,17 @@ def describe(
         template_digest=hashlib.sha256(written.encode()).hexdigest()[:12] if template else None,
         revision=getattr(model.config, "_commit_hash", None) or revision,
         sites=sites.available,
+        adapter=adapter,
+        base=base,
+        quantisation=quantisation,
+        notes=notes,
     )
+
+
+def _width(model: PreTrainedModel) -> int:
+    config = text_config(model.config)
+    stated = (getattr(config, name, None) for name in ("hidden_size", "n_embd", "d_model"))
+    return next((n for n in stated if isinstance(n, int)), None) or model.get_input_embeddings().weight.shape[1]
 
 
 def _device_name(model: PreTrainedModel) -> str:

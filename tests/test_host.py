@@ -8,6 +8,7 @@ import shutil
 import pytest
 import torch
 
+from steering.checkpoints import Checkpoint
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.loading import DTYPES, LoadOptions, demo_models, locate
@@ -80,12 +81,12 @@ def test_damaged_weights_an_unknown_architecture_and_foreign_code_are_explained(
     weights = folder / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(SteeringError, match="could not be loaded"):
+    with pytest.raises(SteeringError, match="is damaged"):
         Host.load(str(folder), lane=lane)
     weights.write_bytes(whole)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "model_type": "no-such-type", "architectures": ["None"]}))
-    with pytest.raises(SteeringError, match="could not be loaded"):
+    with pytest.raises(SteeringError, match=r"of type 'no-such-type', which transformers .* does not know"):
         Host.load(str(folder), lane=lane)
     own_code = {"auto_map": {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}, "model_type": "own"}
     (folder / "config.json").write_text(json.dumps(own_code))
@@ -108,16 +109,16 @@ def test_wrong_options_are_explained(options, message, lane) -> None:
 
 
 def test_quantisation_without_its_library_says_what_to_install(lane, monkeypatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "bitsandbytes", None)
+    monkeypatch.setattr("steering.quantised._installed", lambda package: False)
     with pytest.raises(SteeringError, match=r"pip install 'steering-workbench\[quantisation\]'"):
         Host.load("demo", lane=lane, options=LoadOptions(quantisation="8bit"))
 
 
 def test_names_resolve_to_demo_folder_or_hub(folder) -> None:
     assert "demo" in demo_models()
-    assert locate("demo")[1] == "demo"
-    assert locate(str(folder)) == (str(folder), "folder")
-    assert locate("someone/model") == ("someone/model", "hub")
+    assert locate("demo").source == "demo"
+    assert locate(str(folder)) == Checkpoint(str(folder), "folder")
+    assert locate("someone/model") == Checkpoint("someone/model", "hub")
 
 
 def test_running_out_of_memory_says_what_to_change(demo) -> None:

@@ -25,6 +25,8 @@ _OPTIONS: dict[str, tuple[Any, Any, str]] = {
     "revision": (str | None, None, "Branch, tag or commit on the Hub."),
     "quantisation": (str | None, None, "8bit or 4bit (needs the quantisation extra)."),
     "trust_remote_code": (bool, False, "Run Python code that comes with the model."),
+    "base": (str | None, None, "Base of a LoRA adapter, where the one that it names is not there."),
+    "allow_missing": (bool, False, "Load although weights are missing or no numbers."),
     "blocks": (str | None, None, "Path of the list of decoder blocks, for an unknown architecture."),
 }
 

@@ -96,7 +96,7 @@ def _planted(host: Host) -> SteeringVector | None:
     if host.info.source == "memory":
         return None
     try:
-        return planted_vector(locate(host.name)[0])
+        return planted_vector(locate(host.name).path)
     except SteeringError:
         return None
 

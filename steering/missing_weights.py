@@ -1,0 +1,178 @@
+"""Weights that were not read: tensors that are missing, newly made, left over or no numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from steering.configurations import number_of_blocks, text_config
+from steering.errors import SteeringError
+from steering.model_kinds import is_wrapper
+
+
+_ALLOW = "--allow-missing (LoadOptions.allow_missing) loads it all the same."
+_INDEX = re.compile(r"\.(\d+)\.")
+_LEFT_BY_OTHERS = re.compile(r"lora_|qweight|qzeros|absmax|quant_state|weight_scale|weight_packed|input_scale")
+_HEADS = re.compile(r"(^|\.)(score|v_head|value_head|classifier|reward_head|summary)\b")
+
+
+def check_loaded(name: str, model: nn.Module, loading: Mapping[str, Any], *, allow: bool) -> list[str]:
+    """Hold what was read against what the model has.
+
+    Args:
+        name: What the user typed, for messages.
+        model: As loaded.
+        loading: What transformers says of the tensors it read.
+        allow: Whether to go on with new weights in place of what is missing.
+
+    Returns:
+        What the user should know, a sentence each.
+
+    Raises:
+        SteeringError: Tensors that the model has and the files do not, of other shapes, or that belong to a model that
+            computes something else.
+    """
+    found = [*_missing(model, loading), *_of_other_shapes(loading), *_left_over(model, loading)]
+    problems = [problem for problem, _ in found]
+    if problems and not allow:
+        given, expected = found[0]
+        more = f" And: {' '.join(problem for problem, _ in found[1:])}" if len(found) > 1 else ""
+        raise SteeringError(f"'{name}': {given}{more}", expected, f"Check that all its files are there; {_ALLOW}")
+    heads = sorted(key for key in loading.get("unexpected_keys", ()) if _HEADS.search(key))
+    notes = [f"The weights hold {_some(heads)}, which a text generator does not use."] if heads else []
+    return [*problems, *notes]
+
+
+def check_finite(name: str, model: nn.Module, *, allow: bool) -> list[str]:
+    """Look for weights that are no numbers.
+
+    Raises:
+        SteeringError: There are some.
+    """
+    broken = [
+        key
+        for key, each in model.named_parameters()
+        if each.is_floating_point() and not each.is_meta and not _all_finite(each)
+    ]
+    if not broken:
+        return []
+    said = f"{len(broken)} weights hold NaN or infinite values: {_some(broken)}."
+    if not allow:
+        raise SteeringError(
+            f"'{name}': {said}",
+            "finite numbers: every reply would be nonsense.",
+            f"Download it again, or load it in another precision (float16 overflows past 65,504); {_ALLOW}",
+        )
+    return [said]
+
+
+def _all_finite(weights: torch.Tensor) -> bool:
+    if weights.dtype.itemsize < 2:  # eight-bit floats have no such test of their own
+        weights = weights.to(torch.float32)
+    return bool(torch.isfinite(weights).all())
+
+
+def _missing(model: nn.Module, loading: Mapping[str, Any]) -> list[tuple[str, str]]:
+    missing = sorted(loading.get("missing_keys", ()))
+    if is_wrapper(model.config):
+        missing = [key for key in missing if _of_text(model, key)]
+    if not missing:
+        return []
+    head = missing_head(model, missing)
+    what = "the output head is not in its files, so that they are no text generator's" if head else "these tensors are"
+    said = f"{what}: {_some(missing)}." if head else f"{len(missing)} tensors are not in its files: {_some(missing)}."
+    return [(f"{said} They would be made anew, at random.", "weights for every part of the model.")]
+
+
+def missing_head(model: nn.Module, missing: Iterable[str]) -> bool:
+    """Whether all that is missing is the output head."""
+    head = model.get_output_embeddings()  # type: ignore[operator]
+    own = {key.removesuffix(".weight") for key, module in model.named_modules() if module is head} if head else set()
+    return {key.rsplit(".", 1)[0] for key in missing} <= own
+
+
+def _of_text(model: nn.Module, key: str) -> bool:
+    """Whether a tensor of a multimodal model belongs to its decoder or output head."""
+    parts = (model.get_decoder(), model.get_output_embeddings())  # type: ignore[operator]
+    names = [name for name, module in model.named_modules() if any(module is part for part in parts)]
+    return any(key.startswith(f"{name}.") for name in names) or not names
+
+
+def _of_other_shapes(loading: Mapping[str, Any]) -> list[tuple[str, str]]:
+    wrong = sorted(loading.get("mismatched_keys", ()))
+    if not wrong:
+        return []
+    key, stored, wanted = wrong[0]
+    said = f"{len(wrong)} tensors have other shapes than its configuration says, such as {key}: "
+    return [(f"{said}{tuple(stored)} in the files, {tuple(wanted)} by the configuration.", "one model's files.")]
+
+
+def _left_over(model: nn.Module, loading: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Tensors that say that the files are of a model which computes something else."""
+    unexpected = sorted(loading.get("unexpected_keys", ()))
+    modules = dict(model.named_modules())
+    prefix = getattr(model, "base_model_prefix", "")
+    blocks = number_of_blocks(model.config) or 0
+    beyond = [key for key in unexpected if _beyond(key, modules, prefix, blocks)]
+    if beyond and len({_index(key) for key in beyond}) > _predictors(model.config):
+        return [
+            (
+                f"its files hold more blocks than the {blocks} of its configuration: {_some(beyond)}.",
+                "as many blocks in the configuration as in the files.",
+            )
+        ]
+    telling = [key for key in unexpected if _inside(key, modules, prefix) and key not in beyond]
+    if telling:
+        return [
+            (
+                f"{len(telling)} tensors in its files have no place in a {type(model).__name__} of this configuration: "
+                f"{_some(telling)}.",
+                "a configuration that describes the files: what is left out would change every reply.",
+            )
+        ]
+    return []
+
+
+def _index(key: str) -> int:
+    found = _INDEX.search(key)
+    return int(found[1]) if found else -1
+
+
+def _named(path: str, modules: Mapping[str, nn.Module], prefix: str) -> nn.Module | None:
+    return modules.get(path) or modules.get(f"{prefix}.{path}") or modules.get(path.removeprefix(f"{prefix}."))
+
+
+def _beyond(key: str, modules: Mapping[str, nn.Module], prefix: str, blocks: int) -> bool:
+    """Whether a tensor belongs to a block behind the last one."""
+    found = _INDEX.search(key)
+    if found is None or not blocks or int(found[1]) < blocks:
+        return False
+    blocks_list = _named(key[: found.start()], modules, prefix)
+    return isinstance(blocks_list, nn.ModuleList) and len(blocks_list) == blocks
+
+
+def _predictors(config: Any) -> int:
+    """Blocks behind the last one that foretell further tokens, which text generation does without."""
+    said = {**vars(config), **vars(text_config(config))}
+    return sum(n for key, n in said.items() if isinstance(n, int) and ("nextn" in key or "mtp" in key.lower()))
+
+
+def _inside(key: str, modules: Mapping[str, nn.Module], prefix: str) -> bool:
+    """Whether a tensor is a weight inside a block that the model has."""
+    found = _INDEX.search(key)
+    if found is None or _named(key[: found.end() - 1], modules, prefix) is None:
+        return False
+    path, _, leaf = key.rpartition(".")
+    if _LEFT_BY_OTHERS.search(key):
+        return True
+    owner = _named(path, modules, prefix)
+    # GPT-2 and its kin once kept their causal mask as `attn.bias`: a module with parts of its own has no bias.
+    return leaf in ("weight", "bias") and (owner is None or not any(owner.children()))
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

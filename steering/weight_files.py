@@ -1,0 +1,125 @@
+"""What weights files hold, by their headers alone: damage is found before anything is loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from steering.checkpoints import WEIGHTS
+from steering.errors import SteeringError
+
+
+_POINTER = b"version https://git-lfs"
+_LONGEST_HEADER = 100_000_000
+"""Bytes; the format's own limit."""
+_NEEDS = "whole weights files."
+_AGAIN = "Download it again."
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What lies on disk."""
+
+    bytes: int
+    """All weights files together."""
+    shapes: dict[str, tuple[int, ...]] | None
+    """Name and shape of every tensor; None where the format does not tell without unpickling."""
+
+
+def check_weights(folder: Path) -> Stored:
+    """Look through the headers of the weights files that transformers would read in a folder.
+
+    Raises:
+        SteeringError: A Git LFS pointer, a file that ends too early or is no weights file, or a shard that is absent.
+    """
+    first = folder / next(name for name in WEIGHTS if (folder / name).exists())
+    files = _shards(folder, first) if first.suffix == ".json" else [first]
+    shapes: dict[str, tuple[int, ...]] | None = {}
+    total = 0
+    for path in files:
+        check_no_pointer(path)
+        total += path.stat().st_size
+        if path.suffix != ".safetensors":
+            _check_torch_file(path)
+            shapes = None
+        elif shapes is not None:
+            shapes.update(safetensors_shapes(path))
+    return Stored(total, shapes)
+
+
+def _shards(folder: Path, index: Path) -> list[Path]:
+    check_no_pointer(index)
+    try:
+        named = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        files = [folder / name for name in named]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise SteeringError(
+            f"'{index}' is no index of weights files.", "a JSON object with a weight_map.", _AGAIN
+        ) from error
+    if absent := [path.name for path in files if not path.exists()]:
+        raise SteeringError(
+            f"{len(absent)} of the {len(files)} weights files of '{folder}' are not there: {', '.join(absent[:5])}.",
+            f"all the files that {index.name} names.",
+            "Download the missing files.",
+        )
+    return files
+
+
+def check_no_pointer(path: Path) -> None:
+    """Refuse a Git LFS pointer in place of a file, and a file that may not be read.
+
+    Raises:
+        SteeringError: It is one.
+    """
+    if not os.access(path, os.R_OK):
+        raise SteeringError(f"'{path}' must not be read by this user.", "permission to read it.", "Ask its owner.")
+    with path.open("rb") as file:
+        if file.read(len(_POINTER)) != _POINTER:
+            return
+    raise SteeringError(
+        f"'{path}' is a Git LFS pointer, a few lines in place of the file itself.",
+        _NEEDS,
+        "Run `git lfs pull` in that folder, or download it with `hf download`.",
+    )
+
+
+def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor in a safetensors file, by its header.
+
+    Raises:
+        SteeringError: The file is cut short, or is no safetensors file.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > min(_LONGEST_HEADER, size - 8):
+            raise _damaged(
+                path, f"it has {size:,} bytes, fewer than its header takes" if size < 1e6 else "its header is none"
+            )
+        header = file.read(length)
+    try:
+        entries = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
+        end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
+        shapes = {name: tuple(int(side) for side in entry["shape"]) for name, entry in entries.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise _damaged(path, "its header is none") from error
+    if size != 8 + length + end:
+        raise _damaged(path, f"it has {size:,} bytes, its header speaks of {8 + length + end:,}")
+    return shapes
+
+
+def _check_torch_file(path: Path) -> None:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start.startswith(b"PK"):
+        if not zipfile.is_zipfile(path):
+            raise _damaged(path, "it is cut short")
+    elif not start.startswith(b"\x80"):  # a pickle, as torch wrote before version 1.6
+        raise _damaged(path, "it was not written by torch")
+
+
+def _damaged(path: Path, how: str) -> SteeringError:
+    return SteeringError(f"The weights file '{path}' is damaged: {how}.", _NEEDS, _AGAIN)
