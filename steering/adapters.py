@@ -181,7 +181,9 @@ def _make_room(model: Any, weights: dict[str, Any]) -> None:
 
 
 def _check_fit(name: str, adapter: Adapter, expected: set[str], found: set[str]) -> None:
-    own = {key for key in found if "lora_" not in key and key.split(".")[-2:-1] and key.split(".")[-2] in _EMBEDDINGS}
+    # Whole embeddings, and what peft 0.21 writes twice beside them after a resize.
+    whole = ("modules_to_save", "original_module", *_EMBEDDINGS)
+    own = {key for key in found if "lora_" not in key and key.rpartition(".")[0].endswith(whole)}
     missing, left = sorted(expected - found), sorted(found - expected - own)
     if missing:
         raise _no_fit(name, adapter, f"its files lack {len(missing)} tensors that the base asks for: {missing[0]}")

@@ -52,7 +52,7 @@ class LoadOptions:
     base: str | None = None
     """The base of a LoRA adapter, where the one that it names is not there."""
     allow_missing: bool = False
-    """Load although weights are missing, of other shapes or no numbers. What is missing is made anew, at random."""
+    """Load although weights are missing or of other shapes. What is missing is made anew, at random."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _load_adapted(name: str, checkpoint: Checkpoint, adapter: Adapter, options: 
     merge = not is_quantised(base.model)
     model = apply_adapter(name, adapter, base.model, merge=merge)
     how = "added to the weights" if merge else "applied beside the quantised weights"
-    notes = [f"The {adapter.kind} adapter is {how} of {adapter.base}.", *base.notes]
+    check_finite(name, model)
     return replace(
         base,
         model=model.eval(),
@@ -121,7 +121,7 @@ def _load_adapted(name: str, checkpoint: Checkpoint, adapter: Adapter, options: 
         revision=options.revision if checkpoint.source == "hub" else base.revision,
         adapter=adapter.kind,
         base=adapter.base,
-        notes=(*notes, *check_finite(name, model, allow=options.allow_missing)),
+        notes=(f"The {adapter.kind} adapter is {how} of {adapter.base}.", *base.notes),
     )
 
 
@@ -144,7 +144,7 @@ def _load_whole(
     job.report(1, 3, "reading the weights")
     model, loading = _weights(name, checkpoint, loader, options, device, dtype)
     notes = check_loaded(name, model, loading, allow=options.allow_missing)
-    notes += check_finite(name, model, allow=options.allow_missing)
+    check_finite(name, model)
     if checkpoint.gguf:
         quantisation = "GGUF, dequantised"
     if is_wrapper(model.config):

@@ -47,7 +47,7 @@ def check_loaded(name: str, model: nn.Module, loading: Mapping[str, Any], *, all
     return [*problems, *notes]
 
 
-def check_finite(name: str, model: nn.Module, *, allow: bool) -> list[str]:
+def check_finite(name: str, model: nn.Module) -> None:
     """Look for weights that are no numbers.
 
     Raises:
@@ -58,16 +58,12 @@ def check_finite(name: str, model: nn.Module, *, allow: bool) -> list[str]:
         for key, each in model.named_parameters()
         if each.is_floating_point() and not each.is_meta and not _all_finite(each)
     ]
-    if not broken:
-        return []
-    said = f"{len(broken)} weights hold NaN or infinite values: {_some(broken)}."
-    if not allow:
+    if broken:
         raise SteeringError(
-            f"'{name}': {said}",
+            f"'{name}': {len(broken)} weights hold NaN or infinite values: {_some(broken)}.",
             "finite numbers: every reply would be nonsense.",
-            f"Download it again, or load it in another precision (float16 overflows past 65,504); {_ALLOW}",
+            "Download it again, or load it in another precision (float16 overflows past 65,504).",
         )
-    return [said]
 
 
 def _all_finite(weights: torch.Tensor) -> bool:

@@ -52,6 +52,8 @@ class Provenance:
     """Of the contrast set's texts, as its author states it."""
     settings: dict[str, Any] = field(default_factory=dict)
     """What else the method was told."""
+    base: str | None = None
+    """What the model's adapter was applied to, where `model` is an adapter."""
 
     @classmethod
     def made_elsewhere(cls, **known: Any) -> Provenance:

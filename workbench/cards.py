@@ -39,6 +39,7 @@ def model_bar(
     return (
         f'<div class="sw-model"><h1>{NAME}</h1><b class="sw-name">{escape(short_name(info.name))}</b>'
         f"<span>{escape(info.summary)}</span>{pill}{wait}</div>"
+        + "".join(f'<p class="sw-note">{escape(said)}</p>' for said in info.notes)
     )
 
 

@@ -26,7 +26,7 @@ _OPTIONS: dict[str, tuple[Any, Any, str]] = {
     "quantisation": (str | None, None, "8bit or 4bit (needs the quantisation extra)."),
     "trust_remote_code": (bool, False, "Run Python code that comes with the model."),
     "base": (str | None, None, "Base of a LoRA adapter, where the one that it names is not there."),
-    "allow_missing": (bool, False, "Load although weights are missing or no numbers."),
+    "allow_missing": (bool, False, "Load although weights are missing: they are made anew, at random."),
     "blocks": (str | None, None, "Path of the list of decoder blocks, for an unknown architecture."),
 }
 
@@ -67,4 +67,6 @@ def load_host(name: str, load: dict[str, Any]) -> Host:
     with ERR.status(f"Loading {name}"):
         host = Host.load(name, options=LoadOptions(**load))
     ERR.print(f"[bold]{host.name}[/]  {host.info.summary}", highlight=False)
+    for note in host.info.notes:
+        ERR.print(note, markup=False, highlight=False)
     return host

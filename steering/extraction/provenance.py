@@ -51,6 +51,7 @@ def made_here(host: Host) -> dict[str, Any]:
         "model": host.name,
         "model_source": host.info.source,
         "revision": host.info.revision,
+        "base": host.info.base,
         "architecture": host.info.architecture,
         "dtype": host.info.dtype,
         "template_digest": host.info.template_digest,
