@@ -36,7 +36,7 @@ def about_vector(vector: SteeringVector) -> str:
     facts = [
         f"{title.lower()} of {made.positive_label} and {made.negative_label}",
         f"{made.n_train[0]} + {made.n_train[1]} prompts",
-        f"from {short_name(made.model)}",
+        f"from {short_name(made.model)}" + (f" on {short_name(made.base)}" if made.base else ""),
     ]
     return (
         f"{heading(vector.name)}{note(' · '.join(facts))}"
