@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from steering.caches import repeated, shareable
+from steering.caches import repeated
 from steering.host import Host
 from steering.lane import Job
 from steering.pooling import Pooling, read_positions
@@ -87,12 +87,12 @@ def shared_beginning(host: Host, prompts: Sequence[Prompt], pooling: Pooling = "
     first = min(min(read_positions(prompt, pooling)) for prompt in prompts)
     columns = zip(*(prompt.ids[:first] for prompt in prompts), strict=False)
     ids = tuple(column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns))
-    if len(ids) < _WORTH_IT or len(prompts) < 2:
+    if len(ids) < _WORTH_IT or len(prompts) < 2 or not host.abilities.shares:
         return NOTHING
     batch = Batch(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.bool), torch.tensor([len(ids) - 1]))
     work = partial(read_on, host, batch, Schedule(host, [()]))
     _, cache = host.run(lambda job: work(), title="Reading the prompts' beginning")
-    return Beginning(ids, cache) if shareable(host, cache) else NOTHING
+    return Beginning(ids, cache)
 
 
 def stream_states(

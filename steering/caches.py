@@ -5,20 +5,6 @@ from __future__ import annotations
 from copy import copy
 from typing import Any
 
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
-
-from steering.host import Host
-
-
-_PLAIN = (DynamicLayer, DynamicSlidingWindowLayer)
-
-
-def shareable(host: Host, cache: Any) -> bool:
-    """Whether a cache can be given to several rows: recurrent states, and a block's own kind of cache, cannot."""
-    plain = type(cache) is DynamicCache and all(type(layer) in _PLAIN for layer in cache.layers)
-    return plain and "position_ids" in host.accepts
-
 
 def repeated(cache: Any, times: int) -> Any:
     """A cache whose rows stand `times` times each, side by side; the given one stays as it is."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,8 +10,10 @@ from nnsight import TransformersModel
 from nnsight._c import unmount
 from transformers import PreTrainedModel
 
+from steering.abilities import Abilities, find_abilities
 from steering.configurations import number_of_blocks
 from steering.errors import SteeringError
+from steering.forwards import put_right
 from steering.lane import Job, Lane
 from steering.loading import LoadOptions, load_model
 from steering.model_info import ModelInfo, describe
@@ -36,9 +37,9 @@ class Host:
         self.sites = sites
         self.lane = lane
         self.tokenizer = tokenizer
-        self.model = TransformersModel(model.eval(), tokenizer=tokenizer)
-        accepted = inspect.signature(model.forward).parameters
-        self.accepts = frozenset(name for name in ("position_ids", "logits_to_keep") if name in accepted)
+        put_right(model.eval())
+        self.abilities = self._abilities(model)  # before nnsight wraps its forward pass
+        self.model = TransformersModel(model, tokenizer=tokenizer)
         self.end_ids = _end_ids(model, tokenizer)
 
     @classmethod
@@ -85,6 +86,24 @@ class Host:
         info = describe(name, "memory", model, tokenizer, sites)
         return cls(model, tokenizer, info=info, sites=sites, lane=lane)
 
+    def _abilities(self, model: PreTrainedModel) -> Abilities:
+        try:
+            blocks = model.get_submodule(self.sites.blocks_path)
+            return self.run(lambda job: find_abilities(model, self.tokenizer, blocks), title="Trying out the model")
+        except SteeringError:
+            raise
+        except Exception as error:  # whatever the model's own code raises
+            raise SteeringError(
+                f"{self.name} was loaded, but cannot read a short text: {cause(error)}",
+                "a causal language model whose forward pass takes token ids and gives logits.",
+                "Check that its files are whole, and that its own code fits the versions of torch and transformers.",
+            ) from error
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What this model cannot do, or only slowly, a sentence each; none for most."""
+        return self.abilities.limits
+
     @property
     def name(self) -> str:
         return self.info.name
@@ -114,6 +133,12 @@ def guarded(work: Callable[[Job[Any]], T], job: Job[Any]) -> T:
             f"The device ran out of memory during '{job.title}'.",
             remedy="Use shorter texts, fewer rows or a smaller token budget, or load the model in bfloat16 or 8bit.",
         ) from error
+
+
+def cause(error: BaseException) -> str:
+    """An exception of another library, in a line."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first[:300]}" if first else type(error).__name__
 
 
 def _end_ids(model: PreTrainedModel, tokenizer: Any) -> frozenset[int]:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from steering.caches import repeated, selected, shareable, with_lower_blocks
+from steering.caches import repeated, selected, with_lower_blocks
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.interventions import Plan
@@ -99,11 +99,12 @@ class _Stem:
 
     def __init__(self, host: Host, ids: tuple[int, ...], blocks: Sequence[int]) -> None:
         self.host, self.blocks = host, blocks
-        self.ids = ids if len(ids) >= _WORTH_IT else ()
-        # A single token says, too, whether this model's cache can be given to several rows.
-        _, self.base, self._inputs = _unsteered(host, _whole([self.ids or (0,)]), blocks)
-        self.shared = shareable(host, self.base)
-        self.ids = self.ids if self.shared else ()
+        self.shared = host.abilities.shares
+        self.ids = ids if self.shared and len(ids) >= _WORTH_IT else ()
+        self.base: Any = None
+        self._inputs: dict[int, Tensor] = {}
+        if self.ids:
+            _, self.base, self._inputs = _unsteered(host, _whole([self.ids]), blocks)
         self._cache: Any = None
 
     def take(self, plans: Sequence[Plan], block: int | None) -> None:

@@ -76,6 +76,11 @@ class Batch:
         """All rows, `times` times one after the other."""
         return Batch(self.ids.repeat(times, 1), self.real.repeat(times, 1), self.last.repeat(times))
 
+    def longer(self, tokens: Tensor) -> Batch:
+        """With one more token a row, (batch,), which is none of the prompt."""
+        real = torch.cat([self.real, torch.ones(len(tokens), 1, dtype=torch.bool)], dim=1)
+        return Batch(torch.cat([self.ids, tokens[:, None]], dim=1), real, self.last)
+
     @property
     def first(self) -> Tensor:
         """Index of each row's first prompt token, (batch,)."""

@@ -123,6 +123,7 @@ class Schedule:
         """
         for write in {id(write): write for plan in plans for write in plan}.values():
             _check(host, write)
+        self.host, self.plans = host, tuple(plans)
         self.n_rows = len(plans)
         self.visits = _visits(plans)
         self.gates: dict[Place, list[Gate]] = defaultdict(list)

@@ -8,45 +8,27 @@ therefore reach every decoding step, and a stop takes effect between two steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
+from steering.abilities import alike
 from steering.caches import repeated
+from steering.errors import SteeringError
 from steering.host import Host
+from steering.outputs import hidden, with_hidden
+from steering.passes import Apart, Forward, Reader, Reads, Start, Text, end_logits, in_order, joined, split
 from steering.rows import Batch
 from steering.schedule import Coverage, Place, Schedule
 from steering.sites import Part
 
 
-Reader = Callable[[Place, Tensor], None]
-"""Receives the states at a place, (batch, position, width), after any write there."""
-
-
-@dataclass(frozen=True)
-class Forward:
-    """What a forward pass gives back."""
-
-    logits: Tensor
-    """At the last position of each row, float32, (batch, vocabulary)."""
-    cache: Any
-    """Hugging Face key-value cache, to be passed to the next step."""
-    written: Sequence[int]
-    """How many positions of each row were written."""
-
-
-@dataclass(frozen=True, eq=False)
-class Start:
-    """States that are known already, so that the blocks below need not run."""
-
-    block: int
-    """The first block that runs."""
-    states: Tensor
-    """At its input, (batch, position, width), as a pass over the same batch read them."""
+__all__ = ["Forward", "Reader", "Start", "read_on", "read_prompts", "read_replies", "read_token", "starts"]
 
 
 def read_prompts(
@@ -71,8 +53,7 @@ def read_prompts(
     Raises:
         SteeringError: A scope names a token behind a prompt's end.
     """
-    coverage = schedule.of_prompts(batch)
-    return _forward(host, _inputs(batch), None, schedule, coverage, batch.last, read, places, start=start)
+    return _read(host, batch, schedule, read, places, start=start)
 
 
 def read_replies(
@@ -91,8 +72,7 @@ def read_replies(
     Returns:
         Logits at the last `n` positions, float32, (batch, n, vocabulary).
     """
-    coverage = schedule.of_prompts(batch)
-    return _forward(host, _inputs(batch), None, schedule, coverage, batch.last, read, places, keep=n).logits
+    return _read(host, batch, schedule, read, places, keep=n).logits
 
 
 def read_on(
@@ -124,7 +104,16 @@ def read_on(
 
     Returns:
         Logits at the last `keep` positions, float32, (batch, keep, vocabulary), and the cache to go on from.
+
+    Raises:
+        SteeringError: A cache was given, and one reading of this model cannot be gone on from (`Abilities.shares`).
     """
+    if cache is not None and not host.abilities.shares:
+        raise SteeringError(
+            f"{host.name} was to go on from a text that it read before.",
+            "a model whose key-value cache several rows can share.",
+            "Read whole texts (`read_prompts`, `read_replies`).",
+        )
     inputs = _inputs(batch)
     inputs["position_ids"] = inputs["position_ids"] + length
     before = torch.ones(len(batch.ids), length, dtype=torch.long)
@@ -145,9 +134,45 @@ def read_token(host: Host, tokens: Tensor, seen: Tensor, cache: Any, schedule: S
         cache: From the step before.
         schedule: The plans.
     """
+    if isinstance(cache, Apart):
+        steps = [
+            read_token(host, tokens[part.rows], seen[part.rows, part.columns.start :], own, part.schedule)
+            for part, own in cache.parts
+        ]
+        parts = [part for part, _ in cache.parts]
+        return joined(parts, steps, torch.cat([step.logits for step in steps])[in_order(parts)])
+    if isinstance(cache, Text):
+        step = _read(host, cache.batch.longer(tokens), schedule, None, ())
+        new = [after - before for after, before in zip(step.written, cache.written, strict=True)]
+        return replace(step, written=new)
     positions = seen.long().sum(dim=1, keepdim=True) - 1
     inputs = {"input_ids": tokens[:, None], "attention_mask": seen.long(), "position_ids": positions}
     return _forward(host, inputs, cache, schedule, schedule.of_step(), None, None, ())
+
+
+def _read(
+    host: Host,
+    batch: Batch,
+    schedule: Schedule,
+    read: Reader | None,
+    places: Sequence[Place],
+    keep: int = 1,
+    start: Start | None = None,
+) -> Forward:
+    """One pass over a batch, or one for each length where the model does not bear this padding."""
+    if host.abilities.takes(batch.real):
+        coverage = schedule.of_prompts(batch)
+        forward = _forward(host, _inputs(batch), None, schedule, coverage, batch.last, read, places, keep, start)
+        return forward if host.abilities.cache else replace(forward, cache=Text(batch, forward.written))
+    parts, reads, forwards = split(batch, schedule), Reads(batch), []
+    for part in parts:
+        own = None if start is None else Start(start.block, start.states[part.rows, part.columns])
+        reader = None if read is None else reads.of(part)
+        forwards.append(_read(host, part.batch, part.schedule, reader, places, max(2, part.kept(batch, keep)), own))
+    if read is not None:
+        reads.give(read)
+    logits = end_logits(parts, [forward.logits for forward in forwards], batch, max(1, keep))
+    return joined(parts, forwards, logits if keep > 1 else logits[:, 0])
 
 
 def _inputs(batch: Batch) -> dict[str, Tensor]:
@@ -168,9 +193,14 @@ def _forward(
     start: Start | None = None,
     use_cache: bool | None = None,
 ) -> Forward:
-    accepted = {k: v.to(host.device) for k, v in inputs.items() if k != "position_ids" or k in host.accepts}
-    options = {"use_cache": start is None if use_cache is None else use_cache, "past_key_values": cache}
-    if "logits_to_keep" in host.accepts and (keep == 0 or bool((inputs["attention_mask"][:, -1] == 1).all())):
+    can = host.abilities
+    start = start if start is not None and starts(host) else None
+    accepts = can.accepts if last is not None or can.masks_steps else can.accepts - {"attention_mask"}
+    accepted = {k: v.to(host.device) for k, v in inputs.items() if k == "input_ids" or k in accepts}
+    options: dict[str, Any] = {can.cache: cache} if can.cache else {}
+    if "use_cache" in can.accepts:
+        options["use_cache"] = can.cache is not None and (start is None if use_cache is None else use_cache)
+    if "logits_to_keep" in can.accepts and (keep == 0 or bool((inputs["attention_mask"][:, -1] == 1).all())):
         options["logits_to_keep"] = max(1, keep)  # none are wanted where keep is 0, but 0 would mean all
     visits, gates = schedule.active(coverage), schedule.gates
     stops = _in_forward_order(host, {*visits, *gates, *places})
@@ -208,7 +238,7 @@ def _forward(
                     read(place, states)
             output = host.model.output
             kept["logits"] = output.logits[:, -max(1, keep) :].float()
-            kept["cache"] = output.past_key_values
+            kept["cache"] = getattr(output, can.cache, None) if can.cache else None
     logits = kept["logits"] if keep > 1 else kept["logits"][:, 0]
     return Forward(logits=logits, cache=kept["cache"], written=schedule.written(coverage))
 
@@ -242,22 +272,28 @@ def _as_output(host: Host, block: int, states: Tensor) -> Any:
     return (states, *[None] * (entries - 1)) if entries else states
 
 
+def starts(host: Host) -> bool:
+    """Whether a pass that begins in the middle gives the logits of a whole one: tried once, at the last block. Where
+    blocks hand each other more than states, such as keys and values, it does not, and passes run whole.
+    """
+    if host not in _STARTS:
+        _STARTS[host] = True
+        ids = torch.arange(1, 9)[None] % host.info.vocabulary
+        batch, schedule = Batch(ids, torch.ones_like(ids, dtype=torch.bool), torch.tensor([7])), Schedule(host, [()])
+        block, kept = host.info.blocks - 1, []
+        whole = read_prompts(host, batch, schedule, read=lambda _, x: kept.append(x), places=[(block, "block_input")])
+        try:
+            again = read_prompts(host, batch, schedule, start=Start(block, kept[0])).logits
+            _STARTS[host] = alike(again, whole.logits, host.model._module.dtype)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception:  # whatever the model's code raises without what the skipped blocks would have left it
+            _STARTS[host] = False
+    return _STARTS[host]
+
+
+_STARTS: WeakKeyDictionary[Host, bool] = WeakKeyDictionary()
+
+
 def _blocks(host: Host) -> Any:
     return reduce(getattr, host.sites.blocks_path.split("."), host.model)
-
-
-def hidden(value: Any, n_rows: int) -> Tensor:
-    """The states in a module's output, (batch, position, width).
-
-    Attention and some MoE modules give a tuple whose first entry they are, and OPT runs its MLP on all rows' tokens in
-    one flat list, (batch * position, width).
-    """
-    states: Tensor = value[0] if isinstance(value, tuple) else value
-    return states.reshape(n_rows, -1, states.shape[-1])
-
-
-def with_hidden(value: Any, states: Tensor) -> Any:
-    """A module's output with its states replaced, in the shape that the module gave them."""
-    if isinstance(value, tuple):
-        return (states.reshape(value[0].shape), *value[1:])
-    return states.reshape(value.shape)

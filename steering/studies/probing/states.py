@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from steering.activations import DEFAULT_TOKEN_BUDGET, batches_by_length
-from steering.caches import repeated, shareable
+from steering.caches import repeated
 from steering.errors import SteeringError
 from steering.fingerprint import fingerprint
 from steering.host import Host
@@ -156,13 +156,10 @@ def _both(host: Host, runs: list[Runs], places: list[Place]) -> Iterator[tuple[P
 
         return read
 
-    schedule = Schedule(host, [()] * len(runs))
-    begun = None
-    if shared:
-        heads = Batch.of(host, [_part(run.no, 0, shared) for run in runs], "right")
-        _, begun = read_on(host, heads, schedule)
     both = Schedule(host, [()] * len(prompts))
-    if begun is not None and shareable(host, begun):
+    if shared and host.abilities.shares:
+        heads = Batch.of(host, [_part(run.no, 0, shared) for run in runs], "right")
+        _, begun = read_on(host, heads, Schedule(host, [()] * len(runs)))
         rests = Batch.of(host, [_part(prompt, shared, len(prompt)) for prompt in prompts], "right")
         read_on(host, rests, both, cache=repeated(begun, 2), length=shared, read=reader(shared), places=places)  # type: ignore[arg-type]
     else:

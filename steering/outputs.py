@@ -1,0 +1,24 @@
+"""States in what modules give: a tensor, the first entry of a tuple, or all rows' tokens in one list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+
+def hidden(value: Any, n_rows: int) -> Tensor:
+    """The states in a module's output, (batch, position, width).
+
+    Attention and some MoE modules give a tuple whose first entry they are, GPT's blocks a list, and OPT runs its MLP on
+    all rows' tokens in one flat list, (batch * position, width).
+    """
+    states: Tensor = value[0] if isinstance(value, tuple | list) else value
+    return states.reshape(n_rows, -1, states.shape[-1])
+
+
+def with_hidden(value: Any, states: Tensor) -> Any:
+    """A module's output with its states replaced, in the shape that the module gave them."""
+    if isinstance(value, tuple | list):
+        return type(value)((states.reshape(value[0].shape), *value[1:]))
+    return states.reshape(value.shape)
