@@ -199,6 +199,6 @@ def entering(args: Any, kwargs: Any) -> Any:
 
 
 def first_tensor(value: Any) -> Tensor | None:
-    """The states in what a module is given or gives: itself, or a tuple's first entry."""
-    value = value[0] if isinstance(value, tuple) and value else value
+    """The states in what a module is given or gives: itself, or the first entry of a tuple or list."""
+    value = value[0] if isinstance(value, tuple | list) and value else value
     return value if isinstance(value, Tensor) else None

@@ -5,7 +5,7 @@ or gives other things than transformers' models do.
 from __future__ import annotations
 
 import inspect
-from functools import wraps
+from types import MethodType
 from typing import Any
 
 from torch import Tensor
@@ -35,20 +35,21 @@ def put_right(model: PreTrainedModel) -> None:
     deaf = "attention_mask" not in arguments(model) and not _takes_any(model)
     if not deaf and type(model).__module__.startswith("transformers.models."):
         return
-    forward = model.forward
+    forward, signature = model.forward, inspect.signature(model.forward)
+    own = getattr(forward, "__func__", None) if getattr(forward, "__self__", None) is model else None
 
-    @wraps(forward)
-    def named(*args: Any, **kwargs: Any) -> Any:
+    def named(self: PreTrainedModel, *args: Any, **kwargs: Any) -> Any:
         if deaf:
             kwargs.pop("attention_mask", None)
-        output = forward(*args, **kwargs)
+        output = own(self, *args, **kwargs) if own else forward(*args, **kwargs)
         if isinstance(output, tuple | list):
-            return CausalLMOutput(
-                logits=next(entry for entry in output if isinstance(entry, Tensor) and entry.ndim == 3)
-            )
+            logits = next(entry for entry in output if isinstance(entry, Tensor) and entry.ndim == 3)
+            return CausalLMOutput(logits=logits)
         return CausalLMOutput(logits=output) if isinstance(output, Tensor) else output
 
-    model.forward = named
+    myself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    named.__signature__ = signature.replace(parameters=[myself, *signature.parameters.values()])  # type: ignore[attr-defined]
+    model.forward = MethodType(named, model)  # a method, so that a copy of the model calls its own
 
 
 def _takes_any(model: PreTrainedModel) -> bool:

@@ -107,7 +107,7 @@ class _Watch:
             assert self._entered is not None
             once = {path: values[0] for path, values in self._values.items() if len(values) == 1}
             total = find_sum(self._entered, left, once)
-            entries = len(output) if isinstance(output, tuple) else 0
+            entries = len(output) if isinstance(output, tuple | list) else 0
             self.found[index] = _Seen(total, tuple(self._values), entries)
             self._left, self._values = left.clone(), {}
 
@@ -260,7 +260,7 @@ class _Check:
             size = states.float().square().mean().sqrt().clamp(min=1e-3)
             new = (states.float() + size * noise.to(states.device)).to(states.dtype)
             self._values[path] = new.reshape(self._entered.shape).clone()
-            return (new, *output[1:]) if isinstance(output, tuple) else new
+            return (new, *output[1:]) if isinstance(output, tuple | list) else new
 
         return hook
 
