@@ -221,8 +221,12 @@ class Lane:
             running = [self._running] if self._running else []
             return running + list(self._waiting)
 
-    def close(self) -> None:
-        """Stop the running job, drop the queued ones and end the thread. Safe to call twice."""
+    def close(self, timeout: float = 30.0) -> bool:
+        """Stop the running job, drop the queued ones and end the thread. Safe to call twice.
+
+        Returns:
+            Whether the thread ended within `timeout` seconds.
+        """
         with self._changed:
             self._closed = True
             jobs = ([self._running] if self._running else []) + list(self._waiting)
@@ -230,7 +234,9 @@ class Lane:
         for job in jobs:
             job.stop()
         if self._thread is not None and threading.current_thread() is not self._thread:
-            self._thread.join(timeout=30)
+            self._thread.join(timeout)
+            return not self._thread.is_alive()
+        return True
 
     def _loop(self) -> None:
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,12 @@ from steering.host import Host
 from steering.lane import Job, Lane
 from steering.loading import LoadOptions
 from workbench.discovery import Catalogue, discover
+from workbench.listeners import Listeners
 from workbench.workspace import Workspace
+
+
+ANY = "any"
+"""Among the models that visitors may load: any other."""
 
 
 class ModelSlot:
@@ -107,10 +113,30 @@ class Workbench:
         self.workspace = workspace if isinstance(workspace, Workspace) else Workspace(workspace)
         self.catalogue: Catalogue = discover(panels_dir)
         self.model = ModelSlot(self.lane)
+        self.listeners = Listeners()
+        self.visitors_load: frozenset[str] = frozenset((ANY,))
+        """Models that visitors of the page may load."""
+        self.trusted = ""
+        """The model whose own Python code may run, since whoever started the workbench said so."""
 
     @property
     def host(self) -> Host | None:
         return self.model.host
+
+    def load(self, name: str, options: LoadOptions) -> Job[Host]:
+        """Load a model for a visitor. Its own code runs only where whoever started the workbench trusts that model.
+
+        Raises:
+            SteeringError: Visitors may not load it, or another model is being loaded.
+        """
+        if ANY not in self.visitors_load and name not in self.visitors_load:
+            known = ", ".join(sorted(self.visitors_load)) or "none: the model is the same for all visitors"
+            raise SteeringError(
+                f"'{name[:80]}' cannot be loaded from this page, which others can reach too.",
+                f"one of the models that are allowed ({known}).",
+                "Whoever runs the workbench can allow more with --allow-models.",
+            )
+        return self.model.load(name, replace(options, trust_remote_code=bool(name) and name == self.trusted))
 
     @property
     def seen(self) -> tuple[int, int, bool]:

@@ -44,6 +44,17 @@ def serve(
     workspace: WorkspaceFolder = None,
     panels_dir: Annotated[Path | None, typer.Option(help="Folder of single-file panels.")] = None,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name under which a proxy in front is asked for the page. May be repeated."),
+    ] = None,
+    allow_models: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A model that visitors may load instead; any for any. May be repeated. By default any where only this "
+            "machine reaches the page, and none where others do."
+        ),
+    ] = None,
     *,
     load: dict[str, Any],
 ) -> None:
@@ -60,6 +71,8 @@ def serve(
             workspace=workspace,
             panels_dir=panels_dir,
             load_options=LoadOptions(**load),
+            allow_hosts=allow_host or (),
+            allow_models=allow_models,
             open_browser=open_browser,
         )
 

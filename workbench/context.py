@@ -111,8 +111,8 @@ class PanelContext:
         stops = [self._stop, *([stop] if stop is not None else [])]
         slots = Slots(line=self.line, job=self.job_id, errors=self.errors)
 
-        def handle(*values: Any) -> Iterator[dict[Any, Any]]:
-            call = Call(self.bench, title or self.title)
+        def handle(request: gr.Request, *values: Any) -> Iterator[dict[Any, Any]]:
+            call = Call(self.bench, title or self.title, request.session_hash)
             yield _switch(run, stops, running=True)
             for outputs in drive(call, handler, dict(zip(names, values, strict=True)), slots):
                 yield {**outputs, self.page.shelf_seen: self.bench.seen}

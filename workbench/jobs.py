@@ -36,9 +36,11 @@ _log = logging.getLogger(__name__)
 class Call:
     """One click on a button that needs the model; passed to the handler as its first argument."""
 
-    def __init__(self, bench: Workbench, title: str) -> None:
+    def __init__(self, bench: Workbench, title: str, session: str | None = None) -> None:
         self.bench = bench
         self.title = title
+        self._session = session
+        self._began = time.monotonic()
         self.job: Job[Any] | None = None
         self.line = ""
         """The job strip's line, as HTML."""
@@ -71,6 +73,8 @@ class Call:
         items: list[Any] = []
         shown = 0.0
         for event in job.events(heartbeat=every):
+            if own and self._session and not self.bench.listeners.listens(self._session, self._began):
+                job.stop()  # others wait behind it, and nobody would see what comes of it
             if event is not None and not isinstance(event, Progress):
                 items.append(event)
             if time.monotonic() - shown < every:

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from steering.loading import DTYPES, LoadOptions, demo_card, demo_models
-from workbench.bench import Workbench
+from workbench.bench import ANY, Workbench
 from workbench.blocks import html_block
 from workbench.cards import model_bar
 from workbench.context import PageState, PanelContext
@@ -33,16 +33,17 @@ def place_model_bar(bench: Workbench, state: PageState) -> ModelBar:
     with gr.Row(elem_classes="sw-topbar"):
         html = html_block(model_bar(None, loading=bench.model.wanted), elem_classes="sw-model-slot")
         check = place_button()
-        switch = gr.Button("Switch model", size="sm", elem_classes="sw-switch", min_width=0)
+        may = bool(bench.visitors_load)
+        switch = gr.Button("Switch model", size="sm", elem_classes="sw-switch", min_width=0, visible=may)
     place_results(context, check)
     with gr.Column(visible=False, elem_classes="sw-card sw-loader") as form:
         with gr.Row(equal_height=True):
             name = gr.Dropdown(
-                list(demo_models()),
+                list(demo_models()) if ANY in bench.visitors_load else sorted(bench.visitors_load),
                 label="Model",
                 info="A demo model, a local folder, or a Hugging Face id such as Qwen/Qwen3-0.6B",
                 value=None,
-                allow_custom_value=True,
+                allow_custom_value=ANY in bench.visitors_load,
                 elem_id="model-name",
                 scale=4,
             )
@@ -53,12 +54,11 @@ def place_model_bar(bench: Workbench, state: PageState) -> ModelBar:
                     ["auto", *DTYPES], value="auto", label="Precision", info="auto: float32 on a CPU, else as stored"
                 )
                 device = gr.Textbox("auto", label="Device", info="auto, cpu, cuda, cuda:1, mps")
-            trust = gr.Checkbox(False, label="Run Python code that comes with the model (only if you have read it)")
         html_block(_demo_list())
         html_block(note("The model in use stays until the new one stands. Vectors on the shelf stay in any case."))
         context.error_slot()
     shown = gr.State(False)
-    _wire(bench, context, switch, form, shown, load, {"name": name, "dtype": dtype, "device": device, "trust": trust})
+    _wire(bench, context, switch, form, shown, load, {"name": name, "dtype": dtype, "device": device})
     return ModelBar(html, context)
 
 
@@ -78,9 +78,8 @@ def _wire(
     def toggle(shown: bool) -> dict[Any, Any]:
         return {form: gr.update(visible=not shown), shown_state: not shown}
 
-    def load_model(call: Call, *, name: str | None, dtype: str, device: str, trust: bool) -> Iterator[dict[Any, Any]]:
-        options = LoadOptions(dtype=dtype, device=device.strip() or "auto", trust_remote_code=trust)
-        job = bench.model.load((name or "").strip(), options)
+    def load_model(call: Call, *, name: str | None, dtype: str, device: str) -> Iterator[dict[Any, Any]]:
+        job = bench.load((name or "").strip(), LoadOptions(dtype=dtype, device=device.strip() or "auto"))
         # Other visitors wait for this model too, so that leaving the page must not stop it.
         for _ in call.follow(job, own=False):
             yield {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,18 @@ import gradio as gr
 from steering.errors import SteeringError
 from steering.loading import LoadOptions
 from steering.resources import resource
-from workbench.bench import Workbench
+from workbench.bench import ANY, Workbench
 from workbench.blocks import EVENT, html_block
 from workbench.cards import NAME, model_bar
 from workbench.context import PageState, PanelContext
+from workbench.guard import Names
 from workbench.markup import empty_state, error_card, escape
 from workbench.modelbar import place_model_bar
 from workbench.panel import Panel
+from workbench.serving import SESSIONS, guarded, serve_until_ended
 from workbench.shelf import place_shelf
 from workbench.theme import WorkbenchTheme, head
+from workbench.uploads import LARGEST_FILE
 
 
 _log = logging.getLogger(__name__)
@@ -73,6 +78,8 @@ def launch(
     panels_dir: Path | str | None = None,
     bench: Workbench | None = None,
     load_options: LoadOptions | None = None,
+    allow_hosts: Sequence[str] = (),
+    allow_models: Sequence[str] | None = None,
     open_browser: bool = False,
     prevent_thread_lock: bool = False,
 ) -> gr.Blocks:
@@ -85,7 +92,11 @@ def launch(
         workspace: Folder of the workspace; by default the user's own.
         panels_dir: A folder of single-file panels.
         bench: A workbench that is already set up, instead of `workspace` and `panels_dir`.
-        load_options: Device, precision and trust.
+        load_options: Device, precision and trust. Code that comes with a model runs for `model` alone, and only where
+            they say so.
+        allow_hosts: Names under which a proxy in front is asked for the page.
+        allow_models: Models that visitors may load instead; "any" for any. By default any on a page that only this
+            machine reaches, and none on one that others reach.
         open_browser: Open the page in the browser.
         prevent_thread_lock: Return while the server runs, for tests and notebooks; `page.close()` ends it.
 
@@ -94,7 +105,31 @@ def launch(
     """
     port = _free_port(host, port)
     bench = bench or Workbench(workspace=workspace, panels_dir=panels_dir)
-    bench.model.load(model, load_options)
+    names = Names.of(host, allow_hosts)
+    if allow_models is None:
+        allow_models = (ANY,) if names.only_here else ()
+    bench.visitors_load = frozenset(allow_models)
+    if load_options and load_options.trust_remote_code:
+        bench.trusted = model
+
+    def start() -> gr.Blocks:
+        return _start(bench, model, load_options, names, host, port, open_browser)
+
+    on_main = threading.current_thread() is threading.main_thread()
+    page: gr.Blocks = start() if prevent_thread_lock or not on_main else serve_until_ended(bench, start)
+    return page
+
+
+def _start(
+    bench: Workbench,
+    model: str,
+    options: LoadOptions | None,
+    names: Names,
+    host: str,
+    port: int,
+    open_browser: bool,
+) -> gr.Blocks:
+    bench.model.load(model, options)
     for name, value in _GRADIO.items():
         os.environ.setdefault(name, value)
     page = build(bench)
@@ -103,11 +138,13 @@ def launch(
         server_name=host,
         server_port=port,
         inbrowser=open_browser,
-        prevent_thread_lock=prevent_thread_lock,
+        prevent_thread_lock=True,
+        app_kwargs=guarded(bench, names, port),
+        state_session_capacity=SESSIONS,
         theme=WorkbenchTheme(),
         head=head(),
         favicon_path=resource("assets", "icon.svg"),
-        max_file_size="64mb",
+        max_file_size=f"{LARGEST_FILE}mb",
         allowed_paths=[str(bench.workspace.shelf), str(bench.workspace.exports)],  # for downloads
         footer_links=[],
         run_history=False,

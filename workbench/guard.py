@@ -1,0 +1,275 @@
+"""What stands before the page: who may speak to it, under which name, and how much may be sent.
+
+A page on 127.0.0.1 can be reached by any other page that its visitor opens: by a request across origins, or by a name
+that is bound anew to 127.0.0.1 while that page is open. So every request says under which name it came (Host) and,
+where a browser sends it for a page, which page that was (Origin, Sec-Fetch-Site). Both are checked here, before all of
+Gradio.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import os
+import re
+import secrets
+import socket
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from workbench.listeners import Listeners
+from workbench.uploads import MOST_BYTES, Parts, too_large
+
+
+API = "/gradio_api/"
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
+_OPEN = frozenset(
+    {
+        "app_id",
+        "cancel",
+        "custom_component",
+        "heartbeat",
+        "info",
+        "login_check",
+        "queue",
+        "reset",
+        "run",
+        "startup-events",
+        "theme.css",
+        "token",
+        "upload",
+        "upload_progress",
+        "user",
+    }
+)
+"""What the page itself asks for below `API`, beside files. The rest, such as calling events by their name or number and
+fetching pages of other servers, nobody needs."""
+_OF_A_VISIT = re.compile(rf"{API}(queue/join|run(/.*)?|upload|cancel|reset)/?")
+"""What only somebody may ask for who has opened the page."""
+_SHOWN = re.compile(r"image/(png|jpeg|gif|webp)\b")
+"""Files that a browser may show; all others it saves, since a page among them would be of this origin."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """Under which names a page may be asked for."""
+
+    known: frozenset[str]
+    """Names and addresses in small letters."""
+    addresses: bool
+    """Whether any IP address will do, as for a page that listens on every interface: a number cannot be bound anew."""
+    named: frozenset[str]
+    """Those of `known` that somebody named, such as that of a proxy in front: its pages are this one's."""
+
+    @classmethod
+    def of(cls, host: str, allowed: Iterable[str] = ()) -> Names:
+        """Names of a page that listens on `host`; `allowed` are those by which a proxy in front is asked for."""
+        named = {_bare(name) for name in (*allowed, os.environ.get("SPACE_HOST", "")) if name.strip()}
+        own = {socket.gethostname().lower()} if host in _EVERYWHERE else {host.lower().strip("[]")}
+        return cls(frozenset(_LOOPBACK | own | named), host in _EVERYWHERE, frozenset(named))
+
+    @property
+    def only_here(self) -> bool:
+        """Whether only this machine reaches the page."""
+        return not self.addresses and self.known <= _LOOPBACK
+
+    def has(self, host: str) -> bool:
+        """Whether the page may be asked for under a name or address."""
+        if host in self.known:
+            return True
+        try:
+            return self.addresses and bool(ipaddress.ip_address(host))
+        except ValueError:
+            return False
+
+
+class Guard:
+    """ASGI middleware that lets through what `Names` allow and answers the rest with 403 and a sentence."""
+
+    def __init__(self, app: ASGIApp, names: Names, listeners: Listeners, port: int) -> None:
+        self._app = app
+        self._names = names
+        self._listeners = listeners
+        # Cookies do not tell ports apart, so that two workbenches on one machine would take each other's.
+        self._cookie = f"sw-visit-{port}"
+        self._secret = secrets.token_bytes(32)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        headers = _headers(scope)
+        reason = self._refusal(scope, headers)
+        if reason and scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": reason[:120]})
+        elif reason:
+            await _answer(403, reason, scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+        else:
+            await self._let_in(scope, headers, receive, send)
+
+    async def _let_in(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        upload = path.rstrip("/") == f"{API}upload"
+        if too_large(headers.get("content-length", "0"), upload=upload):
+            await _answer(413, _TOO_MUCH, scope, receive, send)
+            return
+        visit = "" if self._visits(headers) or not _is_page(scope) else self._new_visit()
+        out = _Out(send, path, self._set_cookie(visit, headers) if visit else "")
+        parts = Parts(headers.get("content-type", "")) if upload else None
+        read = 0
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            chunk = message.get("body", b"")
+            read += len(chunk)
+            wrong = (413, _TOO_MUCH) if read > MOST_BYTES[upload] else parts.wrong(chunk) if parts else None
+            if wrong:
+                await out.instead(*wrong)
+                return {"type": "http.disconnect"}
+            return message
+
+        with self._listeners.heard(scope):
+            await self._app(scope, counted, out)
+
+    def _refusal(self, scope: Scope, headers: dict[str, str]) -> str:
+        """Why a request is not let in, "" where it is."""
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if not self._names.has(_bare(host)):
+            return (
+                f"This workbench does not answer to the name {_shown(_bare(host))}. If it should, whoever runs it can "
+                f"allow that name: workbench serve --allow-host NAME."
+            )
+        if origin is not None and not self._is_own(origin, host):
+            return f"This workbench takes no requests from the page {_shown(origin)}; open it at its own address."
+        path = scope["path"]
+        elsewhere = headers.get("sec-fetch-site", "none") in ("cross-site", "same-site")
+        if elsewhere and (path.startswith(API) or headers.get("sec-fetch-mode") != "navigate"):
+            return "This workbench takes no requests from pages of other servers; open it at its own address."
+        if path.startswith(API) and not _is_open(path[len(API) :]):
+            return "This part of the server is not open: the page does not use it."
+        if _OF_A_VISIT.fullmatch(path) and not self._visits(headers):
+            return "This works from the opened page alone. Open it, or load it again where it was open already."
+        return ""
+
+    def _is_own(self, origin: str, host: str) -> bool:
+        try:
+            there = urlsplit(origin)
+            name = there.hostname or ""
+        except ValueError:
+            return False
+        if there.scheme not in ("http", "https"):
+            return False
+        usual = {"http": ":80", "https": ":443"}[there.scheme]
+        same = there.netloc.lower().removesuffix(usual) == host.lower().removesuffix(usual)
+        return same or name in self._names.named
+
+    def _new_visit(self) -> str:
+        number = secrets.token_hex(16)
+        return f"{number}.{self._sign(number)}"
+
+    def _sign(self, number: str) -> str:
+        return hmac.new(self._secret, number.encode(), "sha256").hexdigest()
+
+    def _visits(self, headers: dict[str, str]) -> bool:
+        try:
+            morsel = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
+        except CookieError:
+            return False
+        number, _, signature = morsel.value.partition(".") if morsel else ("", "", "")
+        return hmac.compare_digest(self._sign(number).encode(), signature.encode())
+
+    def _set_cookie(self, visit: str, headers: dict[str, str]) -> str:
+        # A Space is shown inside a page of huggingface.co, where only such a cookie is sent.
+        inside = headers.get("x-forwarded-proto") == "https"
+        kind = "SameSite=None; Secure; Partitioned" if inside else "SameSite=Strict"
+        return f"{self._cookie}={visit}; Path=/; HttpOnly; {kind}"
+
+
+_TOO_MUCH = (
+    f"More than {MOST_BYTES[True] // 1024**2} MB were sent at once. Send less, or give a path to the command line."
+)
+
+
+class _Out:
+    """What is sent: with the visit's cookie, files to be saved and not shown, and perhaps something else instead."""
+
+    def __init__(self, send: Send, path: str, cookie: str) -> None:
+        self._send, self._path, self._cookie = send, path, cookie
+        self._begun = self._over = False
+
+    async def __call__(self, message: Message) -> None:
+        if self._over:
+            return
+        if message["type"] == "http.response.start":
+            self._begun = True
+            message = {**message, "headers": list(self._changed(message.get("headers", ())))}
+        await self._send(message)
+
+    async def instead(self, status: int, text: str) -> None:
+        """Answer with an error, and with nothing else after it."""
+        if not self._begun and not self._over:
+            answer = PlainTextResponse(text, status, {"connection": "close"})
+            await answer({"type": "http"}, _nothing, self._send)
+        self._over = True
+
+    def _changed(self, headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        is_file = self._path.startswith(f"{API}file=")
+        kind = next((value.decode("latin-1") for name, value in headers if name.lower() == b"content-type"), "")
+        for name, value in headers:
+            if is_file and name.lower() == b"content-disposition" and not _SHOWN.match(kind):
+                value = re.sub(rb"^\s*inline", b"attachment", value)
+            yield name, value
+        yield b"x-content-type-options", b"nosniff"
+        if is_file:
+            yield b"content-security-policy", b"sandbox"
+        if self._cookie:
+            yield b"set-cookie", self._cookie.encode()
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def _answer(status: int, text: str, scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse(text, status, {"x-content-type-options": "nosniff"})(scope, receive, send)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """By their names in small letters; of a name that comes twice, such as a second Host, both."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        joint = "; " if key == "cookie" else ", "
+        found[key] = f"{found[key]}{joint}{text}" if key in found else text
+    return found
+
+
+def _bare(host: str) -> str:
+    """A host without its port and in small letters."""
+    host = host.strip().lower().removesuffix(".")
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host if host.count(":") > 1 else host.partition(":")[0].removesuffix(".")
+
+
+def _is_page(scope: Scope) -> bool:
+    return scope["method"] == "GET" and not scope["path"].startswith((API, "/assets", "/static"))
+
+
+def _is_open(rest: str) -> bool:
+    if rest.startswith("file="):
+        return not re.match(r"file=\w+:/", rest)
+    return rest.partition("/")[0] in _OPEN
+
+
+def _shown(text: str) -> str:
+    return repr(text[:80])

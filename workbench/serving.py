@@ -1,0 +1,64 @@
+"""How a page is served: behind a guard, for so many visitors, and until somebody ends it in an orderly way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from types import FrameType
+from typing import Any
+
+from workbench.bench import Workbench
+from workbench.guard import Guard, Names
+
+
+SESSIONS = 60
+"""Visitors whose pages are remembered; of more, those who did nothing for longest begin anew. Each takes about 2 MB."""
+_PATIENCE = 8.0
+"""Seconds that a running job gets to end: fewer than service managers wait."""
+
+
+def guarded(bench: Workbench, names: Names, port: int) -> dict[str, Any]:
+    """Options of Gradio's app that put the guard before all else of it, from the first request on."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        # Gradio adds its own layers while it builds the app; here all of them stand and nothing is served yet.
+        app.middleware_stack = Guard(app.middleware_stack, names, bench.listeners, port)
+        yield
+
+    return {"lifespan": lifespan}
+
+
+def serve_until_ended(bench: Workbench, start: Callable[[], Any]) -> Any:
+    """Start a page and keep it until Ctrl-C or SIGTERM; then stop the job that runs, close the page and return it.
+
+    The interpreter must not end while the model thread is inside torch, which would abort the process; a job that does
+    not end in time, such as a load, is left and the process ends at once.
+    """
+    page = None
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, interrupt)
+    try:
+        page = start()
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, lambda number, frame: os._exit(128 + number))
+        if not bench.lane.close(timeout=_PATIENCE):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
+        if page is not None:
+            page.close(verbose=False)
+    return page
