@@ -140,14 +140,11 @@ class _Shown:
         for done in call.follow(job):
             cells |= {(cell.x, cell.y): cell for cell in done}
             yield {self._html: grid_html(grid, cells, running=True)} if done else {}
-        table, page = export_grid(call.workspace, host, grid, cells) if cells else (None, None)
-        yield {
-            self._html: grid_html(grid, cells),
-            self._cells: cells,
-            self._exports: gr.update(visible=bool(cells)),
-            self._csv: gr.update(value=str(table) if table else None),
-            self._page: gr.update(value=str(page) if page else None),
-        }
+        yield {self._html: grid_html(grid, cells), self._cells: cells, self._exports: gr.update(visible=False)}
+        if cells:  # last: where they cannot be written, all else is there
+            table, page = export_grid(call.workspace, host, grid, cells)
+            downloads = {self._csv: gr.update(value=str(table)), self._page: gr.update(value=str(page))}
+            yield {**downloads, self._exports: gr.update(visible=True)}
         job.result()
 
     def _choose(self, event: gr.EventData, grid: Grid | None, cells: Cells) -> str:

@@ -105,6 +105,7 @@ def _run(call: Call, view: ProbeView, found: Probing, part: str, place: str) -> 
         yield {card_: value for card_, value in further.items() if isinstance(value, str)}
         yield {**view.shown(picture, part, place), **further}
         yield view.ended(picture)
+        yield view.downloads(picture)  # last: where they cannot be written, all else is there
     job.result()
 
 

@@ -91,6 +91,7 @@ def _run(
             yield {}
     yield view.cards(inquiry)
     yield {**view.shown(inquiry, drawn), **controls.shown(inquiry)}
+    yield view.downloads(inquiry)  # last: where they cannot be written, all else is there
     job.result()
 
 

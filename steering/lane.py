@@ -7,6 +7,7 @@ events and a result.
 
 from __future__ import annotations
 
+import contextvars
 import itertools
 import logging
 import queue
@@ -66,6 +67,8 @@ class Job(Generic[T]):
         """What `note` was told while the job ran."""
         self._lane = lane
         self._work = work
+        # What holds for whoever submits it, such as the confines of a page, holds for the work.
+        self._context = contextvars.copy_context()
         self._result: T | None = None
         self._stop = threading.Event()
         self._ended = threading.Event()
@@ -154,7 +157,7 @@ class Job(Generic[T]):
         _here.job = self
         try:
             self.check()
-            self._result = self._work(self)
+            self._result = self._context.run(self._work, self)
             self._end("done")
         except Stopped as stopped:
             self._end("stopped", stopped)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from steering.confines import Confines
 from steering.decoding import warm_up
 from steering.errors import SteeringError
 from steering.host import Host
@@ -116,6 +117,8 @@ class Workbench:
         self.listeners = Listeners()
         self.visitors_load: frozenset[str] = frozenset((ANY,))
         """Models that visitors of the page may load."""
+        self.confines: Confines | None = None
+        """What is read for visitors of the page; anything where None, as in a notebook."""
         self.trusted = ""
         """The model whose own Python code may run, since whoever started the workbench said so."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
+from steering.confines import confine, confined
 from steering.errors import SteeringError
 from workbench.bench import Workbench
 from workbench.blocks import EVENT, URGENT, html_block
@@ -114,7 +116,7 @@ class PanelContext:
         def handle(request: gr.Request, *values: Any) -> Iterator[dict[Any, Any]]:
             call = Call(self.bench, title or self.title, request.session_hash)
             yield _switch(run, stops, running=True)
-            for outputs in drive(call, handler, dict(zip(names, values, strict=True)), slots):
+            for outputs in _within(self.bench, drive(call, handler, dict(zip(names, values, strict=True)), slots)):
                 yield {**outputs, self.page.shelf_seen: self.bench.seen}
             yield _switch(run, stops, running=False)
 
@@ -137,7 +139,8 @@ class PanelContext:
 
         def handle(*values: Any) -> dict[Any, Any]:
             try:
-                changes = dict(function(**dict(zip(names, values, strict=True))))
+                with confined(self.bench.confines):
+                    changes = dict(function(**dict(zip(names, values, strict=True))))
             except SteeringError as error:
                 return {errors: error_card(error)}
             return {**changes, errors: "", self.page.shelf_seen: self.bench.seen}
@@ -170,7 +173,8 @@ class PanelContext:
 
         def handle(*values: Any) -> dict[Any, Any]:
             # Gradio takes an empty mapping for a missing value of every output.
-            return dict(call(**dict(zip(names, values, strict=True)))) or gr.skip()
+            with confined(self.bench.confines):
+                return dict(call(**dict(zip(names, values, strict=True)))) or gr.skip()
 
         # One listener for all of them, where the last trigger counts: two would race with values of different age.
         gr.on(events, handle, inputs=components, outputs=list(outputs), trigger_mode="always_last", **EVENT)
@@ -223,6 +227,18 @@ class PanelContext:
             stop_job(self.bench.lane, job_id)
 
         button.click(stop, inputs=[self.job_id], **URGENT)
+
+
+def _within(bench: Workbench, steps: Iterator[dict[Any, Any]]) -> Iterator[dict[Any, Any]]:
+    """The same steps within the page's confines, although Gradio takes each in a context of its own."""
+    context = copy_context()
+    context.run(confine, bench.confines)
+    end: dict[Any, Any] = {}
+    try:
+        while (step := context.run(next, steps, end)) is not end:
+            yield step
+    finally:
+        context.run(steps.close)  # type: ignore[attr-defined]
 
 
 def _switch(run: Sequence[gr.Button], stops: Sequence[gr.Button], *, running: bool) -> dict[Any, Any]:

@@ -13,6 +13,22 @@ from workbench.grid_markup import Cells, grid_page
 from workbench.workspace import Workspace
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet may take for the beginning of a formula, full-width signs included."""
+
+
+def spreadsheet(table: pd.DataFrame) -> str:
+    """A table as CSV whose texts no spreadsheet takes for formulas: an apostrophe stands before = + - @ and such."""
+    texts = [column for column in table.columns if not pd.api.types.is_numeric_dtype(table[column])]
+    safe = table.assign(**{str(column): table[column].map(_plain) for column in texts})
+    # Lines end as RFC 4180 has it; only then is a text with a carriage return in it quoted.
+    return safe.rename(columns=_plain).to_csv(index=False, lineterminator="\r\n")
+
+
+def _plain(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA) else value
+
+
 def export_grid(workspace: Workspace, host: Host, grid: Grid, cells: Cells) -> tuple[Path, Path]:
     """A grid as a CSV and as an HTML file that needs nothing else.
 
@@ -24,6 +40,6 @@ def export_grid(workspace: Workspace, host: Host, grid: Grid, cells: Cells) -> t
     name = f"grid {stamp:%Y-%m-%d %H%M%S}"
     page = grid_page(grid, cells, host.name, f"{stamp:%Y-%m-%d %H:%M} UTC")
     return (
-        workspace.export(f"{name}.csv", table.to_csv(index=False)),
+        workspace.export(f"{name}.csv", spreadsheet(table)),
         workspace.export(f"{name}.html", page),
     )

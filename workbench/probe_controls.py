@@ -17,6 +17,7 @@ from steering.studies.probing.templates import templates
 from workbench.blocks import html_block
 from workbench.context import PanelContext
 from workbench.markup import heading, note
+from workbench.upload_field import place_upload
 
 
 _FIELDS = ProbeSettings.model_fields
@@ -28,6 +29,7 @@ class ProbeControls:
 
     def __init__(self, ui: PanelContext) -> None:
         """Lay out the cards and the buttons."""
+        self._ui = ui
         self.inputs: dict[str, Any] = {}
         with gr.Column(elem_classes="sw-card"):
             html_block(heading("Statements"))
@@ -58,10 +60,11 @@ class ProbeControls:
             [(_OWN, ""), ("Demo: acts", "demo"), ("General", "general")],
             value="",
             label="Pairs of a safe and a harmful statement",
-            info="or a file (CSV, JSONL), or hub:owner/name",
+            info="or hub:owner/name",
             allow_custom_value=True,
             elem_id="probe-statements",
         )
+        place_upload(self._ui, self.inputs["statements"], "Upload pairs")
         self.inputs["formulation"] = gr.Radio(
             [("All", ""), ("Concurrent", "concurrent"), ("Negation", "negation")],
             value="",

@@ -20,6 +20,7 @@ from steering.studies.probing.reading import PARTS
 from steering.studies.probing.tables import cosine_table
 from workbench.blocks import EVENT, html_block
 from workbench.context import PanelContext
+from workbench.exports import spreadsheet
 from workbench.generation import SteerSettings, on_the_shelf
 from workbench.jobs import Outputs
 from workbench.markup import READY, heading, note
@@ -153,15 +154,21 @@ class ProbeView:
         return changes
 
     def ended(self, picture: Picture) -> Outputs:
-        """The files and cosines of a finished or stopped run."""
+        """The cosines of a finished or stopped run."""
+        return {self._cosines: cosines_html(list(cosine_table(picture).itertuples(index=False, name=None)))}
+
+    def downloads(self, picture: Picture) -> Outputs:
+        """Its files.
+
+        Raises:
+            SteeringError: They cannot be written.
+        """
         result, workspace = result_of(picture), self._ui.workspace
         name = f"probe {datetime.now(UTC):%Y-%m-%d %H%M%S}"
-        changes: dict[Any, Any] = {
-            self._cosines: cosines_html(list(cosine_table(picture).itertuples(index=False, name=None)))
-        }
+        changes: dict[Any, Any] = {}
         for button, (which, ending) in self._files.items():
             table = result.tables.get(which)
-            content = result.files[which] if table is None else table.to_csv(index=False)
+            content = result.files[which] if table is None else spreadsheet(table)
             changes[button] = gr.update(value=str(workspace.export(f"{name}{ending}", content)))
         return changes
 

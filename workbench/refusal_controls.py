@@ -16,6 +16,7 @@ from workbench.blocks import html_block
 from workbench.context import PanelContext
 from workbench.jobs import Outputs
 from workbench.markup import heading, note
+from workbench.upload_field import place_upload
 
 
 _OWN = "The model's own"
@@ -92,6 +93,7 @@ class RefusalControls:
             elem_id="refusal-data",
             allow_custom_value=True,
         )
+        place_upload(self._ui, self.inputs["data"], "Upload a contrast set")
         self.inputs["tokens"] = gr.Dropdown(
             [],
             value=[],
@@ -106,9 +108,13 @@ class RefusalControls:
             with gr.Row(elem_classes="sw-pair"):
                 self._number("n_train", "For the means", "a side")
                 self._number("n_validation", "To choose on", "a side")
-            self._text("target", "Your own targets", "a file, or hub:owner/name")
-            self._text("control", "Your own controls", "a file, or hub:owner/name")
-            self._text("borderline", "Your own borderline requests", "a file, or hub:owner/name")
+            for name, label, upload in (
+                ("target", "Your own targets", "Upload targets"),
+                ("control", "Your own controls", "Upload controls"),
+                ("borderline", "Your own borderline requests", "Upload borderline requests"),
+            ):
+                self._text(name, label, "hub:owner/name, or upload a file")
+                place_upload(self._ui, self.inputs[name], upload)
             self._text("column", "Column that holds the texts", "text, prompt, instruction, goal …")
 
     def _place_rules(self) -> None:

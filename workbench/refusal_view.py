@@ -18,6 +18,7 @@ from steering.studies.refusal.report import framing
 from steering.vectors import SteeringVector
 from workbench.blocks import EVENT, html_block
 from workbench.context import PanelContext
+from workbench.exports import spreadsheet
 from workbench.generation import SteerSettings
 from workbench.jobs import Outputs
 from workbench.markup import READY, heading, note
@@ -233,18 +234,23 @@ class RefusalView:
 
     def _ended(self, inquiry: Inquiry) -> Outputs:
         changes: dict[Any, Any] = {self.state: self._kept(inquiry)}
-        if inquiry.rates:
-            stamp = f"{datetime.now(UTC):%Y-%m-%d %H%M%S}"
-            result = result_of(inquiry)
-            workspace = self._ui.workspace
-            page, table = f"refusal {stamp}.html", f"refusal replies {stamp}.csv"
-            changes |= {
-                self._report: gr.update(value=str(workspace.export(page, result.files["report.html"]))),
-                self._csv: gr.update(value=str(workspace.export(table, result.tables["replies"].to_csv(index=False)))),
-            }
         if inquiry.place:
             changes |= self._located(inquiry)
         return changes
+
+    def downloads(self, inquiry: Inquiry) -> Outputs:
+        """The files of what was measured.
+
+        Raises:
+            SteeringError: They cannot be written.
+        """
+        if not inquiry.rates:
+            return {}
+        stamp = f"{datetime.now(UTC):%Y-%m-%d %H%M%S}"
+        result, workspace = result_of(inquiry), self._ui.workspace
+        page = workspace.export(f"refusal {stamp}.html", result.files["report.html"])
+        table = workspace.export(f"refusal replies {stamp}.csv", spreadsheet(result.tables["replies"]))
+        return {self._report: gr.update(value=str(page)), self._csv: gr.update(value=str(table))}
 
     def _located(self, inquiry: Inquiry) -> Outputs:
         place = inquiry.place

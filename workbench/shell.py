@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
+from steering.confines import Confines
 from steering.errors import SteeringError
-from steering.loading import LoadOptions
+from steering.loading import LoadOptions, demo_models
 from steering.resources import resource
 from workbench.bench import ANY, Workbench
 from workbench.blocks import EVENT, html_block
@@ -109,6 +111,8 @@ def launch(
     if allow_models is None:
         allow_models = (ANY,) if names.only_here else ()
     bench.visitors_load = frozenset(allow_models)
+    may_load = None if ANY in bench.visitors_load else bench.visitors_load | {*demo_models()}
+    bench.confines = Confines(Path(get_upload_folder()), hub=names.only_here, models=may_load)
     if load_options and load_options.trust_remote_code:
         bench.trusted = model
 

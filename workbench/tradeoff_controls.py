@@ -21,6 +21,7 @@ from workbench.intervention_slot import vector_named
 from workbench.jobs import Outputs
 from workbench.markup import READY, about_seconds, escape, heading, note
 from workbench.recipe_card import RecipeCard, interventions_of
+from workbench.upload_field import place_upload
 
 
 _FIELDS = TradeoffSettings.model_fields
@@ -113,20 +114,22 @@ class TradeoffControls:
             _sets(self._ui),
             value="",
             label="Alignment: answer pairs",
-            info="or a file of pairs, or hub:owner/name",
+            info="or hub:owner/name",
             allow_custom_value=True,
             elem_id="tradeoff-alignment",
         )
+        place_upload(self._ui, self._parts["alignment"], "Upload answer pairs")
         self._parts["alignment_by"] = _measure("alignment", "read by", "tradeoff-alignment-by")
         self._parts["helpfulness"] = _measure("helpfulness", "Helpfulness", "tradeoff-helpfulness")
         self._parts["questions"] = gr.Dropdown(
             [("Knowledge", "knowledge"), ("Truth", "truth")],
             value=_FIELDS["questions"].default,
             label="Questions",
-            info="or a file (MMLU, TruthfulQA MC, BBQ), or hub:owner/name",
+            info="or a file of MMLU, TruthfulQA MC or BBQ, or hub:owner/name",
             allow_custom_value=True,
             elem_id="tradeoff-questions",
         )
+        place_upload(self._ui, self._parts["questions"], "Upload questions")
         self._parts["also"] = gr.CheckboxGroup(
             [(upper_first(measure.title), name) for name, measure in MEASURES.items() if _may_be_further(name)],
             value=list(_FIELDS["also"].default),

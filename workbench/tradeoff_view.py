@@ -14,6 +14,7 @@ from steering.studies.tradeoff import Picture, figures, recommended, result_of
 from steering.studies.tradeoff.findings import caption
 from workbench.blocks import EVENT, html_block
 from workbench.context import PanelContext
+from workbench.exports import spreadsheet
 from workbench.generation import SteerSettings, on_the_shelf
 from workbench.jobs import Outputs
 from workbench.markup import READY, heading, note
@@ -125,8 +126,8 @@ class TradeoffView:
         result, workspace = result_of(picture), self._ui.workspace
         name = f"tradeoff {datetime.now(UTC):%Y-%m-%d %H%M%S}"
         contents = {
-            self._csv: (".csv", result.tables["points"].to_csv(index=False)),
-            self._items_csv: (" items.csv", result.tables["items"].to_csv(index=False)),
+            self._csv: (".csv", spreadsheet(result.tables["points"])),
+            self._items_csv: (" items.csv", spreadsheet(result.tables["items"])),
             self._report: (".html", result.files["report.html"]),
             self._recipe: (" recipe.json", result.files["recipe.json"]),
             self._code: (" reproduce.py", result.files["reproduce.py"]),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
+import shutil
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -20,6 +23,9 @@ from steering.vectors import SteeringVector
 
 HOME = "STEERING_WORKBENCH_HOME"
 """Environment variable that names the workspace folder."""
+MOST_EXPORTS = 500
+"""Files for download that are kept."""
+_OWN_EXPORT = re.compile("[0-9a-f]{32}")
 _SUFFIX = ".safetensors"
 
 
@@ -81,10 +87,30 @@ class Workspace:
         return Store(self.folder / "cells.sqlite", own=True)
 
     def export(self, name: str, text: str) -> Path:
-        """Write a file for download and return its path."""
-        path = self.exports / name
-        path.write_text(text, encoding="utf-8")
+        """Write a file for download and return its path: in a folder of its own, whose name nobody can guess.
+
+        Raises:
+            SteeringError: It cannot be written.
+        """
+        path = self.exports / secrets.token_hex(16) / name
+        try:
+            self._forget_exports()
+            path.parent.mkdir(parents=True)
+            path.write_bytes(text.encode("utf-8", "backslashreplace"))  # line ends stay as they are
+        except OSError as error:
+            raise SteeringError(
+                f"The file '{name}' for download cannot be written: {error.strerror}.",
+                "a workspace folder that can be written, with room on its disk.",
+                "What was computed is shown and kept; free some space and run it again for the file.",
+            ) from error
         return path
+
+    def _forget_exports(self) -> None:
+        """Make room for a new file: the oldest go where there are too many."""
+        folders = self.exports.iterdir() if self.exports.is_dir() else ()
+        known = [(stamp, path) for path in folders if _OWN_EXPORT.fullmatch(path.name) and (stamp := _stamp(path))]
+        for _, path in sorted(known, reverse=True)[MOST_EXPORTS:]:
+            shutil.rmtree(path, ignore_errors=True)
 
     def put(self, vector: SteeringVector, name: str | None = None) -> str:
         """Keep a vector and return the name it got: safe as a file name, and numbered where the name was taken.

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from steering.confines import check_model
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.lane import Job
@@ -29,6 +30,7 @@ def load_classifier(host: Host, name: str, label: str = "") -> Callable[[Sequenc
     Raises:
         SteeringError: No such classifier, or no such label.
     """
+    check_model(name)
     return host.run(lambda job: _load(host, name, label), title=f"Loading the classifier {name}")
 
 

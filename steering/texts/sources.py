@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from steering.confines import check_hub, named_file
 from steering.errors import SteeringError
 from steering.texts.formats import ENDINGS, FORMATS
 
@@ -42,10 +43,15 @@ def split_source(source: str | Path) -> tuple[str | Path, Selection]:
 
 
 def is_file(source: str | Path) -> bool:
-    """Whether a path names a file; no error for what cannot be a path."""
+    """Whether a path names a file that may be read; no error for what cannot be a path."""
     try:
-        return Path(source).expanduser().is_file()
-    except (OSError, RuntimeError, ValueError):  # too long a name, somebody's home that there is not, a NUL
+        return named_file(source).expanduser().is_file()
+    except (
+        SteeringError,
+        OSError,
+        RuntimeError,
+        ValueError,
+    ):  # too long, a NUL, nobody's home
         return False
 
 
@@ -55,15 +61,17 @@ def local_file(source: str | Path) -> Path:
     Every file that a user names is found here.
 
     Raises:
-        SteeringError: There is none, or the Hub cannot be reached.
+        SteeringError: There is none, it may not be read here (see `steering.confines`), or the Hub cannot be reached.
     """
     if isinstance(source, str) and source.startswith(HUB):
+        check_hub(source)
         return _from_hub(source.removeprefix(HUB))
+    path = named_file(source)
     if not is_file(source):
         raise SteeringError(
             f"There is no file '{str(source)[:200]}'.", f"a path, or a data set as {HUB}owner/name.", "Check the path."
         )
-    return Path(source).expanduser()
+    return path.expanduser()
 
 
 def _from_hub(name: str) -> Path:

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from steering.activations import read_states
+from steering.confines import check_model
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.loading import LoadOptions
@@ -197,6 +198,7 @@ def drift(
     Raises:
         SteeringError: The reference cannot be loaded, or has another shape.
     """
+    check_model(reference)
     other = Host.load(reference, lane=host.lane, options=LoadOptions(dtype=host.info.dtype))
     if (other.info.blocks, other.info.width) != (host.info.blocks, host.info.width):
         raise SteeringError(

@@ -1,0 +1,112 @@
+"""What may be read for somebody who is not the one at the machine, such as the visitor of a page.
+
+Whoever types a command may name any file. A page is another thing: what its text boxes name is read by the server, with
+the server's rights. So the page sets confines around its handlers; jobs that they submit keep them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+
+from steering.errors import SteeringError
+from steering.resources import resource
+
+
+UPLOAD = "upload:"
+"""What a source begins with that was uploaded: `upload:`, the digest of its content, `/` and its name."""
+
+
+@dataclass(frozen=True)
+class Confines:
+    """For files: what ships with the project and what was uploaded. For the rest, what this says."""
+
+    uploads: Path
+    """The folder of uploads; each lies in a folder whose name only somebody knows who has its content."""
+    hub: bool
+    """Whether data sets on the Hub may be named; they are read with the server's login."""
+    models: frozenset[str] | None
+    """Models that may be loaded beside the one in use; any where None."""
+
+    def allow(self, path: Path) -> bool:
+        """Whether a file may be read."""
+        try:
+            real = path.expanduser().resolve()
+            homes = [resource("presets"), resource("assets"), self.uploads]
+            inside = next((home for home in homes if real.is_relative_to(home.resolve())), None)
+        except (OSError, RuntimeError, ValueError):  # what can be no path
+            return False
+        # Of uploads the digest must be named, so that nobody finds another's by guessing.
+        return inside is not None and (inside != self.uploads or len(real.relative_to(inside.resolve()).parts) == 2)
+
+
+_current: ContextVar[Confines | None] = ContextVar("confines", default=None)
+
+
+@contextmanager
+def confined(confines: Confines | None) -> Iterator[None]:
+    """Keep what is done meanwhile within confines; none where None."""
+    token = _current.set(confines)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def confine(confines: Confines | None) -> None:
+    """Keep the rest of this context (see `contextvars`) within confines."""
+    _current.set(confines)
+
+
+def named_file(source: str | Path) -> Path:
+    """The path that a source names, within the confines.
+
+    Raises:
+        SteeringError: It may not be read here. The answer is the same whether it is there or not.
+    """
+    confines = _current.get()
+    text = str(source)
+    if confines is None:
+        return Path(source)
+    path = confines.uploads / text.removeprefix(UPLOAD) if text.startswith(UPLOAD) else Path(source)
+    if not confines.allow(path):
+        raise SteeringError(
+            f"The page cannot read '{text[:80]}'.",
+            "a set that ships with the project, or a file that you upload.",
+            "Upload the file, or use the command line.",
+        )
+    return path
+
+
+def check_hub(name: str) -> None:
+    """Raise unless data sets on the Hub may be named.
+
+    Raises:
+        SteeringError: They may not.
+    """
+    confines = _current.get()
+    if confines is not None and not confines.hub:
+        raise SteeringError(
+            f"The page cannot read '{name[:80]}', since others can reach it too.",
+            "a set that ships with the project, or a file that you upload.",
+            "Download the file and upload it here, or use the command line.",
+        )
+
+
+def check_model(name: str) -> None:
+    """Raise unless a model may be loaded beside the one in use.
+
+    Raises:
+        SteeringError: It may not.
+    """
+    confines = _current.get()
+    if confines is not None and confines.models is not None and name not in confines.models:
+        known = ", ".join(sorted(confines.models)) or "none"
+        raise SteeringError(
+            f"The page cannot load '{name[:80]}', since others can reach it too.",
+            f"one of the models that are allowed ({known}).",
+            "Whoever runs the workbench can allow more with --allow-models.",
+        )
