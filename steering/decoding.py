@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,19 +16,21 @@ from torch import Tensor
 from steering.host import Host
 from steering.lane import Job
 from steering.pace import note_reading, note_step, seconds_per_step
-from steering.prompts import Prompt, render
+from steering.prompts import render
+from steering.reply_parts import leaves_thought, parts_of
 from steering.rows import Batch, Row
 from steering.sampling import choose
 from steering.schedule import Schedule
-from steering.thoughts import Parts, markers_of, split
+from steering.thoughts import Parts, split
 from steering.tracing import read_prompts, read_token
 
 
-Finish = Literal["end", "length", "context"]
+Finish = Literal["end", "length", "context", "thought"]
 FINISHES: dict[Finish, str] = {
     "end": "the model ended its reply",
     "length": "the asked length was reached",
     "context": "the model's context is full",
+    "thought": "the thought took all the tokens it may have",
 }
 _SHOWN_CANDIDATES = 3
 _READ = 96
@@ -43,7 +44,7 @@ class DecodeSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_new_tokens: int = Field(60, ge=1, le=4096, description="The most tokens in a reply.")
+    max_new_tokens: int = Field(60, ge=1, le=4096, description="The most tokens in a reply, its thought not counted.")
     temperature: float = Field(0.0, ge=0, le=5, allow_inf_nan=False, description="0 takes the likeliest token.")
     top_p: float = Field(1.0, gt=0, le=1, description="Sample from the likeliest tokens with this total probability.")
     seed: int = Field(0, ge=0, description="Every row draws the same random numbers from it.")
@@ -120,6 +121,8 @@ class _RowState:
     prompt_written: int = 0
     generated_written: int = 0
     divergence: Divergence | None = None
+    before_answer: int | None = 0
+    """Tokens of the thought; None while it goes on, or may still begin."""
 
 
 def next_token_logits(host: Host, rows: Sequence[Row]) -> Tensor:
@@ -243,7 +246,10 @@ def _steps(host: Host, rows: Sequence[Row], settings: Sequence[DecodeSettings]) 
     """The rows' states after each token, the same objects every time, until all rows have ended."""
     schedule = Schedule(host, [row.plan for row in rows])
     batch = Batch.of(host, [row.prompt for row in rows])
-    states = [_RowState(row, each) for row, each in zip(rows, settings, strict=True)]
+    states = [
+        _RowState(row, each, before_answer=None if row.prompt.thought_tokens else 0)
+        for row, each in zip(rows, settings, strict=True)
+    ]
     forward = read_prompts(host, batch, schedule)
     for state, written in zip(states, forward.written, strict=True):
         state.prompt_written = written
@@ -281,10 +287,19 @@ def _choose(host: Host, states: list[_RowState], logits: Tensor) -> Tensor:
         state.ids.append(token)
         if len(state.row.prompt) + len(state.ids) >= host.info.context:
             state.finish = "context"
-        elif len(state.ids) == state.settings.max_new_tokens:
-            state.finish = "length"
+        else:
+            state.finish = _spent(host, state)
     # A finished row goes on being fed something, so that the batch keeps its shape; nobody reads what it answers.
     return torch.tensor(tokens)
+
+
+def _spent(host: Host, state: _RowState) -> Finish | None:
+    """Why a reply ends here, where its thought or its answer has all its tokens."""
+    if state.before_answer is None and leaves_thought(host, state.row.prompt, state.ids):
+        state.before_answer = len(state.ids)
+    if state.before_answer is None:
+        return "thought" if len(state.ids) >= state.row.prompt.thought_tokens else None
+    return "length" if len(state.ids) - state.before_answer >= state.settings.max_new_tokens else None
 
 
 def _divergence(host: Host, state: _RowState, theirs: Tensor, ours: Tensor, taken: tuple[int, int]) -> Divergence:
@@ -305,18 +320,8 @@ def _reply(host: Host, state: _RowState) -> Reply:
         finish=state.finish,
         written=Written(state.prompt_written, state.generated_written),
         divergence=state.divergence,
-        parts=_parts(host, state.row.prompt, state.ids),
+        parts=parts_of(host, state.row.prompt, state.ids),
     )
-
-
-def _parts(host: Host, prompt: Prompt, ids: list[int]) -> Parts | None:
-    markers = markers_of(host.tokenizer)
-    if not markers.pairs and not prompt.opened:
-        return None
-    # Delimiters are often special tokens, so they are looked for before those are dropped.
-    parts = split(host.tokenizer.decode(ids).rstrip("\ufffd"), markers, opened=prompt.opened)
-    special = re.compile("|".join(map(re.escape, host.tokenizer.all_special_tokens)) or r"(?!)")
-    return Parts(special.sub("", parts.thought).strip(), special.sub("", parts.answer).strip(), parts.finished)
 
 
 def _text(host: Host, ids: list[int]) -> str:

@@ -16,13 +16,15 @@ _KNOWN: WeakKeyDictionary[Host, str] = WeakKeyDictionary()
 
 
 def fingerprint(host: Host) -> str:
-    """A digest of the model's name, precision, chat template and of some values of every tensor of its weights.
+    """A digest of the model's name, precision, chat template and settings, and of some values of every tensor of its
+    weights.
 
     It tells models and trainings apart; a change of a few single weights may escape it.
     """
     if host not in _KNOWN:
         _KNOWN[host] = host.run(lambda job: _read(host, job), title="Looking at the weights")
-    return _KNOWN[host]
+    weights = _KNOWN[host]
+    return weights if host.chat.default else hashlib.sha256((weights + host.chat.to_json()).encode()).hexdigest()[:16]
 
 
 def _read(host: Host, job: Job[str]) -> str:

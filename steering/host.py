@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any, TypeVar
 
 import torch
@@ -11,6 +12,7 @@ from nnsight._c import unmount
 from transformers import PreTrainedModel
 
 from steering.abilities import Abilities, find_abilities
+from steering.chat_settings import ChatSettings
 from steering.configurations import number_of_blocks
 from steering.errors import SteeringError
 from steering.forwards import put_right
@@ -27,6 +29,8 @@ if hasattr(object, "save"):
     unmount("save")
 
 T = TypeVar("T")
+_MOST_VIEWS = 32
+"""Chat settings under which what was found of a model is remembered."""
 
 
 class Host:
@@ -41,6 +45,13 @@ class Host:
         self.abilities = self._abilities(model)  # before nnsight wraps its forward pass
         self.model = TransformersModel(model, tokenizer=tokenizer)
         self.end_ids = _end_ids(model, tokenizer)
+        self.chat = ChatSettings()
+        """How the chat template is used; never changed, since what is known of a host is known under it: see
+        `under`."""
+        self.openings: dict[str, Any] = {}
+        """What `steering.openings` has worked out."""
+        self._base = self
+        self._views: dict[str, Host] = {}
 
     @classmethod
     def load(cls, name: str, *, lane: Lane | None = None, options: LoadOptions | None = None) -> Host:
@@ -103,6 +114,23 @@ class Host:
     def limits(self) -> tuple[str, ...]:
         """What this model cannot do, or only slowly, a sentence each; none for most."""
         return self.abilities.limits
+
+    def under(self, chat: ChatSettings | None) -> Host:
+        """The same model with other chat settings, for one study or one recipe; itself where None.
+
+        What is read under a setting is kept by it: equal settings give the same object.
+        """
+        if chat is None or chat == self.chat:
+            return self
+        base = self._base
+        if chat == base.chat:
+            return base
+        views, key = base._views, chat.to_json()
+        if key not in views and len(views) >= _MOST_VIEWS:
+            views.pop(next(iter(views)))
+        view = views.setdefault(key, copy(base))
+        view.__dict__.update({**base.__dict__, "chat": chat})
+        return view
 
     @property
     def name(self) -> str:

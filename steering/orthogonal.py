@@ -64,6 +64,7 @@ def orthogonalised(host: Host, direction: Tensor, *, name: str = "") -> Host:
                 job.check()
                 _project(weight, direction, axis)
         edited = Host.wrap(copy, host.tokenizer, name=name or f"{host.name} orthogonalised", lane=host.lane)
+        edited = edited.under(host.chat)
         _check_parity(host, edited, direction)
         return edited
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from steering.errors import SteeringError
-from steering.templates import applied
+from steering.openings import opening_of
+from steering.templates import Value, applied
 from steering.thoughts import markers_of
 
 
@@ -39,6 +40,8 @@ class Prompt:
     """Each token as readable text."""
     opened: bool = False
     """Whether the prompt ends inside a thought, so that a reply begins with one."""
+    thought_tokens: int = 0
+    """The most tokens of a thought, beside those of the answer, where the model is let think; 0 where it is not."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -54,11 +57,12 @@ def render(host: Host, messages: str | Sequence[Message], *, generation_prompt: 
     """Apply the chat template once and tokenise.
 
     A conversation that ends with an assistant message is left open after it (the model continues, or its tokens are
-    read); any other one ends with the template's generation prompt. A model without a chat template gets the contents
-    joined by blank lines. Special tokens are never added twice: the templated text is tokenised as it is.
+    read); any other one ends with the template's generation prompt, and with what `steering.openings` puts behind it.
+    A model without a chat template gets the contents joined by blank lines. Special tokens are never added twice: the
+    templated text is tokenised as it is.
 
     Args:
-        host: Whose tokenizer and template to use.
+        host: Whose tokenizer, template and chat settings to use.
         messages: A conversation, or the user's text.
         generation_prompt: Whether the template opens the reply after a user message.
 
@@ -68,16 +72,38 @@ def render(host: Host, messages: str | Sequence[Message], *, generation_prompt: 
     turns = conversation(messages) if isinstance(messages, str) else tuple(messages)
     if not any(turn.content.strip() for turn in turns):
         raise SteeringError("The prompt is empty.", "some text in the user message.", "Type a prompt.")
+    opening = opening_of(host)
+    begun = opening.text if generation_prompt and turns[-1].role != "assistant" else ""
     if not host.info.chat_template:
         text = "\n\n".join(turn.content for turn in turns)
         frame = "\n\n".join(_marker(index) for index in range(len(turns)))
-        return _tokenise(host.tokenizer, text, _spans(text, frame, turns), special=True)
+        spans = _spans(text, frame, turns)
+        return _tokenise(host.tokenizer, f"{text}\n\n{begun}" if begun else text, spans, special=True)
+    if host.chat.system == "user":
+        turns = _system_to_user(turns)
     markers = tuple(Message(turn.role, _marker(index)) for index, turn in enumerate(turns))
-    text, frame = (_templated(host, each, generation_prompt) for each in (turns, markers))
+    text, frame = (_templated(host, each, generation_prompt, opening.switches) for each in (turns, markers))
     spans = _spans(text, frame, turns)
     said = max((end for _, end, role in spans if role != "assistant"), default=0)
-    opened = markers_of(host.tokenizer).opens(text[said:])
-    return replace(_tokenise(host.tokenizer, text, spans, special=False), opened=opened)
+    opened = markers_of(host.tokenizer).opens(text[said:] + begun)
+    thought_tokens = host.chat.thought_tokens if opening.thinks else 0
+    prompt = _tokenise(host.tokenizer, text + begun, spans, special=False)
+    return replace(prompt, opened=opened, thought_tokens=thought_tokens)
+
+
+def tokenised(tokenizer: Any, text: str) -> Prompt:
+    """A text that has been through the template already, as a prompt; all of it is the template's."""
+    return _tokenise(tokenizer, text, [], special=False)
+
+
+def _system_to_user(turns: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The conversation with its system prompt before the first user message, for templates that refuse a system
+    turn.
+    """
+    if turns[0].role != "system" or len(turns) == 1:
+        return turns
+    first = turns[1]
+    return (Message(first.role, f"{turns[0].content}\n\n{first.content}"), *turns[2:])
 
 
 def _marker(index: int) -> str:
@@ -95,7 +121,9 @@ def render_text(host: Host, text: str) -> Prompt:
     return _tokenise(host.tokenizer, text, [(0, len(text), "user")], special=True)
 
 
-def _templated(host: Host, turns: tuple[Message, ...], generation_prompt: bool) -> str:
+def _templated(
+    host: Host, turns: tuple[Message, ...], generation_prompt: bool, switches: Mapping[str, Value]
+) -> str:
     open_reply = turns[-1].role == "assistant"
     try:
         return applied(
@@ -103,13 +131,14 @@ def _templated(host: Host, turns: tuple[Message, ...], generation_prompt: bool) 
             [{"role": turn.role, "content": turn.content} for turn in turns],
             generation_prompt=generation_prompt and not open_reply,
             open_reply=open_reply,
+            switches=switches,
         )
     except Exception as error:  # jinja raises whatever the template's author chose
         roles = ", ".join(turn.role for turn in turns)
         raise SteeringError(
             f"The chat template of {host.name} refuses the roles {roles}: {error}",
             "a conversation that the template allows (many templates take no system message).",
-            "Move the system prompt into the user message, or start with a user message.",
+            "Put the system prompt into the user message (`system: user` among the chat settings), or leave it out.",
         ) from error
 
 

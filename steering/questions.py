@@ -27,6 +27,7 @@ __all__ = [
     "Question",
     "chances_of_answers",
     "first_tokens",
+    "has_set",
     "load_pairs",
     "load_questions",
     "right_number",
@@ -69,16 +70,25 @@ def _path(host: Host, source: str, what: str, known: Sequence[str]) -> str | Pat
     """A set by its name, or what may be a file or on the Hub."""
     if not re.fullmatch(r"[a-z]+", source):
         return source
-    folder = resource("presets", "questions")
-    path = (folder / "demo" if host.info.demo else folder) / f"{source}.jsonl"
+    path = _shipped(host, source)
     if source not in known or not path.is_file():
-        here = [name for name in known if (path.parent / f"{name}.jsonl").is_file()]
+        here = [name for name in known if has_set(host, name)]
         raise SteeringError(
             f"The {what} '{source}' were asked for.",
             f"one of {', '.join(here)} on {host.name}, a file, or a data set as hub:owner/name.",
             "Choose one of these.",
         )
     return path
+
+
+def _shipped(host: Host, name: str) -> Path:
+    folder = resource("presets", "questions")
+    return (folder / "demo" if host.info.demo else folder) / f"{name}.jsonl"
+
+
+def has_set(host: Host, name: str) -> bool:
+    """Whether a set ships for a model: some are for demo models only."""
+    return _shipped(host, name).is_file()
 
 
 def chances_of_answers(host: Host, questions: Sequence[Question], plan: Plan = ()) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from steering.chat_settings import CHAT, ChatSettings
 from steering.decoding import DecodeSettings
 from steering.errors import SteeringError
 from steering.host import Host
@@ -105,6 +106,7 @@ class Recipe(BaseModel):
     interventions: tuple[Intervention, ...] = ()
     decode: DecodeSettings = DecodeSettings()
     model: str = Field("", description="Name of the model; any where empty.")
+    chat: ChatSettings | None = Field(None, description=CHAT)
 
     @property
     def vectors(self) -> tuple[str, ...]:
@@ -131,8 +133,18 @@ class Recipe(BaseModel):
         return tuple(write for intervention in measured for write in writes_of(intervention, host, vectors))
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, no spaces."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        """Canonical JSON: sorted keys, no spaces; chat settings only where there are some."""
+        content = self.model_dump(mode="json", exclude=None if self.chat else {"chat"})
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    def on(self, host: Host) -> Host:
+        """The model under the recipe's chat settings."""
+        return host.under(self.chat)
+
+    def stamped(self, host: Host) -> Recipe:
+        """The recipe with the model's name, and with its chat settings where they are not the default."""
+        chat = self.chat or (None if host.chat.default else host.chat)
+        return self.model_copy(update={"model": host.name, "chat": chat})
 
     @classmethod
     def load(cls, path: str | Path) -> Recipe:

@@ -5,10 +5,29 @@ from __future__ import annotations
 import copy
 
 import pytest
-from odd_templates import CHANNELS, NO_SYSTEM, OPENED, PARTS, PLAIN, SWITCHED, THINKING
+import torch
+from odd_templates import (
+    BUILT,
+    CHANNELS,
+    NO_SYSTEM,
+    ONE_SIDED,
+    OPENED,
+    PARTS,
+    PLAIN,
+    SPLIT_NAMES,
+    SWITCHED,
+    THINKING,
+    VARIABLES,
+)
 
+from steering import decoding
+from steering.chat_settings import ChatSettings
 from steering.decoding import DecodeSettings, generate
+from steering.errors import SteeringError
+from steering.fingerprint import fingerprint
+from steering.openings import chat_notes, opening_of
 from steering.prompts import Message, conversation, render
+from steering.recipes import Recipe
 from steering.rows import Row
 from steering.templates import Switch, applied, switches_of, template_notes
 from steering.thoughts import Markers, Parts, markers_of, split
@@ -83,21 +102,116 @@ def test_a_generation_prompt_that_opens_a_thought_is_noticed_whatever_the_user_t
     assert not Markers().closes("Yes.")
 
 
-def test_replies_arrive_taken_apart(tiny_host, tokenizer, monkeypatch) -> None:
+@pytest.fixture
+def host(tiny_host, tokenizer, monkeypatch):
+    """A tiny model, to be given a template by `host.tokenizer.chat_template = ...`."""
     host = tiny_host("llama")
-    monkeypatch.setattr(host, "tokenizer", with_template(tokenizer, OPENED))
-    prompt = render(host, "What is <think>?")
+    monkeypatch.setattr(host, "tokenizer", copy.deepcopy(tokenizer))
+    return host
+
+
+def test_replies_arrive_taken_apart(host) -> None:
+    host.tokenizer.chat_template = OPENED
+    prompt = render(host.under(ChatSettings(thought="think", thought_tokens=6)), "What is <think>?")
     assert prompt.opened
-    settings = DecodeSettings(max_new_tokens=4)
-    (reply,) = generate(host, [Row(prompt)], settings)
+    (reply,) = generate(host, [Row(prompt)], DecodeSettings(max_new_tokens=4))
     assert not reply.finished
     assert not reply.answer
+    assert (len(reply.ids), reply.finish) == (6, "thought")
     host.tokenizer.chat_template = PLAIN
     prompt = render(host, conversation("What is <think>?"))
     assert not prompt.opened  # the user's own words open nothing
-    (reply,) = generate(host, [Row(prompt)], settings)
+    (reply,) = generate(host, [Row(prompt)], DecodeSettings(max_new_tokens=4))
     assert reply.finished
     assert reply.answer == reply.text
+
+
+def test_the_answer_has_all_its_tokens_behind_a_thought(host, monkeypatch) -> None:
+    host.tokenizer.chat_template = OPENED
+    said = host.tokenizer("Hm. </think> Yes, of course. That is good.", add_special_tokens=False)["input_ids"]
+    thought = len(host.tokenizer("Hm. </think>", add_special_tokens=False)["input_ids"])
+    script = iter(said)
+
+    def choose(logits, *args, **kwargs):
+        return torch.tensor([next(script)])
+
+    monkeypatch.setattr(torch.Tensor, "argmax", choose)
+    prompt = render(host.under(ChatSettings(thought="think")), "Is it?")
+    (reply,) = generate(host, [Row(prompt)], DecodeSettings(max_new_tokens=4))
+    assert reply.thought == "Hm."
+    assert len(reply.ids) == thought + 4
+    assert reply.finish == "length"
+
+
+@pytest.mark.parametrize(
+    ("template", "switches", "tail"),
+    [
+        (SWITCHED, {"enable_thinking": False}, "<|assistant|><think>\n\n</think>\n\n"),
+        (OPENED, {}, "<|assistant|><think>\n\n</think>\n\n"),
+        (BUILT, {"thinking": False}, "<|open|>assistant<|sep|>"),
+        (ONE_SIDED, {"enable_thinking": False}, "<|turn>model\n<|channel>thought\n<channel|>"),
+        (SPLIT_NAMES, {"reasoning": False}, "<|assistant|><|START_THINKING|><|END_THINKING|>"),
+        (PLAIN, {}, "<|assistant|>"),
+    ],
+)
+def test_a_prompt_ends_where_the_answer_begins(host, template, switches, tail) -> None:
+    host.tokenizer.chat_template = template
+    prompt = render(host, "Hello.")
+    assert opening_of(host).switches == switches
+    assert prompt.text.endswith(tail)
+    assert not prompt.opened
+    assert prompt.thought_tokens == 0
+    assert prompt.roles[-1] == "template"
+
+
+def test_a_model_whose_first_token_opens_a_thought_gets_an_empty_one(host, monkeypatch) -> None:
+    host.tokenizer.chat_template = VARIABLES
+    assert render(host, "Hello.").text.endswith("<|assistant|>")  # the tiny model opens none
+    first = host.tokenizer("<seed:think>", add_special_tokens=False)["input_ids"][0]
+    monkeypatch.setattr(decoding, "next_token_logits", lambda host, rows: torch.eye(3072)[[first]])
+    host.openings.clear()
+    assert render(host, "Hello.").text.endswith("<|assistant|><seed:think>\n\n</seed:think>\n\n")
+    host.openings.clear()
+
+
+def test_a_switch_that_asks_for_thought_is_obeyed_and_an_unknown_one_refused(host) -> None:
+    host.tokenizer.chat_template = SWITCHED
+    thinking = host.under(ChatSettings(switches={"enable_thinking": True}))
+    assert render(thinking, "Hello.").text.endswith("<|assistant|>")
+    assert render(thinking, "Hello.").thought_tokens == 512
+    assert any("thinks first" in note for note in chat_notes(thinking))
+    assert any("kept from it" in note for note in chat_notes(host))
+    with pytest.raises(SteeringError, match="enable_thinking"):
+        render(host.under(ChatSettings(switches={"enable_thoughts": True})), "Hello.")
+
+
+def test_a_prefill_is_what_replies_go_on_from(host) -> None:
+    host.tokenizer.chat_template = OPENED
+    prompt = render(host.under(ChatSettings(prefill="Sure,")), "Hello.")
+    assert prompt.text.endswith("</think>\n\nSure,")
+    given = render(host.under(ChatSettings(prefill="Sure,")), [Message("user", "Hello."), Message("assistant", "No")])
+    assert given.text.endswith("No")  # a given reply has its own beginning
+
+
+def test_a_system_prompt_may_stand_in_the_users_message(host) -> None:
+    host.tokenizer.chat_template = NO_SYSTEM
+    asked = conversation("Hello.", "Be kind.")
+    with pytest.raises(SteeringError, match="system: user"):
+        render(host, asked)
+    prompt = render(host.under(ChatSettings(system="user")), asked)
+    assert prompt.text == "<|user|>Be kind.\n\nHello.<|end|><|assistant|>"
+
+
+def test_chat_settings_are_part_of_recipes_and_of_what_results_are_kept_by(host) -> None:
+    view = host.under(ChatSettings(prefill="Sure,"))
+    assert host.under(ChatSettings(prefill="Sure,")) is view
+    assert view.under(ChatSettings()) is host
+    assert fingerprint(view) != fingerprint(host)
+    assert fingerprint(view) != fingerprint(host.under(ChatSettings(prefill="No,")))
+    recipe = Recipe().stamped(view)
+    assert recipe.on(host) is view
+    assert "chat" not in Recipe().stamped(host).to_json()
+    assert Recipe.model_validate_json(recipe.to_json()) == recipe
 
 
 def test_the_variables_of_a_template_are_listed_with_their_values(tokenizer) -> None:

@@ -261,7 +261,7 @@ def steer(
             decode = {"max_new_tokens": length, "temperature": temperature, "seed": seed}
             chosen = recipe_of(vectors, fields, decode)
         host = load_host(model, load)
-        chosen = chosen.model_copy(update={"model": host.name})
+        chosen = chosen.stamped(host)
         for caution in cautions(host, vectors):
             ERR.print(f"[yellow]Caution:[/] {escape(caution)}", highlight=False)
         rows = rows_for(host, Chat(system, (prompt,)), {"a": chosen}, vectors)

@@ -13,6 +13,7 @@ from steering.decoding import DecodeSettings, Reply, check, generate, streamed
 from steering.host import Host
 from steering.interventions import Plan
 from steering.lane import Job
+from steering.openings import chat_notes
 from steering.names import short_name
 from steering.prompts import render
 from steering.recipes import Recipe
@@ -67,10 +68,11 @@ def rows_for(
         SteeringError: An empty prompt, or a recipe that does not go with the model or the vectors.
     """
     steered = [
-        Row(render(host, chat.messages(letter)), recipe.plan(host, vectors), against=0)
+        Row(render(recipe.on(host), chat.messages(letter)), recipe.plan(host, vectors), against=0)
         for letter, recipe in recipes.items()
     ]
-    return (Row(render(host, chat.messages())), *steered)
+    first = next(iter(recipes.values()), Recipe())
+    return (Row(render(first.on(host), chat.messages())), *steered)
 
 
 def measure_strengths(
@@ -149,6 +151,7 @@ def run_steer(host: Host, settings: SteerSettings, job: Job[Result]) -> Result:
         measures=measures,
         tables={"replies": pd.DataFrame([_row(name, reply) for name, reply in zip(names, replies, strict=True)])},
         headline="replies",
+        notes=chat_notes(recipes[0].on(host)),
         vectors=vectors,
     )
 

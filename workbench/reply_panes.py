@@ -84,7 +84,7 @@ class ReplyPanes:
             along: Name of the vector whose projection to read; the first recipe's where it is gone.
         """
         host = call.host
-        recipes = {letter: each.model_copy(update={"model": host.name}) for letter, each in recipes.items()}
+        recipes = {letter: each.stamped(host) for letter, each in recipes.items()}
         vectors = vectors_of(recipes.values(), call.workspace)
         yield from self._measure(call, recipes.values(), vectors)
         rows = rows_for(host, chat, recipes, vectors)
@@ -107,7 +107,7 @@ class ReplyPanes:
             yield {
                 self._panes: replies_html(shown, state="" if done else "stopped", colour=colour),
                 self.columns: shown,
-                self.chat: chat.answer({hue: reply.text for hue, reply in zip(shown.hues, shown.replies, strict=True)}),
+                self.chat: chat.answer(_answers(shown)),
                 self._rows: (host.info, rows),
             }
         job.result()
@@ -199,6 +199,11 @@ def _applied(host: Host, recipes: Mapping[str, Recipe], vectors: Mapping[str, St
         for letter, recipe in recipes.items()
         for line in applied(host, recipe, vectors)
     ]
+
+
+def _answers(shown: Columns) -> dict[str, str]:
+    """What the conversation goes on from: thoughts are left behind, as templates leave them."""
+    return {hue: reply.answer or reply.text for hue, reply in zip(shown.hues, shown.replies, strict=True)}
 
 
 def _caveat(host: Host) -> str:

@@ -8,11 +8,13 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from steering.activations import DEFAULT_TOKEN_BUDGET
+from steering.chat_settings import CHAT, ChatSettings
 from steering.contrast import ContrastSet
 from steering.extraction.extract import FEW_HELD_OUT, FEW_NOTE, extract
 from steering.extraction.reading import REPLY_TOKENS
 from steering.host import Host
 from steering.lane import Job
+from steering.openings import chat_notes
 from steering.pooling import Pooling
 from steering.sites import Site
 from steering.studies.study import Measure, Result, Study, origin
@@ -35,11 +37,13 @@ class ExtractSettings(BaseModel):
     seed: int = Field(0, ge=0, description="Of the bootstrap behind the AUROC intervals.")
     token_budget: int = Field(DEFAULT_TOKEN_BUDGET, ge=1, description="The most tokens in a batch, padding included.")
     split_half: bool = Field(True, description="Whether to fit both halves too; long for LEACE on a wide model.")
+    chat: ChatSettings | None = Field(None, description=CHAT)
     states: str = Field("", description="Folder to keep the states in, as float16 .npy files; none where empty.")
 
 
 def run(host: Host, settings: ExtractSettings, job: Job[Result]) -> Result:
     """Extract, and tabulate per block: AUROC with interval, mean difference and residual norm."""
+    host = host.under(settings.chat)
     vector = extract(host, ContrastSet.load(settings.contrast), method=settings.method, **reading_of(settings))
     return result_of(host, settings, vector)
 
@@ -73,7 +77,7 @@ def result_of(host: Host, settings: ExtractSettings, vector: SteeringVector) -> 
         measures=tuple(measures),
         tables={"blocks": block_table(vector)},
         headline="blocks",
-        notes=_notes(vector),
+        notes=(*_notes(vector), *chat_notes(host)),
         vectors={vector.name: vector},
     )
 

@@ -12,6 +12,7 @@ from steering.extraction import METHODS
 from steering.extraction.extract import extract_methods
 from steering.host import Host
 from steering.lane import Job
+from steering.openings import chat_notes
 from steering.studies.extract import ExtractSettings, reading_of
 from steering.studies.study import Measure, Result, Study, origin
 from steering.vector_card import compare
@@ -27,7 +28,7 @@ class MethodsSettings(ExtractSettings):
 
 def run(host: Host, settings: MethodsSettings, job: Job[Result]) -> Result:
     """Extract by every method from states that are read once."""
-    contrast = ContrastSet.load(settings.contrast)
+    host, contrast = host.under(settings.chat), ContrastSet.load(settings.contrast)
     wanted = settings.methods or possible(contrast)
     methods = tuple(dict.fromkeys((settings.method, *wanted)))
     found = extract_methods(host, contrast, methods, **reading_of(settings))
@@ -46,7 +47,7 @@ def run(host: Host, settings: MethodsSettings, job: Job[Result]) -> Result:
             "cosines": compare(vectors.values(), block=first.default_block).rename_axis("method").reset_index(),
         },
         headline="methods",
-        notes=(f"cosine: with {settings.method}, at its default block {first.default_block}.",),
+        notes=(f"cosine: with {settings.method}, at its default block {first.default_block}.", *chat_notes(host)),
         vectors=vectors,
     )
 

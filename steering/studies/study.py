@@ -143,7 +143,7 @@ def origin(study: str, host: Host, settings: BaseModel) -> dict[str, Any]:
         "study": study,
         "settings": settings.model_dump(mode="json"),
         "given": tuple(sorted(settings.model_fields_set)),
-        "model": {**asdict(host.info), "sites": list(host.info.sites)},
+        "model": {**asdict(host.info), "sites": list(host.info.sites), "chat": host.chat.model_dump(mode="json")},
     }
 
 

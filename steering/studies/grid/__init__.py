@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from steering.host import Host
 from steering.lane import Job
+from steering.openings import chat_notes
 from steering.recipes import Recipe
 from steering.store import kept_in
 from steering.studies.grid.axes import KINDS, Asked, Axis, Kind, parse_axis
@@ -89,12 +90,13 @@ def run(host: Host, settings: GridSettings, job: Job[Result]) -> Result:
 
 def grid_result(host: Host, settings: GridSettings, grid: Grid, cells: Iterable[Cell]) -> Result:
     """The cells as a table."""
+    host = grid.recipe.on(host)
     return Result(
         **origin("grid", host, settings),
         measures=(),
         tables={"cells": pd.DataFrame(cell_table(grid, list(cells)))},
         headline="cells",
-        notes=("kl_p95_nats: 95th percentile over the reply's tokens of KL(unsteered || recipe), in nats.",),
+        notes=("kl_p95_nats: 95th percentile over the reply's tokens of KL(unsteered || recipe), in nats.", *chat_notes(host)),
     )
 
 

@@ -114,7 +114,7 @@ def check_grid(host: Host, grid: Grid, vectors: Mapping[str, SteeringVector]) ->
                 )
         plain = [each for each in asked.recipe.interventions if each.unit != "nats"]
         plan = asked.recipe.model_copy(update={"interventions": tuple(plain)}).plan(host, stands_in)
-        check(host, [Row(render(host, conversation(asked.user, grid.system)), plan)])
+        check(host, [Row(render(asked.recipe.on(host), conversation(asked.user, grid.system)), plan)])
 
 
 def seconds_for(host: Host, cells: int, tokens: int) -> float | None:
@@ -161,7 +161,8 @@ def _generated(
     vectors: Mapping[str, SteeringVector],
 ) -> Iterator[tuple[tuple[int, int], Row, Reply]]:
     rows = [
-        Row(render(host, conversation(each.user, grid.system)), each.recipe.plan(host, vectors)) for _, each in part
+        Row(render(each.recipe.on(host), conversation(each.user, grid.system)), each.recipe.plan(host, vectors))
+        for _, each in part
     ]
     for index, reply in generate_each(job, host, rows, [each.recipe.decode for _, each in part]):
         yield part[index][0], rows[index], reply
@@ -183,7 +184,7 @@ def _key(host: Host, grid: Grid, asked: Asked, vectors: Mapping[str, SteeringVec
     """A digest of all that a cell depends on; vectors by their content, not by their names."""
     recipe = asked.recipe.model_copy(update={"model": ""})
     named = recipe.renamed({name: vectors[name].content for name in recipe.vectors})
-    return digest(fingerprint(host), named.to_json(), asked.user, grid.system)
+    return digest(fingerprint(recipe.on(host)), named.to_json(), asked.user, grid.system)
 
 
 def _methods(grid: Grid, vectors: Mapping[str, SteeringVector]) -> dict[str, tuple[str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from steering.openings import chat_notes
 from steering.schedule import Place
 from steering.statistics import Estimate
 from steering.studies.probing.analysis import CCS, RANDOM, SHUFFLED, Line, line, parts_of
@@ -61,7 +62,7 @@ def notes_of(
     notes += _cautions(found, least)
     notes += [_cause(name, cause) for name, cause in found.causes.items() if cause.found.finished]
     notes += _asleep(found)
-    return [*notes, *found.statements.notes]
+    return [*notes, *found.statements.notes, *chat_notes(found.host)]
 
 
 def place_title(found: Probing, place: Place) -> str:

@@ -58,7 +58,7 @@ class Probing:
         Raises:
             SteeringError: A set, template, site or block that is wrong, or too few groups for the folds.
         """
-        self.host, self.settings = host, settings
+        self.host, self.settings = host.under(settings.chat), settings
         self.statements: Statements = (
             load_statements(settings.statements_on(host)).of(settings.formulation).first(settings.n)
         )

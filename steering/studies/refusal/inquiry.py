@@ -10,6 +10,7 @@ from steering.demo.planted import planted_vector
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.lane import Job
+from steering.openings import chat_notes
 from steering.prompts import conversation
 from steering.recipes import Intervention, Recipe
 from steering.store import Kept, kept_in
@@ -82,7 +83,7 @@ class Inquiry:
         Raises:
             SteeringError: The settings name a file that cannot be written.
         """
-        self.host, self.settings = host, settings
+        self.host, self.settings = host.under(settings.chat), settings
         self.kept = kept_in(settings.kept) if kept is None else kept
         self.prepared: Prepared | None = None
         self.directions: Directions | None = None
@@ -159,7 +160,7 @@ class Inquiry:
         if self.prepared is None:
             return ()
         requests, blocks = self.prepared.requests, self.host.info.blocks
-        notes = findings.of_requests(self.prepared)
+        notes = [*findings.of_requests(self.prepared), *chat_notes(self.host)]
         if self.choice:
             notes.append(findings.of_choice(self.choice, self.settings.rules, self.settings.by, blocks))
             cosine = self.truth.get(self.choice.score.candidate)

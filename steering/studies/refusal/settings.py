@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from steering.chat_settings import CHAT, ChatSettings
 from steering.studies.refusal.arms import ARMS
 from steering.studies.refusal.rules import By, Rules
 
@@ -56,6 +57,7 @@ class RefusalSettings(BaseModel):
     )
     reference: str = Field("", description="The aligned model that this one was tuned from, to show drift from it.")
 
+    chat: ChatSettings | None = Field(None, description=CHAT)
     until: Until = Field("effects", description="Where to end: tokens, candidates or effects.")
     kept: str = Field("", description="File that keeps finished parts for another run; none where empty.")
 

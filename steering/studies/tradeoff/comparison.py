@@ -11,6 +11,7 @@ import numpy as np
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.lane import Job
+from steering.openings import chat_notes
 from steering.store import Kept, kept_in
 from steering.studies.tradeoff.further import KL
 from steering.studies.tradeoff.measures import Measure, Score, checked_items, find_measure, mass
@@ -72,7 +73,8 @@ class Comparison:
         Raises:
             SteeringError: Strengths that are not in order.
         """
-        self.host, self.settings = host, settings
+        host = host.under(settings.chat or settings.recipes[0].chat)
+        self.host, self.settings = host, settings.on(host)
         self.notes: list[str] = []
         self._kept = kept_in(settings.kept) if kept is None else kept
         self._given = vectors or {}
@@ -83,6 +85,7 @@ class Comparison:
         self._reader = Reader(host, self._kept)
         self.done, self.total, self.finished = 0, 0, False
         """Readings so far, in all, and whether a run came to its end."""
+        settings = self.settings
         _ = settings.sweep  # said at once, not when the job starts
 
     def prepare(self) -> None:
@@ -97,7 +100,7 @@ class Comparison:
         main = find_measure(settings.alignment_by, "alignment"), find_measure(settings.helpfulness, "helpfulness")
         further = [find_measure(name, "further") for name in dict.fromkeys(settings.also)]
         self.curves = make_curves(self.host, settings, self._given)
-        self.notes += self.curves.notes
+        self.notes += [*self.curves.notes, *chat_notes(self.host)]
         asked = {role: self._ask(measure) for role, measure in zip(AXES, main, strict=True)}
         for measure in further:
             if measure in main:

@@ -10,7 +10,7 @@ from steering.errors import SteeringError
 from steering.extraction.again import extract_again
 from steering.host import Host
 from steering.nats import calibrated
-from steering.prompts import Message
+from steering.prompts import Message, render
 from steering.questions import Pair, load_pairs
 from steering.recipes import Intervention, Recipe
 from steering.store import digest
@@ -197,7 +197,7 @@ class _Maker:
     def _prompt(self) -> Curve:
         own = INSTRUCTIONS.get(self._settings.subject, _ANY)
         texts = {-1.0: self._settings.opposite or own[1], 0.0: "", 1.0: self._settings.instruction or own[0]}
-        treatments = tuple(_behind([Message("system", text)] if text else []) for text in texts.values())
+        treatments = tuple(self._behind([Message("system", text)] if text else []) for text in texts.values())
         unit = "instruction"
         return Curve("prompt", "system prompt", unit, tuple(texts), treatments, (None,) * len(texts))
 
@@ -206,9 +206,14 @@ class _Maker:
         pairs = self._held_back(n)
         counts = sorted({1, *(2**power for power in range(1, 5) if 2**power <= n), n})
         strengths = (*(-float(count) for count in reversed(counts)), 0.0, *map(float, counts))
-        treatments = tuple(_behind(_turns(pairs[: int(abs(s))], aligned=s > 0)) for s in strengths)
+        treatments = tuple(self._behind(_turns(pairs[: int(abs(s))], aligned=s > 0)) for s in strengths)
         unit = "examples"
         return Curve("examples", "in-context examples", unit, strengths, treatments, (None,) * len(strengths))
+
+    def _behind(self, preface: Sequence[Message]) -> Treatment:
+        """What stands before every question, tried on the model's template at once."""
+        render(self._host, (*preface, Message("user", "Hello.")))
+        return replace(UNSTEERED, preface=tuple(preface))
 
     def _held_back(self, n: int) -> Sequence[Pair]:
         """Pairs behind those that are measured."""
@@ -224,10 +229,6 @@ class _Maker:
 
 def _alone(intervention: Intervention) -> Recipe:
     return Recipe(interventions=(intervention,))
-
-
-def _behind(preface: Sequence[Message]) -> Treatment:
-    return replace(UNSTEERED, preface=tuple(preface))
 
 
 def _turns(pairs: Sequence[Pair], *, aligned: bool) -> list[Message]:

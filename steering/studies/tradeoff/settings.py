@@ -7,8 +7,10 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from steering.chat_settings import CHAT, ChatSettings
 from steering.errors import SteeringError
-from steering.questions import PAIR_SETS, QUESTION_SETS
+from steering.host import Host
+from steering.questions import PAIR_SETS, QUESTION_SETS, first_tokens, has_set
 from steering.ranges import sweep
 from steering.recipes import Recipe
 
@@ -35,7 +37,7 @@ class TradeoffSettings(BaseModel):
         (Recipe.model_validate({"interventions": [{"vector": "sentiment"}]}),),
         min_length=1,
         max_length=MOST_RECIPES,
-        description="One to three recipes. The strength of a recipe's only intervention is what is swept; several are "
+        description="One to three recipes, truth by default on models that are no demo models. The strength of a recipe's only intervention is what is swept; several are "
         "scaled together. Vectors by their names; one that is no file is extracted from the preset of that name. A "
         "name alone stands for adding that vector.",
     )
@@ -89,6 +91,7 @@ class TradeoffSettings(BaseModel):
         "", description="Its label that means aligned; the one that means refusal where empty."
     )
     seed: int = Field(0, ge=0, description="Of bootstrap and random directions.")
+    chat: ChatSettings | None = Field(None, description=CHAT)
     vectors: str = Field("", description="Folder with the vectors' files, named as the recipes name them.")
     kept: str = Field("", description="File that keeps finished parts for another run; none where empty.")
 
@@ -117,6 +120,24 @@ class TradeoffSettings(BaseModel):
                 f"{len(found)} strengths were given.", f"{FEWEST_STRENGTHS} to {MOST_STRENGTHS}.", "Change the sweep."
             )
         return found
+
+    def on(self, host: Host) -> TradeoffSettings:
+        """The settings with defaults that the model has a use for; what was given stays.
+
+        Of a model that is no demo model the vector `truth` is swept, on answers about honesty. Where letters are no
+        single tokens, helpfulness is measured on sums.
+        """
+        changes: dict[str, Any] = {}
+        if not host.info.demo and "recipes" not in self.model_fields_set:
+            changes["recipes"] = (Recipe.model_validate({"interventions": [{"vector": "truth"}]}),)
+        chosen = self.model_copy(update=changes)
+        if chosen.subject in PAIR_SETS and not self.alignment.strip() and not has_set(host, chosen.subject):
+            changes["alignment"] = "honesty"
+        if not self.model_fields_set & {"helpfulness", "questions"} and not _has_letters(host):
+            changes["helpfulness"] = "sums"
+        chosen = self.model_copy(update=changes)
+        chosen.model_fields_set.difference_update(set(changes) - self.model_fields_set)  # nobody has given them
+        return chosen
 
     @property
     def subject(self) -> str:
@@ -159,3 +180,11 @@ class TradeoffSettings(BaseModel):
         if any(not recipe.interventions for recipe in self.recipes):
             raise ValueError("each recipe needs an intervention, whose strength is swept")
         return self
+
+
+def _has_letters(host: Host) -> bool:
+    try:
+        first_tokens(host, "ABCD")
+    except SteeringError:
+        return False
+    return True
