@@ -75,7 +75,9 @@ def _opening(host: Host, template: str) -> Opening:
         )
         return Opening(switches, chat.prefill, True, (*notes, said, *_prefilled(chat.prefill)))
     empty = _empty_thought(host, switches, markers, switched=switches != chat.switches or bool(asked))
-    return Opening(switches, empty + chat.prefill, False, (*notes, *_skipped(switches, empty), *_prefilled(chat.prefill)))
+    return Opening(
+        switches, empty + chat.prefill, False, (*notes, *_skipped(switches, empty), *_prefilled(chat.prefill))
+    )
 
 
 def _prefilled(prefill: str) -> tuple[str, ...]:

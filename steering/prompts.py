@@ -121,9 +121,7 @@ def render_text(host: Host, text: str) -> Prompt:
     return _tokenise(host.tokenizer, text, [(0, len(text), "user")], special=True)
 
 
-def _templated(
-    host: Host, turns: tuple[Message, ...], generation_prompt: bool, switches: Mapping[str, Value]
-) -> str:
+def _templated(host: Host, turns: tuple[Message, ...], generation_prompt: bool, switches: Mapping[str, Value]) -> str:
     open_reply = turns[-1].role == "assistant"
     try:
         return applied(
@@ -138,7 +136,7 @@ def _templated(
         raise SteeringError(
             f"The chat template of {host.name} refuses the roles {roles}: {error}",
             "a conversation that the template allows (many templates take no system message).",
-            "Put the system prompt into the user message (`system: user` among the chat settings), or leave it out.",
+            "Put the system prompt into the user message (chat.system=user), or leave it out.",
         ) from error
 
 

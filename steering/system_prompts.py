@@ -45,7 +45,7 @@ def renderable(host: Host, contrast: ContrastSet) -> tuple[ContrastSet, tuple[st
     left = [_where(side, half) for side, half in zip(sides, halves, strict=True)]
     if not all(left):
         raise SteeringError(
-            f"The contrast set '{contrast.name}' needs a system prompt, which the chat template of {host.name} refuses.",
+            f"The contrast set '{contrast.name}' needs a system prompt, and the template of {host.name} takes none.",
             "a set without system prompts, or another place for them.",
             f"Take another set, or say where the system prompt goes: {_HOW}.",
         )
@@ -55,7 +55,7 @@ def renderable(host: Host, contrast: ContrastSet) -> tuple[ContrastSet, tuple[st
 
 def left_out(host: Host, n: int, what: str) -> str:
     """The note of what was left out."""
-    return f"{n} {what} with a system prompt were left out: the chat template of {host.name} has no place for one ({_HOW})."
+    return f"{n} {what} with a system prompt were left out: the template of {host.name} has no place for one ({_HOW})."
 
 
 def _where(side: tuple[Example, ...], kept: Sequence[bool]) -> tuple[Example, ...]:

@@ -196,7 +196,7 @@ def test_a_prefill_is_what_replies_go_on_from(host) -> None:
 def test_a_system_prompt_may_stand_in_the_users_message(host) -> None:
     host.tokenizer.chat_template = NO_SYSTEM
     asked = conversation("Hello.", "Be kind.")
-    with pytest.raises(SteeringError, match="system: user"):
+    with pytest.raises(SteeringError, match=r"chat\.system=user"):
         render(host, asked)
     prompt = render(host.under(ChatSettings(system="user")), asked)
     assert prompt.text == "<|user|>Be kind.\n\nHello.<|end|><|assistant|>"

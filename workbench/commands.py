@@ -29,17 +29,26 @@ from workbench.workspace import Workspace
 
 
 def pairs(settings: list[str]) -> dict[str, Any]:
-    """`key=value` texts as a mapping; a value that reads as YAML (a number, a list, true) becomes one.
+    """`key=value` texts as a mapping; a value that reads as YAML (a number, a list, true) becomes one. A key with dots,
+    such as `chat.thought`, is a place in a mapping of mappings.
 
     Raises:
-        SteeringError: A text without an equals sign.
+        SteeringError: A text without an equals sign, or a key inside one that has a plain value.
     """
-    given = {}
+    given: dict[str, Any] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key.strip():
             raise SteeringError(f"--set {setting} was given.", "key=value.", "Write, for example, --set seed=1.")
-        given[key.strip()] = _value(value)
+        *path, last = key.strip().split(".")
+        inner = given
+        for part in path:
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise SteeringError(
+                    f"--set {setting} was given beside {part}={inner}.", "one of both.", "Leave one out."
+                )
+        inner[last] = _value(value)
     return given
 
 

@@ -13,8 +13,8 @@ from steering.decoding import DecodeSettings, Reply, check, generate, streamed
 from steering.host import Host
 from steering.interventions import Plan
 from steering.lane import Job
-from steering.openings import chat_notes
 from steering.names import short_name
+from steering.openings import chat_notes
 from steering.prompts import render
 from steering.recipes import Recipe
 from steering.rows import Row

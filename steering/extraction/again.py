@@ -9,6 +9,7 @@ from steering.errors import SteeringError
 from steering.extraction.extract import extract
 from steering.host import Host
 from steering.pooling import parse_pooling
+from steering.system_prompts import renderable
 from steering.vectors import SteeringVector
 
 
@@ -20,7 +21,7 @@ def extract_again(host: Host, vector: SteeringVector, method: str, *, name: str)
     """
     made = vector.provenance
     try:
-        contrast = ContrastSet.load(made.contrast)
+        contrast, _ = renderable(host, ContrastSet.load(made.contrast))
     except SteeringError as error:
         contrast, why = None, error
     if contrast is None or contrast.digest != made.contrast_digest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ from steering.openings import chat_notes
 from steering.pooling import Pooling
 from steering.sites import Site
 from steering.studies.study import Measure, Result, Study, origin
+from steering.system_prompts import renderable
 from steering.vectors import SteeringVector
 
 
@@ -44,8 +46,9 @@ class ExtractSettings(BaseModel):
 def run(host: Host, settings: ExtractSettings, job: Job[Result]) -> Result:
     """Extract, and tabulate per block: AUROC with interval, mean difference and residual norm."""
     host = host.under(settings.chat)
-    vector = extract(host, ContrastSet.load(settings.contrast), method=settings.method, **reading_of(settings))
-    return result_of(host, settings, vector)
+    contrast, notes = renderable(host, ContrastSet.load(settings.contrast))
+    result = result_of(host, settings, extract(host, contrast, method=settings.method, **reading_of(settings)))
+    return replace(result, notes=(*result.notes, *notes))
 
 
 def reading_of(settings: ExtractSettings) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from steering.lane import Job
 from steering.openings import chat_notes
 from steering.studies.extract import ExtractSettings, reading_of
 from steering.studies.study import Measure, Result, Study, origin
+from steering.system_prompts import renderable
 from steering.vector_card import compare
 from steering.vectors import SteeringVector
 
@@ -28,7 +29,8 @@ class MethodsSettings(ExtractSettings):
 
 def run(host: Host, settings: MethodsSettings, job: Job[Result]) -> Result:
     """Extract by every method from states that are read once."""
-    host, contrast = host.under(settings.chat), ContrastSet.load(settings.contrast)
+    host = host.under(settings.chat)
+    contrast, notes = renderable(host, ContrastSet.load(settings.contrast))
     wanted = settings.methods or possible(contrast)
     methods = tuple(dict.fromkeys((settings.method, *wanted)))
     found = extract_methods(host, contrast, methods, **reading_of(settings))
@@ -47,7 +49,11 @@ def run(host: Host, settings: MethodsSettings, job: Job[Result]) -> Result:
             "cosines": compare(vectors.values(), block=first.default_block).rename_axis("method").reset_index(),
         },
         headline="methods",
-        notes=(f"cosine: with {settings.method}, at its default block {first.default_block}.", *chat_notes(host)),
+        notes=(
+            f"cosine: with {settings.method}, at its default block {first.default_block}.",
+            *notes,
+            *chat_notes(host),
+        ),
         vectors=vectors,
     )
 

@@ -96,7 +96,10 @@ def grid_result(host: Host, settings: GridSettings, grid: Grid, cells: Iterable[
         measures=(),
         tables={"cells": pd.DataFrame(cell_table(grid, list(cells)))},
         headline="cells",
-        notes=("kl_p95_nats: 95th percentile over the reply's tokens of KL(unsteered || recipe), in nats.", *chat_notes(host)),
+        notes=(
+            "kl_p95_nats: 95th percentile over the reply's tokens of KL(unsteered || recipe), in nats.",
+            *chat_notes(host),
+        ),
     )
 
 

@@ -17,7 +17,14 @@ from steering.host import Host
 from steering.lane import Job
 from steering.orthogonal import orthogonalised
 from steering.prompts import Prompt, render
-from steering.questions import QUESTION_SETS, Question, chances_of_answers, load_questions, right_number
+from steering.questions import (
+    QUESTION_SETS,
+    Question,
+    chances_of_answers,
+    first_tokens,
+    load_questions,
+    right_number,
+)
 from steering.statistics import mcnemar, mean_interval, wilson
 from steering.store import Kept
 from steering.studies.refusal.arms import NONE, REFUSAL, Arms
@@ -81,14 +88,27 @@ class Effects:
         """
         self._host, self._arms, self._groups = host, arms, groups
         self._tokens, self._longest, self._kept, self._judge = tokens, longest, kept, judge
-        sets: dict[str, tuple[Question, ...]] = {name: load_questions(host, name, questions) for name in QUESTION_SETS}
-        self._questions = sets if questions else {}
+        self.notes: list[str] = []
+        self._questions = self._sets(questions) if questions else {}
         self._control = control
         self._base: dict[tuple[str, bool], tuple[Said, ...]] = {}
         self._right: dict[str, tuple[bool, ...]] = {}
         self._replied: list[Replied] = []
         self._done = 0
-        self.notes: list[str] = []
+
+    def _sets(self, n: int) -> dict[str, tuple[Question, ...]]:
+        """The question sets that the model's letters can answer."""
+        sets: dict[str, tuple[Question, ...]] = {}
+        for name in QUESTION_SETS:
+            questions = load_questions(self._host, name, n)
+            try:
+                if questions[0].words:
+                    first_tokens(self._host, questions[0].words)
+            except SteeringError as error:
+                self.notes.append(f"Questions of {name}: left out. {error}")
+                continue
+            sets[name] = questions
+        return sets
 
     @property
     def total(self) -> int:
@@ -154,7 +174,7 @@ class Effects:
             return self._by_chance(name, speaker)
         prompts = [render(self._host, each.messages) for each in questions]
         replies = self._replies(job, speaker, name, prompts, _ANSWER_TOKENS)
-        right = tuple(right_number(each, reply.text) for each, reply in zip(questions, replies, strict=True))
+        right = tuple(right_number(each, reply.answer) for each, reply in zip(questions, replies, strict=True))
         return self._answers(name, right, math.nan, math.nan)
 
     def _damage(self, job: Job[Any], speaker: Speaker) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def of_requests(prepared: Prepared) -> list[str]:
     else:
         kinds = f"{' and '.join(read)}, unfiltered, since there are no refusal tokens to filter by"
     notes = [f"Means are over training requests: {kinds}. The choice is made on {kept[2]} and {kept[3]} others."]
+    notes += requests.notes
     if not prepared.template:
         notes.append(
             "This model has no chat template, so there are no tokens between the instruction and the reply: directions "

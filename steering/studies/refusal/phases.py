@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from steering.extraction.provenance import made_here
@@ -22,6 +22,7 @@ from steering.studies.refusal.rules import Score
 from steering.studies.refusal.screen import Screen
 from steering.studies.refusal.settings import DEFAULT_SYSTEM, RefusalSettings
 from steering.studies.refusal.tokens import RefusalTokens, find_tokens, first_chances, token_ids
+from steering.system_prompts import takes_system
 from steering.tail_states import tail_length
 from steering.vectors import Provenance
 
@@ -70,6 +71,9 @@ def prepare(host: Host, settings: RefusalSettings, job: Job[Any]) -> Prepared:
         sizes=settings.sizes,
         seed=settings.seed,
     )
+    if settings.both_systems and not takes_system(host):
+        said = f"Only without a system prompt: {host.name}'s chat template has no place for one."
+        requests = replace(requests, notes=(*requests.notes, said))
     train, validation = (_prompts(host, sides, settings.system) for sides in (requests.train, requests.validation))
     job.report(1, 2, "first tokens of replies")
     tokens = find_tokens(host, *train, chosen=token_ids(host, settings.tokens))
@@ -146,7 +150,7 @@ def effects_of(host: Host, settings: RefusalSettings, prepared: Prepared, arms: 
 def groups_of(host: Host, settings: RefusalSettings, requests: Requests) -> list[Group]:
     """The test requests of every kind, under every system prompt that is asked for."""
     systems = [settings.system]
-    if settings.both_systems:
+    if settings.both_systems and takes_system(host):
         systems.append("" if settings.system.strip() else DEFAULT_SYSTEM)
     kinds = {
         requests.target_label: requests.test.target,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, TypeVar
 
 from steering.decoding import DecodeSettings, Reply, Written, generate_each, next_token_logits
@@ -17,6 +17,7 @@ from steering.rows import Row
 from steering.store import Kept, digest
 from steering.studies.refusal.arms import REFUSAL, Arm
 from steering.studies.refusal.tokens import log_odds
+from steering.thoughts import Parts
 from steering.vectors import SteeringVector
 
 
@@ -88,7 +89,8 @@ class Speaker:
             if known is None:
                 missing.append(index)
             else:
-                yield index, Reply(known["text"], tuple(known["ids"]), known["finish"], Written())
+                parts = Parts(*known["parts"]) if known.get("parts") else None
+                yield index, Reply(known["text"], tuple(known["ids"]), known["finish"], Written(), parts=parts)
         missing.sort(key=lambda index: len(prompts[index]))
         settings = DecodeSettings(max_new_tokens=longest)
         for start in range(0, len(missing), BATCH):
@@ -96,7 +98,12 @@ class Speaker:
             rows = [Row(prompts[index], self.plan) for index in part]
             for place, reply in generate_each(job, self.host, rows, [settings] * len(rows)):
                 index = part[place]
-                self._kept[keys[index]] = {"text": reply.text, "ids": list(reply.ids), "finish": reply.finish}
+                self._kept[keys[index]] = {
+                    "text": reply.text,
+                    "ids": list(reply.ids),
+                    "finish": reply.finish,
+                    "parts": list(astuple(reply.parts)) if reply.parts else None,
+                }
                 yield index, reply
 
     def odds(self, prompts: Sequence[Prompt], tokens: Sequence[int]) -> list[float]:
@@ -139,10 +146,10 @@ def judged(
     judge: Judge | None,
 ) -> list[Said]:
     """Every reply with what all judges say of it."""
-    refused = judge([reply.text for reply in replies]) if judge else [None] * len(replies)
+    refused = judge([reply.answer for reply in replies]) if judge else [None] * len(replies)
     found = []
     for index, (prompt, reply, odd, by_classifier) in enumerate(zip(asked, replies, odds, refused, strict=True)):
-        kind = sort_reply(reply.text)
+        kind = sort_reply(reply.answer)
         found.append(
             Said(
                 arm=arm.key,
@@ -157,7 +164,7 @@ def judged(
                 reason=kind.reason,
                 late=kind.late,
                 log_odds=odd,
-                repetition=repetition(reply.text),
+                repetition=repetition(reply.answer),
                 classifier=by_classifier,
             )
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from steering.errors import SteeringError
 from steering.host import Host
 from steering.prompts import Message, Prompt, conversation, render
 from steering.resources import resource
+from steering.system_prompts import renderable
 from steering.text_lists import read_texts
 from steering.texts.messages import text_of, without_reply
 from steering.texts.tables import read_table
@@ -52,6 +53,8 @@ class Requests:
     """Effects are measured on these."""
     borderline: tuple[Messages, ...]
     """Safe requests whose words look unsafe; measured on only."""
+    notes: tuple[str, ...] = ()
+    """What was left out, and why."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -100,16 +103,18 @@ def load_requests(
         )
     name = data or (DEMO if host.info.demo else GENERAL)
     own: Sequence[str] = ()
+    notes: tuple[str, ...] = ()
     if target:
         contrast = ContrastSet.of(read_texts(target, column), read_texts(control, column), name="own", paired=False)
     elif name == DEMO:
-        contrast, own = _demo_requests(sizes, seed), demo_borderline()
+        contrast, notes = renderable(host, _demo_requests(sizes, seed))
+        own = demo_borderline()
     else:
         source = _source(name)
-        contrast = ContrastSet.load(source)
+        contrast, notes = renderable(host, ContrastSet.load(source))
         own = tuple(text_of(row.value, row.where) for row in read_table(source).part("borderline"))
     edge = read_texts(borderline, column) if borderline else tuple(own)
-    return _requests(contrast, edge, sizes)
+    return replace(_requests(contrast, edge, sizes), notes=notes)
 
 
 def prompts_of(host: Host, requests: Sequence[Messages], system: str = "") -> list[Prompt]:

@@ -110,7 +110,7 @@ def find_tokens(
     replies = generate(
         host, [Row(each) for each in target[:answered]], DecodeSettings(max_new_tokens=_LOOKED_AT), batch_size=BATCH
     )
-    refused = [index for index, reply in enumerate(replies) if sort_reply(reply.text).kind == "refusal" and reply.ids]
+    refused = [index for index, reply in enumerate(replies) if sort_reply(reply.answer).kind == "refusal" and reply.ids]
     first = Counter(replies[index].ids[0] for index in refused)
     means = [(chances[0][refused] if refused else chances[0]).mean(dim=0), chances[1].mean(dim=0)]
     order = (means[0] - means[1]).argsort(descending=True)[:_SHOWN].tolist()

@@ -18,6 +18,7 @@ from steering.studies.tradeoff.measures import Measure, Score, checked_items, fi
 from steering.studies.tradeoff.methods import UNSTEERED, Curve, Curves, make_curves
 from steering.studies.tradeoff.readings import Chunk, Item, Reader, Seen, Treatment, chunks_of
 from steering.studies.tradeoff.settings import TradeoffSettings
+from steering.system_prompts import left_out
 from steering.vectors import SteeringVector
 
 
@@ -223,6 +224,9 @@ class Comparison:
     def _ask(self, measure: Measure, others: Iterable[Asked] = ()) -> Asked:
         """A measure with its items; two measures of the same items read them once."""
         items = checked_items(measure, self.host, self.settings)
+        gone = len(measure.items(self.host, self.settings)) - len(items)
+        if gone:
+            self.notes.append(left_out(self.host, gone, f"items of {measure.title}"))
         same = next((each.chunks for each in others if each.items == items), None)
         return Asked(measure, same or chunks_of(items), measure.scorer(self.host, self.settings))
 

@@ -13,6 +13,7 @@ from steering.errors import SteeringError
 from steering.host import Host
 from steering.studies.tradeoff.readings import Item, Seen
 from steering.studies.tradeoff.settings import TradeoffSettings
+from steering.system_prompts import needs_system, takes_system
 
 
 Axis = Literal["alignment", "helpfulness", "further"]
@@ -63,12 +64,14 @@ def find_measure(name: str, axis: Axis) -> Measure:
 
 
 def checked_items(measure: Measure, host: Host, settings: TradeoffSettings) -> tuple[Item, ...]:
-    """The items of a measure, if anything can be said from them.
+    """The items of a measure that the model's template has a place for, if anything can be said from them.
 
     Raises:
         SteeringError: One item only, or the same right answer to all.
     """
     items = tuple(measure.items(host, settings))
+    if any(needs_system(item.messages) for item in items) and not takes_system(host):
+        items = tuple(item for item in items if not needs_system(item.messages))
     if len(items) < 2:
         raise SteeringError(
             f"{measure.title}: {len(items)} item{'' if len(items) == 1 else 's'}.",

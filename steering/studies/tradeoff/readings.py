@@ -243,7 +243,17 @@ class Reader:
             settings = [DecodeSettings(max_new_tokens=items[index].longest) for _, index in part]
             for which, reply in generate_each(job, self._host, rows, settings):
                 place, index = part[which]
-                yield place, index, {"text": reply.text, "tokens": len(reply.ids), "finish": reply.finish}
+                yield (
+                    place,
+                    index,
+                    {
+                        "text": reply.answer,
+                        "thought": reply.thought,
+                        "finished": reply.finished,
+                        "tokens": len(reply.ids),
+                        "finish": reply.finish,
+                    },
+                )
 
 
 def reply_seconds(host: Host, longest: int, n: int) -> float | None:

@@ -37,8 +37,8 @@ class TradeoffSettings(BaseModel):
         (Recipe.model_validate({"interventions": [{"vector": "sentiment"}]}),),
         min_length=1,
         max_length=MOST_RECIPES,
-        description="One to three recipes, truth by default on models that are no demo models. The strength of a recipe's only intervention is what is swept; several are "
-        "scaled together. Vectors by their names; one that is no file is extracted from the preset of that name. A "
+        description="One to three recipes; without any, truth is added on models that are no demo models. The strength "
+        "of a recipe's only intervention is what is swept; several are scaled together. Vectors by their names; one that is no file is extracted from the preset of that name. A "
         "name alone stands for adding that vector.",
     )
     strengths: str = Field(

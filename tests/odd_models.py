@@ -1,0 +1,21 @@
+"""Folders of tiny random-weight models with the demo tokenizer and a chat template of one's choice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from conftest import tiny_model
+
+from steering.resources import resource
+
+
+def odd_model(folder: Path, template: str | None, architecture: str = "llama") -> Path:
+    """Write a model that is no demo model; without a template where None."""
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(resource("assets", "models", "demo"))
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
+    tiny_model(architecture).save_pretrained(folder)
+    return folder
