@@ -12,12 +12,13 @@ import pytest
 from typer.testing import CliRunner
 
 from steering import ContrastSet, extract
+from steering.chat_settings import ChatSettings
 from steering.loading import LoadOptions
 from steering.studies import STUDIES
 from tests.conftest import ROOT
 from workbench.cli import app
 from workbench.commands import pairs
-from workbench.options import _OPTIONS
+from workbench.options import _CHAT, _OPTIONS, chat_of
 
 
 @pytest.fixture
@@ -35,6 +36,22 @@ def call(*arguments: str, code: int = 0):
 def test_load_options_on_the_command_line_are_those_of_the_library() -> None:
     fields = {field.name: field.default for field in dataclasses.fields(LoadOptions)}
     assert {name: default for name, (_, default, _) in _OPTIONS.items()} == fields
+
+
+def test_options_of_the_chat_template_are_the_chat_settings() -> None:
+    assert chat_of({name: default for name, (_, default, _) in _CHAT.items()}) == ChatSettings()
+    given = {"template_set": ["enable_thinking=false"], "prefill": "Sure", "thought": "skip", "thought_tokens": 9}
+    expected = {"switches": {"enable_thinking": False}, "prefill": "Sure", "thought": "skip", "thought_tokens": 9}
+    assert chat_of({**given, "system_place": "user"}) == ChatSettings.model_validate({**expected, "system": "user"})
+    assert pairs(["chat.thought=think", "chat.switches.effort=low", "n=3"]) == {
+        "chat": {"thought": "think", "switches": {"effort": "low"}},
+        "n": 3,
+    }
+
+
+def test_a_switch_that_the_template_does_not_read_ends_a_command_with_a_message() -> None:
+    said = call("run", "extract", "--template-set", "enable_thinking=false", code=1)
+    assert "it reads none" in said.output
 
 
 def test_extract_prints_the_table_writes_files_and_fills_the_shelf_that_steer_uses(shelf) -> None:

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from steering.chat_settings import ChatSettings
 from steering.confines import Confines
 from steering.decoding import warm_up
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.lane import Job, Lane
 from steering.loading import LoadOptions
+from steering.openings import chat_notes
 from workbench.discovery import Catalogue, discover
 from workbench.listeners import Listeners
 from workbench.workspace import Workspace
@@ -47,8 +49,20 @@ class ModelSlot:
         """Changes whenever anything about the model does, so that pages notice."""
         return self._version, self.loading is not None
 
-    def load(self, name: str, options: LoadOptions | None = None) -> Job[Host]:
-        """Queue a load and return its job at once.
+    def use(self, chat: ChatSettings) -> None:
+        """Set how the loaded model's chat template is used, for every visitor.
+
+        Raises:
+            SteeringError: No model is loaded, or a switch that its template does not read.
+        """
+        host = self.require().under(chat)
+        chat_notes(host)
+        with self._lock:
+            self.host = host
+            self._version += 1
+
+    def load(self, name: str, options: LoadOptions | None = None, chat: ChatSettings | None = None) -> Job[Host]:
+        """Queue a load and return its job at once; without chat settings the model's defaults apply.
 
         Raises:
             SteeringError: Another model is being loaded.
@@ -58,7 +72,7 @@ class ModelSlot:
                 raise SteeringError(
                     f"'{self.wanted}' is still being loaded.", remedy="Wait until it stands, then switch."
                 )
-            self._job = self._lane.submit(lambda job: self._load(name, options, job), title=f"Loading {name}")
+            self._job = self._lane.submit(lambda job: self._load(name, options, chat, job), title=f"Loading {name}")
             self.wanted = name
             self._version += 1
             return self._job
@@ -75,9 +89,10 @@ class ModelSlot:
             raise self.error
         raise SteeringError("No model is loaded.", remedy="Choose one under “Switch model”.")
 
-    def _load(self, name: str, options: LoadOptions | None, job: Job[Any]) -> Host:
+    def _load(self, name: str, options: LoadOptions | None, chat: ChatSettings | None, job: Job[Any]) -> Host:
         try:
-            host = Host.load(name, lane=self._lane, options=options)
+            host = Host.load(name, lane=self._lane, options=options).under(chat)
+            chat_notes(host)  # worked out here, where a pass may be needed
         except BaseException as error:
             self.error = error
             self._version += 1

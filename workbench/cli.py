@@ -12,7 +12,7 @@ from workbench.cli_data import data
 from workbench.cli_demo import demo
 from workbench.cli_vectors import export_vector, import_vector, orthogonalise
 from workbench.console import ERR, OUT, follow, reported, table
-from workbench.options import Model, WorkspaceFolder, load_host, loads_model
+from workbench.options import Model, WorkspaceFolder, chat_of, load_host, loads_model
 
 
 # torch, transformers and Gradio take seconds to import, so each command imports what it needs: `workbench --help` is
@@ -70,9 +70,10 @@ def serve(
             port=port,
             workspace=workspace,
             panels_dir=panels_dir,
-            load_options=LoadOptions(**load),
             allow_hosts=allow_host or (),
             allow_models=allow_models,
+            load_options=LoadOptions(**{key: value for key, value in load.items() if key != "chat"}),
+            chat=chat_of(load["chat"]),
             open_browser=open_browser,
         )
 

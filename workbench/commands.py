@@ -137,13 +137,16 @@ def print_replies(recipe: Recipe, replies: Sequence[Reply], applied: Sequence[st
         content = {
             "recipe": recipe.model_dump(mode="json"),
             "applied": list(applied),
-            "replies": [asdict(reply) for reply in replies],
+            "replies": [_reply(reply) for reply in replies],
         }
         print(json.dumps(content, ensure_ascii=False))
         return
     for title, reply in zip(("Unsteered", "Steered"), replies, strict=True):
         OUT.print(f"\n[bold]{title}[/]")
-        OUT.print(reply.text, markup=False, highlight=False)
+        if reply.thought or not reply.finished:
+            state = "" if reply.finished else ", which goes on: there is no answer yet"
+            OUT.print(f"[dim]Thought{state}: {escape(reply.thought)}[/]\n", highlight=False)
+        OUT.print(reply.answer, markup=False, highlight=False)
     for line in applied:
         OUT.print(f"\n[dim]{escape(line)}[/]", highlight=False)
     written, divergence = replies[1].written, replies[1].divergence
@@ -156,6 +159,13 @@ def print_replies(recipe: Recipe, replies: Sequence[Reply], applied: Sequence[st
     frame["token"] = frame["token"].map(repr)
     after = f"after “{divergence.context[-60:]}”" if divergence.context else "at the very beginning"
     OUT.print(table(frame, f"The first token that differs, {after}"))
+
+
+def _reply(reply: Reply) -> dict[str, Any]:
+    """A reply for programs, taken apart."""
+    content = asdict(reply)
+    del content["parts"]
+    return {**content, "thought": reply.thought, "answer": reply.answer, "finished": reply.finished}
 
 
 def print_checks(host: Host, *, as_json: bool) -> bool:

@@ -170,6 +170,9 @@ def _row(name: str, reply: Reply) -> dict[str, object]:
     return {
         "row": name,
         "text": reply.text,
+        "thought": reply.thought,
+        "answer": reply.answer,
+        "finished": reply.finished,
         "tokens": len(reply.ids),
         "finish": reply.finish,
         "modified_prompt": reply.written.prompt,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from workbench.console import ERR
 
 
 if TYPE_CHECKING:
+    from steering.chat_settings import ChatSettings
     from steering.host import Host
 
 # Written out here although they equal the fields of `steering.host.LoadOptions` (a test compares them): importing that
@@ -30,6 +31,15 @@ _OPTIONS: dict[str, tuple[Any, Any, str]] = {
     "blocks": (str | None, None, "Path of the list of decoder blocks, for an unknown architecture."),
 }
 
+_CHAT: dict[str, tuple[Any, Any, str]] = {
+    "template_set": (list[str] | None, None, "A switch of the chat template as name=value; may be repeated."),
+    "prefill": (str, "", "What every reply begins with; the model goes on from there."),
+    "thought": (str, "auto", "skip, think, or auto: skip unless a switch asks for thought."),
+    "thought_tokens": (int, 512, "think: the most tokens of a thought, beside the answer's own."),
+    "system_place": (str, "system", "system, or user: the system prompt stands before the user's message."),
+}
+"""As the fields of `steering.chat_settings.ChatSettings`, which a test compares."""
+
 _FLAGS = {"blocks": "--block-list"}
 """Where a plain name would be taken for something else: block numbers are given with --at."""
 
@@ -38,34 +48,69 @@ Model = Annotated[str, typer.Option("--model", "-m", help="A demo model, a local
 
 
 def loads_model(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options above; it receives them as one mapping named `load`."""
+    """Give a command the options above; it receives them as one mapping named `load`, those of the chat template under
+    its key `chat`.
+    """
 
     @functools.wraps(command)
     def wrapped(**given: Any) -> Any:
         load = {name: given.pop(name) for name in _OPTIONS}
+        load["chat"] = {name: given.pop(name) for name in _CHAT}
         return command(**given, load=load)
 
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "load"]
-    wrapped.__signature__ = inspect.Signature(own + [_parameter(name) for name in _OPTIONS])  # type: ignore[attr-defined]
+    wrapped.__signature__ = inspect.Signature(own + _parameters())  # type: ignore[attr-defined]
     del wrapped.__wrapped__  # typer would read the annotations of the inner function
     wrapped.__annotations__ = {p.name: p.annotation for p in wrapped.__signature__.parameters.values()}  # type: ignore[attr-defined]
     return wrapped
 
 
-def _parameter(name: str) -> inspect.Parameter:
-    kind, default, text = _OPTIONS[name]
+def _parameters() -> list[inspect.Parameter]:
+    """Those of loading, then those of the chat template."""
+    return [
+        _parameter(name, *each, group)
+        for group, options in (("Loading the model", _OPTIONS), ("Using the chat template", _CHAT))
+        for name, each in options.items()
+    ]
+
+
+def _parameter(name: str, kind: Any, default: Any, text: str, group: str) -> inspect.Parameter:
     flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
-    option = typer.Option(flag, help=text, rich_help_panel="Loading the model")
+    option = typer.Option(flag, help=text, rich_help_panel=group)
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 
-def load_host(name: str, load: dict[str, Any]) -> Host:
+def chat_of(given: Mapping[str, Any]) -> ChatSettings:
+    """Chat settings from the options.
+
+    Raises:
+        SteeringError: A switch that is no name=value, or a value that is none of an option's.
+    """
+    from pydantic import ValidationError
+
+    from steering.chat_settings import ChatSettings
+    from steering.recipes import validation_error
+    from workbench.commands import pairs
+
+    fields = {"switches": pairs(given["template_set"] or []), "system": given["system_place"]}
+    fields |= {name: given[name] for name in ("prefill", "thought", "thought_tokens")}
+    try:
+        return ChatSettings.model_validate(fields)
+    except ValidationError as error:
+        raise validation_error("The chat template's options", error, known=fields) from error
+
+
+def load_host(name: str, load: Mapping[str, Any]) -> Host:
     """Load a model and say on standard error what was loaded."""
     from steering.host import Host
     from steering.loading import LoadOptions
+    from steering.openings import chat_notes
 
+    options = {key: value for key, value in load.items() if key != "chat"}
+    chat = chat_of(load["chat"])
     with ERR.status(f"Loading {name}"):
-        host = Host.load(name, options=LoadOptions(**load))
+        host = Host.load(name, options=LoadOptions(**options)).under(chat)
+        chat_notes(host)  # a switch that the template does not read is told now
     ERR.print(f"[bold]{host.name}[/]  {host.info.summary}", highlight=False)
     for note in host.info.notes:
         ERR.print(note, markup=False, highlight=False)

@@ -119,7 +119,9 @@ def _pane(columns: Columns, n: int, state: str, tinted: Sequence[Sequence[float]
         reply.text,
         hue=hue,
         corner=f"{count} token{'s' * (count != 1)}",
-        foot=" · ".join(filter(None, (_modified(reply.written), *_read(readings, columns.vector, hue), end))),
+        foot=" · ".join(
+            filter(None, (_modified(reply.written), *_read(readings, columns.vector, hue), _thought(reply), end))
+        ),
         state="writing" if state == "writing" and reply.finish is None else "",
         turns=turns,
         tokens=reply_tokens(n, readings, tinted[n]) if readings else "",
@@ -134,6 +136,12 @@ def _read(readings: Sequence[TokenReading], vector: str, hue: str) -> list[str]:
     told = [f"KL to unsteered {size} nats (95th percentile of its tokens)"] if hue else []
     along = [] if projection is None else [f"mean projection on {vector} {projection:+.2g} × mean difference"]
     return told + along
+
+
+def _thought(reply: Reply) -> str:
+    if not reply.finished:
+        return "It is inside its thought: no answer yet"
+    return f"The first {len(reply.thought):,} characters are its thought" if reply.thought else ""
 
 
 def _modified(written: Written) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from steering.chat_settings import ChatSettings
 from steering.confines import Confines
 from steering.errors import SteeringError
 from steering.loading import LoadOptions, demo_models
@@ -82,6 +83,7 @@ def launch(
     load_options: LoadOptions | None = None,
     allow_hosts: Sequence[str] = (),
     allow_models: Sequence[str] | None = None,
+    chat: ChatSettings | None = None,
     open_browser: bool = False,
     prevent_thread_lock: bool = False,
 ) -> gr.Blocks:
@@ -99,6 +101,7 @@ def launch(
         allow_hosts: Names under which a proxy in front is asked for the page.
         allow_models: Models that visitors may load instead; "any" for any. By default any on a page that only this
             machine reaches, and none on one that others reach.
+        chat: How the chat template is used; can be changed on the page.
         open_browser: Open the page in the browser.
         prevent_thread_lock: Return while the server runs, for tests and notebooks; `page.close()` ends it.
 
@@ -117,7 +120,7 @@ def launch(
         bench.trusted = model
 
     def start() -> gr.Blocks:
-        return _start(bench, model, load_options, names, host, port, open_browser)
+        return _start(bench, model, (load_options, chat), names, host, port, open_browser)
 
     on_main = threading.current_thread() is threading.main_thread()
     page: gr.Blocks = start() if prevent_thread_lock or not on_main else serve_until_ended(bench, start)
@@ -127,13 +130,13 @@ def launch(
 def _start(
     bench: Workbench,
     model: str,
-    options: LoadOptions | None,
+    options: tuple[LoadOptions | None, ChatSettings | None],
     names: Names,
     host: str,
     port: int,
     open_browser: bool,
 ) -> gr.Blocks:
-    bench.model.load(model, options)
+    bench.model.load(model, *options)
     for name, value in _GRADIO.items():
         os.environ.setdefault(name, value)
     page = build(bench)

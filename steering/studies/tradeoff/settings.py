@@ -38,8 +38,8 @@ class TradeoffSettings(BaseModel):
         min_length=1,
         max_length=MOST_RECIPES,
         description="One to three recipes; without any, truth is added on models that are no demo models. The strength "
-        "of a recipe's only intervention is what is swept; several are scaled together. Vectors by their names; one that is no file is extracted from the preset of that name. A "
-        "name alone stands for adding that vector.",
+        "of a recipe's only intervention is what is swept; several are scaled together. Vectors by their names; one "
+        "that is no file is extracted from the preset of that name. A name alone stands for adding that vector.",
     )
     strengths: str = Field(
         "-3..3 step 0.3",
