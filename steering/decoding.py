@@ -22,6 +22,7 @@ from steering.rows import Batch, Row
 from steering.sampling import choose
 from steering.schedule import Schedule
 from steering.thoughts import Parts, split
+from steering.token_pieces import readable
 from steering.tracing import read_prompts, read_token
 
 
@@ -309,7 +310,7 @@ def _divergence(host: Host, state: _RowState, theirs: Tensor, ours: Tensor, take
     best = list(dict.fromkeys((*taken, *likely)))[: max(_SHOWN_CANDIDATES, len(taken))]
     return Divergence(
         context=_text(host, state.ids),
-        candidates=tuple((host.tokenizer.decode([i]), base[i].item(), steered[i].item()) for i in best),
+        candidates=tuple((readable(host.tokenizer, i), base[i].item(), steered[i].item()) for i in best),
     )
 
 

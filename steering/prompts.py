@@ -10,6 +10,7 @@ from steering.errors import SteeringError
 from steering.openings import opening_of
 from steering.templates import Value, applied
 from steering.thoughts import markers_of
+from steering.token_pieces import pieces_of_reply, pieces_of_text, readable
 
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ class Prompt:
     roles: tuple[Role, ...]
     """Whose token each one is; special tokens and the words of the template itself are "template"."""
     tokens: tuple[str, ...]
-    """Each token as readable text."""
+    """Each token as a readable piece; joined they are the text, but for special tokens that a tokenizer adds to plain
+    text. "" for a token that is only the beginning of a character.
+    """
     opened: bool = False
     """Whether the prompt ends inside a thought, so that a reply begins with one."""
     thought_tokens: int = 0
@@ -170,8 +173,15 @@ def _tokenise(tokenizer: Any, text: str, spans: list[tuple[int, int, Role]], *, 
         return next((owner for low, high, owner in spans if start < high and end > low), "template")
 
     if fast:
-        roles = tuple(role(start, end) for start, end in encoded["offset_mapping"])
+        offsets = encoded["offset_mapping"]
+        roles = tuple(role(start, end) for start, end in offsets)
+        # A token that the tokenizer has put there stands nowhere in the text.
+        added = [
+            readable(tokenizer, token) if start == end else "" for token, (start, end) in zip(ids, offsets, strict=True)
+        ]
+        pieces = tuple(map(str.__add__, added, pieces_of_text(text, offsets)))
     else:  # without offsets only special tokens can be told apart
         special_ids = set(tokenizer.all_special_ids)
         roles = tuple("template" if token in special_ids else "user" for token in ids)
-    return Prompt(text=text, ids=ids, roles=roles, tokens=tuple(tokenizer.decode([token]) for token in ids))
+        pieces = tuple(pieces_of_reply(tokenizer, ids))
+    return Prompt(text=text, ids=ids, roles=roles, tokens=pieces)

@@ -14,6 +14,7 @@ from steering.interventions import Plan
 from steering.lane import Job
 from steering.rows import Batch, Row
 from steering.schedule import Place, Schedule
+from steering.token_pieces import pieces_of_reply, readable
 from steering.tracing import read_replies
 from steering.vectors import SteeringVector
 
@@ -108,26 +109,13 @@ def _read(
     if vector is not None:
         along = list(_along(states[0], vector))
     likely = _likely(before, own, taken)
-    pieces = _pieces(host, ids)
+    pieces = pieces_of_reply(host.tokenizer, ids, special=False)
     return tuple(
         TokenReading(
-            host.tokenizer.decode([token]), pieces[i], divergence[i], change[i], along[i], _told(host, likely[i])
+            readable(host.tokenizer, token), pieces[i], divergence[i], change[i], along[i], _told(host, likely[i])
         )
         for i, token in enumerate(ids)
     )
-
-
-def _pieces(host: Host, ids: Sequence[int]) -> list[str]:
-    """What each token adds to the text; decoded by itself it would lose a leading space in some tokenizers."""
-    pieces, before = [], ""
-    for end in range(1, len(ids) + 1):
-        text = host.tokenizer.decode(ids[:end], skip_special_tokens=True)
-        if text.endswith("\ufffd") and end < len(ids):
-            pieces.append("")
-            continue
-        pieces.append(text[len(before) :])
-        before = text
-    return pieces
 
 
 def _along(states: Tensor, vector: SteeringVector) -> list[float]:
@@ -149,4 +137,4 @@ def _likely(before: Tensor, own: Tensor, taken: Tensor) -> list[list[tuple[int, 
 
 
 def _told(host: Host, likely: Sequence[tuple[int, float, float]]) -> tuple[tuple[str, float, float], ...]:
-    return tuple((host.tokenizer.decode([token]), p, q) for token, p, q in likely)
+    return tuple((readable(host.tokenizer, token), p, q) for token, p, q in likely)

@@ -10,6 +10,7 @@ import torch
 
 from steering.host import Host
 from steering.lane import Job
+from steering.token_pieces import readable
 from steering.vectors import SteeringVector
 
 
@@ -54,7 +55,7 @@ def nearest_tokens(host: Host, vector: SteeringVector, *, block: int | None = No
 
 
 def _named(host: Host, ids: list[int], cosines: list[float]) -> tuple[tuple[str, float], ...]:
-    return tuple((host.tokenizer.decode([token]), cosine) for token, cosine in zip(ids, cosines, strict=True))
+    return tuple((readable(host.tokenizer, token), cosine) for token, cosine in zip(ids, cosines, strict=True))
 
 
 def compare(vectors: Iterable[SteeringVector], *, block: int) -> pd.DataFrame:

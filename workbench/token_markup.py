@@ -194,7 +194,8 @@ def chance(value: float) -> str:
 def _chip(position: int, token: str, role: str, hues: Sequence[str], picked: bool) -> str:
     """One token. A leading space is a gap in front of the chip, so that pieces of one word stand close together."""
     classes = [f"sw-{role}", _hues(hues), "sw-s" if token.startswith(" ") else "", "sw-picked" if picked else ""]
-    shown = token.strip(" ").replace("\n", "⏎") or "␣"
+    # A token without text begins a character that a later one ends.
+    shown = (token.strip(" ").replace("\n", "⏎") or "␣") if token else "…"
     return (
         f'<i role="checkbox" aria-checked="{str(picked).lower()}" tabindex="{0 if position == 0 else -1}" '
         f'data-token="{position}" class="{escape(" ".join(filter(None, classes)))}" '

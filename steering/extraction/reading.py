@@ -10,6 +10,7 @@ from steering.errors import SteeringError
 from steering.host import Host
 from steering.prompts import Message, Prompt, Role, render
 from steering.rows import Row
+from steering.token_pieces import pieces_of_reply
 
 
 REPLY_TOKENS = 32
@@ -62,7 +63,7 @@ class Reading:
 
 def _answered(host: Host, prompt: Prompt, reply: Sequence[int]) -> Prompt:
     """A prompt with a reply behind it, as the model itself would go on from there."""
-    tokens = tuple(host.tokenizer.decode([token]) for token in reply)
+    tokens = pieces_of_reply(host.tokenizer, reply)
     roles: list[Role] = ["assistant"] * len(tokens)
     return replace(
         prompt,

@@ -15,6 +15,7 @@ from steering.host import Host
 from steering.judges.sorting import sort_reply
 from steering.prompts import Prompt
 from steering.rows import Row
+from steering.token_pieces import readable
 
 
 MOST = 8
@@ -116,7 +117,9 @@ def find_tokens(
     order = (means[0] - means[1]).argsort(descending=True)[:_SHOWN].tolist()
     ids = list(dict.fromkeys((*chosen, *order, *first)))
     known = tuple(
-        TokenChance(token, host.tokenizer.decode([token]), float(means[0][token]), float(means[1][token]), first[token])
+        TokenChance(
+            token, readable(host.tokenizer, token), float(means[0][token]), float(means[1][token]), first[token]
+        )
         for token in ids
     )
     taken = tuple(chosen) or (_proposed(known) if refused else ())
