@@ -1,4 +1,4 @@
-"""First runs on one's own model: every study ends well, with a true statement, with nothing set that is about the model."""
+"""First runs on one's own model: every study ends well and says what is true, with nothing set about the model."""
 
 from __future__ import annotations
 
