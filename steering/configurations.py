@@ -122,7 +122,7 @@ def _check_type(name: str, written: dict[str, Any]) -> None:
         raise SteeringError(
             f"The model '{name}' is of type '{kind}', which transformers {transformers_version} does not know.{by}",
             "a type that this version knows.",
-            "Install a newer transformers (pip install -U transformers), or check the spelling of model_type.",
+            "Install a newer transformers (pip install -U transformers), or correct model_type in config.json.",
         )
 
 

@@ -13,6 +13,7 @@ from steering.adapters import Adapter, apply_adapter, find_adapter, is_quantised
 from steering.checkpoints import Checkpoint, demo_models, locate
 from steering.configurations import number_of_blocks, read_configuration
 from steering.errors import SteeringError
+from steering.gguf_models import check_gguf
 from steering.lane import Job
 from steering.load_errors import load_error
 from steering.missing_weights import check_finite, check_loaded
@@ -21,7 +22,7 @@ from steering.model_sizes import check_size
 from steering.quantised import on_load, stored_quantisation
 from steering.resources import resource
 from steering.tokenizer_files import about_tokens, quiet, read_tokenizer
-from steering.weight_files import Stored, check_no_pointer, check_weights
+from steering.weight_files import Stored, check_weights
 
 
 __all__ = ["DTYPES", "LoadOptions", "Loaded", "demo_card", "demo_models", "load_model", "locate"]
@@ -166,9 +167,7 @@ def _stored(checkpoint: Checkpoint) -> Stored | None:
         return None
     if checkpoint.gguf is None:
         return check_weights(checkpoint.folder)
-    file = checkpoint.folder / checkpoint.gguf
-    check_no_pointer(file)
-    return Stored(file.stat().st_size, None)
+    return check_gguf(checkpoint.folder / checkpoint.gguf)
 
 
 def _check_embedding_model(name: str, checkpoint: Checkpoint, options: LoadOptions) -> None:

@@ -25,15 +25,15 @@ _WORDS = {
     "QUESTION_ANSWERING": "a model that marks answers in a text and writes none",
     "MULTIPLE_CHOICE": "a model that chooses between given answers and writes none",
     "NEXT_SENTENCE_PREDICTION": "a classifier of sentence pairs",
-    "MASKED_LM": "an encoder that fills in masked words, reading in both directions",
     "SEQ_TO_SEQ_CAUSAL_LM": _ENCODER_DECODER,
     "SPEECH_SEQ_2_SEQ": "a speech recogniser: an encoder of sound with a decoder that reads it",
+    "MASKED_LM": "an encoder that fills in masked words, reading in both directions",
     "CTC": "a speech recogniser",
     "RETRIEVAL": "an embedding model, which gives vectors and no text",
     "TEXT_ENCODING": "a text encoder, which gives vectors and no text",
     "ZERO_SHOT_IMAGE_CLASSIFICATION": "a model that compares pictures with texts and writes none",
 }
-"""By a part of the name of the table in which transformers lists a class."""
+"""By a part of the name of the table in which transformers lists a class; the first that has it counts."""
 _BY_NAME = {
     r"Reward|ForSequence|ForScore|Reranker|Classif|ValueHead": _WORDS["SEQUENCE_CLASSIFICATION"],
     r"Embedding|Retriev|Encoder$": _WORDS["RETRIEVAL"],

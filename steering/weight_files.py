@@ -96,7 +96,7 @@ def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(_LONGEST_HEADER, size - 8):
-            raise _damaged(
+            raise damaged(
                 path, f"it has {size:,} bytes, fewer than its header takes" if size < 1e6 else "its header is none"
             )
         header = file.read(length)
@@ -105,9 +105,9 @@ def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
         shapes = {name: tuple(int(side) for side in entry["shape"]) for name, entry in entries.items()}
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise _damaged(path, "its header is none") from error
+        raise damaged(path, "its header is none") from error
     if size != 8 + length + end:
-        raise _damaged(path, f"it has {size:,} bytes, its header speaks of {8 + length + end:,}")
+        raise damaged(path, f"it has {size:,} bytes, its header speaks of {8 + length + end:,}")
     return shapes
 
 
@@ -116,10 +116,11 @@ def _check_torch_file(path: Path) -> None:
         start = file.read(4)
     if start.startswith(b"PK"):
         if not zipfile.is_zipfile(path):
-            raise _damaged(path, "it is cut short")
+            raise damaged(path, "it is cut short")
     elif not start.startswith(b"\x80"):  # a pickle, as torch wrote before version 1.6
-        raise _damaged(path, "it was not written by torch")
+        raise damaged(path, "it was not written by torch")
 
 
-def _damaged(path: Path, how: str) -> SteeringError:
+def damaged(path: Path, how: str) -> SteeringError:
+    """The error for a weights file that cannot be what it should."""
     return SteeringError(f"The weights file '{path}' is damaged: {how}.", _NEEDS, _AGAIN)
