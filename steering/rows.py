@@ -69,6 +69,7 @@ class Batch:
         for index, (row, start) in enumerate(zip(rows, starts.tolist(), strict=True)):
             ids[index, start : start + len(row)] = torch.tensor(row)
             real[index, start : start + len(row)] = True
+        _check_known(host, ids)
         last = starts + torch.tensor([len(prompt) for prompt in prompts]) - 1
         return cls(ids=ids, real=real, last=last)
 
@@ -94,4 +95,15 @@ def check_length(host: Host, length: int) -> None:
             f"The prompt is {length} tokens long.",
             f"at most {host.info.context - 1}: {host.name} has a context of {host.info.context} tokens.",
             "Shorten the prompt, or load a model with a longer context.",
+        )
+
+
+def _check_known(host: Host, ids: Tensor) -> None:
+    """Raise where a token has no row in the embedding, as with a tokenizer that knows more than its model."""
+    token = int(ids.max()) if ids.numel() else 0
+    if token >= host.info.vocabulary:
+        raise SteeringError(
+            f"The text has the token {host.tokenizer.decode([token])!r} (id {token}), which {host.name} does not know.",
+            f"ids from 0 to {host.info.vocabulary - 1}, as its embedding has them.",
+            "Leave it out of the text, or load the model with the tokenizer that it was trained with.",
         )
