@@ -43,7 +43,7 @@ class Host:
         self.tokenizer = tokenizer
         put_right(model.eval())
         self.abilities = self._abilities(model)  # before nnsight wraps its forward pass
-        # nnsight wants a task by which transformers builds a pipeline; nothing here goes through that. A model's own code
+        # nnsight wants a task by which transformers builds a pipeline; nothing here goes through it. A model's own code
         # may lack `generate`, without which there is no pipeline of text generation.
         task = "text-generation" if model.can_generate() else "feature-extraction"
         self.model = TransformersModel(model, tokenizer=tokenizer, task=task)
