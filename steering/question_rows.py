@@ -233,13 +233,16 @@ def _listed(text: Any) -> list[str]:
 
 
 def _sequence(value: Any) -> list[Any]:
-    """A list, an array of a parquet file, or a list in JSON, as CSV files have it."""
+    """A list, or a list in JSON or with Python's own quotes, as CSV files have it."""
     if isinstance(value, str):
         try:
-            value = ast.literal_eval(value)  # JSON of texts, and Python's own quotes
-        except (ValueError, SyntaxError):
-            value = None
-    if isinstance(value, Mapping | str) or value is None:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            try:
+                value = ast.literal_eval(value)
+            except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+                value = None
+    if not isinstance(value, list | tuple):
         raise SteeringError(
             "The options, or answers, are no list.",
             'a list such as ["apple", "stone"], also in a CSV.',

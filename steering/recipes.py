@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from steering.chat_settings import CHAT, ChatSettings
@@ -21,6 +20,9 @@ from steering.plans import writes_of
 from steering.ranges import whole_numbers
 from steering.sites import Site
 from steering.strength import LengthUnit, Unit
+from steering.texts.formats import decode
+from steering.texts.guards import MOST_YAML_BYTES, check_size
+from steering.texts.yaml_files import load_yaml
 from steering.vectors import SteeringVector
 
 
@@ -156,10 +158,9 @@ class Recipe(BaseModel):
         path = Path(path)
         if not path.is_file():
             raise SteeringError(f"There is no recipe file '{path}'.", "a JSON or YAML file.", "Check the path.")
+        check_size(path.name, path.stat().st_size, MOST_YAML_BYTES)
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))  # YAML contains JSON
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise SteeringError(f"'{path.name}' is no YAML or JSON: {error}", "a recipe.", "Mend the file.") from error
+            return cls.model_validate(load_yaml(decode(path.read_bytes(), path.name), path.name))  # YAML contains JSON
         except ValidationError as error:
             raise validation_error(path.name, error) from error
 

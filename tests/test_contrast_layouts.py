@@ -62,6 +62,8 @@ LAYOUTS: dict[str, tuple[str, Any, bool, Any]] = {
     "IBM behaviour": ("a.json", {"compliant_responses": ["n"] * N, "non_compliant_responses": ["p"] * N}, False, user("p", "n")),
     "splits of lists": ("a.json", {"train": {"harmful": ["p"] * N, "harmless": ["n"] * N}, "test": {"harmful": ["x"] * 4, "harmless": ["y"] * 4}}, False, user("p", "n")),
     "persona vectors": ("a.json", {"instruction": [{"pos": "Be p.", "neg": "Be n."}] * 2, "questions": ["q0", "q1"], "eval_prompt": "x"}, True, ([("system", "Be p."), ("user", "q0")], [("system", "Be n."), ("user", "q0")])),
+    "IBM suffixes": ("a.json", {"examples": [["q0", "q0"], ["q1", "q1"]], "suffixes": [["yes", "no"]] * 2}, True, REPLIES),
+    "IBM suffixes behind questions": ("a.json", {"questions": [{"question": "q0"}], "suffixes": [["yes", "no"]] * 4}, True, REPLIES),
     "CAA": ("a.json", rows(lambda i: {"question": f"q{i}", "answer_matching_behavior": "yes", "answer_not_matching_behavior": "no"}), True, REPLIES),
     "preferences": ("a.jsonl", rows(lambda i: {"prompt": f"q{i}", "chosen": "yes", "rejected": "no"}), True, REPLIES),
     "preferences as chats": ("a.jsonl", rows(lambda i: {"chosen": [{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": "yes"}], "rejected": [{"from": "human", "value": f"q{i}"}, {"from": "gpt", "value": "no"}]}), True, REPLIES),

@@ -159,7 +159,7 @@ def test_a_recipe_file_with_a_wrong_field_names_it(tmp_path) -> None:
     with pytest.raises(SteeringError, match=r"r\.yaml, field interventions\.0\.scope: 'sideways'"):
         Recipe.load(path)
     path.write_text("interventions: [\n")
-    with pytest.raises(SteeringError, match="no YAML"):
+    with pytest.raises(SteeringError, match="not valid YAML"):
         Recipe.load(path)
     with pytest.raises(SteeringError, match="no recipe file"):
         Recipe.load(tmp_path / "none.yaml")

@@ -12,10 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from steering.errors import SteeringError
+from steering.recipes import Recipe
+from steering.studies.probing.templates import template_of
 from steering.texts import guards
 from steering.texts.formats import read_file
 from steering.texts.tables import read_table
 from steering.texts.yaml_files import load_yaml
+from workbench.commands import pairs
 
 
 ROWS = [
@@ -143,7 +146,7 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
 MISTAKES = {
-    "laughs.yaml": (LAUGHS, r"line 7, comes to [\d,]+ values with its aliases.*2,000,000"),
+    "laughs.yaml": (LAUGHS, r"line 6, comes to [\d,]+ values with its aliases.*300,000"),
     "merge.yaml": ("a: &a {k: 1}\n" + "".join(f"b{n}: &b{n} {{<<: [{', '.join(['*a' if not n else f'*b{n - 1}'] * 9)}]}}\n" for n in range(9)), "values with its aliases"),
     "self.yaml": ("a: &a [*a]\n", r"line 1, \*a stands inside what it stands for"),
     "deep.yaml": ("[" * 3000, "nested too deep"),
@@ -171,7 +174,9 @@ MISTAKES = {
     "cut.txt": ("\ufeffabc".encode("utf-16-le")[:-1], "not UTF-16 text"),
     "no.parquet": (b"PAR1 no such thing PAR1", r"no\.parquet cannot be read"),
     "empty.parquet": (b"", r"empty\.parquet cannot be read"),
-    "many.json": ("[" + "0," * 2_000_001 + "0]", "some 2,000,00. values.*2,000,000"),
+    "many.json": ("[" + "0," * 1_500_001 + "0]", "some 1,500,00. values.*1,500,000"),
+    "lines.txt": ("\n" * 2_000_001, "has 2,000,001 lines.*2,000,000"),
+    "columns.csv": (",".join(f"c{n}" for n in range(10_001)), "has 10,001 columns.*10,000"),
     "odd.docx": ("text", "the ending '.docx'"),
 }  # fmt: skip
 
@@ -222,3 +227,13 @@ def test_a_selection_takes_rows_and_says_how_many_it_left(tmp_path) -> None:
     assert table.notes == ("1 rows were left out, as asked for.",)
     with pytest.raises(SteeringError, match=r"No row of x\.csv has 'odd' in the column 'label'.*safe, unsafe"):
         read_table(f"{path}::label=odd")
+
+
+def test_yaml_that_is_typed_elsewhere_has_the_same_guards(tmp_path) -> None:
+    """A recipe's file, a template's fields, a setting on the command line."""
+    with pytest.raises(SteeringError, match=r"laughs\.yaml, line \d+, comes to .* values"):
+        Recipe.load(write(tmp_path, "laughs.yaml", LAUGHS))
+    with pytest.raises(SteeringError, match="The template"):
+        template_of(LAUGHS)
+    odd = ["day=2024-13-01", f"n={'9' * 5000}", "x={a: &a [*a]}", f"y={LAUGHS}", "z=[1, 2]", "k=no"]
+    assert list(pairs(odd).values()) == ["2024-13-01", "9" * 5000, "{a: &a [*a]}", LAUGHS, [1, 2], "no"]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 from pydantic import ValidationError
 from rich.markup import escape
 from rich.table import Table
@@ -23,6 +22,7 @@ from steering.recipes import Intervention, Recipe, parse_blocks, validation_erro
 from steering.selfcheck import self_check
 from steering.strength import in_all_units
 from steering.studies.study import Result, Study
+from steering.texts.yaml_files import load_yaml
 from steering.vectors import SteeringVector
 from workbench.console import ERR, OUT, table
 from workbench.workspace import Workspace
@@ -55,8 +55,8 @@ def pairs(settings: list[str]) -> dict[str, Any]:
 def _value(text: str) -> Any:
     """A text as YAML, where it is meant as that: an axis such as `strength: 1` is no mapping."""
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = load_yaml(text)
+    except SteeringError:
         return text
     return text if isinstance(value, dict | list) and not text.lstrip().startswith(("{", "[")) else value
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from steering.errors import SteeringError
 from steering.prompts import Message
-from steering.texts.columns import LABELS, POLARITY, label_text, labels, lowered, split_of
+from steering.texts.columns import LABELS, POLARITY, REQUESTS, label_text, labels, lowered, split_of
 from steering.texts.guards import MOST_ROWS, too_large
 from steering.texts.lists import column_of
 from steering.texts.messages import messages_of, text_of
@@ -173,3 +173,30 @@ def tuples(table: Table) -> Sides | None:
         for said, side in zip(row.value, (sides.positive, sides.negative), strict=True):
             side.append(Entry(messages_of(text_of(said, row.where), row.where), stated_split(row)))
     return sides
+
+
+def suffixed(table: Table) -> Sides | None:
+    """IBM's steering data sets (arXiv 2409.05907): every pair of suffixes behind every example, as replies."""
+    suffixes = table.part("suffixes")
+    examples = [row for row in table.rows if "suffixes" not in row.part]
+    if not suffixes or not examples:
+        return None
+    if len(suffixes) * len(examples) > MOST_ROWS:
+        raise too_large(table.name, f"makes {len(suffixes) * len(examples):,} pairs", f"{MOST_ROWS:,}")
+    sides = Sides(True, f"{len(examples)} requests, each with {len(suffixes)} pairs of suffixes as replies")
+    for suffix in suffixes:
+        for example in examples:
+            for place, side in enumerate((sides.positive, sides.negative)):
+                request = messages_of(text_of(_one_of(example, place), example.where), example.where)
+                reply = Message("assistant", text_of(_one_of(suffix, place), suffix.where))
+                side.append(Entry((*request, reply), stated_split(example)))
+    return sides
+
+
+def _one_of(row: Row, place: int) -> Any:
+    """One side of a list of two, or the text itself, which then stands on both sides."""
+    value = row.value
+    if isinstance(value, Mapping):
+        text = next((key for low, key in lowered(value).items() if low in REQUESTS), None)
+        return value[text] if text is not None else None
+    return value[place] if isinstance(value, list) and len(value) == 2 else value

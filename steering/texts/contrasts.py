@@ -8,7 +8,17 @@ from typing import Any
 from steering.errors import SteeringError
 from steering.prompts import Message
 from steering.texts.columns import REPLIES, REQUESTS, SIDES, SYSTEMS, is_column, lowered, split_of
-from steering.texts.contrast_rows import Entry, Sides, labelled, persona, polarity, stated_split, tuples, two_sentences
+from steering.texts.contrast_rows import (
+    Entry,
+    Sides,
+    labelled,
+    persona,
+    polarity,
+    stated_split,
+    suffixed,
+    tuples,
+    two_sentences,
+)
 from steering.texts.lists import column_of
 from steering.texts.messages import answered, messages_of, text_of, transcript
 from steering.texts.tables import PAIRS, Row, Table
@@ -138,7 +148,7 @@ def _side(row: Row, name: str, asked: str) -> tuple[Message, ...]:
     return messages_of(value, where, text_of(system, f"{row.where}, system") if system else "")
 
 
-_FINDERS = (_lists, persona, _columns, two_sentences, polarity, labelled, tuples)
+_FINDERS = (_lists, persona, suffixed, _columns, two_sentences, polarity, labelled, tuples)
 
 
 def _has_role(value: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,9 +17,11 @@ from steering.texts.columns import without_header
 from steering.texts.guards import (
     MOST_BYTES,
     MOST_CHARACTERS,
+    MOST_COLUMNS,
     MOST_LEVELS,
     MOST_ROWS,
     MOST_YAML_BYTES,
+    check_lines,
     check_pieces,
     check_row,
     check_size,
@@ -82,6 +85,7 @@ def read_text(text: str, name: str, ending: str) -> Content:
     Raises:
         SteeringError: As `read_file`.
     """
+    check_lines(name, text)
     if ending in (".yaml", ".yml"):
         return Content(name, load_yaml(text, name))
     if ending in (".csv", ".tsv"):
@@ -166,7 +170,7 @@ def _json_lines(text: str, name: str) -> Content:
         if odd or len(line) > MOST_CHARACTERS or line.count("[") + line.count("{") > MOST_LEVELS:
             check_row(f"{name}, row {number}", rows[-1])
         numbers.append(number)
-    _check_count(name, len(rows))
+        _check_count(name, len(rows))
     return Content(name, rows, tuple(numbers))
 
 
@@ -209,6 +213,8 @@ def _table(text: str, name: str, ending: str) -> Content:
     """A table as RFC 4180 has it: cells in quotes may hold line breaks; every row has as many cells as the header."""
     hint = re.match(r"sep=(.)\r?\n", text)  # as Excel writes it
     body = text[hint.end() :] if hint else text
+    for mark in ",;\t":
+        check_pieces(name, body, mark)
     delimiter = hint[1] if hint else _delimiter(body, ending)
     reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True)
     header: list[str] = []
@@ -248,8 +254,10 @@ def _header(cells: list[str], name: str) -> tuple[list[str], bool]:
     if known:
         return list(known), True
     header = [cell.strip() or f"column {place}" for place, cell in enumerate(cells, start=1)]
-    twice = next((cell for cell in header if header.count(cell) > 1), None)
-    if twice is not None:
+    if len(header) > MOST_COLUMNS:
+        raise too_large(name, f"has {len(header):,} columns", f"{MOST_COLUMNS:,}")
+    twice, count = Counter(header).most_common(1)[0]
+    if count > 1:
         raise SteeringError(f"{name} has two columns '{twice[:60]}'.", "a name a column.", "Rename one of them.")
     return header, False
 

@@ -15,10 +15,14 @@ MOST_BYTES = 64_000_000
 MOST_YAML_BYTES = 4_000_000
 """Of a YAML file, which takes some twenty times as long to read as JSON."""
 MOST_ROWS = 300_000
+MOST_COLUMNS = 10_000
+MOST_LINES = 2_000_000
 MOST_CHARACTERS = 131_072
 """Of one text or cell; the same number as Python's own CSV reader has."""
-MOST_VALUES = 2_000_000
-"""Texts, numbers, lists and mappings in a file, those that aliases stand for included."""
+MOST_VALUES = 1_500_000
+"""Texts, numbers, lists and mappings in a file."""
+MOST_YAML_VALUES = 300_000
+"""The same in YAML, those that aliases stand for included."""
 MOST_LEVELS = 40
 """Lists and mappings inside each other."""
 MOST_UNPACKED = 256_000_000
@@ -42,13 +46,24 @@ def check_size(name: str, size: int, most: int = MOST_BYTES) -> None:
         raise too_large(name, f"has {size / 1e6:,.1f} MB", f"{most / 1e6:,.0f} MB")
 
 
-def check_pieces(name: str, text: str) -> None:
-    """Refuse JSON that would become too many values, by its marks: each value needs one of them.
+def check_lines(name: str, text: str) -> None:
+    """Refuse a text by its lines.
 
     Raises:
         SteeringError: There are too many.
     """
-    pieces = sum(text.count(mark) for mark in ",:[{")
+    lines = text.count("\n")
+    if lines > MOST_LINES:
+        raise too_large(name, f"has {lines:,} lines", f"{MOST_LINES:,}")
+
+
+def check_pieces(name: str, text: str, marks: str = ",:[{") -> None:
+    """Refuse what would become too many values, by the marks between them: in JSON each value needs one of these.
+
+    Raises:
+        SteeringError: There are too many.
+    """
+    pieces = sum(text.count(mark) for mark in marks)
     if pieces > MOST_VALUES:
         raise too_large(name, f"holds some {pieces:,} values", f"{MOST_VALUES:,}")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steering.errors import SteeringError
-from steering.texts.guards import MOST_ROWS, MOST_UNPACKED, MOST_VALUES, check_row, too_large
+from steering.texts.guards import MOST_COLUMNS, MOST_ROWS, MOST_UNPACKED, MOST_VALUES, check_row, too_large
 
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def _checked(file: Any, name: str) -> list[str]:
     told, texts = file.metadata, []
     if told.num_rows > MOST_ROWS:
         raise too_large(name, f"has {told.num_rows:,} rows", f"{MOST_ROWS:,}")
+    if told.num_columns > MOST_COLUMNS:
+        raise too_large(name, f"has {told.num_columns:,} columns", f"{MOST_COLUMNS:,}")
     values = unpacked = 0
     for group in range(told.num_row_groups):
         for column in range(told.num_columns):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import yaml
 
 from steering.errors import SteeringError
-from steering.texts.guards import MOST_LEVELS, MOST_VALUES, check_value, too_large, whole_number
+from steering.texts.guards import MOST_LEVELS, MOST_YAML_VALUES, check_value, too_large, whole_number
 
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -96,8 +96,8 @@ def _count(text: str, name: str) -> None:
             raise too_large(
                 f"{name}{_line(event)}", "is nested too deep", f"{MOST_LEVELS} levels", "Write it out plainly."
             )
-        if total > MOST_VALUES:
-            what, limit = f"comes to {total:,} values with its aliases", f"{MOST_VALUES:,}"
+        if total > MOST_YAML_VALUES:
+            what, limit = f"comes to {total:,} values with its aliases", f"{MOST_YAML_VALUES:,}"
             raise too_large(f"{name}{_line(event)}", what, limit, "Write it out plainly.")
 
 

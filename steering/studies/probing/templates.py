@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from steering.errors import SteeringError
@@ -15,6 +14,7 @@ from steering.prompts import Message, Prompt, render, render_text
 from steering.recipes import validation_error
 from steering.resources import resource
 from steering.rows import check_length
+from steering.texts.yaml_files import load_yaml
 
 
 class Template(BaseModel):
@@ -71,9 +71,7 @@ class Template(BaseModel):
 def templates() -> dict[str, Template]:
     """Those that ship, by name."""
     path = resource("presets", "statements", "templates.yaml")
-    return {
-        name: Template.model_validate(given) for name, given in yaml.safe_load(path.read_text(encoding="utf-8")).items()
-    }
+    return {name: Template.model_validate(given) for name, given in load_yaml(path.read_text(encoding="utf-8")).items()}
 
 
 def template_of(given: str) -> Template:
@@ -85,8 +83,8 @@ def template_of(given: str) -> Template:
     if given in templates():
         return templates()[given]
     try:
-        fields = yaml.safe_load(given)
-    except yaml.YAMLError:
+        fields = load_yaml(given, "The template")
+    except SteeringError:
         fields = None
     if not isinstance(fields, dict):
         raise SteeringError(
