@@ -35,8 +35,8 @@ class _Calls:
 def find_blocks(model: nn.Module, n_blocks: int | None, path: str | None = None) -> str:
     """The dotted path of the list of decoder blocks.
 
-    Of the lists of the right length it is the shallowest one whose modules a pass over text calls, each once and in
-    order: a vision tower's layers are not called, and lists of experts are called otherwise.
+    It is the list of the right length whose modules a pass over text calls, each once and in order, each with what the
+    one before gave: a vision tower's layers are not called, and lists of experts are called otherwise.
 
     Args:
         model: The Hugging Face model.
@@ -56,12 +56,13 @@ def find_blocks(model: nn.Module, n_blocks: int | None, path: str | None = None)
             "Correct the path given as `blocks`.",
         )
     calls = _calls(model, lists)
-    matching = [path] if path is not None else [name for name in lists if n_blocks in (None, len(lists[name]))]
-    running = [name for name in matching if calls[name].order == list(range(len(lists[name])))]
+    asked = [path] if path is not None else list(lists)
+    running = [name for name in asked if calls[name].order == list(range(len(lists[name])))]
     if not running:
-        raise _no_blocks(model, lists, calls, matching, n_blocks)
-    # With no number to go by, the decoder is the longest. Lists inside blocks lie deeper.
-    best = min(running, key=lambda name: (0 if n_blocks else -len(lists[name]), name.count("."), len(name)))
+        raise _no_blocks(model, lists, calls, asked, n_blocks)
+    # A configuration may count other layers (mBART's counts the encoder's): then the decoder is the longest list. Lists
+    # inside blocks lie deeper.
+    best = min(running, key=lambda each: (len(lists[each]) != n_blocks, -calls[each].links, each.count("."), len(each)))
     _check_stream(model, best, calls[best])
     return best
 
@@ -99,10 +100,10 @@ def _same(left: Tensor | None, entered: Tensor | None) -> bool:
 
 
 def _no_blocks(
-    model: nn.Module, lists: dict[str, nn.ModuleList], calls: dict[str, _Calls], matching: list[str], n: int | None
+    model: nn.Module, lists: dict[str, nn.ModuleList], calls: dict[str, _Calls], asked: list[str], n: int | None
 ) -> SteeringError:
     name = type(model).__name__
-    for path in matching:
+    for path in sorted(asked, key=lambda each: each.count(".")):
         order, length = calls[path].order, len(lists[path])
         if len(order) > length:
             return SteeringError(
@@ -117,9 +118,9 @@ def _no_blocks(
                 "Load another model, or name another list: LoadOptions(blocks='path.to.layers'), or --block-list.",
             )
     found = ", ".join(f"{path} ({len(module)})" for path, module in list(lists.items())[:8]) or "none"
-    asked = f"{n} decoder blocks" if n else "decoder blocks"
     return SteeringError(
-        f"No list of {asked} that a pass over text runs was found in {name}. Lists of modules in it: {found}.",
+        f"No list of {n or 'decoder'} blocks that a pass over text runs was found in {name}. Lists of modules in it: "
+        f"{found}.",
         "the path of the list that holds the decoder layers.",
         "Name it: LoadOptions(blocks='path.to.layers'), or --block-list path.to.layers on the command line.",
     )

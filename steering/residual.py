@@ -172,13 +172,9 @@ def _kind(block: nn.Module, path: str) -> str | None:
         kind = type(module).__name__
         if _IS_OTHER.search(name):
             return "other"
-        if _FEED_FORWARD.search(kind):
+        if _FEED_FORWARD.search(kind) or _IS_MLP.search(name):
             return "mlp_output"
-        if _IS_MIXER.search(kind):
-            return "attention_output"
-        if _IS_MLP.search(name):
-            return "mlp_output"
-        if _IS_MIXER.search(name):
+        if _IS_MIXER.search(kind) or _IS_MIXER.search(name):
             return "attention_output"
     return None
 
@@ -200,10 +196,26 @@ def mixer_kind(block: nn.Module) -> str:
         kind, steps = type(module).__name__, path.count(".")
         if not path or steps > 1 or _FEED_FORWARD.search(kind) or isinstance(module, nn.Conv1d | nn.Linear | Conv1D):
             continue
-        said = next((each for each, words in _MIXERS.items() if re.search(words, kind, re.IGNORECASE)), None)
+        own = _without_family(kind, type(block).__name__)
+        said = _mixer_word(own)
+        if not said and "mixer" in own.lower():  # as in `FalconMambaMixer`, or `mamba` in Falcon-H1
+            said = _mixer_word(path.split(".")[-1]) or _mixer_word(kind)
         if said and not any(path.startswith(f"{other}.") for other, _ in found):
             found.append((path, said))
     return " + ".join(dict.fromkeys(said for _, said in found)) or "mixer"
+
+
+def _without_family(kind: str, beside: str) -> str:
+    """A class's name without the words that it shares with another's: families are named after mixers, too, so that
+    what `KimiLinearAttention` adds to `KimiLinearDecoderLayer` is attention.
+    """
+    words, others = (re.findall(r"[A-Z]*[^A-Z]+|[A-Z]+$", name) for name in (kind, beside))
+    shared = next((place for place, (a, b) in enumerate(zip(words, others, strict=False)) if a != b), 0)
+    return "".join(words[shared:])
+
+
+def _mixer_word(name: str) -> str:
+    return next((kind for kind, words in _MIXERS.items() if re.search(words, name, re.IGNORECASE)), "")
 
 
 def _shown(model: nn.Module, blocks: Sequence[nn.Module], found: list[BlockSites]) -> list[BlockSites]:
@@ -260,7 +272,7 @@ class _Check:
             size = states.float().square().mean().sqrt().clamp(min=1e-3)
             new = (states.float() + size * noise.to(states.device)).to(states.dtype)
             self._values[path] = new.reshape(self._entered.shape).clone()
-            return (new, *output[1:]) if isinstance(output, tuple | list) else new
+            return type(output)([new, *output[1:]]) if isinstance(output, tuple | list) else new
 
         return hook
 

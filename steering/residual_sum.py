@@ -114,10 +114,14 @@ def _best(gram: Tensor, goal: Tensor, whole: float, size: int, scaled: bool) -> 
 
 
 def _rounded(total: Sum, entered: Tensor, left: Tensor, values: Mapping[str, Tensor]) -> Sum | None:
-    """The sum if it holds, with a carry of exactly 1 where that holds as well."""
+    """The sum if it holds, with numbers of exactly 1 where that holds as well."""
     if not _CARRIES[0] <= abs(total.carry) <= _CARRIES[1] or not all(total.terms.values()):
         return None
     if not holds(total, entered, left, values):
         return None
-    plain = Sum(total.terms)
-    return plain if holds(plain, entered, left, values) else total
+    for name in (None, *total.terms):  # numbers that may as well be 1 are 1
+        number = total.carry if name is None else total.terms[name]
+        plain = Sum(total.terms, 1.0) if name is None else Sum({**total.terms, name: 1.0}, total.carry)
+        if abs(number - 1) < 0.01 and holds(plain, entered, left, values):
+            total = plain
+    return total

@@ -45,6 +45,7 @@ class Part:
 
 
 _WHOLE = (Part(""),)
+_INNER: tuple[Site, Site] = ("attention_output", "mlp_output")
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,12 @@ class BlockSites:
         """
         last = max((part.order for parts in self.inner.values() for part in parts), default=-1)
         return all(part.order > last for part in self.rest)
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether a part of one site lies between two of another (Longcat), which its sum does not separate."""
+        mixer, mlp = ([part.order for part in self.inner.get(site, ())] for site in _INNER)
+        return bool(mixer and mlp) and not (max(mixer) < min(mlp) or max(mlp) < min(mixer))
 
 
 @dataclass(frozen=True)
@@ -183,6 +190,11 @@ class Sites:
             if not block.rest_is_last:
                 names = " and ".join(part.path for part in block.rest)
                 return f"In block {index}, {names} adds to the residual stream where no site reaches it."
+            if block.interleaved:
+                return (
+                    f"In block {index} mixers and MLPs take turns, so that what one of them adds is read by the next "
+                    "before the site is complete."
+                )
         return ""
 
     @property

@@ -75,15 +75,47 @@ class Unknown(nn.Module):
         return states
 
 
-def test_an_unknown_architecture_says_how_to_name_its_blocks_and_naming_them_works() -> None:
-    with pytest.raises(SteeringError, match=r"tower\.stages \(3\).*blocks="):
-        find_sites(Unknown(), n_blocks=5)
-    sites = find_sites(Unknown(), n_blocks=5, blocks_path="tower.stages")
-    assert sites.n_blocks == 3
+class Plain(Unknown):
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        return self.words(input_ids)
+
+
+def test_an_unknown_architecture_is_searched_by_what_a_pass_runs_and_says_how_to_name_its_blocks() -> None:
+    sites = find_sites(Unknown(), n_blocks=5)  # its configuration counts otherwise; the spare list is not run
+    assert (sites.blocks_path, sites.n_blocks, sites.linked) == ("tower.stages", 3, True)
     assert sites.available == ("block_input", "block_output")
     assert "add up" in sites.uncovered  # a matrix is no sum
+    with pytest.raises(SteeringError, match=r"No list of 3 blocks that a pass.*tower\.stages \(3\).*blocks="):
+        find_sites(Plain(), n_blocks=3)
+    with pytest.raises(SteeringError, match=r"No list of 5 blocks that a pass.*tower\.spare \(3\)"):
+        find_sites(Unknown(), n_blocks=5, blocks_path="tower.spare")
     with pytest.raises(SteeringError, match=r"'tower\.layers' is not a list of blocks.*tower\.stages"):
         find_sites(Unknown(), n_blocks=5, blocks_path="tower.layers")
+
+
+class Looking(Unknown):
+    """Every token sees all others."""
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        states = self.words(input_ids)
+        states = states + states.mean(dim=1, keepdim=True)
+        for stage in self.tower.stages:
+            states = stage(states)
+        return states
+
+
+class Aside(Unknown):
+    """Its stages stand side by side."""
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        return sum(stage(self.words(input_ids) * (place + 1)) for place, stage in enumerate(self.tower.stages))
+
+
+def test_what_holds_no_stream_of_its_own_is_refused_by_what_it_is() -> None:
+    with pytest.raises(SteeringError, match="lets a token see those behind it"):
+        find_sites(Looking(), n_blocks=3)
+    with pytest.raises(SteeringError, match="is given what the one before it gave"):
+        find_sites(Aside(), n_blocks=3)
 
 
 def test_a_site_or_block_that_is_not_there_is_refused(tiny_host) -> None:
