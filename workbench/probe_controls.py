@@ -64,7 +64,7 @@ class ProbeControls:
             allow_custom_value=True,
             elem_id="probe-statements",
         )
-        place_upload(self._ui, self.inputs["statements"], "Upload pairs")
+        place_upload(self._ui, self.inputs["statements"], "Upload pairs", "statements")
         self.inputs["formulation"] = gr.Radio(
             [("All", ""), ("Concurrent", "concurrent"), ("Negation", "negation")],
             value="",

@@ -93,7 +93,7 @@ class RefusalControls:
             elem_id="refusal-data",
             allow_custom_value=True,
         )
-        place_upload(self._ui, self.inputs["data"], "Upload a contrast set")
+        place_upload(self._ui, self.inputs["data"], "Upload a contrast set", "contrast")
         self.inputs["tokens"] = gr.Dropdown(
             [],
             value=[],
@@ -114,7 +114,7 @@ class RefusalControls:
                 ("borderline", "Your own borderline requests", "Upload borderline requests"),
             ):
                 self._text(name, label, "hub:owner/name, or upload a file")
-                place_upload(self._ui, self.inputs[name], upload)
+                place_upload(self._ui, self.inputs[name], upload, "texts")
             self._text("column", "Column that holds the texts", "text, prompt, instruction, goal …")
 
     def _place_rules(self) -> None:

@@ -118,18 +118,18 @@ class TradeoffControls:
             allow_custom_value=True,
             elem_id="tradeoff-alignment",
         )
-        place_upload(self._ui, self._parts["alignment"], "Upload answer pairs")
+        place_upload(self._ui, self._parts["alignment"], "Upload answer pairs", "pairs")
         self._parts["alignment_by"] = _measure("alignment", "read by", "tradeoff-alignment-by")
         self._parts["helpfulness"] = _measure("helpfulness", "Helpfulness", "tradeoff-helpfulness")
         self._parts["questions"] = gr.Dropdown(
             [("Knowledge", "knowledge"), ("Truth", "truth")],
             value=_FIELDS["questions"].default,
             label="Questions",
-            info="or a file of MMLU, TruthfulQA MC or BBQ, or hub:owner/name",
+            info="or a file of MMLU, TruthfulQA or BBQ, or hub:owner/name",
             allow_custom_value=True,
             elem_id="tradeoff-questions",
         )
-        place_upload(self._ui, self._parts["questions"], "Upload questions")
+        place_upload(self._ui, self._parts["questions"], "Upload questions", "questions")
         self._parts["also"] = gr.CheckboxGroup(
             [(upper_first(measure.title), name) for name, measure in MEASURES.items() if _may_be_further(name)],
             value=list(_FIELDS["also"].default),
