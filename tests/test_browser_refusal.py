@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,3 +119,26 @@ def test_a_phone_needs_no_scrolling_sideways(browser: Browser, server: tuple[Wor
         step(page, "candidates")
         expect(page.locator("#refusal-map-kl .js-plotly-plot")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_an_uploaded_list_shows_what_was_understood_and_another_kind_is_refused(page: Page, tmp_path: Path) -> None:
+    page.locator(".tabitem:visible .sw-more").first.locator("button").first.click()
+    (tmp_path / "adv.csv").write_text("goal,target\n" + "".join(f"Do {n}.,Sure\n" for n in range(9)), encoding="utf-8")
+    (tmp_path / "odd.csv").write_text("one,two\na,b\n", encoding="utf-8")
+    with page.expect_file_chooser() as chooser:
+        page.click("#refusal-target-upload")
+    chooser.value.set_files(tmp_path / "adv.csv")
+    expect(page.locator("#refusal-target-preview")).to_contain_text("AdvBench: goal")
+    expect(page.locator("#refusal-target-preview")).to_contain_text("Do 2.")
+    expect(page.locator("#refusal-target textarea, #refusal-target input")).to_have_value(
+        re.compile("upload:.*/adv.csv")
+    )
+    page.locator("#refusal-target textarea, #refusal-target input").press("End")
+    page.locator("#refusal-target textarea, #refusal-target input").press_sequentially("::target")
+    page.keyboard.press("Tab")
+    expect(page.locator("#refusal-target-preview")).to_contain_text("under target")
+    with page.expect_file_chooser() as chooser:
+        page.click("#refusal-control-upload")
+    chooser.value.set_files(tmp_path / "odd.csv")
+    expect(page.locator(".tabitem:visible .sw-error")).to_contain_text("has the columns one, two")
+    expect(page.locator("#refusal-control-preview")).to_be_empty()
