@@ -1,0 +1,64 @@
+"""What a reply says in its own voice, made plain: without code, quotations, marks and letters, one sentence at a time."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+
+LONGEST = 20_000
+"""Characters at either end of a reply that are read: what stands between them in a longer one is not."""
+_SENTENCE = 400
+"""Longest sentence; a longer one is cut, so that no text without full stops is slow."""
+
+_FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_CITED = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
+_QUOTED = re.compile(
+    r'"[^"\n]*"|[\u201c\u201e][^\u201c\u201d\n]*[\u201c\u201d]|\u00ab[^\u00bb\n]*\u00bb'
+    r"|\u300c[^\u300d\n]*\u300d|\u300e[^\u300f\n]*\u300f|(?<![^\s(])['\u2018](?=\w)[^\n]{1,300}?(?<=[\w.,!?])['\u2019](?!\w)"
+)
+_LABEL = re.compile(
+    r"\A\s*(?:(?:assistant|ai|bot|chatbot|model|answer|response|reply|asistente|respuesta|réponse|antwort|assistente"
+    r"|resposta|助手|回答|アシスタント|ассистент|ответ|المساعد)\s*[:\uff1a]\s*)+",
+    re.IGNORECASE,
+)
+_MARKS = re.compile(r"[*`~#|\u2600-\u27bf\U0001f000-\U0001faff\ufe0f\u200b-\u200f\u2060\ufeff]|\b_+|_+\b|<[^<>\n]{1,40}>")
+_APOSTROPHES = re.compile(r"[\u2018\u2019\u02bc\u00b4\uff07]")
+_ACCENTS = re.compile(r"[\u0300-\u036f\u064b-\u0655\u0670\u0640]")
+_BULLET = re.compile(r"^[ \t]*(?:[-\u2022\u00b7]|\d+[.)])[ \t]+", re.MULTILINE)
+_END = re.compile(r"[.!?\u061f]+(?=[\s)\]]|\Z)|[\u3002\uff01\uff1f]+|\n+")
+
+
+def plain(text: str) -> str:
+    """Lower case, straight apostrophes, no accents."""
+    return unaccented(text.lower())
+
+
+def unaccented(text: str) -> str:
+    """Straight apostrophes and no accents, since many write without them; what is looked for must be made so too."""
+    text = unicodedata.normalize("NFKD", _APOSTROPHES.sub("'", text))
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", text))
+
+
+def own_words(text: str) -> str:
+    """A reply without code, quotations, cited lines, a role's label and marks; the quotation where it is all there is."""
+    if len(text) > 2 * LONGEST:
+        text = f"{text[:LONGEST]}\n{text[-LONGEST:]}"
+    without = _QUOTED.sub(" ", _CITED.sub(" ", _FENCED.sub(" ", text)))
+    said = without if re.search(r"[^\W_]", without) else text
+    said = _BULLET.sub("", _MARKS.sub("", said))
+    said = re.sub(r"[^\S\n]+", " ", plain(_LABEL.sub("", said)))
+    return re.sub(r" ?\n\s*", "\n", said).strip(" \n\"'-")
+
+
+def sentences(text: str) -> list[tuple[int, str]]:
+    """The sentences of a plain text as (place, sentence), without their full stops."""
+    found, start = [], 0
+    for end in [*_END.finditer(text), None]:
+        stop = end.start() if end else len(text)
+        for place in range(start, stop, _SENTENCE):
+            part = text[place : min(stop, place + _SENTENCE)]
+            if part.strip():
+                found.append((place, part.strip(" \n\"'-")))
+        start = end.end() if end else stop
+    return found
