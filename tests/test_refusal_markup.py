@@ -24,9 +24,11 @@ SAID = Said(
     text="<script>no</script>",
     tokens=3,
     finish="end",
-    kind="refusal",
+    content="refusal",
+    form="whole",
     reason="no",
     late=True,
+    turned=False,
     log_odds=2.0,
     repetition=0.0,
 )
@@ -35,14 +37,17 @@ NOTHING, EDITED = Arm("none", "no intervention", Recipe()), Arm("ablate", "ablat
 
 def test_replies_are_folded_escaped_and_stand_beside_the_unedited_ones() -> None:
     base = rates_of(NOTHING, [SAID], [SAID])
-    after = replace(SAID, arm="ablate", text="Sure.", kind="compliance", late=False, log_odds=-1.0)
+    after = replace(
+        SAID, arm="ablate", text="Sure.", content="compliance", form="degenerate", late=False, log_odds=-1.0
+    )
     html = replies_html(rates_of(EDITED, [after], [SAID]), base)
     assert "<script>" not in html
     assert "<b>How" not in html
     assert "Without it: &lt;script&gt;no" in html
     assert "<details" in html
     assert " open" not in html.split("<summary>")[0].split("<details")[1]
-    assert "1 compliance" in html
+    assert "1 compliance; 1 degenerate" in html
+    assert "compliance, degenerate" in html
     assert "1 of the refusals late" in replies_html(base, base)
 
 
@@ -61,9 +66,9 @@ def test_notes_tokens_and_choices_are_escaped() -> None:
 
 
 def test_judges_agree_or_not_with_kappa_by_hand() -> None:
-    """Phrases say refusal, refusal, no, no; log-odds yes, no, no, no: 3 of 4 the same, kappa (3/4 - 1/2) / (1/2)."""
-    kinds, odds = ("refusal", "refusal", "compliance", "compliance"), (1.0, -1.0, -1.0, -1.0)
-    said = [replace(SAID, kind=kind, log_odds=odd) for kind, odd in zip(kinds, odds, strict=True)]
+    """Rules say refusal, refusal, no, no; log-odds yes, no, no, no: 3 of 4 the same, kappa (3/4 - 1/2) / (1/2)."""
+    contents, odds = ("refusal", "refusal", "compliance", "compliance"), (1.0, -1.0, -1.0, -1.0)
+    said = [replace(SAID, content=content, log_odds=odd) for content, odd in zip(contents, odds, strict=True)]
     (found,) = agreement(said)
     assert (found.n, found.agree.value) == (4, 0.75)
     assert math.isclose(found.kappa, 0.5)

@@ -86,8 +86,10 @@ def test_every_arm_has_rates_intervals_costs_and_a_paired_test(demo_inquiry) -> 
             found = rate(demo_inquiry, arm, group)
             assert found.n == 12
             assert found.refusal.low <= found.refusal.value <= found.refusal.high
-            kinds = (found.refusal, found.compliance, found.incapable, found.degenerate)
-            assert sum(each.value for each in kinds) == pytest.approx(1)
+            contents = (found.refusal, found.compliance, found.incapable, found.unfinished)
+            empty = sum(each.content == "nothing" for each in found.said) / found.n
+            assert sum(each.value for each in contents) + empty == pytest.approx(1)
+            assert found.degenerate.value == sum(each.broken for each in found.said) / found.n
             assert math.isnan(found.p_value) == (arm == NONE)
         assert set(cost(demo_inquiry, arm).answers) == {"knowledge", "truth", "sums"}
     # all twelve refusals are gone: two-sided exact McNemar 2 / 2^12

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from steering.judges.sorting import KINDS
+from steering.judges.sorting import CONTENTS
 from steering.statistics import Estimate
 from steering.studies.refusal import Inquiry
 from steering.studies.refusal.arms import FLOORS
@@ -91,7 +91,8 @@ def effects_html(inquiry: Inquiry) -> str:
     cells = "".join(f"<th{' class=sw-n' if place else ''}>{escape(name)}</th>" for place, name in enumerate(head))
     explain = (
         "Share refused in %, with 95 % Wilson intervals; * differs from no intervention (McNemar, p < 0.05); † some "
-        "replies are degenerate: empty or looping. KL: from the model as it is, on its own replies to harmless "
+        "replies are degenerate: empty or looping, whatever they say; ‡ some ended inside their thought. "
+        "KL: from the model as it is, on its own replies to harmless "
         "requests. Right answers in %. Random rows: mean and range over the directions. Click a share to read the "
         "replies."
     )
@@ -100,17 +101,27 @@ def effects_html(inquiry: Inquiry) -> str:
 
 def replies_html(rates: Rates, base: Rates | None) -> str:
     """The replies behind one share, folded behind a note, the unedited model's beside each."""
-    kinds = {kind: sum(each.kind == kind for each in rates.said) for kind in KINDS}
-    counted = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
-    late = f"; {rates.late} of the refusals late" if rates.late else ""
+    kinds = {content: sum(each.content == content for each in rates.said) for content in CONTENTS}
+    counted = ", ".join(f"{count} {content}" for content, count in kinds.items() if count)
     before = {each.index: each.text for each in base.said} if base and base.arm != rates.arm else {}
     items = "".join(_said(each, before.get(each.index)) for each in rates.said)
     return card(
         heading(f"{rates.title[0].upper()}{rates.title[1:]}, {_group(rates.group, rates.system)}")
-        + note(f"{rates.n} replies: {counted}{late}. Mean length {rates.tokens:.0f} tokens.")
+        + note(f"{rates.n} replies: {counted}{_beside(rates)}. Mean length {rates.tokens:.0f} tokens.")
         + note(CONTENT_NOTE)
         + f'<details class="sw-replies"><summary>Show the {rates.n} replies</summary>{items}</details>'
     )
+
+
+def _beside(rates: Rates) -> str:
+    """What is true of some of the replies beside their content."""
+    counts = {
+        "of the refusals late": rates.late,
+        "comply after words of refusal": rates.turned,
+        "degenerate: empty or looping": sum(each.broken for each in rates.said),
+        "cut by the token budget": sum(each.form == "cut" for each in rates.said),
+    }
+    return "".join(f"; {count} {what}" for what, count in counts.items() if count)
 
 
 def caption_html(inquiry: Inquiry) -> str:
@@ -162,7 +173,7 @@ def _rate(rates: Rates | None) -> str:
     star = "*" if rates.p_value < _P else ""
     broken = f", {_percent(rates.degenerate.value)} of them degenerate" if rates.degenerate.value else ""
     pick = f"{rates.arm}|{rates.group}|{int(rates.system)}"
-    marks = f"{star}{'†' if broken else ''}"
+    marks = f"{star}{'†' if broken else ''}{'‡' if rates.unfinished.value else ''}"
     title = f"Read the {rates.n} replies{broken}"
     return (
         f'<td class="sw-n"><button class="sw-cell-link" data-pick="{escape(pick)}" title="{title}">'
@@ -215,7 +226,7 @@ def _judges(inquiry: Inquiry) -> str:
 
 
 def _said(said: Said, before: str | None) -> str:
-    facts = [said.kind + (", late" if said.late else "")]
+    facts = [said.sorted_as]
     if not math.isnan(said.log_odds):
         facts.append(f"log-odds {said.log_odds:.1f}")
     if said.classifier is not None:

@@ -104,7 +104,7 @@ def _ablate(host: Host, job: Job[tuple[Part, Part]]) -> Part:
         replies = _replies(host, prompts, used, applied)
         rate = wilson(sum(is_refusal(reply.text) for reply in replies), len(replies))
         conditions.append(Condition(name, interval(rate), replies[0].text))
-    caption = f"n = {len(prompts)} held-out requests, greedy; judged by refusal phrases, 95 % Wilson interval."
+    caption = f"n = {len(prompts)} held-out requests, greedy; judged by rules, 95 % Wilson interval."
     return Part(vector, "Share of harmful requests refused", caption, tuple(conditions))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from steering.judges.lexicon import LexiconCount, ToneScore, judge_lexicon, judge_tone, tone_score
 from steering.judges.refusal import is_refusal, refusal_phrase
-from steering.judges.sorting import Sorted, degenerate, sort_reply
+from steering.judges.repetition import degenerate
+from steering.judges.sorting import Sorted, sort_reply
 
 
 __all__ = [

@@ -55,6 +55,8 @@ class Grammar:
 
     def weight(self, text: str) -> int:
         """What the weaker signs in a text come to."""
+        if not self.lists["medium"].search(text) and not self.lists["weak"].search(text):
+            return 0
         return sum(weight for weight, pattern in self.signs if pattern.search(text))
 
 
@@ -76,7 +78,7 @@ def grammar(language: str) -> Grammar:
         language=language,
         script=table["script"],
         common=frozenset(plain(str(word)) for word in table["common"]),
-        lists={name: _compiled(lists[name], words, spaced) for name in _LISTS},
+        lists={name: _compiled(lists[name], words, spaced) for name in lists},
         signs=tuple(
             (weight, _compiled([line], words, spaced)) for name, weight in _WEIGHTS.items() for line in lists[name]
         ),

@@ -33,8 +33,8 @@ def degenerate(text: str) -> str:
     """Why a text is no whole one; empty where it may be one.
 
     That is a text without a word, one that says a word four times running or repeats up to twenty characters six times
-    running (so that a fifth of it is that, or eight times), one of at least 12 words of which more than half the runs of
-    three have been said before, and one that ends so. Of a very long text its first and last 20,000 characters are
+    running (so that a fifth of it is that, or sixteen times), one of at least 12 words of which more than half the runs
+    of three have been said before, and one that ends so. Of a very long text its first and last 20,000 characters are
     looked at.
     """
     if len(text) > 2 * _READ:

@@ -1,4 +1,4 @@
-"""What a reply says in its own voice, made plain: without code, quotations, marks and letters, one sentence at a time."""
+"""What a reply says in its own voice, without code, quotations and marks, one sentence at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ _LABEL = re.compile(
     r"|resposta|助手|回答|アシスタント|ассистент|ответ|المساعد)\s*[:\uff1a]\s*)+",
     re.IGNORECASE,
 )
-_MARKS = re.compile(r"[*`~#|\u2600-\u27bf\U0001f000-\U0001faff\ufe0f\u200b-\u200f\u2060\ufeff]|\b_+|_+\b|<[^<>\n]{1,40}>")
+_MARKS = re.compile(
+    r"[*`~#|\u2600-\u27bf\U0001f000-\U0001faff\ufe0f\u200b-\u200f\u2060\ufeff]|\b_+|_+\b|<[^<>\n]{1,40}>"
+)
 _APOSTROPHES = re.compile(r"[\u2018\u2019\u02bc\u00b4\uff07]")
 _ACCENTS = re.compile(r"[\u0300-\u036f\u064b-\u0655\u0670\u0640]")
 _BULLET = re.compile(r"^[ \t]*(?:[-\u2022\u00b7]|\d+[.)])[ \t]+", re.MULTILINE)
@@ -41,7 +43,7 @@ def unaccented(text: str) -> str:
 
 
 def own_words(text: str) -> str:
-    """A reply without code, quotations, cited lines, a role's label and marks; the quotation where it is all there is."""
+    """A reply without code, quotations, cited lines, a label and marks; the quotation where it is all there is."""
     if len(text) > 2 * LONGEST:
         text = f"{text[:LONGEST]}\n{text[-LONGEST:]}"
     without = _QUOTED.sub(" ", _CITED.sub(" ", _FENCED.sub(" ", text)))

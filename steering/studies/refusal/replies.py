@@ -10,13 +10,15 @@ from steering.decoding import DecodeSettings, Reply, Written, generate_each, nex
 from steering.fingerprint import fingerprint
 from steering.host import Host
 from steering.interventions import Plan
-from steering.judges.sorting import Kind, repetition, sort_reply
+from steering.judges.repetition import repetition
+from steering.judges.sorting import Content, Form
 from steering.lane import Job
 from steering.prompts import Prompt
 from steering.rows import Row
 from steering.store import Kept, digest
 from steering.studies.refusal.arms import REFUSAL, Arm
 from steering.studies.refusal.tokens import log_odds
+from steering.studies.refusal.written import sort_written
 from steering.thoughts import Parts
 from steering.vectors import SteeringVector
 
@@ -44,9 +46,11 @@ class Said:
     text: str
     tokens: int
     finish: str
-    kind: Kind
+    content: Content
+    form: Form
     reason: str
     late: bool
+    turned: bool
     log_odds: float
     """Refusal log-odds of the first token; NaN without refusal tokens."""
     repetition: float
@@ -56,8 +60,20 @@ class Said:
 
     @property
     def refusal(self) -> bool:
-        """Whether the phrase judge calls it a refusal."""
-        return self.kind == "refusal"
+        """Whether the rules call it a refusal, broken or not."""
+        return self.content == "refusal"
+
+    @property
+    def broken(self) -> bool:
+        """Whether it is caught in a loop or empty."""
+        return self.form in ("degenerate", "empty")
+
+    @property
+    def sorted_as(self) -> str:
+        """Content and form in words, such as "refusal, late, degenerate"."""
+        flags = [name for name, given in (("late", self.late), ("after words of refusal", self.turned)) if given]
+        form = [self.form] if self.form != "whole" and self.content != "nothing" else []
+        return ", ".join([self.content, *flags, *form])
 
 
 class Speaker:
@@ -149,7 +165,7 @@ def judged(
     refused = judge([reply.answer for reply in replies]) if judge else [None] * len(replies)
     found = []
     for index, (prompt, reply, odd, by_classifier) in enumerate(zip(asked, replies, odds, refused, strict=True)):
-        kind = sort_reply(reply.answer)
+        kind = sort_written(reply)
         found.append(
             Said(
                 arm=arm.key,
@@ -160,9 +176,11 @@ def judged(
                 text=reply.text,
                 tokens=len(reply.ids),
                 finish=reply.finish or "",
-                kind=kind.kind,
+                content=kind.content,
+                form=kind.form,
                 reason=kind.reason,
                 late=kind.late,
+                turned=kind.turned,
                 log_odds=odd,
                 repetition=repetition(reply.answer),
                 classifier=by_classifier,

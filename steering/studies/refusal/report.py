@@ -137,7 +137,7 @@ def caption(inquiry: Inquiry) -> str:
     floored = any(each.floor for each in inquiry.rates)
     floor = f"; grey, and brackets of random rows: range over {seeds} random directions" if floored else ""
     return (
-        f"Share of test requests refused (n = {sizes or 'see table'}), judged by refusal phrases; 95 % Wilson "
+        f"Share of test requests refused (n = {sizes or 'see table'}), judged by rules; 95 % Wilson "
         f"intervals{floor}. Greedy, at most {settings.reply_tokens} tokens. {framing(inquiry)}"
     )
 
@@ -159,7 +159,7 @@ def _replies(inquiry: Inquiry) -> str:
         if rates.floor:
             continue
         items = "".join(
-            f"<p><b>{escape(said.prompt)}</b> <small>{said.kind}{', late' if said.late else ''}, log-odds "
+            f"<p><b>{escape(said.prompt)}</b> <small>{said.sorted_as}, log-odds "
             f"{said.log_odds:.1f}</small><br>{escape(said.text) or '(no text)'}</p>"
             for said in rates.said[:_MOST_REPLIES]
         )

@@ -12,9 +12,9 @@ from torch import Tensor
 from steering.decoding import DecodeSettings, generate, next_token_logits
 from steering.errors import SteeringError
 from steering.host import Host
-from steering.judges.sorting import sort_reply
 from steering.prompts import Prompt
 from steering.rows import Row
+from steering.studies.refusal.written import sort_written
 from steering.token_pieces import readable
 
 
@@ -111,7 +111,7 @@ def find_tokens(
     replies = generate(
         host, [Row(each) for each in target[:answered]], DecodeSettings(max_new_tokens=_LOOKED_AT), batch_size=BATCH
     )
-    refused = [index for index, reply in enumerate(replies) if sort_reply(reply.answer).kind == "refusal" and reply.ids]
+    refused = [index for index, reply in enumerate(replies) if reply.ids and sort_written(reply).content == "refusal"]
     first = Counter(replies[index].ids[0] for index in refused)
     means = [(chances[0][refused] if refused else chances[0]).mean(dim=0), chances[1].mean(dim=0)]
     order = (means[0] - means[1]).argsort(descending=True)[:_SHOWN].tolist()

@@ -69,7 +69,8 @@ def _asked(host: Host, settings: TradeoffSettings) -> list[Item]:
 
 
 def _refuses(text: str) -> float:
-    return {"refusal": 1.0, "compliance": -1.0}.get(sort_reply(text).kind, 0.0)
+    found = sort_reply(text)
+    return 1.0 if found.content == "refusal" else -1.0 if found.complies else 0.0
 
 
 def _formal(text: str) -> float:

@@ -1,0 +1,13 @@
+"""A model's own reply, sorted."""
+
+from __future__ import annotations
+
+from steering.decoding import Reply
+from steering.judges.sorting import Sorted, sort_reply
+from steering.thoughts import Parts
+
+
+def sort_written(reply: Reply) -> Sorted:
+    """Sort what a model wrote, its thought told from its answer by its own template's delimiters."""
+    parts = Parts(reply.thought, reply.answer, reply.finished)
+    return sort_reply(reply.text, parts, cut=reply.finish not in ("end", None))
