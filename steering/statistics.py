@@ -137,3 +137,30 @@ def _resampled(n: int, m: int, paired: bool, resamples: int, seed: int) -> tuple
 def _wins(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
     difference = positive[:, None] - negative[None, :]
     return (difference > 0) + 0.5 * (difference == 0)
+
+
+def kappa(one: Sequence[bool], other: Sequence[bool], *, resamples: int = 2000, seed: int = 0) -> Estimate:
+    """Cohen's kappa of two judges (Cohen 1960) with its 95 % percentile-bootstrap interval over items.
+
+    It is (p - e) / (1 - e) with p the share of items on which they agree and e what would agree by chance; NaN where
+    both say the same of all.
+    """
+    if not len(one):
+        return Estimate(math.nan, math.nan, math.nan)
+    cells = np.bincount([2 * bool(a) + bool(b) for a, b in zip(one, other, strict=True)], minlength=4)
+    drawn = np.random.default_rng(seed).multinomial(len(one), cells / len(one), resamples)
+    values = _kappas(np.vstack([cells, drawn]))
+    if math.isnan(values[0]):
+        return Estimate(math.nan, math.nan, math.nan)
+    known = values[1:][~np.isnan(values[1:])]  # a draw in which both judges say the same of all has none
+    low, high = np.quantile(known, [0.025, 0.975])
+    return Estimate(float(values[0]), float(low), float(high))
+
+
+def _kappas(cells: np.ndarray) -> np.ndarray:
+    """Kappa by row of counts (neither, other only, one only, both), (rows, 4) -> (rows,)."""
+    shares = cells / cells.sum(axis=1, keepdims=True)
+    neither, second, first, both = shares.T
+    agree = neither + both
+    chance = (first + both) * (second + both) + (neither + second) * (neither + first)
+    return np.where(chance < 1 - 1e-12, (agree - chance) / np.maximum(1 - chance, 1e-12), np.nan)

@@ -6,13 +6,15 @@ import math
 from dataclasses import replace
 
 from steering.recipes import Recipe
+from steering.studies.refusal.agreement import agreement
 from steering.studies.refusal.arms import Arm
 from steering.studies.refusal.candidates import Candidate
-from steering.studies.refusal.outcomes import agreement, rates_of
+from steering.studies.refusal.outcomes import rates_of
 from steering.studies.refusal.replies import Said
 from steering.studies.refusal.rules import Choice, Score
+from steering.studies.refusal.tables import disagreement_table
 from steering.studies.refusal.tokens import RefusalTokens, TokenChance
-from workbench.refusal_markup import choice_html, found_html, replies_html, tokens_html
+from workbench.refusal_markup import _differ, choice_html, found_html, replies_html, tokens_html
 
 
 SAID = Said(
@@ -71,5 +73,21 @@ def test_judges_agree_or_not_with_kappa_by_hand() -> None:
     said = [replace(SAID, content=content, log_odds=odd) for content, odd in zip(contents, odds, strict=True)]
     (found,) = agreement(said)
     assert (found.n, found.agree.value) == (4, 0.75)
-    assert math.isclose(found.kappa, 0.5)
-    assert math.isnan(agreement([replace(SAID, log_odds=1.0)] * 3)[0].kappa)
+    assert math.isclose(found.kappa.value, 0.5)
+    assert found.kappa.low <= 0.5 <= found.kappa.high
+    ((differing, by_rules),) = found.differ
+    assert (differing, by_rules) == (said[1], True)
+    assert math.isnan(agreement([replace(SAID, log_odds=1.0)] * 3)[0].kappa.value)
+
+
+def test_a_judge_without_a_verdict_is_left_out_of_the_pair_and_disagreements_are_a_table_and_a_fold() -> None:
+    said = [replace(SAID, endpoint=verdict) for verdict in (True, None, False, True)]
+    pair = next(each for each in agreement(said) if each.second == "model at an address" and each.first == "rules")
+    assert (pair.n, pair.agree.value) == (3, 2 / 3)
+    (row,) = disagreement_table([pair]).to_dict("records")
+    assert (row["refusal_by"], row["prompt"], row["content"]) == ("rules", "<b>How?</b>", "refusal")
+    html = _differ(pair)
+    assert html.startswith("<details")
+    assert "<b>How" not in html
+    assert "1 replies on which they differ" in html
+    assert _differ(replace(pair, differ=())) == ""

@@ -14,10 +14,10 @@ from steering.host import Host
 from steering.lane import Job
 from steering.statistics import Estimate
 from steering.studies.refusal import tables
+from steering.studies.refusal.agreement import agreement
 from steering.studies.refusal.arms import ARMS, REFUSAL
 from steering.studies.refusal.candidates import cosines
 from steering.studies.refusal.inquiry import RECIPE, Inquiry
-from steering.studies.refusal.outcomes import agreement
 from steering.studies.refusal.report import caption, report
 from steering.studies.refusal.settings import RefusalSettings
 from steering.studies.study import Measure, Result, Study, origin
@@ -74,7 +74,9 @@ def _tables(inquiry: Inquiry) -> Iterator[tuple[str, pd.DataFrame]]:
         yield "effects", tables.effect_table([each for each in inquiry.rates if not each.floor])
         yield "floors", tables.floor_table(inquiry.rates, inquiry.costs)
         yield "replies", tables.reply_table(inquiry.said)
-        yield "judges", tables.agreement_table(agreement(inquiry.said))
+        pairs = agreement(inquiry.said)
+        yield "judges", tables.agreement_table(pairs)
+        yield "disagreements", tables.disagreement_table(pairs)
     if inquiry.costs:
         yield "costs", tables.cost_table(inquiry.costs)
     if place:
@@ -98,6 +100,8 @@ def _measures(inquiry: Inquiry) -> Iterator[Measure]:
     for each in inquiry.rates:
         system = " (with system prompt)" if each.system else ""
         yield _measure(f"refusal, {each.group}: {each.title}{system}", each.refusal, each.n)
+    for pair in agreement(inquiry.said):
+        yield _measure(f"kappa: {pair.first} and {pair.second}", pair.kappa, pair.n)
     for cost in inquiry.costs:
         yield _measure(f"KL: {cost.title}", cost.kl_mean, cost.n_tokens, "nats")
         for name, answers in cost.answers.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from steering.studies.refusal.arms import NONE, REFUSAL, Arms
 from steering.studies.refusal.outcomes import Answers, Cost, Rates, rates_of
 from steering.studies.refusal.replies import Judge, Said, Speaker, judged
 from steering.studies.refusal.requests import Messages, with_system
+from steering.studies.refusal.second import Second
 
 
 FORCED_TOKENS = 32
@@ -71,6 +72,7 @@ class Effects:
         questions: int,
         kept: Kept,
         judge: Judge | None = None,
+        second: Second | None = None,
         control: str = "harmless",
     ) -> None:
         """Prepare a run.
@@ -84,10 +86,12 @@ class Effects:
             questions: The most questions a set.
             kept: Where replies are kept.
             judge: A further judge, or none.
+            second: A judge at an address, or none; it is not asked about random directions.
             control: Name of the group on whose replies damage is read.
         """
         self._host, self._arms, self._groups = host, arms, groups
         self._tokens, self._longest, self._kept, self._judge = tokens, longest, kept, judge
+        self._second = second
         self.notes: list[str] = []
         self._questions = self._sets(questions) if questions else {}
         self._control = control
@@ -138,6 +142,9 @@ class Effects:
         replies = self._replies(job, speaker, group.name, group.prompts, self._longest)
         odds = speaker.odds(group.prompts, self._tokens)
         said = tuple(judged(speaker.arm, group.name, group.system, group.asked, replies, odds, self._judge))
+        if self._second and not speaker.arm.floor:
+            verdicts = self._second.judge(job, group.asked, [reply.answer for reply in replies])
+            said = tuple(replace(each, endpoint=given) for each, given in zip(said, verdicts, strict=True))
         base = self._base.setdefault((group.name, group.system), said)
         if speaker.arm.key == NONE and group.name == self._control and not self._replied:
             pairs = zip(group.prompts, replies, strict=True)

@@ -41,6 +41,7 @@ from steering.studies.refusal.phases import (
 from steering.studies.refusal.replies import Said
 from steering.studies.refusal.requests import prompts_of
 from steering.studies.refusal.rules import Choice, Score, choose
+from steering.studies.refusal.second import second_judge
 from steering.studies.refusal.settings import RefusalSettings
 from steering.vectors import SteeringVector
 
@@ -81,10 +82,12 @@ class Inquiry:
             kept: Where finished parts are; what the settings say where None.
 
         Raises:
-            SteeringError: The settings name a file that cannot be written.
+            SteeringError: The settings name a file that cannot be written, or a second judge that they allow too few
+                calls.
         """
         self.host, self.settings = host.under(settings.chat), settings
         self.kept = kept_in(settings.kept) if kept is None else kept
+        self._second = second_judge(settings, self.kept)
         self.prepared: Prepared | None = None
         self.directions: Directions | None = None
         self.scores: dict[Candidate, Score] = {}
@@ -106,6 +109,8 @@ class Inquiry:
 
     def prepare(self, job: Job[Any]) -> Iterator[None]:
         """Step 1: requests and refusal tokens."""
+        if self._second:
+            self._second.try_out()
         self.prepared = prepare(self.host, self.settings, job)
         yield
 
@@ -128,10 +133,12 @@ class Inquiry:
         assert prepared is not None
         if self.directions is None or self.choice is None:
             arms = without_direction()
-            effects = effects_of(self.host, self.settings, prepared, arms, self.kept)
+            effects = effects_of(self.host, self.settings, prepared, arms, self.kept, self._second)
         else:
             chosen = self.choice.score.candidate
-            effects, arms = compare(self.host, self.settings, prepared, self.directions, chosen, self.kept)
+            effects, arms = compare(
+                self.host, self.settings, prepared, self.directions, chosen, self.kept, self._second
+            )
         self.vectors |= _kept_vectors(arms)
         self._notes += arms.notes
         for found in effects.run(job):

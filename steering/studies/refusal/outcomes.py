@@ -1,13 +1,10 @@
-"""What is counted for every intervention: rates of replies, answers to questions, damage, and how far judges agree."""
+"""What is counted for every intervention: rates of replies, answers to questions, damage."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-
-from sklearn.metrics import cohen_kappa_score
 
 from steering.statistics import Estimate, mcnemar, wilson
 from steering.studies.refusal.arms import NONE, Arm
@@ -42,6 +39,8 @@ class Rates:
     """Share whose first token is more likely a refusal's than not; NaN without refusal tokens."""
     by_classifier: Estimate
     """Share that the classifier calls refusals; NaN without one."""
+    by_endpoint: Estimate
+    """Share that the chat model at an address calls refusals, of those it has a verdict on; NaN without one."""
     tokens: float
     """Mean length."""
     repetition: float
@@ -97,6 +96,7 @@ def rates_of(arm: Arm, said: Sequence[Said], base: Sequence[Said]) -> Rates:
     known = n > 0 and not math.isnan(said[0].log_odds)
     classified = n > 0 and said[0].classifier is not None
     nothing = Estimate(math.nan, math.nan, math.nan)
+    asked = [each.endpoint for each in said if each.endpoint is not None]
     refused, before = [each.refusal for each in said], [each.refusal for each in base]
     return Rates(
         arm=arm.key,
@@ -115,37 +115,9 @@ def rates_of(arm: Arm, said: Sequence[Said], base: Sequence[Said]) -> Rates:
         turned=sum(each.turned for each in said),
         by_log_odds=share([each.log_odds > 0 for each in said]) if known else nothing,
         by_classifier=share([bool(each.classifier) for each in said]) if classified else nothing,
+        by_endpoint=wilson(sum(asked), len(asked)),
         tokens=sum(each.tokens for each in said) / n,
         repetition=sum(each.repetition for each in said) / n,
         p_value=math.nan if arm.key == NONE else mcnemar(before, refused),
         said=tuple(said),
     )
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How often two judges say the same of a reply."""
-
-    first: str
-    second: str
-    n: int
-    agree: Estimate
-    kappa: float
-    """Cohen's kappa; NaN where both say the same of every reply."""
-
-
-def agreement(said: Sequence[Said]) -> list[Agreement]:
-    """Every two judges on the same replies."""
-    verdicts = {
-        "rules": [each.refusal for each in said],
-        "refusal-token log-odds": [each.log_odds > 0 for each in said if not math.isnan(each.log_odds)],
-        "classifier": [each.classifier for each in said if each.classifier is not None],
-    }
-    known = {name: given for name, given in verdicts.items() if given and len(given) == len(said)}
-    found = []
-    for (first, one), (second, other) in combinations(known.items(), 2):
-        same = sum(a == b for a, b in zip(one, other, strict=True))
-        constant = len({*one, *other}) < 2
-        kappa = math.nan if constant else float(cohen_kappa_score(one, other))
-        found.append(Agreement(first, second, len(one), wilson(same, len(one)), kappa))
-    return found

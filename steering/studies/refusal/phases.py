@@ -20,6 +20,7 @@ from steering.studies.refusal.effects import Effects, Group
 from steering.studies.refusal.requests import Requests, Sides, load_requests, prompts_of
 from steering.studies.refusal.rules import Score
 from steering.studies.refusal.screen import Screen
+from steering.studies.refusal.second import Second
 from steering.studies.refusal.settings import DEFAULT_SYSTEM, RefusalSettings
 from steering.studies.refusal.tokens import RefusalTokens, find_tokens, first_chances, token_ids
 from steering.system_prompts import takes_system
@@ -115,7 +116,13 @@ def screen(
 
 
 def compare(
-    host: Host, settings: RefusalSettings, prepared: Prepared, directions: Directions, chosen: Candidate, kept: Kept
+    host: Host,
+    settings: RefusalSettings,
+    prepared: Prepared,
+    directions: Directions,
+    chosen: Candidate,
+    kept: Kept,
+    second: Second | None = None,
 ) -> tuple[Effects, Arms]:
     """Step 3: what is to be compared, and the run that compares it."""
     arms = make_arms(
@@ -128,10 +135,17 @@ def compare(
         count=settings.directions,
         random=settings.random,
     )
-    return effects_of(host, settings, prepared, arms, kept), arms
+    return effects_of(host, settings, prepared, arms, kept, second), arms
 
 
-def effects_of(host: Host, settings: RefusalSettings, prepared: Prepared, arms: Arms, kept: Kept) -> Effects:
+def effects_of(
+    host: Host,
+    settings: RefusalSettings,
+    prepared: Prepared,
+    arms: Arms,
+    kept: Kept,
+    second: Second | None = None,
+) -> Effects:
     """The run over all interventions."""
     judge = load_classifier(host, settings.classifier, settings.classifier_label) if settings.classifier else None
     return Effects(
@@ -143,6 +157,7 @@ def effects_of(host: Host, settings: RefusalSettings, prepared: Prepared, arms: 
         questions=settings.questions,
         kept=kept,
         judge=judge,
+        second=second,
         control=prepared.requests.control_label,
     )
 

@@ -57,6 +57,8 @@ class Said:
     """Share of its runs of three words that it has said before."""
     classifier: bool | None = None
     """Whether the classifier calls it a refusal; None without one."""
+    endpoint: bool | None = None
+    """Whether the chat model at the user's address calls it a refusal; None without one, or without its verdict."""
 
     @property
     def refusal(self) -> bool:

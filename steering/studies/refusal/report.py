@@ -54,12 +54,17 @@ def _sections(inquiry: Inquiry, frames: Mapping[str, pd.DataFrame]) -> Iterator[
     for title, figure, text in charts(inquiry):
         under = text if text.endswith(framing(inquiry)) else f"{text} {framing(inquiry)}"
         yield title, figure_html(figure) + caption_html(under)
-    titles = {"candidates": "Candidates", "tokens": "Refusal tokens", "judges": "How far the judges agree"}
+    titles = {
+        "candidates": "Candidates",
+        "tokens": "Refusal tokens",
+        "judges": "How far the judges agree",
+    }
     for name, title in titles.items():
         if name in frames:
             yield title, table_html(frames[name])
     yield "Words", words_html(_WORDS)
     if inquiry.said:
+        yield "Replies on which judges differ", _differing(frames["disagreements"])
         yield "Replies", _replies(inquiry)
 
 
@@ -151,6 +156,18 @@ def framing(inquiry: Inquiry) -> str:
     if settings.both_systems:
         given += ", effects also " + ("without one" if settings.system.strip() else f"behind “{DEFAULT_SYSTEM}”")
     return f"Requests: {prepared.requests.name if prepared else '–'}; {template}; {given}."
+
+
+def _differing(frame: pd.DataFrame) -> str:
+    """Disagreements, folded by pair of judges."""
+    parts = []
+    for (first, second), rows in frame.groupby(["first", "second"], sort=False):
+        shown = table_html(rows[["refusal_by", "arm", "group", "prompt", "text"]].head(_MOST_REPLIES))
+        more = max(len(rows) - _MOST_REPLIES, 0)
+        left = f"<p class='s'>{more} more in disagreements.csv.</p>" if more else ""
+        title = escape(f"{first} / {second} ({len(rows)})")
+        parts.append(f"<details><summary>{title}</summary>{shown}{left}</details>")
+    return "".join(parts) or "<p class='s'>None.</p>"
 
 
 def _replies(inquiry: Inquiry) -> str:

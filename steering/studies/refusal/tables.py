@@ -11,9 +11,10 @@ import pandas as pd
 from torch import Tensor
 
 from steering.statistics import Estimate
+from steering.studies.refusal.agreement import Agreement
 from steering.studies.refusal.candidates import Candidate
 from steering.studies.refusal.location import Drift, Projection, Surrogate, TwoProbes
-from steering.studies.refusal.outcomes import Agreement, Cost, Rates
+from steering.studies.refusal.outcomes import Cost, Rates
 from steering.studies.refusal.replies import Said
 from steering.studies.refusal.rules import By, Choice, Rules, Score
 from steering.studies.refusal.tokens import RefusalTokens
@@ -133,6 +134,22 @@ def agreement_table(found: Sequence[Agreement]) -> pd.DataFrame:
     return pd.DataFrame([_agreement(each) for each in found])
 
 
+def disagreement_table(found: Sequence[Agreement]) -> pd.DataFrame:
+    """One row a reply and pair of judges that differ on it."""
+    shown = ("arm", "group", "system", "prompt", "text", "content", "form")
+    rows = [
+        {
+            "first": each.first,
+            "second": each.second,
+            "refusal_by": each.first if refuses else each.second,
+            **{name: getattr(said, name) for name in shown},
+        }
+        for each in found
+        for said, refuses in each.differ
+    ]
+    return pd.DataFrame(rows, columns=["first", "second", "refusal_by", *shown])
+
+
 def projection_table(found: Sequence[Projection]) -> pd.DataFrame:
     """One row a prompt, token and block."""
     return pd.DataFrame(
@@ -189,7 +206,7 @@ def cosine_table(candidates: Sequence[Candidate], cosines: Tensor) -> pd.DataFra
 
 def _agreement(each: Agreement) -> Record:
     named = {"first": each.first, "second": each.second, "n": each.n}
-    return {**named, **_spread("agree", each.agree), "kappa": each.kappa}
+    return {**named, **_spread("agree", each.agree), **_spread("kappa", each.kappa)}
 
 
 def _rates(each: Rates) -> Record:
@@ -209,6 +226,7 @@ def _rates(each: Rates) -> Record:
         "turned": each.turned,
         **_spread("by_log_odds", each.by_log_odds),
         **_spread("by_classifier", each.by_classifier),
+        **_spread("by_endpoint", each.by_endpoint),
         "tokens": each.tokens,
         "repetition": each.repetition,
         "p_value": each.p_value,
