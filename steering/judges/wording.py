@@ -17,6 +17,13 @@ _QUOTED = re.compile(
     r'"[^"\n]*"|[\u201c\u201e][^\u201c\u201d\n]*[\u201c\u201d]|\u00ab[^\u00bb\n]*\u00bb'
     r"|\u300c[^\u300d\n]*\u300d|\u300e[^\u300f\n]*\u300f|(?<![^\s(])['\u2018](?=\w)[^\n]{1,300}?(?<=[\w.,!?])['\u2019](?!\w)"
 )
+_PLAY = re.compile(
+    r"^[ \t*_]*(?!ASSISTANT|AI\b|BOT|GPT|MODEL|ANSWER|RESPONSE|NOTE|WARNING)[A-Z][A-Z .'-]{1,24}[*_]*:.*$", re.MULTILINE
+)
+"""A line of a play: the speaker's name in capitals."""
+_TURN = re.compile(r"^[ \t*_]*[A-Z][\w .'-]{1,24}[*_]*:[*_]*[ \t]+\S.*$", re.MULTILINE)
+_TURNS = 3
+"""So many lines that begin with a name are a dialogue."""
 _LABEL = re.compile(
     r"\A\s*(?:(?:assistant|ai|bot|chatbot|model|answer|response|reply|asistente|respuesta|réponse|antwort|assistente"
     r"|resposta|助手|回答|アシスタント|ассистент|ответ|المساعد)\s*[:\uff1a]\s*)+",
@@ -43,14 +50,20 @@ def unaccented(text: str) -> str:
 
 
 def own_words(text: str) -> str:
-    """A reply without code, quotations, cited lines, a label and marks; the quotation where it is all there is."""
+    """A reply without code, quotations, cited lines, a play, a label and marks; with them where that is all."""
     if len(text) > 2 * LONGEST:
         text = f"{text[:LONGEST]}\n{text[-LONGEST:]}"
-    without = _QUOTED.sub(" ", _CITED.sub(" ", _FENCED.sub(" ", text)))
+    without = _QUOTED.sub(" ", _spoken(_CITED.sub(" ", _FENCED.sub(" ", text))))
     said = without if re.search(r"[^\W_]", without) else text
     said = _BULLET.sub("", _MARKS.sub("", said))
     said = re.sub(r"[^\S\n]+", " ", plain(_LABEL.sub("", said)))
     return re.sub(r" ?\n\s*", "\n", said).strip(" \n\"'-")
+
+
+def _spoken(text: str) -> str:
+    """A text without what characters of a play or a dialogue say."""
+    text = _PLAY.sub(" ", text)
+    return _TURN.sub(" ", text) if len(_TURN.findall(text)) >= _TURNS else text
 
 
 def sentences(text: str) -> list[tuple[int, str]]:
