@@ -16,6 +16,7 @@ from steering.token_pieces import pieces_of_reply, pieces_of_text, readable
 if TYPE_CHECKING:
     from steering.host import Host
 
+_TO_USER = "Put the system prompt into the user message (chat.system=user), or leave it out."
 Role = Literal["template", "system", "user", "assistant"]
 
 
@@ -86,12 +87,24 @@ def render(host: Host, messages: str | Sequence[Message], *, generation_prompt: 
         turns = _system_to_user(turns)
     markers = tuple(Message(turn.role, _marker(index)) for index, turn in enumerate(turns))
     text, frame = (_templated(host, each, generation_prompt, opening.switches) for each in (turns, markers))
+    _check_held(host, turns, frame)
     spans = _spans(text, frame, turns)
     said = max((end for _, end, role in spans if role != "assistant"), default=0)
     opened = markers_of(host.tokenizer).opens(text[said:] + begun)
     thought_tokens = host.chat.thought_tokens if opening.thinks else 0
     prompt = _tokenise(host.tokenizer, text + begun, spans, special=False)
     return replace(prompt, opened=opened, thought_tokens=thought_tokens)
+
+
+def _check_held(host: Host, turns: tuple[Message, ...], frame: str) -> None:
+    """Refuse a template that drops what a system or user turn says: the model would not read it."""
+    for index, turn in enumerate(turns):
+        if turn.role != "assistant" and turn.content.strip() and _marker(index) not in frame:
+            raise SteeringError(
+                f"The chat template of {host.name} leaves the {turn.role} message out.",
+                "a conversation that the template writes out (some have no place for a system prompt).",
+                _TO_USER if turn.role == "system" else "Start with a user message, and let the roles alternate.",
+            )
 
 
 def tokenised(tokenizer: Any, text: str) -> Prompt:
@@ -139,7 +152,7 @@ def _templated(host: Host, turns: tuple[Message, ...], generation_prompt: bool, 
         raise SteeringError(
             f"The chat template of {host.name} refuses the roles {roles}: {error}",
             "a conversation that the template allows (many templates take no system message).",
-            "Put the system prompt into the user message (chat.system=user), or leave it out.",
+            _TO_USER,
         ) from error
 
 

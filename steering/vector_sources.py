@@ -10,6 +10,7 @@ from steering.contrast import ContrastSet
 from steering.contrast_files import presets
 from steering.errors import SteeringError
 from steering.extraction.extract import extract
+from steering.extraction.fitting import AlikeSidesError
 from steering.gguf_files import load_gguf
 from steering.host import Host
 from steering.vectors import SteeringVector
@@ -31,7 +32,7 @@ def find_vector(host: Host, name: str, folder: str, vectors: Mapping[str, Steeri
     if name in presets():
         known = _EXTRACTED.setdefault(host, {})
         if name not in known:
-            known[name] = extract(host, ContrastSet.load(name), name=name)
+            known[name] = _extracted(host, name)
         return known[name]
     where = f"a file {name}.safetensors in {folder}" if folder else "a folder of vectors with that name in it"
     raise SteeringError(
@@ -54,6 +55,15 @@ def read_vector(file: Path, *, blocks: int | None = None) -> SteeringVector:
     return load_gguf(file, blocks=blocks) if file.suffix.lower() == ".gguf" else SteeringVector.load(file)
 
 
+def _extracted(host: Host, name: str) -> SteeringVector:
+    """A preset's vector, read at the last token, or over the text where that token does not know the sides apart."""
+    contrast = ContrastSet.load(name)
+    try:
+        return extract(host, contrast, name=name)
+    except AlikeSidesError:
+        return extract(host, contrast, name=name, pooling="mean_content")
+
+
 def vectors_in(folder: str) -> dict[str, SteeringVector]:
     """All vectors of a folder, by their files' names; none where no folder is named.
 
@@ -73,4 +83,6 @@ def origin_of(name: str, vector: SteeringVector) -> str:
     """Where a vector comes from, in one line."""
     made = vector.provenance
     day = f" on {made.created[:10]}" if made.created else ""
-    return f"Vector {name}: {made.method or 'made elsewhere'}, block {vector.default_block}, {vector.site}, made{day}."
+    read = f", read at {made.pooling}" if made.pooling not in ("", "last_token") else ""
+    where = f"block {vector.default_block}, {vector.site}{read}"
+    return f"Vector {name}: {made.method or 'made elsewhere'}, {where}, made{day}."

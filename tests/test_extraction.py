@@ -11,6 +11,7 @@ from steering.controls import random_control
 from steering.errors import SteeringError
 from steering.extraction import METHODS
 from steering.extraction.extract import FEW_NOTE, default_block, extract
+from steering.extraction.fitting import AlikeSidesError
 from steering.extraction.mean_difference import MeanDifference
 from steering.extraction.pairwise_pca import PairwisePCA
 from steering.operations import Erase
@@ -288,3 +289,11 @@ def test_a_random_control_has_the_same_scale_and_another_direction(tiny_host) ->
     assert control.auroc is None
     assert torch.equal(control.directions, random_control(vector, seed=3).directions)
     assert not torch.equal(control.directions, random_control(vector, seed=4).directions)
+
+
+def test_sides_that_look_alike_where_they_are_read_are_told_with_what_to_read_instead(tiny_host) -> None:
+    host, contrast = tiny_host("llama"), ContrastSet.load("formality")
+    with pytest.raises(AlikeSidesError, match=r"block 0, block_input, read at last_token.*mean_content.*block_output"):
+        extract(host, contrast, site="block_input")
+    whole = extract(host, contrast, site="block_input", pooling="mean_content")
+    assert float(whole.mean_differences[0]) > 0

@@ -238,3 +238,12 @@ def test_of_several_templates_the_default_is_used_and_named(tokenizer) -> None:
     several = with_template(tokenizer, {"tools": "T", "default": PLAIN})
     assert applied(several, [{"role": "user", "content": "Hello."}]) == "<|user|>Hello.<|end|><|assistant|>"
     assert any("'default' is used" in note for note in template_notes(several))
+
+
+def test_a_template_that_drops_a_system_prompt_without_a_word_is_refused(host) -> None:
+    host.tokenizer.chat_template = (
+        "{% for m in messages if m.role != 'system' %}<|{{ m.role }}|>{{ m.content }}{% endfor %}"
+    )
+    assert "Hello." in render(host, "Hello.").text
+    with pytest.raises(SteeringError, match="leaves the system message out"):
+        render(host, conversation("Hello.", "Be kind."))

@@ -110,6 +110,7 @@ def extract_methods(
             scales.update(side, batch)
             for fitting in own:
                 fitting.update(side, indices, batch)
+        scales.check_apart(site, pooling)
         for method, other in others.items():
             reader.of(_prompts(host, other, reading, ("train",))).fit(fittings[method])
         directions = {method: fitting.fitter.directions() for method, fitting in fittings.items()}

@@ -8,6 +8,17 @@ from torch import Tensor
 from steering.errors import SteeringError
 from steering.extraction.fitter import Fitter, Method, Side
 from steering.moments import Moments
+from steering.pooling import Pooling
+from steering.ranges import compact
+from steering.sites import Site
+
+
+_ALIKE = 1e-5
+"""Share of the states' norm under which two mean states are one, but for rounding."""
+
+
+class AlikeSidesError(SteeringError):
+    """The two sides of a contrast set have the same states where they were read."""
 
 
 class Fitting:
@@ -53,6 +64,29 @@ class Scales:
     def update(self, side: Side, states: Tensor) -> None:
         """Take in a batch of one side, (batch, block, width)."""
         self._moments[side].update(states)
+
+    def check_apart(self, site: Site, pooling: Pooling) -> None:
+        """
+        Args:
+            site: Where the states were read, for the message.
+            pooling: At which tokens, for the message.
+
+        Raises:
+            AlikeSidesError: Both sides have the same mean state at a block: what tells them apart has not come there.
+        """
+        positive, negative = self._moments["positive"], self._moments["negative"]
+        apart = (positive.mean - negative.mean).norm(dim=-1)
+        alike = (apart <= _ALIKE * torch.maximum(positive.norm, negative.norm)).nonzero().flatten().tolist()
+        if alike and len(alike) < len(apart):  # everywhere: they are the same texts, which a vector refuses
+            raise AlikeSidesError(
+                f"Both sides of the contrast set look alike at block{'s' * (len(alike) > 1)} {compact(alike)}, {site}, "
+                f"read at {pooling if isinstance(pooling, str) else compact(pooling)}: what tells them apart stands at "
+                "other tokens, and has not come there yet.",
+                "sides that differ where they are read (the input of block 0 is the token alone, and a short "
+                "convolution sees a few tokens only).",
+                "Read all tokens of the text (pooling mean_content)"
+                + (", or block_output." if site == "block_input" else "."),
+            )
 
     def along(self, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean differences, references and residual norms along directions (block, width), float64, (block,) each."""
