@@ -44,11 +44,13 @@ def orthogonalised(host: Host, direction: Tensor, *, name: str = "") -> Host:
         name: Of the copy.
 
     Raises:
-        SteeringError: A norm stands between a matrix and the stream (Gemma 2 and 3, OLMo 2), weights that are stored
-            quantised, or a model whose copy does not give the logits of ablation.
+        SteeringError: Something enters the stream that no site reaches, a norm stands between a matrix and the stream
+            (Gemma 2 and 3, OLMo 2), weights that are stored quantised, or a model whose copy does not give the logits
+            of ablation.
     """
     check_unit(direction)
-    if any("norm" in part.path for block in host.sites.blocks for parts in block.inner.values() for part in parts):
+    host.sites.everywhere()  # raises where ablation everywhere, which the copy must equal, cannot be written
+    if any("norm" in path.split(".")[-1] for path in host.sites.inner_paths):
         raise SteeringError(
             f"{host.name} norms what attention and MLP write before it enters the residual stream.",
             "matrices that write into the stream themselves: behind a norm, orthogonal weights are not ablation.",

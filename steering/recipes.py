@@ -70,7 +70,8 @@ class Intervention(BaseModel):
     blocks: Everywhere | tuple[int, ...] = Field(
         "default",
         description="Block numbers from 0, default (the vector's own), all, or everywhere: the one direction of the "
-        "vector's own block at every block's input, attention and MLP output, as refusal is ablated.",
+        "vector's own block at every block's input and at all that the block adds (attention or another mixer, MLP), "
+        "as refusal is ablated.",
     )
     site: Site | None = Field(None, description="Where in the block; the site the vector was read at where None.")
     strength: float = Field(

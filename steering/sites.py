@@ -119,6 +119,12 @@ class Sites:
         return tuple(index for index, block in enumerate(self.blocks) if site in block.available)
 
     @property
+    def inner_paths(self) -> tuple[str, ...]:
+        """Every module whose output enters the stream, as a path inside its block, each once."""
+        parts = [part for block in self.blocks for of_site in block.inner.values() for part in of_site]
+        return tuple(dict.fromkeys(part.path for part in parts))
+
+    @property
     def places(self) -> tuple[Place, ...]:
         """Every site of every block, in forward order."""
         return tuple((index, site) for index, block in enumerate(self.blocks) for site in block.available)
@@ -203,14 +209,19 @@ class Sites:
         if self.uncovered:
             return self.uncovered
         mixers, mlps = self.having("attention_output"), self.having("mlp_output")
+        if len(mixers) == len(mlps) == self.n_blocks and self.mixers == "attention" and not self._rest:
+            return "every block's input, attention and MLP output"
         said = [f"the input of all {self.n_blocks} blocks"]
         said += [f"what the mixer adds ({self.mixers}) in {_share(mixers, self.n_blocks)}"] if mixers else []
         said += [f"what the MLP adds in {_share(mlps, self.n_blocks)}"] if mlps else []
-        rest = [index for index, block in enumerate(self.blocks) if block.rest]
-        if rest:
+        if self._rest:
             names = " and ".join(dict.fromkeys(part.path for block in self.blocks for part in block.rest))
-            said.append(f"the output of {_share(rest, self.n_blocks)}, behind {names}")
+            said.append(f"the output of {_share(self._rest, self.n_blocks)}, behind {names}")
         return ", ".join(said[:-1]) + f" and {said[-1]}" if len(said) > 1 else said[0]
+
+    @property
+    def _rest(self) -> list[int]:
+        return [index for index, block in enumerate(self.blocks) if block.rest]
 
     @property
     def mixers(self) -> str:

@@ -235,7 +235,7 @@ def _forward(
                     else:
                         module.output = with_hidden(value, put)
                 if place in wanted and read is not None:
-                    read(place, states)
+                    read(place, states.clone())  # Falcon adds to its MLP's output in place
             output = host.model.output
             kept["logits"] = output.logits[:, -max(1, keep) :].float()
             kept["cache"] = getattr(output, can.cache, None) if can.cache else None

@@ -213,3 +213,14 @@ def test_what_enters_before_the_last_site_cannot_be_written_everywhere() -> None
         sites.everywhere()
     behind = Sites("blocks", (BlockSites(parts, "attention", rest=(Part("aside", order=3),)),))
     assert behind.everywhere()[-1] == (0, "block_output")
+
+
+def test_what_a_reader_keeps_stays_as_it_was_read(tokenizer, lane) -> None:
+    """Falcon adds its attention's output to its MLP's in place."""
+    host, kept = _host("falcon", tokenizer, lane), {}
+    batch = Batch.of(host, [render(host, "Write a review of the hotel.")])
+    read = {"read": lambda place, states: kept.update({place: states}), "places": host.sites.places}
+    host.run(lambda job: read_prompts(host, batch, Schedule(host, [()]), **read), title="read")
+    total = sum(kept[1, site] for site in ("block_input", "attention_output", "mlp_output"))
+    # float32 sums in another order
+    torch.testing.assert_close(total, kept[1, "block_output"], rtol=1e-4, atol=1e-4)

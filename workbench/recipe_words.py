@@ -30,16 +30,16 @@ def _line(host: Host, each: Intervention, vectors: Mapping[str, SteeringVector])
     what = f"{MODES[each.mode]} {names}{_strength(host, each, vectors)}"
     gate = each.gate
     condition = f", where {gate.vector} is {gate.side} {gate.threshold:g} {UNITS[gate.unit]}" if gate else ""
-    return f"{what} at {_blocks(each, vectors[each.vector].default_block)}{condition}"
+    return f"{what} at {_blocks(host, each, vectors[each.vector].default_block)}{condition}"
 
 
-def _blocks(each: Intervention, own: int) -> str:
+def _blocks(host: Host, each: Intervention, own: int) -> str:
     if each.blocks == "default":
         return f"block {own}"
     if each.blocks == "all":
         return "every block, each with its own direction"
     if each.blocks == "everywhere":
-        return f"every block's input, attention and MLP output, with the direction of block {own}"
+        return f"{host.sites.everywhere_words}, with the direction of block {own}"
     return f"block {', '.join(map(str, each.blocks))}"
 
 

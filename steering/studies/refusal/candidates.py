@@ -63,7 +63,7 @@ class Directions:
         return (raw / length).float() if length > 1e-6 * self.norms[candidate.position, candidate.block] else None
 
     def ablation(self, candidate: Candidate, host: Host) -> Plan:
-        """u taken out at every block's input, attention and MLP output, at every token."""
+        """u taken out of all that enters the residual stream, at every token."""
         unit = self.unit(candidate)
         assert unit is not None
         return ablation_everywhere(host, unit)

@@ -23,8 +23,6 @@ CONTENT_NOTE = (
     "and log-odds stand beside each."
 )
 _WORDS = {
-    "ablated everywhere": "the state's part along the direction is taken out at every block's input, attention and MLP "
-    "output, at every token",
     "added, subtracted": "the raw difference of means r, once, at the input of the direction's block",
     "affine edit (ACE)": "the part along the direction is set to where harmless requests lie on average",
     "LEACE": "the least change after which no linear probe tells the two sides at that block and token",
@@ -62,7 +60,8 @@ def _sections(inquiry: Inquiry, frames: Mapping[str, pd.DataFrame]) -> Iterator[
     for name, title in titles.items():
         if name in frames:
             yield title, table_html(frames[name])
-    yield "Words", words_html(_WORDS)
+    everywhere = f"the part along the direction is taken out at {inquiry.host.sites.everywhere_words}, at every token"
+    yield "Words", words_html({"ablated everywhere": everywhere, **_WORDS})
     if inquiry.said:
         yield "Replies on which judges differ", _differing(frames["disagreements"])
         yield "Replies", _replies(inquiry)
