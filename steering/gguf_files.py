@@ -8,13 +8,16 @@ puts its own card beside the tensors, which other programs leave alone.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from gguf import GGUFReader, GGUFWriter
+from gguf import GGUFReader, GGUFValueType, GGUFWriter
 
 from steering.errors import SteeringError
+from steering.foreign_vectors import MOST_BLOCKS
 from steering.own_files import publish, temporary_beside
 from steering.strength import to_raw
 from steering.vectors import Provenance, SteeringVector
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from steering.recipes import Intervention
 
 ARCHITECTURE = "controlvector"
+_MOST_FIELDS = 1000
 _CARD = "steering_workbench.card"
 
 
@@ -101,6 +105,41 @@ def _not_additive(reason: str) -> SteeringError:
     )
 
 
+class _Reader(GGUFReader):  # type: ignore[misc]
+    """The reader, told by a file's own counts when to stop: it would follow any that fits into 64 bits."""
+
+    def _build_fields(self, offs: int, count: int) -> int:
+        if count > _MOST_FIELDS:
+            raise ValueError(f"it says that it has {count} fields")
+        fields: int = super()._build_fields(offs, count)
+        return fields
+
+    def _build_tensor_info(self, offs: int, count: int) -> Any:
+        if count > MOST_BLOCKS:
+            raise ValueError(f"it says that it has {count} tensors")
+        return super()._build_tensor_info(offs, count)
+
+    def _get_field_parts(self, orig_offs: int, raw_type: int) -> Any:
+        if raw_type == GGUFValueType.ARRAY:
+            kind, count = int(self._get(orig_offs, np.uint32)[0]), int(self._get(orig_offs + 4, np.uint64)[0])
+            if kind == GGUFValueType.ARRAY or count > _MOST_FIELDS:
+                raise ValueError(f"it has a list of {count} items or of lists, which no control vector needs")
+        return super()._get_field_parts(orig_offs, raw_type)
+
+
+def _block(tensor: Any) -> int:
+    number = tensor.name.removeprefix("direction.")
+    if not number.isascii() or not number.isdigit() or len(number) > 5 or int(number) >= MOST_BLOCKS:
+        raise ValueError(f"it has a tensor '{tensor.name[:40]}'")
+    return int(number)
+
+
+def _numbers(tensor: Any) -> torch.Tensor:
+    if tensor.data.dtype.kind != "f":
+        raise ValueError(f"{tensor.name} is quantised")
+    return torch.from_numpy(tensor.data.copy()).float()
+
+
 def load_gguf(path: str | Path, *, blocks: int | None = None, name: str | None = None) -> SteeringVector:
     """Read a GGUF control vector: 1 x mean difference is what the file adds at scale 1.
 
@@ -119,12 +158,11 @@ def load_gguf(path: str | Path, *, blocks: int | None = None, name: str | None =
     if not path.is_file():
         raise SteeringError(f"There is no file '{path}'.", "a GGUF control vector.", "Check the path.")
     try:
-        reader = GGUFReader(path)
+        reader = _Reader(path)
         architecture = reader.get_field("general.architecture")
         if architecture is None or architecture.contents() != ARCHITECTURE:
             raise ValueError("its architecture is not 'controlvector'")
-        named = {tensor.name: torch.from_numpy(tensor.data.copy()).float() for tensor in reader.tensors}
-        found = {int(key.split(".")[1]): value for key, value in named.items() if key.startswith("direction.")}
+        found = {_block(tensor): _numbers(tensor) for tensor in reader.tensors if tensor.name.startswith("direction.")}
         hint, card = (reader.get_field(key) for key in (f"{ARCHITECTURE}.model_hint", _CARD))
         said = json.loads(card.contents()) if card else {}
         return _vector(path, found, said, hint.contents() if hint else "", blocks or said.get("blocks"), name)
@@ -145,9 +183,16 @@ def _vector(
     if len(shapes) != 1 or len(next(iter(shapes))) != 1:
         raise ValueError(f"its directions have shapes {sorted(shapes)}" if shapes else "it has no directions")
     lengths = {block: float(direction.norm()) for block, direction in found.items()}
-    if not all(0 < length < float("inf") for length in lengths.values()):
-        raise ValueError("a direction is zero or not finite")
+    if not all(math.isfinite(length) for length in lengths.values()):
+        raise ValueError("a direction is not finite")
+    # As repeng writes it, a block of zeros is one where nothing is added.
+    lengths = {block: length for block, length in lengths.items() if length}
+    found = {block: found[block] for block in lengths}
+    if not found:
+        raise ValueError("all of its directions are zero")
     n_blocks = blocks or max(found) + 1
+    if not isinstance(n_blocks, int) or not max(found) < n_blocks <= MOST_BLOCKS:
+        raise ValueError(f"it has a direction for block {max(found)}, and {n_blocks!r} blocks were told")
     nearest = [min(found, key=lambda block: abs(block - wanted)) for wanted in range(n_blocks)]
     middle = min(found, key=lambda block: abs(block - (n_blocks - 1) / 2))
     return SteeringVector(

@@ -6,12 +6,16 @@ import re
 
 
 _LONGEST = 60
+_MOST_BYTES = 200
+"""File systems take 255, a number and an ending included."""
 
 
 def safe_name(name: str) -> str:
     """`name` as a file name on any system: letters, digits, spaces and . + - _ ( ) only, neither empty nor hidden."""
+    name = name[: 20 * _LONGEST]
     kept = re.sub(r"[^\w .+()-]+", "-", name, flags=re.UNICODE)
-    kept = re.sub(r"\s+", " ", kept).strip(" .-")[:_LONGEST].strip(" .-")
+    kept = re.sub(r"\s+", " ", kept).strip(" .-")[:_LONGEST]
+    kept = kept.encode()[:_MOST_BYTES].decode(errors="ignore").strip(" .-")
     return kept or "vector"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -36,7 +37,10 @@ def typed_path(text: str | Path) -> Path:
 @contextmanager
 def temporary_beside(path: Path) -> Iterator[Path]:
     """A hidden file in the folder of `path`, made where it is missing; gone at the end if it is still there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # which means something else where a name is claimed
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent)) from error
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
     os.close(handle)
     temporary = Path(name)

@@ -60,7 +60,8 @@ class Store(MutableMapping[str, dict[str, Any]]):
             own: Whether whatever is there can only be a store, such as in the workspace; else the file must say so.
 
         Raises:
-            SteeringError: Something else is there, another program holds it, or the folder cannot be written.
+            SteeringError: Something else is there, another program holds it, or it cannot be written; with `own`,
+                what is kept stays in memory then.
         """
         self.path = path
         self._lock = threading.RLock()
@@ -73,6 +74,11 @@ class Store(MutableMapping[str, dict[str, Any]]):
                 raise foreign(path)
             self._open()
         except (OSError, ValueError, sqlite3.Error) as error:
+            if own:  # nobody chose the place, and studies can do without
+                self._file = sqlite3.connect(":memory:", check_same_thread=False)
+                self._file.execute(_TABLE)
+                note(f"Finished parts are kept in memory until the program ends: {_reason(error)}.")
+                return
             raise SteeringError(
                 f"Finished parts cannot be kept in '{path}': {_reason(error)}.",
                 "a file that can be written and that no other program holds.",

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from steering.errors import SteeringError
+from steering.foreign_vectors import MOST_BLOCKS
 from steering.own_files import publish, temporary_beside
 from steering.vectors import AUROC, MAYBE, TENSORS, Eraser, Provenance, SteeringVector, eraser_tensors
 
 
+_PROVENANCE = TypeAdapter(Provenance)
 FORMAT = "steering-workbench vector"
 FORMAT_VERSION = 2
 """1 had no references, explained variance or eraser; it is read still."""
@@ -113,8 +117,9 @@ def load_vector(path: str | Path) -> SteeringVector:
         raise _foreign(path, "it does not say that it is one")
     try:
         return _from_file(path, json.loads(metadata["card"]), tensors)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _foreign(path, f"its card cannot be read ({error})") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        what = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise _foreign(path, f"its card cannot be read ({what})") from error
 
 
 def _from_file(path: Path, card: dict[str, Any], tensors: dict[str, Tensor]) -> SteeringVector:
@@ -128,17 +133,20 @@ def _from_file(path: Path, card: dict[str, Any], tensors: dict[str, Tensor]) -> 
     said = (card.get("blocks", shape[0]), card.get("width", shape[-1]))
     if shape != said:
         raise _foreign(path, f"its card says {said[0]} blocks × width {said[1]}, its tensors have shape {shape}")
-    provenance = dict(card["provenance"])
-    for field in ("n_train", "n_validation"):
-        provenance[field] = tuple(provenance[field])
+    if shape[0] > MOST_BLOCKS:
+        raise _foreign(path, f"it has {shape[0]:,} blocks, and no model has more than {MOST_BLOCKS:,}")
+    strength = float(card["suggested_strength"])
+    if not math.isfinite(strength):
+        raise _foreign(path, "its suggested strength is not finite")
+    provenance = _PROVENANCE.validate_json(json.dumps(card["provenance"]))
     parts = [tensors[f"eraser_{name}"] for name in ("left", "right", "mean") if f"eraser_{name}" in tensors]
     return SteeringVector(
         name=str(card["name"]),
         site=card["site"],
         default_block=int(card["default_block"]),
         default_block_reason=str(card["default_block_reason"]),
-        suggested_strength=float(card["suggested_strength"]),
-        provenance=Provenance(**provenance),
+        suggested_strength=strength,
+        provenance=provenance,
         eraser=Eraser(*parts) if parts else None,
         directions=tensors["directions"],
         mean_differences=tensors["mean_differences"],

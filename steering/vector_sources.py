@@ -11,9 +11,16 @@ from steering.contrast_files import presets
 from steering.errors import SteeringError
 from steering.extraction.extract import extract
 from steering.extraction.fitting import AlikeSidesError
+from steering.foreign_vectors import ENDINGS as FOREIGN
+from steering.foreign_vectors import Convention, load_foreign
 from steering.gguf_files import load_gguf
 from steering.host import Host
+from steering.vector_files import is_vector_file
 from steering.vectors import SteeringVector
+
+
+VECTOR_ENDINGS = (*FOREIGN, ".gguf")
+"""Of files that hold vectors."""
 
 
 def find_vector(host: Host, name: str, folder: str, vectors: Mapping[str, SteeringVector]) -> SteeringVector:
@@ -42,17 +49,25 @@ def find_vector(host: Host, name: str, folder: str, vectors: Mapping[str, Steeri
     )
 
 
-def read_vector(file: Path, *, blocks: int | None = None) -> SteeringVector:
-    """Read a vector file or a control vector, as the file's ending says.
+def read_vector(file: Path, given: Convention | None = None) -> tuple[SteeringVector, tuple[str, ...]]:
+    """Read a vector file, a control vector or another tool's direction, as the file says.
 
     Args:
-        file: A .safetensors or .gguf file.
-        blocks: Blocks of the model that a control vector is for, which it does not say.
+        file: A file with one of `VECTOR_ENDINGS`.
+        given: What files of other tools do not say.
+
+    Returns:
+        The vector, and sentences on how the file of another tool was understood.
 
     Raises:
-        SteeringError: As `SteeringVector.load` and `steering.gguf_files.load_gguf`.
+        SteeringError: As `SteeringVector.load`, `load_gguf` and `load_foreign`.
     """
-    return load_gguf(file, blocks=blocks) if file.suffix.lower() == ".gguf" else SteeringVector.load(file)
+    ending = file.suffix.lower()
+    if ending == ".gguf":
+        return load_gguf(file, blocks=given.blocks if given else None), ()
+    if ending not in FOREIGN or (ending == ".safetensors" and (not file.is_file() or is_vector_file(file))):
+        return SteeringVector.load(file), ()
+    return load_foreign(file, given)
 
 
 def _extracted(host: Host, name: str) -> SteeringVector:

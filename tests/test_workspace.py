@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from steering.errors import SteeringError
+from steering.foreign_vectors import Convention
 from steering.gguf_files import save_gguf
 from steering.vectors import Provenance, SteeringVector
 from workbench.workspace import HOME, Entry, Unreadable, Workspace
@@ -172,6 +173,6 @@ def test_no_name_leads_out_of_the_shelf(workspace: Workspace, name: str) -> None
 def test_a_control_vector_for_llama_cpp_goes_on_the_shelf(workspace: Workspace, tmp_path: Path) -> None:
     """The file says no number of blocks of its model; the page gives that of the loaded one."""
     path = save_gguf(vector(), tmp_path / "tone.gguf")
-    name = workspace.add_file(path, blocks=6)
+    name = workspace.add_file(path, Convention(blocks=6))
     kept = workspace.get(name).vector
     assert torch.allclose(kept.directions[2], vector().directions[2], atol=1e-6)

@@ -73,8 +73,11 @@ def vector_card(name: str, vector: SteeringVector, *, unfit: str | None, picked:
 
 def unreadable_card(item: Unreadable) -> str:
     """A file on the shelf that could not be read."""
+    name = escape(item.name)
     return (
-        f'<article class="sw-v"><b>{escape(item.path.name)}</b>{error_card(item.error, doing="reading it")}</article>'
+        f'<article class="sw-v"><b>{name}</b>{error_card(item.error, doing="reading it")}'
+        f'<button type="button" class="sw-remove" data-remove="{name}" aria-label="Remove {name} from the shelf">'
+        "Remove</button></article>"
     )
 
 

@@ -29,18 +29,37 @@ def export_vector(
 
 
 def import_vector(
-    file: Annotated[Path, typer.Argument(help="A vector file (.safetensors) or a control vector (.gguf).")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A vector file (.safetensors), a control vector (.gguf), or another tool's tensor: .pt, .npy or "
+            ".safetensors, one vector or a row a layer."
+        ),
+    ],
     name: Annotated[str, typer.Option(help="Name on the shelf; the vector's own by default.")] = "",
-    blocks: Annotated[int | None, typer.Option(min=1, help="GGUF: blocks of the model it is for.")] = None,
+    blocks: Annotated[int | None, typer.Option(min=1, help="Blocks of the model it is for.")] = None,
+    first: Annotated[
+        str, typer.Option(help="Another tool's row 0: embeddings (as in Hugging Face's hidden states) or block.")
+    ] = "",
+    block: Annotated[int | None, typer.Option(min=0, help="Another tool's single vector: its block, from 0.")] = None,
+    site: Annotated[str, typer.Option(help="Another tool's: where it was read.")] = "block_output",
+    sign: Annotated[int, typer.Option(help="Another tool's: -1 turns it round.")] = 1,
+    scale: Annotated[float, typer.Option(help="Another tool's: what it is multiplied by.")] = 1.0,
+    tensor: Annotated[str, typer.Option(help="Another tool's: which of several tensors.")] = "",
     workspace: WorkspaceFolder = None,
 ) -> None:
-    """Put a vector from a file on the shelf."""
+    """Put a vector from a file on the shelf; nothing in a file is executed."""
     with reported():
+        from steering.foreign_vectors import Convention
         from steering.vector_sources import read_vector
         from workbench.workspace import Workspace
 
-        found = read_vector(file, blocks=blocks)
+        told = {"block": block, "blocks": blocks, "sign": sign, "scale": scale, "tensor": tensor}
+        given = Convention(first=first or None, site=site, **told)  # type: ignore[arg-type]
+        found, said = read_vector(file, given)
         kept = Workspace(workspace).put(found.renamed(name) if name else found)
+        for line in said:
+            OUT.print(line, highlight=False, markup=False)
         OUT.print(f"On the shelf as '{kept}'.", highlight=False)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from html import escape as _escape
 
 from steering.errors import SteeringError
+from workbench.places import without_places
 
 
 READY = '<i class="sw-ready"></i>'
@@ -29,7 +30,7 @@ def card(inner: str) -> str:
 
 def note(text: str) -> str:
     """A sentence of help in small grey type."""
-    return f'<p class="sw-note">{escape(text)}</p>'
+    return f'<p class="sw-note">{escape(without_places(text))}</p>'
 
 
 def empty_state(title: str, body: str) -> str:
@@ -48,12 +49,12 @@ def error_card(error: BaseException, *, doing: str = "") -> str:
     """
     if isinstance(error, SteeringError):
         rows = (("", error.given), ("Expected", error.expected), ("What to do", error.remedy))
-        body = "".join(_error_row(label, text) for label, text in rows if text)
+        body = "".join(_error_row(label, without_places(text)) for label, text in rows if text)
         return f'<div class="sw-error" role="alert">{body}</div>'
     where = f" during {doing}" if doing else ""
     return (
         f'<div class="sw-error" role="alert"><p><b>The workbench failed{escape(where)}.</b></p>'
-        f"{_error_row('What it said', f'{type(error).__name__}: {error}')}"
+        f"{_error_row('What it said', without_places(f'{type(error).__name__}: {error}'))}"
         f"{_error_row('What to do', 'Nothing already made is lost; try again. If it happens twice, please report it.')}"
         "</div>"
     )

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from steering.errors import SteeringError
+from steering.vector_sources import VECTOR_ENDINGS, read_vector
 from workbench.bench import Workbench
 from workbench.blocks import EVENT, html_block
 from workbench.cards import shelf, unreadable_card, vector_card
 from workbench.context import PageState, PanelContext
-from workbench.markup import error_card
+from workbench.convention_fields import convention_of, place_convention
+from workbench.markup import error_card, note
 from workbench.recipe_card import fitting
 from workbench.workspace import Unreadable
 
 
+_log = logging.getLogger(__name__)
 # Removing asks first: the button turns into the question, and back when it loses the focus.
 _SCRIPT = """
 element.addEventListener('click', event => {
@@ -38,8 +43,10 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
     with gr.Column(elem_classes="sw-card", min_width=0):
         html = html_block(shelf([]), elem_classes="sw-shelf-cards", js_on_load=_SCRIPT)
     upload = gr.UploadButton(
-        "Add a vector file", size="sm", file_types=[".safetensors", ".gguf"], elem_classes="sw-add", variant="secondary"
+        "Add a vector file", size="sm", file_types=list(VECTOR_ENDINGS), elem_classes="sw-add", variant="secondary"
     )
+    told = place_convention()
+    understood = html_block("")
     context.error_slot()
     errors = context.errors
 
@@ -49,9 +56,10 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
         picked = picked if picked in bench.workspace.names() else next(iter(names), None)
         return {html: shelf_html(bench, picked), state.picked: picked}
 
-    def add(path: str) -> dict[Any, Any]:
-        blocks = bench.host.info.blocks if bench.host else None  # which a GGUF file does not say
-        return {state.picked: bench.workspace.add_file(path, blocks=blocks)}
+    def add(path: str, **values: Any) -> dict[Any, Any]:
+        blocks = bench.host.info.blocks if bench.host else None  # which files of other tools do not say
+        vector, said = read_vector(Path(path), convention_of(values, blocks))
+        return {state.picked: bench.workspace.put(vector), understood: "".join(map(note, said))}
 
     def pick(event: gr.EventData) -> str:
         return str(event.name)
@@ -63,7 +71,7 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
             return {errors: error_card(error), state.shelf_seen: bench.seen}
         return {errors: "", state.shelf_seen: bench.seen}
 
-    context.quick(upload.upload, add, inputs={"path": upload}, outputs=[state.picked])
+    context.quick(upload.upload, add, inputs={"path": upload, **told}, outputs=[state.picked, understood])
     context.watch("shelf", "model", "picked", call=draw, inputs={"picked": state.picked}, outputs=[html, state.picked])
     html.pick(pick, outputs=[state.picked], **EVENT)
     html.remove(remove, outputs=[errors, state.shelf_seen], **EVENT)
@@ -77,6 +85,11 @@ def shelf_html(bench: Workbench, picked: str | None) -> str:
         if isinstance(entry, Unreadable):
             cards.append(unreadable_card(entry))
             continue
-        unfit = entry.vector.misfit(bench.host) if bench.host else None
-        cards.append(vector_card(entry.name, entry.vector, unfit=unfit, picked=entry.name == picked))
+        try:
+            unfit = entry.vector.misfit(bench.host) if bench.host else None
+            cards.append(vector_card(entry.name, entry.vector, unfit=unfit, picked=entry.name == picked))
+        except Exception as error:  # one odd file must not take the others off the page
+            _log.exception("%s cannot be drawn", entry.path.name)
+            found = SteeringError(f"It cannot be shown: {type(error).__name__}.", "a vector file.", "Remove it.")
+            cards.append(unreadable_card(Unreadable(entry.path, found)))
     return shelf(cards)

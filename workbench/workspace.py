@@ -15,10 +15,13 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from steering.errors import SteeringError
+from steering.foreign_vectors import Convention
 from steering.names import safe_name
 from steering.store import Store
+from steering.vector_files import save_vector
 from steering.vector_sources import read_vector
 from steering.vectors import SteeringVector
+from workbench.places import name_place
 
 
 HOME = "STEERING_WORKBENCH_HOME"
@@ -46,6 +49,11 @@ class Unreadable:
     path: Path
     error: SteeringError
 
+    @property
+    def name(self) -> str:
+        """As `Entry.name`; bytes that are no text are written out."""
+        return _shown(self.path)
+
 
 class Workspace:
     """One folder on disk; safe to use from several threads.
@@ -67,6 +75,7 @@ class Workspace:
         self.shelf = self.folder / "shelf"
         self.exports = self.folder / "exports"
         self.version = 0
+        name_place(self.folder, "the workspace")
         # Guards the choice of a free name until its file stands, the counter and the cache.
         self._lock = threading.RLock()
         self._cache: dict[Path, tuple[tuple[int, int], Entry | Unreadable]] = {}
@@ -122,22 +131,37 @@ class Workspace:
             kept = self._find(wanted)
             if isinstance(kept, Entry) and kept.vector.digest == vector.digest:
                 return kept.name
-            chosen = self._free(wanted)
-            vector.renamed(chosen).save(self._path(chosen))
+            chosen = self._write(vector, wanted)
             self.version += 1
             return chosen
 
-    def add_file(self, path: Path | str, *, blocks: int | None = None) -> str:
+    def _write(self, vector: SteeringVector, wanted: str) -> str:
+        while True:
+            chosen = self._free(wanted)
+            try:
+                save_vector(vector.renamed(chosen), self._path(chosen), new=True)
+            except FileExistsError:  # another process was quicker
+                continue
+            except SteeringError as error:
+                why = getattr(error.__cause__, "strerror", None) or error.__cause__
+                raise SteeringError(
+                    f"'{chosen}' cannot be kept on the shelf: {why}.",
+                    "a workspace folder that can be written, with room on its disk.",
+                    "Free some space, or start the workbench with another --workspace.",
+                ) from error
+            return chosen
+
+    def add_file(self, path: Path | str, given: Convention | None = None) -> str:
         """Copy a vector file onto the shelf and return its name there.
 
         Args:
-            path: A .safetensors file of the workbench, or a .gguf control vector.
-            blocks: Blocks of the model that a control vector is for.
+            path: A file of a vector, as `steering.vector_sources.read_vector` takes it.
+            given: What files of other tools do not say.
 
         Raises:
-            SteeringError: The file is no steering vector.
+            SteeringError: The file is no steering vector, or something has to be said first.
         """
-        return self.put(read_vector(Path(path), blocks=blocks))
+        return self.put(read_vector(Path(path), given)[0])
 
     def get(self, name: str) -> Entry:
         """The vector with this name, and its file.
@@ -160,7 +184,11 @@ class Workspace:
     def entries(self) -> list[Entry | Unreadable]:
         """Everything on the shelf, newest first."""
         with self._lock:
-            paths = [path for path in self.shelf.glob(f"*{_SUFFIX}") if not path.name.startswith(".")]
+            try:
+                files = list(self.shelf.glob(f"*{_SUFFIX}"))
+            except OSError:  # the folder is gone, or may no longer be read
+                files = []
+            paths = [path for path in files if not path.name.startswith(".")]
             found = [(path, stamp) for path in paths if (stamp := _stamp(path))]
             found.sort(key=lambda item: (-item[1][0], item[0].name))
             return [self._read(path, stamp) for path, stamp in found]
@@ -169,12 +197,21 @@ class Workspace:
         """Delete a vector.
 
         Raises:
-            SteeringError: There is none with this name.
+            SteeringError: There is none with this name, or its file cannot be removed.
         """
         with self._lock:
-            if self._find(name) is None:
+            found = self._find(name)
+            if found is None:
                 self.get(name)
-            self._path(name).unlink(missing_ok=True)
+                return
+            try:
+                found.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise SteeringError(
+                    f"'{name}' cannot be removed from the shelf: {error.strerror}.",
+                    "a file in a workspace folder that can be written.",
+                    "Remove it by hand.",
+                ) from error
             self.version += 1
 
     def rename(self, name: str, new: str) -> str:
@@ -192,7 +229,7 @@ class Workspace:
             return chosen
 
     def _find(self, name: str) -> Entry | Unreadable | None:
-        return next((entry for entry in self.entries() if entry.path == self._path(name)), None)
+        return next((entry for entry in self.entries() if entry.name == name), None)
 
     def _path(self, name: str) -> Path:
         return self.shelf / f"{name}{_SUFFIX}"
@@ -220,8 +257,15 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return stat.st_mtime_ns, stat.st_size
 
 
+def _shown(path: Path) -> str:
+    """A file's name without its ending, as a page can show it."""
+    return path.stem.encode("utf-8", "backslashreplace").decode()
+
+
 def _load(path: Path) -> Entry | Unreadable:
     try:
+        if _shown(path) != path.stem:
+            raise SteeringError("Its name is no text.", "a name of letters and digits.", "Remove or rename the file.")
         return Entry(path.stem, path, SteeringVector.load(path).renamed(path.stem))
     except SteeringError as error:
         return Unreadable(path, error)
