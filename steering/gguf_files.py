@@ -105,7 +105,7 @@ def _not_additive(reason: str) -> SteeringError:
     )
 
 
-class _Reader(GGUFReader):  # type: ignore[misc]
+class _Reader(GGUFReader):
     """The reader, told by a file's own counts when to stop: it would follow any that fits into 64 bits."""
 
     def _build_fields(self, offs: int, count: int) -> int:
