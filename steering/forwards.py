@@ -5,10 +5,12 @@ or gives other things than transformers' models do.
 from __future__ import annotations
 
 import inspect
+import traceback
+from pathlib import Path
 from types import MethodType
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
@@ -50,6 +52,27 @@ def put_right(model: PreTrainedModel) -> None:
     myself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     named.__signature__ = signature.replace(parameters=[myself, *signature.parameters.values()])  # type: ignore[attr-defined]
     model.forward = MethodType(named, model)  # a method, so that a copy of the model calls its own
+
+
+def of_the_model(error: BaseException) -> bool:
+    """Whether an exception came out of a model's forward pass or of nnsight, and not out of the workbench's own code.
+
+    What counts is the innermost step of the traceback that is either ours or a module's `forward`: what we read and
+    write is called from inside the pass, too.
+    """
+    if type(error).__module__.split(".")[0] == "nnsight":
+        return True
+    ours = True
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename.startswith(_OURS):
+            ours = True
+        elif frame.f_code.co_name == "forward" and isinstance(frame.f_locals.get("self"), nn.Module):
+            ours = False
+    return not ours
+
+
+_OURS = str(Path(__file__).parent.parent)
+"""Where the project's packages lie."""
 
 
 def _takes_any(model: PreTrainedModel) -> bool:

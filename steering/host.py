@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from typing import Any, TypeVar
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from nnsight import TransformersModel
@@ -15,7 +17,7 @@ from steering.abilities import Abilities, find_abilities
 from steering.chat_settings import ChatSettings
 from steering.configurations import number_of_blocks
 from steering.errors import SteeringError
-from steering.forwards import put_right
+from steering.forwards import of_the_model, put_right
 from steering.lane import Job, Lane
 from steering.loading import LoadOptions, load_model
 from steering.model_info import ModelInfo, describe
@@ -28,6 +30,9 @@ from steering.sites import Sites
 if hasattr(object, "save"):
     unmount("save")
 
+if TYPE_CHECKING:
+    from steering.selfcheck.outcome import Check
+
 T = TypeVar("T")
 _MOST_VIEWS = 32
 """Chat settings under which what was found of a model is remembered."""
@@ -37,12 +42,12 @@ class Host:
     """A model on its lane. Every read and write goes through `run`, whatever thread asks."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: Any, *, info: ModelInfo, sites: Sites, lane: Lane) -> None:
-        self.info = info
         self.sites = sites
         self.lane = lane
         self.tokenizer = tokenizer
         put_right(model.eval())
-        self.abilities = self._abilities(model)  # before nnsight wraps its forward pass
+        self.abilities = self._abilities(model, info.name)  # before nnsight wraps its forward pass
+        self.info = replace(info, notes=(*info.notes, *self.abilities.limits))
         # nnsight wants a task by which transformers builds a pipeline; nothing here goes through it. A model's own code
         # may lack `generate`, without which there is no pipeline of text generation.
         task = "text-generation" if model.can_generate() else "feature-extraction"
@@ -89,7 +94,9 @@ class Host:
             quantisation=read.quantisation,
             notes=read.notes,
         )
-        return cls(read.model, read.tokenizer, info=info, sites=sites, lane=lane)
+        host = cls(read.model, read.tokenizer, info=info, sites=sites, lane=lane)
+        host.check  # noqa: B018 - so that it is known when the model stands
+        return host
 
     @classmethod
     def wrap(cls, model: PreTrainedModel, tokenizer: Any, *, name: str = "model", lane: Lane | None = None) -> Host:
@@ -100,7 +107,7 @@ class Host:
         info = describe(name, "memory", model, tokenizer, sites)
         return cls(model, tokenizer, info=info, sites=sites, lane=lane)
 
-    def _abilities(self, model: PreTrainedModel) -> Abilities:
+    def _abilities(self, model: PreTrainedModel, name: str) -> Abilities:
         try:
             blocks = model.get_submodule(self.sites.blocks_path)
             return self.run(lambda job: find_abilities(model, self.tokenizer, blocks), title="Trying out the model")
@@ -108,15 +115,24 @@ class Host:
             raise
         except Exception as error:  # whatever the model's own code raises
             raise SteeringError(
-                f"{self.name} was loaded, but cannot read a short text: {cause(error)}",
+                f"{name} was loaded, but cannot read a short text: {cause(error)}",
                 "a causal language model whose forward pass takes token ids and gives logits.",
                 "Check that its files are whole, and that its own code fits the versions of torch and transformers.",
             ) from error
 
+    @cached_property
+    def check(self) -> tuple[Check, ...]:
+        """What the short self-check found: run at a load, or kept from an earlier one of the same weights."""
+        from steering.selfcheck.kept import checked  # it works with hosts
+
+        return self.run(lambda job: checked(self), title="Self-check")
+
     @property
-    def limits(self) -> tuple[str, ...]:
-        """What this model cannot do, or only slowly, a sentence each; none for most."""
-        return self.abilities.limits
+    def warnings(self) -> tuple[str, ...]:
+        """What has to stand beside a result of this model, a sentence a failed check; none for most."""
+        from steering.selfcheck.outcome import warnings  # as above
+
+        return warnings(self.name, self.check)
 
     def under(self, chat: ChatSettings | None) -> Host:
         """The same model with other chat settings, for one study or one recipe; itself where None.
@@ -154,7 +170,7 @@ class Host:
 
 
 def guarded(work: Callable[[Job[Any]], T], job: Job[Any]) -> T:
-    """Run `work` and turn an out-of-memory failure into an error that says what to change."""
+    """Run `work`; a failure of memory or of the model's own code becomes an error that says what to do."""
     try:
         return work(job)
     except torch.OutOfMemoryError as error:
@@ -163,6 +179,14 @@ def guarded(work: Callable[[Job[Any]], T], job: Job[Any]) -> T:
         raise SteeringError(
             f"The device ran out of memory during '{job.title}'.",
             remedy="Use shorter texts, fewer rows or a smaller token budget, or load the model in bfloat16 or 8bit.",
+        ) from error
+    except Exception as error:
+        if not of_the_model(error):
+            raise
+        raise SteeringError(
+            f"The model's own code failed during '{job.title}': {cause(error)}",
+            "a model that can do this.",
+            "Run the self-check, which says what this model can do; other blocks, sites or shorter texts may work.",
         ) from error
 
 

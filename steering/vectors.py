@@ -54,6 +54,8 @@ class Provenance:
     """What else the method was told."""
     base: str | None = None
     """What the model's adapter was applied to, where `model` is an adapter."""
+    warnings: tuple[str, ...] = ()
+    """Self-checks that the model failed and the vector depends on, a sentence each."""
 
     @classmethod
     def made_elsewhere(cls, **known: Any) -> Provenance:

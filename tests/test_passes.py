@@ -172,13 +172,13 @@ def test_a_gate_decides_for_each_row_and_holds_for_its_reply(family, host_of) ->
 
 
 def test_what_each_model_cannot_do_is_found_and_said(host_of, tiny_host) -> None:
-    assert tiny_host("llama").limits == ()
+    assert tiny_host("llama").abilities.limits == ()
     assert tiny_host("llama").abilities.shares
     assert host_of("rwkv").abilities.cache == "state"
     assert host_of("mamba2").abilities.cache == "cache_params"
     assert host_of("recurrent_gemma").abilities.cache is None
-    assert any("pass over the whole text" in limit for limit in host_of("recurrent_gemma").limits)
-    assert any("read apart" in limit for limit in host_of("rwkv").limits)
+    assert any("pass over the whole text" in limit for limit in host_of("recurrent_gemma").abilities.limits)
+    assert any("read apart" in limit for limit in host_of("rwkv").abilities.limits)
     assert not host_of("bamba").abilities.shares
     assert "logits_to_keep" not in host_of("gemma4_text").abilities.accepts
 

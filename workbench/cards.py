@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from steering.names import short_name
+from steering.selfcheck.outcome import warnings
 from workbench.markup import error_card, escape, pills
 
 
 if TYPE_CHECKING:
     from steering.model_info import ModelInfo
+    from steering.selfcheck.outcome import Check
     from steering.vectors import SteeringVector
     from workbench.workspace import Unreadable
 
@@ -21,12 +23,18 @@ LEGEND = "Number: best held-out AUROC. Curve: AUROC by block, 0.5 at the base li
 
 
 def model_bar(
-    info: ModelInfo | None, *, loading: str = "", seconds: float = 0.0, error: BaseException | None = None
+    info: ModelInfo | None,
+    *,
+    checks: Sequence[Check] = (),
+    loading: str = "",
+    seconds: float = 0.0,
+    error: BaseException | None = None,
 ) -> str:
     """The bar on top.
 
     Args:
         info: What is loaded, None before anything is.
+        checks: What its self-check found.
         loading: Name of the model being loaded, "" if none is.
         seconds: How long that has taken so far.
         error: Why nothing is loaded, where a load failed.
@@ -35,12 +43,19 @@ def model_bar(
     if info is None:
         card = error_card(error, doing="loading the model") if error else ""
         return f'<div class="sw-model"><h1>{NAME}</h1>{wait or "<span>no model</span>"}</div>{card}'
-    pill = pills([DEMO_PILL]) if info.demo else ""
+    pill = pills([verdict(checks)] if checks else []) + pills([DEMO_PILL] if info.demo else [])
+    said = [*info.notes, *warnings(short_name(info.name), checks)]
     return (
         f'<div class="sw-model"><h1>{NAME}</h1><b class="sw-name">{escape(short_name(info.name))}</b>'
         f"<span>{escape(info.summary)}</span>{pill}{wait}</div>"
-        + "".join(f'<p class="sw-note">{escape(said)}</p>' for said in info.notes)
+        + "".join(f'<p class="sw-note">{escape(each)}</p>' for each in said)
     )
+
+
+def verdict(checks: Sequence[Check]) -> str:
+    """What a self-check found, in a few words."""
+    failed = sum(check.outcome == "fail" for check in checks)
+    return f"Self-check: {failed} failed" if failed else "Self-check: passed"
 
 
 def shelf(cards: Iterable[str], *, note: str = LEGEND) -> str:

@@ -114,4 +114,6 @@ def load_host(name: str, load: Mapping[str, Any]) -> Host:
     ERR.print(f"[bold]{host.name}[/]  {host.info.summary}", highlight=False)
     for note in host.info.notes:
         ERR.print(note, markup=False, highlight=False)
+    for warning in host.warnings:
+        ERR.print(warning, markup=False, highlight=False, style="bold red")
     return host

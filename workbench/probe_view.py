@@ -131,7 +131,7 @@ class ProbeView:
         return {
             self.state: Shown(picture),
             self._found: "",
-            self._notes: found_html(list(picture.notes)),
+            self._notes: found_html([*picture.notes, *found.host.warnings]),
             self.part: gr.update(choices=parts, value=part),
             self.place: gr.update(choices=blocks, value=place_title(found, where)),
             self.of: "answer",

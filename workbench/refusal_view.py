@@ -150,7 +150,7 @@ class RefusalView:
             drawn: What this run has drawn already and need not draw again; the view keeps it.
             running: Whether more is to come.
         """
-        changes: dict[Any, Any] = {self._found: found_html(inquiry.notes or [_WAITING])}
+        changes: dict[Any, Any] = {self._found: found_html([*(inquiry.notes or [_WAITING]), *inquiry.host.warnings])}
         if inquiry.prepared:
             changes |= {self._tokens: tokens_html(inquiry.prepared.tokens)}
         if inquiry.scores and "candidates" not in drawn:

@@ -207,4 +207,4 @@ def _answers(shown: Columns) -> dict[str, str]:
 
 
 def _caveat(host: Host) -> str:
-    return note(DEMO_CAVEAT) if host.info.demo else ""
+    return "".join(note(each) for each in (*host.warnings, *([DEMO_CAVEAT] if host.info.demo else [])))

@@ -9,6 +9,7 @@ import gradio as gr
 
 from steering.selfcheck import CHECKS, Check, self_check
 from workbench.blocks import html_block
+from workbench.cards import verdict
 from workbench.context import PanelContext
 from workbench.jobs import Call
 from workbench.markup import escape, heading, note
@@ -41,12 +42,6 @@ def place_results(context: PanelContext, button: gr.Button) -> None:
     context.quick(hide.click, lambda: {results: gr.update(visible=False)}, outputs=[results])
     forget = {results: gr.update(visible=False), button: _ASK}
     context.watch("model", call=lambda: forget, outputs=[results, button])
-
-
-def verdict(rows: Sequence[Check]) -> str:
-    """A few words for the button."""
-    failed = sum(check.outcome == "fail" for check in rows)
-    return f"Self-check: {failed} failed" if failed else "Self-check: passed"
 
 
 def checks_html(model: str, rows: Sequence[Check]) -> str:

@@ -211,6 +211,7 @@ def _watch(bench: Workbench, state: PageState, page: gr.Blocks, bar: gr.HTML) ->
             return seen
         drawn = model_bar(
             model.host.info if model.host else None,
+            checks=model.host.check if model.host else (),
             loading=model.wanted if loading else "",
             seconds=loading.elapsed if loading else 0.0,
             error=model.error if loading is None and model.host is None else None,

@@ -112,7 +112,7 @@ class TradeoffView:
         return {
             self.state: Shown(picture),
             self._found: "",
-            self._notes: found_html(list(picture.notes)),
+            self._notes: found_html([*picture.notes, *picture.found.host.warnings]),
             self.which: gr.update(choices=keys, value=key, visible=len(keys) > 1),
             **self._one(picture, key),
             self._plane: figures.joint_plane(picture.lines, picture.front, picture.unsteered, measures),

@@ -39,7 +39,7 @@ def about_vector(vector: SteeringVector) -> str:
         f"from {short_name(made.model)}" + (f" on {short_name(made.base)}" if made.base else ""),
     ]
     return (
-        f"{heading(vector.name)}{note(' · '.join(facts))}"
+        f"{heading(vector.name)}{note(' · '.join(facts))}{''.join(map(note, vector.provenance.warnings))}"
         f"<p class='sw-lead'><b>Default block {block}</b>: {escape(vector.default_block_reason)}.</p>"
     )
 

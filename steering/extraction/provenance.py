@@ -11,6 +11,7 @@ from steering.contrast import ContrastSet
 from steering.extraction.reading import Reading
 from steering.host import Host
 from steering.pooling import Pooling, pooling_name
+from steering.selfcheck.outcome import warnings
 from steering.vectors import Provenance
 
 
@@ -56,11 +57,13 @@ def made_here(host: Host) -> dict[str, Any]:
         "dtype": host.info.dtype,
         "template_digest": host.info.template_digest,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": _versions(),
+        "versions": versions(),
+        "warnings": warnings(host.name, host.check, without=("decoding steps",)),
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of the packages on which a number depends."""
     found = {}
     for package in _PACKAGES:
         try:

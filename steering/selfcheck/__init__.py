@@ -7,32 +7,15 @@ plain PyTorch hook, the model by itself, arithmetic on states. None needs to kno
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
-
-import torch
 
 from steering.errors import SteeringError
-from steering.host import Host
-from steering.selfcheck.bench import Bench, Failed, NotApplicable
+from steering.host import Host, cause
+from steering.selfcheck.bench import Bench, Failed, NotApplicable, random_directions
 from steering.selfcheck.checks import CHECKS, threads_apart
+from steering.selfcheck.outcome import Check
 
 
 __all__ = ["CHECKS", "Check", "Failed", "NotApplicable", "self_check"]
-
-Outcome = Literal["pass", "fail", "not applicable"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """What one check found."""
-
-    name: str
-    outcome: Outcome
-    meaning: str
-    """What a pass says, in a sentence."""
-    detail: str
-    """What was measured, or why it does not apply."""
 
 
 def self_check(host: Host, *, seed: int = 0) -> Iterator[Check]:
@@ -44,8 +27,7 @@ def self_check(host: Host, *, seed: int = 0) -> Iterator[Check]:
         host: The model; it is left as it was.
         seed: Of the random directions that are written.
     """
-    vectors = torch.randn(4, host.info.width, generator=torch.Generator().manual_seed(seed))
-    bench = Bench(host, vectors / vectors.norm(dim=-1, keepdim=True))
+    bench = Bench(host, random_directions(host, seed))
     for name, (meaning, check) in CHECKS.items():
         yield _outcome(name, meaning, check, bench)
 
@@ -60,4 +42,4 @@ def _outcome(name: str, meaning: str, check: Callable[[Bench], str], bench: Benc
     except (Failed, SteeringError) as reason:
         return Check(name, "fail", meaning, str(reason))
     except Exception as error:  # a fault in the model's own code says as much as a wrong number
-        return Check(name, "fail", meaning, f"{type(error).__name__}: {error}")
+        return Check(name, "fail", meaning, cause(error))

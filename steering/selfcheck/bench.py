@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from steering.abilities import TOLERANCE
 from steering.host import Host
 from steering.interventions import Plan, Write
 from steering.operations import Add
@@ -19,8 +22,6 @@ from steering.tracing import read_prompts
 
 LONG = "Write a few sentences about a quiet village by a river, where people bake bread and repair boats."
 SHORT = "Hello there."
-_TOLERANCE = {"float32": 2e-3, "float16": 0.05, "bfloat16": 0.2}
-"""How far logits may lie apart, in their own standard deviations: rounding, carried through all blocks."""
 
 
 class NotApplicable(Exception):
@@ -29,6 +30,12 @@ class NotApplicable(Exception):
 
 class Failed(Exception):
     """Raised by a check that found a fault; its message says what was measured."""
+
+
+def random_directions(host: Host, seed: int) -> Tensor:
+    """Unit rows, (4, width)."""
+    vectors = torch.randn(4, host.info.width, generator=torch.Generator().manual_seed(seed))
+    return vectors / vectors.norm(dim=-1, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Bench:
 
     @property
     def tolerance(self) -> float:
-        return _TOLERANCE.get(self.host.info.dtype, 0.2)
+        return TOLERANCE.get(self.model().dtype, TOLERANCE[torch.bfloat16])
 
     def prompt(self, text: str) -> Prompt:
         return render(self.host, text)
@@ -74,7 +81,7 @@ class Bench:
 
     def same(self, found: Tensor, expected: Tensor, what: str) -> str:
         """How far two sets of logits lie apart, in words; raises where it is too far."""
-        apart = float((found - expected).abs().max() / expected.std())
+        apart = self.apart(found, expected)
         said = f"{what} lie {apart:.2g} standard deviations apart, allowed {self.tolerance:g}"
         if not apart <= self.tolerance:
             raise Failed(said)
@@ -84,8 +91,50 @@ class Bench:
         """The bare model."""
         return self.host.model._module
 
-    def bare(self, prompt: Prompt, **options: Any) -> Any:
-        """The model by itself on one prompt."""
-        ids = torch.tensor([prompt.ids], device=self.host.device)
+    def bare(self, ids: Sequence[int], **options: Any) -> Any:
+        """The model by itself on one row of token ids."""
+        own = {"use_cache": False} if "use_cache" in self.host.abilities.accepts else {}
         with torch.no_grad():
-            return self.model()(input_ids=ids, **options)
+            return self.model()(input_ids=torch.tensor([list(ids)], device=self.host.device), **own, **options)
+
+    def apart(self, found: Tensor, expected: Tensor) -> float:
+        """How far two sets of logits lie apart, in standard deviations."""
+        return float((found - expected).abs().max() / expected.std())
+
+    def blocks(self) -> Any:
+        """The bare model's blocks."""
+        return self.model().get_submodule(self.host.sites.blocks_path)
+
+    @contextmanager
+    def hooked(self, write: Write) -> Iterator[None]:
+        """Add what `write` adds at its block's output by a plain PyTorch hook."""
+        assert isinstance(write.operation, Add)
+        delta = write.operation.strength * write.operation.direction
+
+        def hook(module: Any, inputs: Any, output: Any) -> Any:
+            states = output[0] if isinstance(output, tuple | list) else output
+            new = (states.float() + delta.to(states.device)).to(states.dtype)
+            return type(output)((new, *output[1:])) if isinstance(output, tuple | list) else new
+
+        handle = self.blocks()[write.block].register_forward_hook(hook)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    @contextmanager
+    def watched(self, see: Callable[[int, Tensor], None]) -> Iterator[None]:
+        """Show every block's number and output, (row, position, width), by plain PyTorch hooks."""
+        handles = [
+            block.register_forward_hook(
+                lambda module, inputs, output, index=index: see(
+                    index, output[0] if isinstance(output, tuple | list) else output
+                )
+            )
+            for index, block in enumerate(self.blocks())
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()

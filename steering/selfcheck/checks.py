@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from itertools import takewhile
 
 import torch
 
 from steering.decoding import DecodeSettings, generate
 from steering.interventions import Write
-from steering.operations import Ablate, Add
+from steering.operations import Ablate
 from steering.prompts import Message, render
 from steering.rows import Batch, Row
 from steering.schedule import Schedule
 from steering.selfcheck.bench import LONG, SHORT, Bench, Failed, NotApplicable
+from steering.thoughts import markers_of
 from steering.tracing import read_prompts, read_replies, read_token
 
 
@@ -23,21 +24,10 @@ _TOKENS, _ROUNDS = 6, 2
 
 def _hook_parity(bench: Bench) -> str:
     prompt, (write,) = bench.prompt(LONG), bench.push()
-    assert isinstance(write.operation, Add)
-    delta = write.operation.strength * write.operation.direction
-
-    def hook(module: Any, inputs: Any, output: Any) -> Any:
-        states = output[0] if isinstance(output, tuple) else output
-        new = (states.float() + delta.to(states.device)).to(states.dtype)
-        return (new, *output[1:]) if isinstance(output, tuple) else new
-
-    handle = bench.model().get_submodule(f"{bench.host.sites.blocks_path}.{write.block}").register_forward_hook(hook)
-    try:
-        hooked = bench.bare(prompt).logits[0, -1].float().cpu()
-    finally:
-        handle.remove()
-    plain = bench.bare(prompt).logits[0, -1].float().cpu()
-    if float((hooked - plain).abs().max() / plain.std()) <= bench.tolerance:
+    with bench.hooked(write):
+        hooked = bench.bare(prompt.ids).logits[0, -1].float().cpu()
+    plain = bench.bare(prompt.ids).logits[0, -1].float().cpu()
+    if bench.apart(hooked, plain) <= bench.tolerance:
         raise Failed("the hook changed nothing, so that nothing was compared")
     return bench.same(bench.logits([prompt], [(write,)])[0], hooked, "logits by a plain hook and by a plan")
 
@@ -81,7 +71,7 @@ def _decode_steps(bench: Bench) -> str:
 def _block_index(bench: Bench) -> str:
     """Block l's output is block l + 1's input, and entry l + 1 of the model's own list of states."""
     states, blocks = bench.states(), bench.host.info.blocks
-    listed = bench.bare(bench.prompt(LONG), output_hidden_states=True).hidden_states
+    listed = bench.bare(bench.prompt(LONG).ids, output_hidden_states=True).hidden_states
     if len(listed) != blocks + 1:
         raise Failed(f"the model lists {len(listed)} states, its {blocks} blocks should give {blocks + 1}")
     for block in range(blocks - 1):
@@ -94,7 +84,7 @@ def _block_index(bench: Bench) -> str:
 
 def _final_norm(bench: Bench) -> str:
     states = bench.states()[bench.host.info.blocks - 1, "block_output"]
-    listed = bench.bare(bench.prompt(LONG), output_hidden_states=True).hidden_states[-1][0].float().cpu()
+    listed = bench.bare(bench.prompt(LONG).ids, output_hidden_states=True).hidden_states[-1][0].float().cpu()
     gap = float((states - listed).abs().max() / states.abs().max())
     if gap <= bench.tolerance:
         raise NotApplicable("the model's list ends with the last block's output itself, without a norm")
@@ -160,14 +150,18 @@ def threads_apart(bench: Bench) -> str:
 
 
 def _overflow(bench: Bench) -> str:
+    return room(bench, max(float(x.abs().max()) for x in bench.states().values()))
+
+
+def room(bench: Bench, largest: float) -> str:
+    """How far the largest number in the states is from what the model's precision holds; raises where it is near."""
     dtype = getattr(torch, bench.host.info.dtype, torch.float32)
-    largest = max(float(x.abs().max()) for x in bench.states().values())
     if not largest < float("inf"):
         raise Failed("states are not finite even unsteered")
-    room = torch.finfo(dtype).max / largest
-    if room < 10:
+    times = torch.finfo(dtype).max / largest
+    if times < 10:
         raise Failed(
-            f"the largest state is {largest:.3g}, {room:.2g} times below the most {bench.host.info.dtype} holds"
+            f"the largest state is {largest:.3g}, {times:.2g} times below the most {bench.host.info.dtype} holds"
         )
     return f"the largest state is {largest:.3g}; {bench.host.info.dtype} holds {torch.finfo(dtype).max:.2g}"
 
@@ -181,15 +175,28 @@ def _template(bench: Bench) -> str:
         raise Failed("the prompt begins with two start tokens")
     if SHORT not in prompt.text:
         raise Failed("the template does not hold the user's text")
+    if not prompt.text.rpartition(SHORT)[2].strip():
+        raise Failed("no generation prompt was found after the user's text")
     answered = render(host, [Message("user", SHORT), Message("assistant", "Good day.")])
-    if answered.ids[: len(prompt)] != prompt.ids:
+    alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(prompt.text, answered.text, strict=False)))
+    more = prompt.text[alike:]
+    if _without_markers(bench, more).strip() or (not more and answered.ids[: len(prompt)] != prompt.ids):
         raise Failed(
             "a reply is not a continuation of the prompt: the generation prompt is not what comes before replies"
         )
-    if prompt.roles[-1] != "template":
-        raise Failed("no generation prompt was found after the user's text")
+    begun = ", which begins inside a thought" if prompt.opened else ""
     count = 0 if start is None else prompt.ids.count(start)
-    return f"{count} start token{'' if count == 1 else 's'}, and a generation prompt before the reply"
+    return f"{count} start token{'' if count == 1 else 's'}, and a generation prompt before the reply{begun}"
+
+
+def _without_markers(bench: Bench, text: str) -> str:
+    """A part of a prompt without the delimiters of thoughts, which generation prompts open, or pass by, and which
+    finished replies do without.
+    """
+    for pair in markers_of(bench.host.tokenizer).pairs:
+        for mark in pair:
+            text = text.replace(mark, "")
+    return text
 
 
 CHECKS: dict[str, tuple[str, Callable[[Bench], str]]] = {

@@ -116,4 +116,5 @@ EXTRACT = Study(
     summary="A steering vector from a contrast set, with its held-out AUROC at every block.",
     settings=ExtractSettings,
     run=run,
+    without=frozenset({"decoding steps"}),
 )

@@ -52,8 +52,8 @@ def html_page(host: Host, title: str, created: str, settings: BaseModel, section
 
 
 def notes_html(host: Host, notes: Iterable[str]) -> str:
-    """What was found, and that a demo model is one."""
-    said = (*notes, *([DEMO_CAVEAT] if host.info.demo else []))
+    """What was found, which self-checks the model failed, and that a demo model is one."""
+    said = (*notes, *host.warnings, *([DEMO_CAVEAT] if host.info.demo else []))
     return "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in said) + "</ul>"
 
 

@@ -20,6 +20,7 @@ from steering.model_info import DEMO_CAVEAT
 from steering.names import safe_name, short_name
 from steering.own_files import foreign, typed_path
 from steering.recipes import validation_error
+from steering.selfcheck.outcome import warnings
 from steering.vectors import SteeringVector
 
 
@@ -143,7 +144,12 @@ def origin(study: str, host: Host, settings: BaseModel) -> dict[str, Any]:
         "study": study,
         "settings": settings.model_dump(mode="json"),
         "given": tuple(sorted(settings.model_fields_set)),
-        "model": {**asdict(host.info), "sites": list(host.info.sites), "chat": host.chat.model_dump(mode="json")},
+        "model": {
+            **asdict(host.info),
+            "sites": list(host.info.sites),
+            "chat": host.chat.model_dump(mode="json"),
+            "warnings": list(host.warnings),
+        },
     }
 
 
@@ -169,6 +175,8 @@ class Study:
     """Called on the model thread."""
     quick: Mapping[str, Any] = field(default_factory=dict)
     """Settings that make it short, for a first look."""
+    without: frozenset[str] = frozenset()
+    """Self-checks on which its results do not depend."""
 
     def parse(self, given: Mapping[str, Any], *, quick: bool = False) -> BaseModel:
         """Settings from plain values; what is given wins over `quick`.
@@ -182,11 +190,12 @@ class Study:
             raise validation_error(f"Settings of {self.name}", error, known=self.settings.model_fields) from error
 
     def start(self, host: Host, settings: BaseModel) -> Job[Result]:
-        """Queue a run on the model thread; a result on a demo model says so in its notes."""
+        """Queue a run on the model thread; the notes say that a model is a demo model, or failed a self-check."""
 
         def work(job: Job[Result]) -> Result:
             result = self.run(host, settings, job)
             caveat = (DEMO_CAVEAT,) if host.info.demo else ()
-            return replace(result, notes=(*result.notes, *job.notes, *caveat))
+            failed = warnings(host.name, host.check, without=self.without)
+            return replace(result, notes=(*result.notes, *job.notes, *failed, *caveat))
 
         return host.submit(work, title=f"{self.title} on {short_name(host.name)}")
