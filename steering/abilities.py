@@ -42,11 +42,15 @@ class Abilities:
     """The sides on which padding leaves a row's logits alone."""
     shares: bool
     """Whether one reading of a beginning can be gone on from by several rows, padded on the right."""
+    alone: bool = False
+    """Whether rows must be read one by one: RWKV's own code mixes up the states of several."""
     causal: bool = True
     """Whether what stands behind a token leaves that token's logits alone."""
 
     def takes(self, real: Tensor) -> bool:
         """Whether a batch with this padding, boolean, (row, position), can be read in one pass."""
+        if self.alone and len(real) > 1:
+            return False
         left, right = bool(real[:, -1].all()), bool(real[:, 0].all())
         return (left and right) or (left and "left" in self.pads) or (right and "right" in self.pads)
 
@@ -61,7 +65,9 @@ class Abilities:
                 "Each new token is a pass over the whole text, since this model keeps nothing that it could rightly go "
                 "on from: slow, but right."
             )
-        if "left" not in self.pads:
+        if self.alone:
+            found.append("Rows are read one by one, since this model mixes up what it keeps of several: slow, but right.")
+        elif "left" not in self.pads:
             found.append(
                 "Rows of different lengths are read apart, since padding changes its logits: slower, but right."
             )
@@ -97,15 +103,19 @@ class _Probe:
         way = self._way_on(*self._padded) if left else None
         pads: set[Side] = {"left"} if way is not None else set()
         causal = left or self._causal()
+        alone = False
         if way is None:
-            way = self._way_on([self._short], (0,))
+            way = self._way_on([self._short, self._other[:_SHORT]], (0, 0))
+            if way is None:
+                way = self._way_on([self._short], (0,))
+                alone = way is not None
             pads = {"left"} if left and way is None else set()
         name, masked = way or (None, False)
         shares = "left" in pads and name == "past_key_values" and self._shares()
         if shares or self._right():
             pads.add("right")
         accepts = self._named & set(ARGUMENTS) - ({"logits_to_keep"} if self._drops else set())
-        return Abilities(frozenset(accepts), name, masked, frozenset(pads), shares, causal)
+        return Abilities(frozenset(accepts), name, masked, frozenset(pads), shares, alone, causal)
 
     def _left(self) -> bool:
         """Whether a short row is read rightly beside a longer one with padding in front."""

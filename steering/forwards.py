@@ -71,7 +71,7 @@ def of_the_model(error: BaseException) -> bool:
     return not ours
 
 
-_OURS = str(Path(__file__).parent.parent)
+_OURS = tuple(f"{Path(__file__).parent.parent / name}/" for name in ("steering", "workbench", "panels"))
 """Where the project's packages lie."""
 
 

@@ -79,14 +79,14 @@ class Text:
 
 
 def split(batch: Batch, schedule: Schedule) -> list[Part]:
-    """The rows of a batch by where they stand in it."""
-    at: dict[tuple[int, int], list[int]] = defaultdict(list)
-    starts = batch.first
+    """The rows of a batch by where they stand in it, or one by one."""
+    at: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+    starts, alone = batch.first, schedule.host.abilities.alone
     ends = starts + batch.real.sum(dim=1)
-    for row, place in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        at[place].append(row)
+    for row, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+        at[start, end, row if alone else 0].append(row)
     parts = []
-    for (start, end), rows in at.items():
+    for (start, end, _), rows in at.items():
         index, columns = torch.tensor(rows), slice(start, end)
         own = Batch(batch.ids[index, columns], batch.real[index, columns], batch.last[index] - start)
         parts.append(Part(index, columns, own, Schedule(schedule.host, [schedule.plans[row] for row in rows])))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -21,6 +24,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from steering.host import Host
 from steering.lane import Lane
 
+
+# What the suite keeps belongs to nobody's own workspace.
+os.environ["STEERING_WORKBENCH_HOME"] = _HOME = tempfile.mkdtemp(prefix="steering-workbench-tests-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 
 # Tiny models gain nothing from more threads, and on a shared machine threads that wait for each other lose a lot.
 torch.set_num_threads(1)

@@ -15,6 +15,7 @@ from steering import schedule, tracing
 from steering.host import Host
 from steering.rows import Batch
 from steering.selfcheck import CHECKS, Check, Failed, checks, self_check
+from steering.selfcheck.short import short_check
 from steering.sites import Part
 from tests.conftest import ARCHITECTURES, tiny_model
 from workbench.cli import app
@@ -25,6 +26,10 @@ def outcomes(host) -> dict[str, str]:
     return {check.name: check.outcome for check in self_check(host)}
 
 
+def shortly(host) -> dict[str, str]:
+    return {check.name: check.outcome for check in host.run(lambda job: short_check(host), title="check")}
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_architecture_passes(architecture, tiny_host) -> None:
     host = tiny_host(architecture)
@@ -32,6 +37,9 @@ def test_every_architecture_passes(architecture, tiny_host) -> None:
     assert [check.name for check in found] == list(CHECKS)
     assert [check for check in found if check.outcome == "fail"] == []
     assert all(check.meaning.endswith(".") and check.detail for check in found)
+    short = shortly(host)
+    assert list(short) == ["hook parity", "rows", "decoding steps", "block index", "overflow", "template"]
+    assert set(short.values()) == {"pass"}
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -109,6 +117,7 @@ def test_a_planted_fault_is_caught_by_its_check(fault, tiny_host, monkeypatch) -
     plant(monkeypatch)
     found = outcomes(host)
     assert catchers <= {name for name, outcome in found.items() if outcome == "fail"}, found
+    assert "fail" in shortly(host).values(), "and by the short form"
 
 
 def _wrapped(tokenizer, lane, change) -> Host:
