@@ -66,7 +66,9 @@ class Abilities:
                 "on from: slow, but right."
             )
         if self.alone:
-            found.append("Rows are read one by one, since this model mixes up what it keeps of several: slow, but right.")
+            found.append(
+                "Rows are read one by one, since this model mixes up what it keeps of several: slow, but right."
+            )
         elif "left" not in self.pads:
             found.append(
                 "Rows of different lengths are read apart, since padding changes its logits: slower, but right."
