@@ -7,11 +7,11 @@ import json
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from steering.contrast_files import find_contrast
+from steering.contrast_files import find_contrast, presets
 from steering.errors import SteeringError
 from steering.prompts import Message
 from steering.texts.contrasts import Entry, Sides, sides_of
@@ -54,7 +54,7 @@ class ContrastSet:
     """A first strength to try with a vector from this set, in units of the mean difference."""
     licence: str = ""
     notes: tuple[str, ...] = ()
-    """How its file was understood, and what was left out."""
+    """How its file was understood, and what was left out; none for sets that ship."""
 
     @classmethod
     def load(cls, source: str | Path) -> ContrastSet:
@@ -67,7 +67,8 @@ class ContrastSet:
         Raises:
             SteeringError: Naming file, row and field: no such file, wrong format, empty set, a side missing.
         """
-        return contrast_of(read_table(find_contrast(source)))
+        found = contrast_of(read_table(find_contrast(source)))
+        return replace(found, notes=()) if source in presets() else found
 
     @classmethod
     def of(

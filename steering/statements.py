@@ -25,6 +25,8 @@ FEWEST = 10
 """Pairs that a set must have."""
 _PUBLISHED = "is_harmfull_opposition"  # as the authors of PA-CCS spell it
 _COLUMNS = ("id", "safe", "harmful", "formulation", "category", "group", "fold")
+_OTHERS = (("harmless", "harmful"), ("safe", "unsafe"), ("nontoxic", "toxic"), ("benign", "harmful"))
+"""What others call the two columns."""
 _LAYOUTS = (
     f"a .jsonl, .json, .csv or .parquet file with a pair a row, {', '.join(_COLUMNS)} (only safe and harmful must be "
     f"there), or with a statement a row: index, statement, {_PUBLISHED}, where row i is the pair of row i + N/2"
@@ -137,11 +139,20 @@ def statements_of(table: Table, name: str) -> Statements:
     Raises:
         SteeringError: As `load_statements`.
     """
-    rows = [row.value for row in table.rows]
+    rows = [_renamed(row.value, table.selection.columns) for row in table.rows]
     if not rows or not all(isinstance(row, Mapping) for row in rows):
         raise SteeringError(f"{table.name} holds no rows with named columns.", f"{_LAYOUTS}.", "Choose another file.")
     pairs, notes = _published(rows, table.name) if _PUBLISHED in rows[0] else _plain(rows, table.name)
     return Statements(name, tuple(pairs), (*table.notes, *notes, *_contradictions(pairs)))
+
+
+def _renamed(row: Any, chosen: Sequence[str]) -> Any:
+    """A row with the chosen columns as safe and harmful, or with other projects' names for them."""
+    if not isinstance(row, Mapping) or ("safe" in row and "harmful" in row):
+        return row
+    ways = [tuple(chosen)] if len(chosen) == 2 else _OTHERS
+    safe, harmful = next((way for way in ways if set(way) <= set(row)), ("safe", "harmful"))
+    return {{safe: "safe", harmful: "harmful"}.get(key, key): value for key, value in row.items()}
 
 
 def _plain(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[list[StatementPair], list[str]]:

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from steering.contrast_files import presets
 from steering.errors import SteeringError
 from steering.question_files import read_pairs, read_questions
+from steering.statements import load_statements
+from steering.studies import find_study
 from steering.studies.refusal.requests import load_requests
 from steering.text_lists import read_texts, understood_texts
 from steering.texts.understanding import KINDS, understand
@@ -87,6 +89,12 @@ def test_lists_of_two_files_have_a_column_each(demo, tmp_path) -> None:
     found = load_requests(demo, target=bad, control=good)
     assert {each[-1].content[:4] for each in found.train.target} == {"Bad "}
     assert {each[-1].content[:4] for each in found.train.control} == {"Good"}
+    alpaca = write(
+        tmp_path, "a.json", [{"instruction": f"Good {i}.", "input": "x" * (i % 2), "output": ""} for i in range(40)]
+    )
+    assert load_requests(demo, target=bad, control=alpaca).notes == (
+        "Controls: 20 rows were left out: they have a text under 'input' too (Alpaca).",
+    )
     chosen = load_requests(demo, target=f"{bad}::forbidden_prompt", control=f"{good}::hint")
     assert {each[-1].content[:2] for each in chosen.train.control} == {"h "}
     with pytest.raises(SteeringError, match=r"c\.json has the columns instruction, hint.*'forbidden_prompt'"):
@@ -177,6 +185,15 @@ def test_a_file_says_what_it_holds(tmp_path, content, kind, part) -> None:
         assert found.notes == ("Columns that were not used: target.",)
 
 
+@pytest.mark.parametrize(
+    ("names", "chosen"), [("safe,unsafe", ""), ("harmless,harmful", ""), ("good,bad", "::good,bad")]
+)
+def test_statement_pairs_under_other_names(tmp_path, names, chosen) -> None:
+    path = write(tmp_path, "s.csv", names + "\n" + "".join(f"Good {n}.,Bad {n}.\n" for n in range(10)))
+    pair = load_statements(path + chosen).pairs[3]
+    assert (pair.safe, pair.harmful) == ("Good 3.", "Bad 3.")
+
+
 @pytest.mark.parametrize(("name", "kind"), [*((name, "contrast") for name in presets()), ("demo", "statements")])
 def test_what_ships_goes_by_name(name, kind) -> None:
     assert understand(name, kind).kind == kind
@@ -193,3 +210,13 @@ def test_the_command_shows_it_and_a_mistake_is_one_message(tmp_path) -> None:
     for arguments in ([path, "--as", "contrast"], [path, "--as", "poem"], [f"{path}::nothing"], ["absent.csv"]):
         assert CliRunner().invoke(app, ["data", *arguments]).exit_code == 1
     assert set(KINDS) == {"statements", "questions", "pairs", "contrast", "texts"}
+
+
+def test_a_study_says_how_its_file_was_understood(demo, tmp_path) -> None:
+    rows = "".join(f"{'Be kind' if i % 2 else 'Be rude'} {i}.,{'safe' if i % 2 else 'unsafe'}\n" for i in range(24))
+    study = find_study("extract")
+    given = {"contrast": write(tmp_path, "x.csv", "prompt,label\n" + rows), "split_half": False}
+    said = study.run(demo, study.parse(given), None).notes
+    assert "Read as texts under prompt, told apart by label: unsafe against safe." in said
+    shipped = study.run(demo, study.parse({"split_half": False}), None).notes
+    assert not any(note.startswith("Read as") for note in shipped)

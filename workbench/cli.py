@@ -170,7 +170,9 @@ def settings(study: Annotated[str, typer.Argument(help="Name of the study, such 
 @app.command()
 @loads_model
 def extract(
-    contrast: Annotated[str, typer.Argument(help="A preset contrast set, or a YAML, JSONL or CSV file.")] = "formality",
+    contrast: Annotated[
+        str, typer.Argument(help="A preset contrast set, or a file, perhaps as FILE::GOOD,BAD.")
+    ] = "formality",
     model: Model = "demo",
     method: Annotated[
         str, typer.Option(help="mean_difference, logistic, lda, leace, pairwise_pca and more.")

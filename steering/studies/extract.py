@@ -28,7 +28,9 @@ class ExtractSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    contrast: str = Field("formality", description="A preset contrast set, or the path of a YAML, JSONL or CSV file.")
+    contrast: str = Field(
+        "formality", description="A preset contrast set, or a file (see docs/files.md), perhaps as FILE::GOOD,BAD."
+    )
     method: str = Field("mean_difference", description="Extraction method.")
     site: Site = Field("block_output", description="Where in each block to read.")
     pooling: Pooling = Field("last_token", description="Which token of each prompt to read; several are averaged.")
@@ -48,7 +50,7 @@ def run(host: Host, settings: ExtractSettings, job: Job[Result]) -> Result:
     host = host.under(settings.chat)
     contrast, notes = renderable(host, ContrastSet.load(settings.contrast))
     result = result_of(host, settings, extract(host, contrast, method=settings.method, **reading_of(settings)))
-    return replace(result, notes=(*result.notes, *notes))
+    return replace(result, notes=(*result.notes, *contrast.notes, *notes))
 
 
 def reading_of(settings: ExtractSettings) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def run(host: Host, settings: MethodsSettings, job: Job[Result]) -> Result:
         headline="methods",
         notes=(
             f"cosine: with {settings.method}, at its default block {first.default_block}.",
+            *contrast.notes,
             *notes,
             *chat_notes(host),
         ),

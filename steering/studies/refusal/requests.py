@@ -18,7 +18,7 @@ from steering.host import Host
 from steering.prompts import Message, Prompt, conversation, render
 from steering.resources import resource
 from steering.system_prompts import renderable
-from steering.text_lists import read_texts
+from steering.text_lists import read_texts, understood_texts
 from steering.texts.messages import text_of, without_reply
 from steering.texts.tables import read_table
 
@@ -105,13 +105,20 @@ def load_requests(
     own: Sequence[str] = ()
     notes: tuple[str, ...] = ()
     if target:
-        contrast = ContrastSet.of(read_texts(target, column), read_texts(control, column), name="own", paired=False)
+        lists = understood_texts(target, column), understood_texts(control, column)
+        contrast = ContrastSet.of(lists[0].texts, lists[1].texts, name="own", paired=False)
+        notes = tuple(
+            f"{kind}: {note}"
+            for kind, found in zip(("Targets", "Controls"), lists, strict=True)
+            for note in found.notes
+        )
     elif name == DEMO:
         contrast, notes = renderable(host, _demo_requests(sizes, seed))
         own = demo_borderline()
     else:
         source = _source(name)
         contrast, notes = renderable(host, ContrastSet.load(source))
+        notes = (*(contrast.notes if name != GENERAL else ()), *notes)
         own = tuple(text_of(row.value, row.where) for row in read_table(source).part("borderline"))
     edge = read_texts(borderline, column) if borderline else tuple(own)
     return replace(_requests(contrast, edge, sizes), notes=notes)
