@@ -23,6 +23,7 @@ from steering.loading import LoadOptions, load_model
 from steering.model_info import ModelInfo, describe
 from steering.residual import find_sites
 from steering.sites import Sites
+from steering.tokenizer_files import quiet
 
 
 # nnsight adds `.save` to every object of the process on import, which breaks libraries that look for attributes (anyio,
@@ -51,7 +52,8 @@ class Host:
         # nnsight wants a task by which transformers builds a pipeline; nothing here goes through it. A model's own code
         # may lack `generate`, without which there is no pipeline of text generation.
         task = "text-generation" if model.can_generate() else "feature-extraction"
-        self.model = TransformersModel(model, tokenizer=tokenizer, task=task)
+        with quiet():  # the pipeline knows no wrappers, and says so at length
+            self.model = TransformersModel(model, tokenizer=tokenizer, task=task)
         self.end_ids = _end_ids(model, tokenizer)
         self.chat = ChatSettings()
         """How the chat template is used; never changed, since what is known of a host is known under it: see

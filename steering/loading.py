@@ -17,7 +17,7 @@ from steering.gguf_models import check_gguf
 from steering.lane import Job
 from steering.load_errors import load_error
 from steering.missing_weights import check_finite, check_loaded
-from steering.model_kinds import is_wrapper, model_class
+from steering.model_kinds import is_wrapper, model_class, text_generator
 from steering.model_sizes import check_size
 from steering.quantised import on_load, stored_quantisation
 from steering.resources import resource
@@ -148,8 +148,11 @@ def _load_whole(
     check_finite(name, model)
     if checkpoint.gguf:
         quantisation = "GGUF, dequantised"
+    elif options.quantisation:
+        quantisation = f"quantised to {options.quantisation}"
     if is_wrapper(model.config):
         notes.append(f"The language model of a {type(model).__name__}: text alone, its other parts are not used.")
+        model = text_generator(model)
     notes += about_tokens(model, tokenizer)
     return Loaded(
         model=model,

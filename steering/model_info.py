@@ -97,7 +97,7 @@ def describe(
         architecture=type(model).__name__.removesuffix("ForCausalLM").removesuffix("LMHeadModel"),
         blocks=sites.n_blocks,
         width=_width(model),
-        parameters=sum(p.numel() for p in model.parameters()),
+        parameters=model.num_parameters(),  # packed weights count as what they stand for
         vocabulary=embedding.shape[0],
         context=context_of(model.config, tokenizer)[0],
         dtype=str(model.dtype).removeprefix("torch."),

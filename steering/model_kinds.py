@@ -6,9 +6,10 @@ import re
 from typing import Any
 
 import transformers
-from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoModelForMultimodalLM
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoModelForMultimodalLM, PreTrainedModel
 from transformers.models.auto import modeling_auto
 
+from steering.block_list import run
 from steering.configurations import text_config
 from steering.errors import SteeringError
 
@@ -76,6 +77,20 @@ def model_class(name: str, config: Any, *, own_code: bool) -> Any:
 def is_wrapper(config: Any) -> bool:
     """Whether the decoder is one part of several."""
     return text_config(config) is not config
+
+
+def text_generator(model: Any) -> Any:
+    """A wrapper itself where it runs on text alone; else the outermost generator inside it that does (BLIP-2's, whose
+    own pass wants a picture). Where none does, the wrapper, so that its own reason is told.
+    """
+    inside = (each for each in model.modules() if isinstance(each, PreTrainedModel) and each.can_generate())
+    for each in (model, *inside):
+        try:
+            run(each)
+        except SteeringError:
+            continue
+        return each
+    return model
 
 
 def _own_class(name: str, architecture: str | None, offered: dict[str, Any]) -> Any:

@@ -25,10 +25,10 @@ _FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiec
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without progress bars and reports: the job says how far it is, and what is missing is an error or a note."""
+    """Without progress bars and reports: the job says how far it is, and what is wrong is an error or a note."""
     bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    logging.set_verbosity(logging.CRITICAL)
     try:
         yield
     finally:

@@ -94,3 +94,26 @@ def test_a_wrappers_numbers_are_its_decoders(wrapper) -> None:
     assert (host.info.blocks, host.info.width, host.info.vocabulary) == (3, 32, 3072)
     assert host.info.context == text.max_position_embeddings == 256
     assert any("language model" in note and "text alone" in note for note in host.info.notes)
+
+
+def test_a_wrapper_that_wants_a_picture_is_hosted_by_the_generator_inside(tmp_path, lane) -> None:
+    opt = {"vocab_size": 3072, "hidden_size": 32, "ffn_dim": 64, "num_hidden_layers": 3, "num_attention_heads": 4}
+    opt |= {"word_embed_proj_dim": 32, "max_position_embeddings": 128, "eos_token_id": None}
+    picture = {**_PICTURE, "num_hidden_layers": 3}
+    former = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = AutoConfig.for_model(
+        "blip-2", text_config={"model_type": "opt", **opt}, vision_config=picture, qformer_config=former
+    )
+    wrapper = randomise(AutoModelForImageTextToText.from_config(config))
+    host = Host.load(str(saved(wrapper, tmp_path / "blip-2")), lane=lane)
+    ids = torch.tensor([render(host, "Hello there.").ids])
+    with pytest.raises(TypeError, match="pixel_values"):
+        wrapper(input_ids=ids)
+    inner = wrapper.language_model
+    inner.generation_config.eos_token_id = None
+    whole = inner.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=6, do_sample=False, pad_token_id=0
+    )
+    reply = generate(host, [Row(render(host, "Hello there."))], DecodeSettings(max_new_tokens=6))[0]
+    assert list(reply.ids) == whole[0, ids.shape[1] :].tolist()
+    assert (host.info.blocks, host.info.width) == (3, 32)
