@@ -71,17 +71,17 @@ def locate(name: str) -> Checkpoint:
         raise SteeringError("No model was named.", f"{KINDS}.", "Type a name.")
     if name in demo_models():
         return Checkpoint(str(resource("assets", "models", name)), "demo")
-    path = Path(name).expanduser() if "\0" not in name else Path("\ufffd")
     try:
+        path = Path(name).expanduser()
         if path.is_dir():
             return _in_folder(path)
         if path.is_file():
             return _of_file(path)
     except PermissionError as error:
-        raise _not_readable(path) from error
-    except (OSError, ValueError) as error:  # a name that the file system does not take
+        raise _not_readable(Path(name)) from error
+    except (OSError, ValueError, RuntimeError) as error:  # a name that the file system does not take, or nobody's home
         raise _no_name(name) from error
-    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or "\\" in name:
+    if Path(name).is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or "\\" in name:
         raise SteeringError(f"There is no folder '{name}'.", f"{KINDS}.", "Check the path.")
     if not _HUB_ID.fullmatch(name) or "--" in name or ".." in name:
         raise _no_name(name)

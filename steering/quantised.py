@@ -41,7 +41,8 @@ def stored_quantisation(name: str, written: dict[str, Any]) -> str | None:
     Raises:
         SteeringError: A method that needs a package which is not installed, or that nothing here reads.
     """
-    said = written.get("quantization_config") or (written.get("text_config") or {}).get("quantization_config")
+    text = written.get("text_config")
+    said = written.get("quantization_config") or (text.get("quantization_config") if isinstance(text, dict) else None)
     if not isinstance(said, dict):
         if isinstance(written.get("quantization"), dict) and "group_size" in written["quantization"]:
             raise _unreadable(name, "MLX, for Apple's own library")
