@@ -9,11 +9,11 @@ from typing import Any
 
 from torch import nn
 
-from steering.checkpoints import ADAPTER, WEIGHTS, Checkpoint
+from steering.checkpoints import ADAPTER, WEIGHTS, Checkpoint, demo_models
 from steering.configurations import read_json
 from steering.errors import SteeringError
 from steering.load_errors import first_line, load_error
-from steering.weight_files import check_no_pointer, safetensors_shapes
+from steering.weight_files import check_no_pointer, read_header
 
 
 _WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
@@ -104,7 +104,7 @@ def _check_files(name: str, folder: Path, base: str | None) -> None:
         )
     check_no_pointer(found)
     if found.suffix == ".safetensors":
-        safetensors_shapes(found)
+        read_header(found)
     if not base and any((folder / each).exists() for each in WEIGHTS):
         raise SteeringError(
             f"The folder '{folder}' holds a whole model and an adapter: which of them is meant cannot be told.",
@@ -123,7 +123,9 @@ def _base(name: str, folder: Path, stated: Any, given: str | None) -> str:
             "the model that it was trained on.",
             "Name it: --base (LoadOptions.base).",
         )
-    for place in (Path(stated).expanduser(), folder / stated):
+    if stated in demo_models():
+        return stated
+    for place in (Path(stated), folder / stated):
         if place.exists():
             return str(place)
     if Path(stated).is_absolute() or stated.startswith((".", "~")) or stated.count("/") != 1:

@@ -133,11 +133,11 @@ def _in_folder(folder: Path) -> Checkpoint:
     if (folder / ADAPTER).exists():
         return Checkpoint(str(folder), "folder")
     ggufs = sorted(path.name for path in folder.glob("*.gguf"))
-    if not any((folder / name).exists() for name in WEIGHTS) and len(ggufs) == 1:
+    if not any((folder / name).is_file() for name in WEIGHTS) and len(ggufs) == 1:
         return Checkpoint(str(folder), "folder", ggufs[0])
     if not (folder / CONFIG).exists():
         raise _no_configuration(folder, ggufs)
-    if not any((folder / name).exists() for name in WEIGHTS):
+    if not any((folder / name).is_file() for name in WEIGHTS):
         raise _no_weights(folder, ggufs)
     return Checkpoint(str(folder), "folder")
 
@@ -186,6 +186,12 @@ def _several_ggufs(folder: Path, ggufs: list[str]) -> SteeringError:
 def _no_weights(folder: Path, ggufs: list[str]) -> SteeringError:
     if ggufs:
         return _several_ggufs(folder, ggufs)
+    if broken := next((path for path in folder.iterdir() if path.is_symlink() and not path.exists()), None):
+        raise SteeringError(
+            f"'{broken}' is a link to a file that is not there: {os.readlink(broken)}",
+            "the file itself.",
+            "Copy the folder with its files (cp -L), or download it again.",
+        )
     others = [said for pattern, said in _OTHERS.items() if any(folder.glob(pattern))]
     return SteeringError(
         f"The folder '{folder}' has no weights"

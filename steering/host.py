@@ -202,4 +202,4 @@ def _end_ids(model: PreTrainedModel, tokenizer: Any) -> frozenset[int]:
     generation = getattr(model, "generation_config", None)
     stated = getattr(generation, "eos_token_id", None)
     ids = stated if isinstance(stated, list) else [stated]
-    return frozenset(i for i in (*ids, tokenizer.eos_token_id) if i is not None)
+    return frozenset(i for i in (*ids, tokenizer.eos_token_id) if isinstance(i, int))

@@ -134,6 +134,13 @@ def _load_whole(
     own_code = bool(written.get("auto_map")) and options.trust_remote_code
     loader = model_class(name, config, own_code=own_code)
     quantisation = stored_quantisation(name, written)
+    if stored is not None and stored.whole_numbers and not quantisation:
+        raise SteeringError(
+            f"The weights of '{name}' are whole numbers ({stored.whole_numbers[0]} and others): quantised, and its "
+            "configuration does not say how (quantization_config).",
+            "weights as numbers, or a configuration that says how they are packed.",
+            "Download the model again with the config.json that belongs to it.",
+        )
     _check_embedding_model(name, checkpoint, options)
     device = _device(options.device)
     dtype = _dtype(options.dtype, device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -60,7 +60,7 @@ def check_finite(name: str, model: nn.Module) -> None:
     ]
     if broken:
         raise SteeringError(
-            f"'{name}': {len(broken)} weights hold NaN or infinite values: {_some(broken)}.",
+            f"'{name}' has NaN or infinite values in {len(broken)} of its tensors: {_some(broken)}.",
             "finite numbers: every reply would be nonsense.",
             "Download it again, or load it in another precision (float16 overflows past 65,504).",
         )
@@ -78,13 +78,13 @@ def _missing(model: nn.Module, loading: Mapping[str, Any]) -> list[tuple[str, st
         missing = [key for key in missing if _of_text(model, key)]
     if not missing:
         return []
-    head = missing_head(model, missing)
-    what = "the output head is not in its files, so that they are no text generator's" if head else "these tensors are"
-    said = f"{what}: {_some(missing)}." if head else f"{len(missing)} tensors are not in its files: {_some(missing)}."
+    head = _missing_head(model, missing)
+    what = "the output head is not in its files, so that they are no text generator's"
+    said = f"{what}: {_some(missing)}." if head else f"{_tensors(missing)} not in its files: {_some(missing)}."
     return [(f"{said} They would be made anew, at random.", "weights for every part of the model.")]
 
 
-def missing_head(model: nn.Module, missing: Iterable[str]) -> bool:
+def _missing_head(model: nn.Module, missing: Iterable[str]) -> bool:
     """Whether all that is missing is the output head."""
     head = model.get_output_embeddings()  # type: ignore[operator]
     own = {key.removesuffix(".weight") for key, module in model.named_modules() if module is head} if head else set()
@@ -103,7 +103,7 @@ def _of_other_shapes(loading: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not wrong:
         return []
     key, stored, wanted = wrong[0]
-    said = f"{len(wrong)} tensors have other shapes than its configuration says, such as {key}: "
+    said = f"{_tensors(wrong)} of another shape than its configuration says, such as {key}: "
     return [(f"{said}{tuple(stored)} in the files, {tuple(wanted)} by the configuration.", "one model's files.")]
 
 
@@ -125,7 +125,7 @@ def _left_over(model: nn.Module, loading: Mapping[str, Any]) -> list[tuple[str, 
     if telling:
         return [
             (
-                f"{len(telling)} tensors in its files have no place in a {type(model).__name__} of this configuration: "
+                f"{_tensors(telling)} in its files without a place in a {type(model).__name__} of this configuration: "
                 f"{_some(telling)}.",
                 "a configuration that describes the files: what is left out would change every reply.",
             )
@@ -168,6 +168,10 @@ def _inside(key: str, modules: Mapping[str, nn.Module], prefix: str) -> bool:
     owner = _named(path, modules, prefix)
     # GPT-2 and its kin once kept their causal mask as `attn.bias`: a module with parts of its own has no bias.
     return leaf in ("weight", "bias") and (owner is None or not any(owner.children()))
+
+
+def _tensors(names: Sequence[Any]) -> str:
+    return "1 tensor is" if len(names) == 1 else f"{len(names)} tensors are"
 
 
 def _some(names: list[str]) -> str:

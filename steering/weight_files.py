@@ -27,6 +27,8 @@ class Stored:
     """All weights files together."""
     shapes: dict[str, tuple[int, ...]] | None
     """Name and shape of every tensor; None where the format does not tell without unpickling."""
+    whole_numbers: tuple[str, ...] = ()
+    """Names of the matrices whose entries are whole numbers: packed, by a method that only the configuration tells."""
 
 
 def check_weights(folder: Path) -> Stored:
@@ -35,9 +37,10 @@ def check_weights(folder: Path) -> Stored:
     Raises:
         SteeringError: A Git LFS pointer, a file that ends too early or is no weights file, or a shard that is absent.
     """
-    first = folder / next(name for name in WEIGHTS if (folder / name).exists())
+    first = folder / next(name for name in WEIGHTS if (folder / name).is_file())
     files = _shards(folder, first) if first.suffix == ".json" else [first]
     shapes: dict[str, tuple[int, ...]] | None = {}
+    packed: list[str] = []
     total = 0
     for path in files:
         check_no_pointer(path)
@@ -46,8 +49,10 @@ def check_weights(folder: Path) -> Stored:
             _check_torch_file(path)
             shapes = None
         elif shapes is not None:
-            shapes.update(safetensors_shapes(path))
-    return Stored(total, shapes)
+            header = read_header(path)
+            shapes.update({name: shape for name, (shape, _) in header.items()})
+            packed += [name for name, (shape, kind) in header.items() if len(shape) > 1 and kind[0] in "IU"]
+    return Stored(total, shapes, tuple(packed))
 
 
 def _shards(folder: Path, index: Path) -> list[Path]:
@@ -59,9 +64,9 @@ def _shards(folder: Path, index: Path) -> list[Path]:
         raise SteeringError(
             f"'{index}' is no index of weights files.", "a JSON object with a weight_map.", _AGAIN
         ) from error
-    if absent := [path.name for path in files if not path.exists()]:
+    if absent := [name for name in named if not (folder / name).is_file() or Path(name).name != name]:
         raise SteeringError(
-            f"{len(absent)} of the {len(files)} weights files of '{folder}' are not there: {', '.join(absent[:5])}.",
+            f"{len(absent)} of the {len(named)} weights files are not in '{folder}': {', '.join(absent[:5])}.",
             f"all the files that {index.name} names.",
             "Download the missing files.",
         )
@@ -86,8 +91,8 @@ def check_no_pointer(path: Path) -> None:
     )
 
 
-def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor in a safetensors file, by its header.
+def read_header(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Name, shape and type (`F32`, `BF16`, `I8`, …) of every tensor in a safetensors file.
 
     Raises:
         SteeringError: The file is cut short, or is no safetensors file.
@@ -103,12 +108,14 @@ def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     try:
         entries = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
         end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
-        shapes = {name: tuple(int(side) for side in entry["shape"]) for name, entry in entries.items()}
+        found = {
+            name: (tuple(int(side) for side in entry["shape"]), str(entry["dtype"])) for name, entry in entries.items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise damaged(path, "its header is none") from error
     if size != 8 + length + end:
         raise damaged(path, f"it has {size:,} bytes, its header speaks of {8 + length + end:,}")
-    return shapes
+    return found
 
 
 def _check_torch_file(path: Path) -> None:

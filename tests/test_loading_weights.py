@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -91,12 +92,12 @@ def test_more_blocks_in_the_files_than_in_the_configuration(folder, lane) -> Non
 
 def test_a_tensor_without_a_place_in_a_block_is_named(folder, lane) -> None:
     change(folder, lambda tensors: tensors.update({"model.layers.0.self_attn.q_norm.weight": torch.ones(8)}))
-    assert re.search(r"no place in a LlamaForCausalLM.*q_norm\.weight", refused(folder, lane))
+    assert re.search(r"without a place in a LlamaForCausalLM.*q_norm\.weight", refused(folder, lane))
 
 
 def test_an_adapter_left_in_the_weights_is_named(folder, lane) -> None:
     change(folder, lambda tensors: tensors.update({"model.layers.0.self_attn.q_proj.lora_A.weight": torch.ones(2, 32)}))
-    assert re.search(r"no place.*lora_A", refused(folder, lane))
+    assert re.search(r"without a place.*lora_A", refused(folder, lane))
 
 
 def test_old_buffers_are_no_false_alarm(folder, lane) -> None:
@@ -162,7 +163,7 @@ def sharded(folder):
 def test_shards_load_and_one_that_is_absent_is_named(sharded, lane) -> None:
     assert Host.load(str(sharded), lane=lane).info.blocks == 3
     (sharded / "two.safetensors").unlink()
-    assert re.search(r"1 of the 2 weights files.*two\.safetensors", refused(sharded, lane))
+    assert re.search(r"1 of the 2 weights files are not in .*two\.safetensors", refused(sharded, lane))
     (sharded / "model.safetensors.index.json").write_text("[]")
     assert "no index of weights files" in refused(sharded, lane)
 
@@ -196,6 +197,35 @@ def test_a_file_of_torch_loads_and_a_damaged_one_is_said(folder, lane) -> None:
 )
 def test_hostile_configurations_are_told_before_memory_is_taken(changes, said, folder, lane) -> None:
     assert re.search(said, refused(edited(folder, **changes), lane))
+
+
+def test_packed_weights_whose_configuration_does_not_say_so(folder, lane) -> None:
+    change(folder, lambda t: t.update({"model.layers.0.mlp.up_proj.weight": torch.ones(64, 32, dtype=torch.int8)}))
+    assert re.search(r"whole numbers \(model\.layers\.0\.mlp\.up_proj\.weight", refused(folder, lane))
+
+
+def test_a_pickle_runs_no_code(folder, lane, tmp_path) -> None:
+    class Hostile:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "it ran",))
+
+    weights = {**load_file(folder / "model.safetensors"), "model.norm.weight": Hostile()}
+    torch.save(weights, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    assert "its weights cannot be read" in refused(folder, lane)
+    assert not (tmp_path / "it ran").exists()
+    torch.load(folder / "pytorch_model.bin", weights_only=False)  # it would have
+    assert (tmp_path / "it ran").exists()
+
+
+def test_files_outside_the_folder_and_links_to_nowhere_are_not_read(sharded, lane) -> None:
+    file = sharded / "model.safetensors.index.json"
+    (sharded / "one.safetensors").rename(sharded.parent / "one.safetensors")
+    file.write_text(file.read_text().replace("one.safetensors", "../one.safetensors"))
+    assert re.search(r"not in .*\.\./one\.safetensors", refused(sharded, lane))
+    file.unlink()
+    (sharded / "model.safetensors").symlink_to("/nowhere/blob")
+    assert "a link to a file that is not there: /nowhere/blob" in refused(sharded, lane)
 
 
 def test_a_head_that_transformers_ties_is_not_asked_for(tmp_path, lane) -> None:
