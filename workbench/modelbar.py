@@ -12,6 +12,7 @@ from steering.loading import DTYPES, LoadOptions, demo_card, demo_models
 from workbench.bench import ANY, Workbench
 from workbench.blocks import html_block
 from workbench.cards import model_bar
+from workbench.chat_card import place_chat
 from workbench.context import PageState, PanelContext
 from workbench.jobs import Call
 from workbench.markup import note
@@ -54,6 +55,7 @@ def place_model_bar(bench: Workbench, state: PageState) -> ModelBar:
                     ["auto", *DTYPES], value="auto", label="Precision", info="auto: float32 on a CPU, else as stored"
                 )
                 device = gr.Textbox("auto", label="Device", info="auto, cpu, cuda, cuda:1, mps")
+        place_chat(bench, context)
         html_block(_demo_list())
         html_block(note("The model in use stays until the new one stands. Vectors on the shelf stay in any case."))
         context.error_slot()
