@@ -18,13 +18,22 @@ from steering.lane import Job
 from steering.operations import Ablate, check_unit
 from steering.own_files import check_replaceable
 from steering.prompts import render
-from steering.rows import Row
+from steering.rows import Batch, Row
+from steering.schedule import Schedule
+from steering.sites import Place
+from steering.tracing import read_prompts
 from steering.vectors import SteeringVector
 
 
-_WRITERS = ("o_proj", "out_proj", "c_proj", "dense", "dense_4h_to_h", "down_proj", "fc2")
-"""What architectures call the last matrix of attention and of the MLP."""
+_WRITERS = (
+    *("o_proj", "out_proj", "c_proj", "dense", "wo", "linear_out"),  # of attention, state spaces and convolutions
+    *("down_proj", "dense_4h_to_h", "fc2", "fc_out", "output_linear", "proj_down", "ffn.2", "w2"),  # of the MLP
+    *("attention.output", "feed_forward.value"),  # of RWKV
+)
+"""What architectures call the last matrix of a mixer and of the MLP, by the end of its path."""
 _PROBES = ("Hello.", "What is two plus three, and what is five plus six?", "Write a note to my boss.")
+_STILL = 0.005
+"""Share of a state along the direction from which a module counts as writing it."""
 _TOLERANCE = {4: 1e-3, 2: 0.05}
 """Largest difference of a logit, as a share of the largest logit, by bytes of the weights' precision: rounded weights
 are no longer quite orthogonal.
@@ -105,18 +114,32 @@ def save_model(edited: Host, folder: Path, *, made_from: Host, vector: SteeringV
 
 
 def _writers(model: nn.Module, host: Host) -> Iterator[tuple[Tensor, int]]:
-    """Every tensor that writes into the stream, and its axis along the stream's width."""
+    """Every tensor that writes into the stream, once, and its axis along the stream's width."""
+    seen: set[int] = set()
     for path, module in model.named_modules():
         inside = path.startswith(f"{host.sites.blocks_path}.")
         if isinstance(module, nn.Embedding) and not inside and module.weight.shape[1] == host.info.width:
             yield module.weight, 1
         for name, parameter in module.named_parameters(recurse=False) if inside else ():
-            stacked = parameter.ndim == 3 and name in _WRITERS  # a mixture's experts, (expert, width, inner)
-            if stacked:
-                yield parameter, 1
-            elif path.split(".")[-1] in _WRITERS:
-                rows_in = type(module).__name__ == "Conv1D" and name == "weight"  # GPT-2 keeps them transposed
-                yield parameter, 1 if rows_in else 0
+            axis = _axis(module, path, name, parameter, host.info.width)
+            if axis is not None and id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield parameter, axis
+
+
+def _axis(module: nn.Module, path: str, name: str, parameter: Tensor, width: int) -> int | None:
+    """Where a parameter has the stream's width, if it writes into the stream."""
+    if f".{path}".endswith(tuple(f".{each}" for each in _WRITERS)):
+        rows_in = type(module).__name__ == "Conv1D" and name == "weight"  # GPT-2 keeps them transposed
+        return 1 if rows_in or parameter.ndim == 3 else 0  # a layer of all experts is (expert, width, inner)
+    if name.removesuffix("_bias") not in _WRITERS:
+        return None
+    if parameter.ndim == 2:  # experts' biases, (expert, width), or all experts in one matrix, (expert * inner, width)
+        return 1
+    # A mixture's experts are (expert, width, inner), in gpt-oss and Llama 4 (expert, inner, width).
+    entering = getattr(module, "gate_up_proj", None)
+    turned = parameter.shape[1] != width or (entering is not None and entering.shape[2] == 2 * parameter.shape[1])
+    return 2 if turned and parameter.shape[2] == width else 1
 
 
 def _project(weight: Tensor, direction: Tensor, axis: int) -> None:
@@ -139,7 +162,25 @@ def _check_parity(host: Host, edited: Host, direction: Tensor) -> None:
     if not apart <= _TOLERANCE.get(itemsize, _TOLERANCE[2]):
         raise SteeringError(
             f"On {host.name} orthogonal weights do not give the logits of ablation: they differ by {apart:.1%} of the "
-            "largest.",
+            f"largest{_still_writing(edited, direction)}.",
             "a model whose matrices write into the residual stream themselves.",
             "Ablate the direction everywhere instead.",
         )
+
+
+def _still_writing(edited: Host, direction: Tensor) -> str:
+    """What is still written along the direction, in words."""
+    found: list[str] = []
+
+    def read(place: Place, states: Tensor) -> None:
+        block, site = place
+        along, size = (states.float() @ direction.to(states.device)).abs().max(), states.float().norm(dim=-1).max()
+        if float(along / size) <= _STILL or (site == "block_input" and block > 0):
+            return
+        parts = edited.sites.blocks[block].parts(site)
+        found.extend([f"{block}.{part.path}" for part in parts] if site != "block_input" else ["what enters block 0"])
+
+    batch = Batch.of(edited, [render(edited, _PROBES[0])])
+    read_prompts(edited, batch, Schedule(edited, [()]), read=read, places=edited.sites.everywhere())
+    more = f" and {len(found) - 4} more" if len(found) > 4 else ""
+    return f"; left along it: {', '.join(found[:4])}{more}" if found else ""

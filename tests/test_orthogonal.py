@@ -19,6 +19,7 @@ from steering.prompts import render
 from steering.rows import Row
 from steering.sites import SITES
 from tests.conftest import ARCHITECTURES, tiny_model
+from tests.families import tiny_family
 
 
 POST_NORM = ("gemma2", "gemma3_text", "olmo2")
@@ -43,6 +44,43 @@ def test_the_copy_gives_the_logits_of_ablation_and_the_model_stays_as_it_is(arch
     assert (before - ablated).abs().max() > 0.1
     torch.testing.assert_close(found, ablated, rtol=1e-3, atol=5e-3)  # float32 logits of size 20
     assert torch.equal(next_token_logits(host, [Row(prompt) for prompt in prompts]), before)
+
+
+LAYOUTS = ("gpt_oss", "llama4_text", "granitemoehybrid", "dbrx", "mamba2", "lfm2", "qwen3_next", "recurrent_gemma")
+"""Experts as (expert, in, out) or in one matrix, and mixers of hybrids and of state spaces."""
+
+
+@pytest.mark.parametrize("family", LAYOUTS)
+def test_experts_and_mixers_of_other_layouts_are_reached(family, tokenizer, lane) -> None:
+    host, u = Host.wrap(tiny_family(family), tokenizer, name=family, lane=lane), _direction()
+    prompts = [render(host, text) for text in TEXTS]
+    before = next_token_logits(host, [Row(prompt) for prompt in prompts])
+    plan = tuple(Write(Ablate(u), block, site) for block, site in host.sites.everywhere())
+    ablated = next_token_logits(host, [Row(prompt, plan) for prompt in prompts])
+    found = next_token_logits(orthogonalised(host, u), [Row(prompt) for prompt in prompts])
+    assert (before - ablated).abs().max() > 0.1 * before.std()
+    torch.testing.assert_close(found, ablated, rtol=1e-3, atol=5e-3)
+
+
+def test_square_experts_are_told_apart_by_what_enters_them() -> None:
+    """(expert, 32, 32) says nothing; the matrices in front are (expert, in, out) or (expert, out, in)."""
+
+    class Experts(torch.nn.Module):
+        def __init__(self, *entering: int) -> None:
+            super().__init__()
+            self.gate_up_proj = torch.nn.Parameter(torch.zeros(4, *entering))
+            self.down_proj = torch.nn.Parameter(torch.zeros(4, 32, 32))
+
+    for entering, axis in (((32, 64), 2), ((64, 32), 1)):
+        module = Experts(*entering)
+        assert orthogonal._axis(module, "layers.0.mlp.experts", "down_proj", module.down_proj, 32) == axis
+
+
+def test_what_cannot_be_reached_is_refused_by_its_name(tiny_host, tokenizer, lane, monkeypatch) -> None:
+    monkeypatch.setattr(orthogonal, "_WRITERS", tuple(name for name in orthogonal._WRITERS if name != "down_proj"))
+    host = Host.wrap(deepcopy(tiny_model("llama")), tokenizer, name="odd", lane=lane)
+    with pytest.raises(SteeringError, match=r"left along it: 0\.mlp, 1\.mlp, 2\.mlp, 3\.mlp"):
+        orthogonalised(host, _direction())
 
 
 @pytest.mark.parametrize("architecture", POST_NORM)
