@@ -50,6 +50,10 @@ QUESTIONS: Layouts = {
         "MMLU as a table",
         lambda row: lettered(row, row["question"], [row[letter] for letter in "ABCD"], row["answer"]),
     ),
+    ("input", "A", "B", "C", "D", "target"): (
+        "MMLU as a table",
+        lambda row: lettered(row, row["input"], [row[letter] for letter in "ABCD"], row["target"]),
+    ),
     ("question", "answer"): ("questions with a number for an answer", generated),
 }
 """Columns -> what the layout is called, and how a row becomes a question; the first that fits counts."""

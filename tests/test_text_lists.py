@@ -44,6 +44,8 @@ LISTS: dict[str, tuple[str, Any, str, tuple[str, ...]]] = {
     "preferences": ("a.jsonl", '{"prompt": "a", "chosen": "x", "rejected": "y"}\n', "", ("a",)),
     "chats": ("a.jsonl", json.dumps({"messages": CHAT}) + "\n", "", ("a",)),
     "ShareGPT": ("a.json", [{"id": 1, "conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "x"}]}], "", ("a",)),
+    "MT-bench's turns": ("a.jsonl", '{"question_id": 1, "category": "x", "turns": ["a", "more"]}\n', "", ("a",)),
+    "beside pandas' index": ("a.csv", ",whatever\n0,a\n1,b\n", "", ("a", "b")),
     "an only column": ("a.csv", "whatever\na\n", "", ("a",)),
     "a column of its own": ("a.csv", "whatever,other\na,b\n", "other", ("b",)),
 }  # fmt: skip

@@ -65,8 +65,12 @@ TEXTS = (
 """Columns that hold the texts of a list."""
 CHATS = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog", "turns")
 """Columns that hold a conversation: a list of messages with `role` and `content`, or `from` and `value`."""
-REQUESTS = ("question", "prompt", "instruction", "user", "request", "query", "goal", "input")
+REQUESTS = ("question", "prompt", "instruction", "user", "request", "query")
 """Columns that hold what both sides of a pair of replies answer."""
+FURTHER_REQUESTS = ("goal", "input", "context")
+"""Columns that hold it beside `REPLIES` alone; elsewhere they may be a note."""
+INDICES = ("", "id", "idx", "index", "column 1", "unnamed: 0", "__index_level_0__")
+"""Columns that only count rows."""
 SYSTEMS = ("system", "system_prompt")
 SIDES = (
     ("positive", "negative"),
@@ -88,6 +92,8 @@ SIDES = (
     ("truthful", "untruthful"),
 )
 """Two columns or two lists that are the sides of a contrast, the positive one first."""
+ANSWERED = SIDES[:2]
+"""Those of them that may hold replies, where a row has a request too."""
 REPLIES = (
     ("answer_matching_behavior", "answer_not_matching_behavior"),
     ("positive_response", "negative_response"),
@@ -114,6 +120,9 @@ _VALUES = (
     ("unsafe", "safe"),
     ("toxic", "nontoxic"),
     ("toxic", "non-toxic"),
+    ("jailbreak", "benign"),
+    ("malicious", "benign"),
+    ("refusal", "compliance"),
     ("true", "false"),
     ("yes", "no"),
     ("1", "0"),

@@ -162,7 +162,7 @@ def _kinds(table: Table, rows: Sequence[Row], kinds: Callable[[Row], Any], label
 
 
 def tuples(table: Table) -> Sides | None:
-    """Lists of two texts, as steering-vectors has its training pairs."""
+    """Lists of two texts, as steering-vectors has its training pairs, or of two conversations."""
     pairs = [row.value for row in table.rows]
     if not pairs or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
         return None
@@ -171,7 +171,8 @@ def tuples(table: Table) -> Sides | None:
     sides = Sides(True, "lists of two texts, the positive one first")
     for row in table.rows:
         for said, side in zip(row.value, (sides.positive, sides.negative), strict=True):
-            side.append(Entry(messages_of(text_of(said, row.where), row.where), stated_split(row)))
+            turns = messages_of(said if isinstance(said, list) else text_of(said, row.where), row.where)
+            side.append(Entry(turns, stated_split(row)))
     return sides
 
 

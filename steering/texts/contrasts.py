@@ -7,7 +7,17 @@ from typing import Any
 
 from steering.errors import SteeringError
 from steering.prompts import Message
-from steering.texts.columns import REPLIES, REQUESTS, SIDES, SYSTEMS, is_column, lowered, split_of
+from steering.texts.columns import (
+    ANSWERED,
+    FURTHER_REQUESTS,
+    REPLIES,
+    REQUESTS,
+    SIDES,
+    SYSTEMS,
+    is_column,
+    lowered,
+    split_of,
+)
 from steering.texts.contrast_rows import (
     Entry,
     Sides,
@@ -117,7 +127,10 @@ def _columns(table: Table) -> Sides | None:
 
 def _pairs(table: Table, rows: Sequence[Row], names: tuple[str, str], how: str) -> Sides:
     columns = lowered(rows[0].value) if rows and isinstance(rows[0].value, Mapping) else {}
-    asked = next((name for name in REQUESTS if name in columns and name not in names), "")
+    may_ask = (*REQUESTS, *FURTHER_REQUESTS) if names in REPLIES else REQUESTS
+    asked = next((name for name in may_ask if name in columns and name not in names), "")
+    if names in SIDES and names not in ANSWERED:  # a prompt by its name: whatever stands beside it is no request
+        asked = ""
     shown = [columns.get(name, name) for name in names]
     said = how or f"pairs in the columns {shown[0]} and {shown[1]}"
     if asked and rows and isinstance(rows[0].value[columns[names[0]]], str):

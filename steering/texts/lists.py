@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steering.errors import SteeringError
-from steering.texts.columns import CHATS, LABELS, LIST_LAYOUTS, TEXTS, Layout, label_text, lowered, split_of
+from steering.texts.columns import CHATS, INDICES, LABELS, LIST_LAYOUTS, TEXTS, Layout, label_text, lowered, split_of
 from steering.texts.messages import messages_of
 from steering.texts.tables import Row, Table
 
@@ -79,8 +79,9 @@ def column_of(rows: Sequence[Row], table: Table, chosen: str = "") -> Layout:
     known = [name for name in (*TEXTS, *CHATS) if name in names]
     if len(known) == 1:
         return Layout("", (), known[0])
-    if not known and len(names) == 1:
-        return Layout("", (), next(iter(names)))
+    real = [name for name in names if name not in INDICES]
+    if not known and len(real) == 1:
+        return Layout("", (), real[0])
     if known:
         raise table.wrong(
             f"one column that can hold the texts; these can: {', '.join(names[name] for name in known)}.",
@@ -111,6 +112,8 @@ def _text(row: Row, layout: Layout, chosen: str) -> tuple[str, str]:
             return "", f"they have a text under '{names[layout.empty]}' too ({layout.title})"
         before = _plain(value.get(names.get(layout.context, "")), row.where) if layout.context else ""
         held = value[names[layout.text]]
+        if layout.text in CHATS and isinstance(held, list) and held and all(isinstance(each, str) for each in held):
+            return held[0].strip(), "" if held[0].strip() else "empty"  # MT-bench's turns are the user's alone
         if layout.text in CHATS:
             turns = messages_of(held, row.where)
             return next(turn.content for turn in turns if turn.role == "user"), ""

@@ -36,6 +36,8 @@ def messages_of(value: Any, where: str, system: str = "") -> tuple[Message, ...]
     Raises:
         SteeringError: Empty, an unknown role, or a field that would be dropped.
     """
+    if isinstance(value, Mapping) and ("content" in value or "value" in value):  # one message
+        return messages_of([value], where, system)
     if isinstance(value, Mapping):
         chat = next((value[key] for low, key in lowered(value).items() if low in CHATS), None)
         return messages_of(chat, where, system) if chat is not None else _by_role(value, where, system)
