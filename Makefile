@@ -27,7 +27,7 @@ format: $(VENV)/.installed-dev
 
 # 10,000 generated inputs for each reader of files, each held against 5 s and 1 GB; the tests run 200 of each.
 fuzz: $(VENV)/.installed-dev
-	STEERING_FUZZ=10000 $(BIN)/python -m pytest tests/test_text_fuzz.py
+	STEERING_FUZZ=10000 $(BIN)/python -m pytest tests/test_text_fuzz.py tests/test_settings_fuzz.py
 
 # Speed, printed as ratios against something measured in the same run; never a test.
 bench: $(VENV)/.installed-dev

@@ -13,6 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from steering.bounds import LARGEST_SEED
 from steering.host import Host
 from steering.lane import Job
 from steering.pace import note_reading, note_step, seconds_per_step
@@ -43,12 +44,12 @@ _QUICK = 0.2
 class DecodeSettings(BaseModel):
     """How tokens are chosen."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_new_tokens: int = Field(60, ge=1, le=4096, description="The most tokens in a reply, its thought not counted.")
     temperature: float = Field(0.0, ge=0, le=5, allow_inf_nan=False, description="0 takes the likeliest token.")
     top_p: float = Field(1.0, gt=0, le=1, description="Sample from the likeliest tokens with this total probability.")
-    seed: int = Field(0, ge=0, description="Every row draws the same random numbers from it.")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Every row draws the same random numbers from it.")
 
 
 @dataclass(frozen=True)

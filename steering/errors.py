@@ -26,4 +26,6 @@ class SteeringError(Exception):
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 300]} … {text[-250:]}"
+    shown = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 300]} … {text[-250:]}"
+    # What any terminal and page can show: half characters and NUL are written out.
+    return shown.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()

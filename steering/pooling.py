@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from steering.bounds import check_value
 from steering.errors import SteeringError
 from steering.prompts import Prompt
+from steering.ranges import MOST_NUMBERS, span
 
 
 NamedPooling = Literal["last_token", "last_content", "mean_content", "mean_reply"]
@@ -48,6 +50,7 @@ def parse_pooling(text: str) -> Pooling:
     Raises:
         SteeringError: Positions that cannot be read. Unknown names are left to `read_positions`.
     """
+    check_value("What is read", "", text)
     text = text.strip()
     if not text or text[0] not in "-0123456789":
         return text  # type: ignore[return-value]
@@ -56,14 +59,14 @@ def parse_pooling(text: str) -> Pooling:
         for part in text.split(","):
             low, dash, high = part.strip().rpartition("-")
             if dash and low:
-                positions += range(int(low), int(high) + 1)
+                positions += span(int(low), int(high), room=MOST_NUMBERS - len(positions))
             else:
                 positions.append(int(part))
     except ValueError:
         positions = []
     if not positions:
         raise SteeringError(
-            f"The positions '{text}' were asked for.",
+            f"The positions '{text[:60]}' were asked for.",
             "whole numbers such as -1, '-3,-2' or '4-7'; below 0 they count from the prompt's end.",
             "Correct them.",
         )

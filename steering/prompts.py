@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from steering.bounds import check_prompt
 from steering.errors import SteeringError
 from steering.openings import opening_of
 from steering.templates import Value, applied
@@ -76,6 +77,8 @@ def render(host: Host, messages: str | Sequence[Message], *, generation_prompt: 
     turns = conversation(messages) if isinstance(messages, str) else tuple(messages)
     if not any(turn.content.strip() for turn in turns):
         raise SteeringError("The prompt is empty.", "some text in the user message.", "Type a prompt.")
+    for turn in turns:
+        check_prompt(turn.content)
     opening = opening_of(host)
     begun = opening.text if generation_prompt and turns[-1].role != "assistant" else ""
     if not host.info.chat_template:
@@ -134,6 +137,7 @@ def render_text(host: Host, text: str) -> Prompt:
     """
     if not text.strip():
         raise SteeringError("The text is empty.", "some text to continue.", "Type a text.")
+    check_prompt(text)
     return _tokenise(host.tokenizer, text, [(0, len(text), "user")], special=True)
 
 

@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
+from steering.bounds import LARGEST_COUNT, MOST_TYPED
 from steering.errors import SteeringError
 
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})\s*\.\.\s*({_NUMBER})(?:\s+step\s+({_NUMBER}))?")
 _MOST = 1000
-"""Numbers in one range."""
+"""Numbers of a sweep."""
+MOST_NUMBERS = 100_000
+"""Whole numbers at once; contexts and models have fewer places."""
 
 
 def whole_numbers(text: str) -> tuple[int, ...]:
@@ -20,12 +23,36 @@ def whole_numbers(text: str) -> tuple[int, ...]:
 
     Raises:
         ValueError: Anything else.
+        SteeringError: Numbers, or more of them, than any model has places for.
     """
+    _check_length(text)
     found: list[int] = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         low, dash, high = part.partition("-")
-        found += range(int(low), int(high if dash else low) + 1)
+        found += span(int(low), int(high if dash else low), room=MOST_NUMBERS - len(found))
     return tuple(dict.fromkeys(found))
+
+
+def span(low: int, high: int, *, room: int = MOST_NUMBERS) -> range:
+    """The whole numbers from `low` to `high`.
+
+    Raises:
+        SteeringError: There are more than `room`, or one is larger than any place in a text.
+    """
+    if max(abs(low), abs(high)) > LARGEST_COUNT or high - low >= room:
+        raise SteeringError(
+            f"The numbers {low} to {high} were asked for.",
+            f"at most {MOST_NUMBERS:,} numbers, each up to {LARGEST_COUNT:,}.",
+            "Ask for fewer.",
+        )
+    return range(low, high + 1)
+
+
+def _check_length(text: str) -> None:
+    if len(text) > MOST_TYPED:
+        raise SteeringError(
+            f"Numbers of {len(text):,} characters were typed.", f"at most {MOST_TYPED:,}.", "Shorten it."
+        )
 
 
 def compact(numbers: Iterable[int]) -> str:
@@ -48,9 +75,12 @@ def sweep(text: str, *, repeats: bool = False) -> tuple[float, ...]:
     Raises:
         SteeringError: Anything else, a step that leads away from the end, or more than a thousand numbers.
     """
+    _check_length(text)
     found: list[Decimal] = []
     for part in (part.strip() for part in text.split(",")):
         found += _range(part) if ".." in part else [_number(part)]
+        if len(found) > _MOST:
+            raise SteeringError(f"More than {_MOST} numbers were given.", f"at most {_MOST}.", "Take fewer.")
     numbers = [float(number) for number in found]
     return tuple(numbers if repeats else dict.fromkeys(numbers))
 
@@ -59,14 +89,14 @@ def _range(part: str) -> list[Decimal]:
     match = _RANGE.fullmatch(part)
     if match is None:
         raise _unreadable(part)
-    low, high, step = (Decimal(number) if number else Decimal(1) for number in match.groups())
+    low, high, step = (_number(number) if number else Decimal(1) for number in match.groups())
     if step == 0 or (high - low) / step < 0:
         raise SteeringError(
-            f"The range '{part}' was given.", f"a step that leads from {low} to {high}.", "Correct the step."
+            f"The range '{part[:60]}' was given.", f"a step that leads from {low} to {high}.", "Correct the step."
         )
     count = int((high - low) / step) + 1
     if count > _MOST:
-        raise SteeringError(f"The range '{part}' has {count} numbers.", f"at most {_MOST}.", "Take a larger step.")
+        raise SteeringError(f"The range '{part[:60]}' has {count} numbers.", f"at most {_MOST}.", "Take a larger step.")
     return [low + step * n for n in range(count)]
 
 
@@ -77,12 +107,15 @@ def _number(part: str) -> Decimal:
         raise _unreadable(part) from None
     if not number.is_finite():
         raise _unreadable(part)
+    # Exponents of a million digits would be counted with; so would steps that are as small.
+    if number and not -9 <= number.adjusted() <= 9:
+        raise SteeringError(f"The number '{part[:60]}' was given.", "0, or a size from 1e-9 to 1e9.", "Correct it.")
     return number
 
 
 def _unreadable(part: str) -> SteeringError:
     return SteeringError(
-        f"'{part}' is no number and no range.",
+        f"'{part[:60]}' is no number and no range.",
         "numbers such as 0, 0.5, 1, or a range such as -2..2 step 0.5.",
         "Correct it.",
     )

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from steering.bounds import check_given
 from steering.chat_settings import CHAT, ChatSettings
 from steering.decoding import DecodeSettings
 from steering.errors import SteeringError
@@ -160,8 +161,10 @@ class Recipe(BaseModel):
         if not path.is_file():
             raise SteeringError(f"There is no recipe file '{path}'.", "a JSON or YAML file.", "Check the path.")
         check_size(path.name, path.stat().st_size, MOST_YAML_BYTES)
+        content = load_yaml(decode(path.read_bytes(), path.name), path.name)  # YAML contains JSON
+        check_given(path.name, content)
         try:
-            return cls.model_validate(load_yaml(decode(path.read_bytes(), path.name), path.name))  # YAML contains JSON
+            return cls.model_validate(content)
         except ValidationError as error:
             raise validation_error(path.name, error) from error
 
@@ -192,8 +195,15 @@ def validation_error(what: str, error: ValidationError, *, known: Iterable[str] 
             f"{what}, field {field}: there is none.", f"one of {', '.join(known)}.", "Correct its name."
         )
     return SteeringError(
-        f"{what}, field {field}: {str(first.get('input'))[:80]!r}.", f"{first['msg']}{more}.", "Correct that field."
+        f"{what}, field {field}: {_short(first.get('input'))!r}.", f"{first['msg']}{more}.", "Correct that field."
     )
+
+
+def _short(value: Any) -> str:
+    try:
+        return str(value)[:80]
+    except ValueError:  # a whole number of thousands of digits
+        return "a very large number"
 
 
 def parse_blocks(text: str) -> Everywhere | tuple[int, ...]:
@@ -213,7 +223,7 @@ def parse_blocks(text: str) -> Everywhere | tuple[int, ...]:
         blocks = ()
     if not blocks:
         raise SteeringError(
-            f"The blocks '{text}' were asked for.",
+            f"The blocks '{text[:60]}' were asked for.",
             "default, all, everywhere, or numbers such as 4, '2,5' or '3-6'.",
             "Correct the blocks.",
         )

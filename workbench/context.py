@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from workbench.blocks import EVENT, URGENT, html_block
 from workbench.generation import SteerSettings
 from workbench.jobs import Call, Handler, Outputs, Slots, drive, stop_job
 from workbench.markup import error_card
+from workbench.places import without_places
 
+
+_log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from steering.host import Host
@@ -143,6 +147,9 @@ class PanelContext:
                     changes = dict(function(**dict(zip(names, values, strict=True))))
             except SteeringError as error:
                 return {errors: error_card(error)}
+            except Exception as error:
+                _log.exception("%s failed", self.title)
+                return {errors: error_card(error, doing=self.title)}
             return {**changes, errors: "", self.page.shelf_seen: self.bench.seen}
 
         changed = _unique([*outputs, errors, self.page.shelf_seen])
@@ -173,8 +180,11 @@ class PanelContext:
 
         def handle(*values: Any) -> dict[Any, Any]:
             # Gradio takes an empty mapping for a missing value of every output.
-            with confined(self.bench.confines):
-                return dict(call(**dict(zip(names, values, strict=True)))) or gr.skip()
+            try:
+                with confined(self.bench.confines):
+                    return dict(call(**dict(zip(names, values, strict=True)))) or gr.skip()
+            except SteeringError as error:  # what is redrawn has no error card of its own
+                raise gr.Error(without_places(str(error)), print_exception=False) from error
 
         # One listener for all of them, where the last trigger counts: two would race with values of different age.
         gr.on(events, handle, inputs=components, outputs=list(outputs), trigger_mode="always_last", **EVENT)

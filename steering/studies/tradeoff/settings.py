@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from steering.bounds import LARGEST_SEED
 from steering.chat_settings import CHAT, ChatSettings
 from steering.errors import SteeringError
 from steering.host import Host
@@ -90,7 +91,7 @@ class TradeoffSettings(BaseModel):
     classifier_label: str = Field(
         "", description="Its label that means aligned; the one that means refusal where empty."
     )
-    seed: int = Field(0, ge=0, description="Of bootstrap and random directions.")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Of bootstrap and random directions.")
     chat: ChatSettings | None = Field(None, description=CHAT)
     vectors: str = Field("", description="Folder with the vectors' files, named as the recipes name them.")
     kept: str = Field("", description="File that keeps finished parts for another run; none where empty.")
