@@ -65,18 +65,21 @@ def _opening(host: Host, template: str) -> Opening:
     markers, notes = markers_of(tokenizer), template_notes(tokenizer)
     if not markers.pairs:
         return Opening(chat.switches, chat.prefill, False, (*notes, *_prefilled(chat.prefill)))
-    asked = [name for name, value in chat.switches.items() if _ABOUT_THOUGHT.search(name)]
+    own = _own_switches(tokenizer, chat.switches)
+    asked = [name for name in own if name in chat.switches]
     on = chat.thought == "think" or (chat.thought == "auto" and any(not _is_off(chat.switches[each]) for each in asked))
-    switches = chat.switches if asked else {**chat.switches, **_switched(tokenizer, chat.switches, on=on)}
+    name = next(iter(own), None)
+    switches = chat.switches if asked or name is None else {**chat.switches, name: own[name][on]}
     if on:
         said = (
             f"The model thinks first, for at most {chat.thought_tokens} tokens: judges and lengths are of the answer, "
             "KL is of both, and what is read at the end of the prompt is where the thought begins."
         )
         return Opening(switches, chat.prefill, True, (*notes, said, *_prefilled(chat.prefill)))
-    empty = _empty_thought(host, switches, markers, switched=switches != chat.switches or bool(asked))
+    empty = _empty_thought(host, switches, markers, switched=bool(own))
+    told = {each: switches[each] for each in own if each in switches}
     return Opening(
-        switches, empty + chat.prefill, False, (*notes, *_skipped(switches, empty), *_prefilled(chat.prefill))
+        switches, empty + chat.prefill, False, (*notes, *_skipped(told, empty), *_prefilled(chat.prefill))
     )
 
 
@@ -85,7 +88,7 @@ def _prefilled(prefill: str) -> tuple[str, ...]:
 
 
 def _skipped(switches: Mapping[str, Value], empty: str) -> tuple[str, ...]:
-    told = ", ".join(f"{name}={value}" for name, value in switches.items() if _ABOUT_THOUGHT.search(name))
+    told = ", ".join(f"{name}={value}" for name, value in switches.items())
     how = [f"the template is told {told}"] if told else []
     how += ["replies begin behind an empty thought"] if empty else []
     return (f"The model can think, and is kept from it: {' and '.join(how)}.",) if how else ()
@@ -102,16 +105,17 @@ def _check(host: Host) -> None:
             )
 
 
-def _switched(tokenizer: Any, given: Mapping[str, Value], *, on: bool) -> dict[str, Value]:
-    """The value of the template's own switch of thought that turns it on or off; none where it has no such switch."""
+def _own_switches(tokenizer: Any, given: Mapping[str, Value]) -> dict[str, tuple[Value, Value]]:
+    """The template's switches of thought with their values for off and on: those that change how a reply begins."""
+    found = {}
     for switch in switches_of(tokenizer):
         values = _sides(switch)
         if values is None:
             continue
-        off, yes = (_behind_user(tokenizer, {**given, switch.name: value}, whole=True) for value in values)
-        if off is not None and off != yes:
-            return {switch.name: values[on]}
-    return {}
+        off, on = (_behind_user(tokenizer, {**given, switch.name: value}, whole=True) for value in values)
+        if off is not None and off != on:
+            found[switch.name] = values
+    return found
 
 
 def _sides(switch: Switch) -> tuple[Value, Value] | None:

@@ -48,13 +48,12 @@ class Markers:
 
     def opens(self, text: str) -> bool:
         """Whether a text, such as a generation prompt, ends inside a thought."""
-        state = _walk(text, self)
-        return state.inside
+        return _walk(text, self).inside
 
     def closes(self, text: str) -> bool:
         """Whether a text, such as a generation prompt, ends behind a thought, perhaps an empty one."""
-        state = _walk(text, self)
-        return not state.inside and state.thought is not None and not state.answer.strip()
+        marks = _marks(text, self)
+        return bool(marks) and marks[-1].side == "close" and not text[marks[-1].end :].strip()
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,8 @@ def test_a_generation_prompt_that_opens_a_thought_is_noticed_whatever_the_user_t
     assert not markers_of(switched).opens(applied(switched, turn))
     closed = applied(switched, turn, switches={"enable_thinking": False}).rpartition("<|assistant|>")[2]
     assert markers_of(switched).closes(closed)
+    assert markers_of(switched).closes(f"<|end|>{closed}")
+    assert not markers_of(switched).closes(f"{closed}Yes.")
     assert not Markers().closes("Yes.")
 
 
@@ -181,6 +183,9 @@ def test_a_switch_that_asks_for_thought_is_obeyed_and_an_unknown_one_refused(hos
     assert render(thinking, "Hello.").thought_tokens == 512
     assert any("thinks first" in note for note in chat_notes(thinking))
     assert any("kept from it" in note for note in chat_notes(host))
+    host.tokenizer.chat_template = SWITCHED + "{% if keep_thinking %}{% endif %}"
+    about_old_ones = host.under(ChatSettings(switches={"keep_thinking": True}))
+    assert render(about_old_ones, "Hello.").thought_tokens == 0
     with pytest.raises(SteeringError, match="enable_thinking"):
         render(host.under(ChatSettings(switches={"enable_thoughts": True})), "Hello.")
 

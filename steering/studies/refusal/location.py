@@ -199,7 +199,7 @@ def drift(
         SteeringError: The reference cannot be loaded, or has another shape.
     """
     check_model(reference)
-    other = Host.load(reference, lane=host.lane, options=LoadOptions(dtype=host.info.dtype))
+    other = Host.load(reference, lane=host.lane, options=LoadOptions(dtype=host.info.dtype)).under(host.chat)
     if (other.info.blocks, other.info.width) != (host.info.blocks, host.info.width):
         raise SteeringError(
             f"The reference {other.name} has {other.info.blocks} blocks of width {other.info.width}.",
