@@ -21,6 +21,7 @@ from steering.forwards import of_the_model, put_right
 from steering.lane import Job, Lane
 from steering.loading import LoadOptions, load_model
 from steering.model_info import ModelInfo, describe
+from steering.openings import chat_notes
 from steering.residual import find_sites
 from steering.sites import Sites
 from steering.tokenizer_files import quiet
@@ -127,6 +128,7 @@ class Host:
         """What the short self-check found: run at a load, or kept from an earlier one of the same weights."""
         from steering.selfcheck.kept import checked  # it works with hosts
 
+        chat_notes(self)  # how replies begin may take a pass, which must not be among those that are counted
         return self.run(lambda job: checked(self), title="Self-check")
 
     @property

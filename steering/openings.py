@@ -78,9 +78,7 @@ def _opening(host: Host, template: str) -> Opening:
         return Opening(switches, chat.prefill, True, (*notes, said, *_prefilled(chat.prefill)))
     empty = _empty_thought(host, switches, markers, switched=bool(own))
     told = {each: switches[each] for each in own if each in switches}
-    return Opening(
-        switches, empty + chat.prefill, False, (*notes, *_skipped(told, empty), *_prefilled(chat.prefill))
-    )
+    return Opening(switches, empty + chat.prefill, False, (*notes, *_skipped(told, empty), *_prefilled(chat.prefill)))
 
 
 def _prefilled(prefill: str) -> tuple[str, ...]:
