@@ -88,8 +88,8 @@ def _check_stream(model: nn.Module, path: str, calls: _Calls) -> None:
         # Equal tokens in equal places: only the kernel's order of sums, and half precision, may part them.
         if float((first - second).abs().max()) > 0.05 * float(first.abs().max()):
             raise SteeringError(
-                f"{name} lets a token see those behind it: it is an encoder, or a decoder whose configuration does not "
-                "say so (is_decoder).",
+                f"{name} lets a token see those behind it: it is an encoder, a decoder whose configuration does not "
+                "say so (is_decoder), or it reads prompts both ways (PaliGemma).",
                 "a causal language model, in which a token sees those before it alone.",
                 "Load a decoder.",
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel
 
 
 SIZES: dict[str, Any] = {
@@ -208,15 +208,57 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 
 
+_VISION: dict[str, Any] = {
+    **dict.fromkeys(("hidden_size", "embed_dim", "out_hidden_size", "projection_dim", "image_size"), 32),
+    **dict.fromkeys(("num_hidden_layers", "depth", "num_attention_heads", "num_heads", "num_key_value_heads"), 4),
+    **dict.fromkeys(("patch_size", "head_dim"), 8),
+    **dict.fromkeys(("spatial_merge_size", "temporal_patch_size", "pooling_kernel_size", "mlp_ratio"), 2),
+    **dict.fromkeys(("num_position_embeddings", "window_size"), 16),
+    "deepstack_visual_indexes": [1],
+    "fullatt_block_indexes": [1],
+    "intermediate_size": 64,
+    "position_embedding_size": 64,
+}
+_SECTIONS = {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1]}}
+
+WRAPPERS: dict[str, dict[str, Any]] = {
+    "aya_vision": {},
+    "gemma3": {},
+    "gemma4": {"layer_types": _WINDOWS, "hidden_size_per_layer_input": 8},
+    "glm4v": _SECTIONS,
+    "got_ocr2": {},
+    "idefics3": {},
+    "internvl": {},
+    "lfm2_vl": {"layer_types": _CONV},
+    "llava": {},
+    "llava_next": {},
+    "mistral3": {},
+    "paligemma": {},
+    "qwen2_5_vl": _SECTIONS,
+    "qwen2_vl": _SECTIONS,
+    "qwen3_5": {},
+    "qwen3_vl": _SECTIONS,
+    "smolvlm": {},
+}
+"""Models of text and images, with what differs from `SIZES` in their text part."""
+
+
 def tiny_family(name: str) -> PreTrainedModel:
     """A random-weight model of a family, from its configuration alone; weights wide enough that argmax is never a
     near-tie.
     """
-    usual, given = AutoConfig.for_model(name), FAMILIES[name]
-    sizes = {key: value for key, value in SIZES.items() if key in dir(usual) and key not in given}
-    sizes |= {key: value for key, value in given.items() if value is not _ABSENT}
+    usual = AutoConfig.for_model(name)
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(name, **sizes)).eval()
+    if name in WRAPPERS:
+        text = {**_known(usual.text_config, SIZES, WRAPPERS[name]), "model_type": usual.text_config.model_type}
+        seeing = usual.vision_config  # Gemma 4 goes without unless one is given
+        image = {**_known(seeing, _VISION, {}), "model_type": seeing.model_type} if seeing else None
+        token = {key: 3000 for key in ("image_token_id", "image_token_index") if key in dir(usual)}
+        config = AutoConfig.for_model(name, text_config=text, vision_config=image, **token)
+        model = AutoModelForImageTextToText.from_config(config).eval()
+    else:
+        config = AutoConfig.for_model(name, **_known(usual, SIZES, FAMILIES[name]))
+        model = AutoModelForCausalLM.from_config(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:
@@ -226,3 +268,9 @@ def tiny_family(name: str) -> PreTrainedModel:
                 buffer.fill_(0.5)
     model.generation_config.eos_token_id = model.generation_config.forced_eos_token_id = None
     return model
+
+
+def _known(usual: Any, sizes: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """What is given, and those sizes that a configuration has."""
+    own = {key: value for key, value in sizes.items() if key in dir(usual) and key not in given}
+    return own | {key: value for key, value in given.items() if value is not _ABSENT}

@@ -4,6 +4,7 @@ sentence says why not.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -18,13 +19,15 @@ from steering.prompts import render
 from steering.rows import Batch, Row
 from steering.schedule import Schedule
 from steering.tracing import read_prompts
-from tests.families import FAMILIES, tiny_family
+from tests.conftest import ROOT
+from tests.families import FAMILIES, WRAPPERS, tiny_family
 
 
 STREAMS, AGAIN = "several residual streams side by side", "some run again and again"
-REFUSED = {"deepseek_v4": STREAMS, "gemma3n_text": STREAMS, "hy_v4": STREAMS, "hrm_text": AGAIN}
+BEHIND = "lets a token see those behind it"
+REFUSED = {"deepseek_v4": STREAMS, "gemma3n_text": STREAMS, "hy_v4": STREAMS, "hrm_text": AGAIN, "paligemma": BEHIND}
 """Families that are not hosted, and what the refusal says."""
-HOSTED = [name for name in FAMILIES if name not in REFUSED]
+HOSTED = [name for name in (*FAMILIES, *WRAPPERS) if name not in REFUSED]
 NO_SUM = {
     "minimax": "block 0",  # the norm's output is the residual
     "openai-gpt": "block 0",  # a norm behind every sum
@@ -167,5 +170,10 @@ def test_what_is_not_hosted_is_refused_by_what_it_is(name: str, tokenizer: Any, 
         Host.wrap(tiny_family(name), tokenizer, name=name, lane=lane)
 
 
-def test_there_are_more_than_a_hundred_and_eleven() -> None:
-    assert len(FAMILIES) >= 111
+def test_the_table_of_families_is_of_these_families() -> None:
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([^`]+)`", page, flags=re.MULTILINE)
+    assert sorted(listed) == sorted([*FAMILIES, *WRAPPERS])
+    assert len(listed) >= 111
+    for name in REFUSED:
+        assert re.search(rf"^\| `{name}` \| not hosted: .*{REFUSED[name]}", page, flags=re.MULTILINE), name
