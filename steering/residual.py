@@ -198,6 +198,8 @@ def mixer_kind(block: nn.Module) -> str:
             continue
         own = _without_family(kind, type(block).__name__)
         said = _mixer_word(own)
+        if kind.startswith("Rwkv") and said:  # what it calls attention is a sum that decays
+            said = "linear attention"
         if not said and "mixer" in own.lower():  # as in `FalconMambaMixer`, or `mamba` in Falcon-H1
             said = _mixer_word(path.split(".")[-1]) or _mixer_word(kind)
         if said and not any(path.startswith(f"{other}.") for other, _ in found):

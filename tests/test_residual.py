@@ -18,6 +18,8 @@ from steering.residual_sum import find_sum
 from steering.rows import Batch
 from steering.schedule import Schedule
 from steering.sites import BlockSites, Part, Sites
+from steering.studies.refusal.phases import prepare
+from steering.studies.refusal.settings import RefusalSettings
 from steering.tracing import read_prompts
 from tests.families import tiny_family
 
@@ -54,6 +56,7 @@ KNOWN: dict[str, dict[int, tuple[str, dict[str, list[tuple[str, float]]]]]] = {
     "lfm2": {0: ("convolution", _both("conv", "feed_forward")), 1: ("attention", _both("self_attn", "feed_forward"))},
     "recurrent_gemma": {0: ("recurrence", _both("temporal_block", "mlp_block"))},
     "kimi_linear": {0: ("linear attention", _both("self_attn", "mlp")), 1: ("attention", _both("self_attn", "mlp"))},
+    "rwkv": {1: ("linear attention", _both("attention", "feed_forward"))},
     "zamba2": {1: ("state space + attention", {"attention_output": [("mamba_decoder.mamba", 1.0)]})},
     "falcon_h1": {
         0: (
@@ -224,3 +227,9 @@ def test_what_a_reader_keeps_stays_as_it_was_read(tokenizer, lane) -> None:
     total = sum(kept[1, site] for site in ("block_input", "attention_output", "mlp_output"))
     # float32 sums in another order
     torch.testing.assert_close(total, kept[1, "block_output"], rtol=1e-4, atol=1e-4)
+
+
+def test_studies_say_before_they_run_that_nothing_can_be_ablated_everywhere(tokenizer, lane) -> None:
+    host = _host("minimax", tokenizer, lane)
+    with pytest.raises(SteeringError, match="Everywhere was asked for"):
+        host.run(lambda job: prepare(host, RefusalSettings(), job), title="prepare")

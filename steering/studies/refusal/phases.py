@@ -59,8 +59,10 @@ def prepare(host: Host, settings: RefusalSettings, job: Job[Any]) -> Prepared:
     Call on the model thread.
 
     Raises:
-        SteeringError: Requests that cannot be read, too few of them, or unknown tokens.
+        SteeringError: Requests that cannot be read, too few of them, unknown tokens, or a model on which no direction
+            can be ablated everywhere, by which candidates are scored.
     """
+    host.sites.everywhere()
     job.report(0, 2, "reading the requests")
     requests = load_requests(
         host,

@@ -187,6 +187,7 @@ class _Maker:
         return extract_again(self._host, vector, method, name=f"{vector.name} ({method})")
 
     def _ablation(self) -> Curve:
+        self._host.sites.everywhere()  # raises where it cannot be written
         first = self._first.model_copy(update={"mode": "ablate", "blocks": "everywhere", "unit": "mean_difference"})
         return self._of_recipe("ablation", "ablation", _alone(first))
 
