@@ -159,6 +159,7 @@ def apply_adapter(name: str, adapter: Adapter, model: Any, *, merge: bool) -> An
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what peft warns of is refused below
             weights = load_peft_weights(str(adapter.folder), device="cpu")
+            _check_rank(name, adapter, weights)
             _make_room(model, weights)
             applied = PeftModel.from_pretrained(model, str(adapter.folder), torch_device=str(model.device))
             expected = set(get_peft_model_state_dict(applied, save_embedding_layers=False))
@@ -168,6 +169,16 @@ def apply_adapter(name: str, adapter: Adapter, model: Any, *, merge: bool) -> An
         raise
     except Exception as error:  # peft raises what it likes where shapes or names do not fit
         raise _no_fit(name, adapter, first_line(error)) from error
+
+
+def _check_rank(name: str, adapter: Adapter, weights: dict[str, Any]) -> None:
+    """Refuse a rank past that of the weights, before matrices of that size are made."""
+    said = read_json(adapter.folder / ADAPTER)
+    pattern = said.get("rank_pattern")
+    stated = [said.get("r"), *(pattern.values() if isinstance(pattern, dict) else ())]
+    largest = max((max(tensor.shape, default=0) for tensor in weights.values()), default=0)
+    if too_large := [rank for rank in stated if not isinstance(rank, int) or not 0 < rank <= largest]:
+        raise _no_fit(name, adapter, f"it says a rank of {too_large[0]}, its weights have {largest} numbers a side")
 
 
 def _make_room(model: Any, weights: dict[str, Any]) -> None:

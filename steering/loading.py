@@ -144,10 +144,9 @@ def _load_whole(
     _check_embedding_model(name, checkpoint, options)
     device = _device(options.device)
     dtype = _dtype(options.dtype, device)
-    if not own_code:
-        placed = None if options.device_map or options.quantisation or quantisation else device
-        precision = dtype if isinstance(dtype, torch.dtype) else getattr(config, "dtype", None) or torch.float32
-        check_size(name, loader, config, stored=stored, dtype=precision, device=placed)
+    placed = None if options.device_map or options.quantisation or quantisation else device
+    precision = dtype if isinstance(dtype, torch.dtype) else getattr(config, "dtype", None) or torch.float32
+    check_size(name, loader, config, stored=stored, dtype=precision, device=placed, own_code=own_code)
     tokenizer = read_tokenizer(name, checkpoint, options, tokenizer_from)
     job.report(1, 3, "reading the weights")
     model, loading = _weights(name, checkpoint, loader, options, device, dtype)

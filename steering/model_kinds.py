@@ -56,7 +56,8 @@ def model_class(name: str, config: Any, *, own_code: bool) -> Any:
     Raises:
         SteeringError: It generates no text by itself, and what it is instead.
     """
-    architecture = next(iter(getattr(config, "architectures", None) or []), None)
+    stated = getattr(config, "architectures", None)
+    architecture = stated[0] if isinstance(stated, list) and stated and isinstance(stated[0], str) else None
     if own_code and (offered := getattr(config, "auto_map", None)):
         return _own_class(name, architecture, offered)
     if said := _something_else(config, architecture):
@@ -65,7 +66,7 @@ def model_class(name: str, config: Any, *, own_code: bool) -> Any:
             "a causal language model (a decoder), or a multimodal model with one inside.",
             "Load a decoder.",
         )
-    if isinstance(architecture, str) and _table_of(architecture) in (_CAUSAL, *_WRAPPERS):
+    if architecture and _table_of(architecture) in (_CAUSAL, *_WRAPPERS):
         named = getattr(transformers, architecture, None)
         if named is not None and named.config_class is type(config):
             return named
@@ -106,10 +107,10 @@ def _own_class(name: str, architecture: str | None, offered: dict[str, Any]) -> 
 
 def _something_else(config: Any, architecture: str | None) -> str | None:
     """What a model is that is no decoder, in words; None for a decoder."""
-    table = _table_of(architecture) if isinstance(architecture, str) else None
+    table = _table_of(architecture) if architecture else None
     if table is not None and table not in (_CAUSAL, *_WRAPPERS):
         return _words(table)
-    if table is None and isinstance(architecture, str):
+    if table is None and architecture:
         for pattern, words in _BY_NAME.items():
             if re.search(pattern, architecture):
                 return words

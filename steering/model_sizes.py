@@ -20,7 +20,14 @@ _LEAST_BITS = 1
 
 
 def check_size(
-    name: str, loader: Any, config: Any, *, stored: Stored | None, dtype: torch.dtype, device: torch.device | None
+    name: str,
+    loader: Any,
+    config: Any,
+    *,
+    stored: Stored | None,
+    dtype: torch.dtype,
+    device: torch.device | None,
+    own_code: bool = False,
 ) -> None:
     """Hold what a configuration describes against the weights files and against the memory that there is.
 
@@ -31,6 +38,7 @@ def check_size(
         stored: What lies on disk; None for a Hub id.
         dtype: In which precision the weights will be.
         device: Where they will be; None where they are quantised, or spread over devices.
+        own_code: Whether it is built by code of its own, which may need weights to be built.
 
     Raises:
         SteeringError: The configuration describes a model that the files cannot hold, or that memory cannot.
@@ -38,7 +46,12 @@ def check_size(
     blocks = number_of_blocks(config)
     if stored is not None and stored.shapes is not None and blocks and blocks > len(stored.shapes):
         raise _too_large(name, f"{blocks:,} blocks", f"{len(stored.shapes):,} tensors")
-    model = _without_weights(name, loader, config)
+    try:
+        model = _without_weights(name, loader, config, own_code)
+    except SteeringError:
+        if own_code:
+            return
+        raise
     parameters = {key: each.numel() for key, each in model.named_parameters()}
     total = sum(parameters.values())
     if stored is not None and total * _LEAST_BITS > 8 * stored.bytes:
@@ -64,11 +77,11 @@ def _too_large(name: str, said: str, held: str) -> SteeringError:
     )
 
 
-def _without_weights(name: str, loader: Any, config: Any) -> torch.nn.Module:
+def _without_weights(name: str, loader: Any, config: Any, own_code: bool) -> torch.nn.Module:
     build = loader.from_config if loader.__name__.startswith("AutoModel") else loader._from_config
     try:
         with torch.device("meta"), no_init_weights():
-            return build(deepcopy(config))
+            return build(deepcopy(config), **({"trust_remote_code": True} if own_code else {}))
     except Exception as error:  # whatever the architecture's code says of numbers that do not fit
         raise SteeringError(
             f"No model can be built from the configuration of '{name}': {type(error).__name__}: {first_line(error)}",

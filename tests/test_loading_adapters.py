@@ -150,6 +150,8 @@ def test_a_wrong_base_is_refused(lora, tmp_path, lane) -> None:
         ({"peft_type": "IA3"}, "of the kind IA3"),
         ({"task_type": "SEQ_CLS"}, "for another task: SEQ_CLS"),
         ({"target_modules": ["nothing_of_this"]}, "does not fit the base"),
+        ({"r": 10**9}, "says a rank of 1000000000"),
+        ({"rank_pattern": {"q_proj": 10**9}}, "says a rank of 1000000000"),
         ({"target_modules": ["q_proj"]}, "have no place in the base"),
         ({"target_modules": [*TARGETS, "o_proj"]}, "its files lack"),
     ],

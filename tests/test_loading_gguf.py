@@ -57,9 +57,11 @@ def permuted(weights: np.ndarray) -> np.ndarray:
     return halves.swapaxes(1, 2).reshape(weights.shape)
 
 
-def write(model: LlamaForCausalLM, path, kind: GGMLQuantizationType, *, architecture: str = "llama"):
+def write(
+    model: LlamaForCausalLM, path, kind: GGMLQuantizationType, *, architecture: str = "llama", blocks: int = BLOCKS
+):
     writer = GGUFWriter(path, architecture)
-    writer.add_block_count(BLOCKS)
+    writer.add_block_count(blocks)
     writer.add_context_length(96)
     writer.add_embedding_length(WIDTH)
     writer.add_feed_forward_length(INNER)
@@ -153,3 +155,5 @@ def test_other_and_damaged_gguf_files_are_said(model, tmp_path, lane) -> None:
     assert "vision tower" in refused(tower)
     odd = write(model, tmp_path / "odd.gguf", GGMLQuantizationType.F32, architecture="no-such-thing")
     assert re.search(r"'no-such-thing', which transformers .* cannot read from GGUF", refused(odd))
+    many = write(model, tmp_path / "many.gguf", GGMLQuantizationType.F32, blocks=10**9)
+    assert re.search("num_hidden_layers = 1,000,000,000", refused(many))

@@ -104,6 +104,11 @@ def test_a_configuration_without_any_usual_name_is_read_off_the_model(own, lane)
     assert len(reply.ids) == 4
 
 
+def test_own_code_of_an_impossible_size_is_told_before_memory_is_taken(own, lane) -> None:
+    with pytest.raises(SteeringError, match=r"describes .* parameters, of them words\.weight with 900,000,000"):
+        Host.load(str(edited(own, words=900_000_000)), lane=lane, options=LoadOptions(trust_remote_code=True))
+
+
 def test_own_code_that_fails_or_is_no_generator_says_so(own, lane) -> None:
     trusted = LoadOptions(trust_remote_code=True)
     (own / "own_model.py").write_text("import no_such_package_at_all\n" + _CODE)

@@ -7,14 +7,24 @@ import os
 import re
 import shutil
 
+import httpx
 import pytest
 import torch
 import transformers
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from loading_support import edited, randomise, saved, with_tokenizer
 from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
 
+from steering.checkpoints import Checkpoint
 from steering.errors import SteeringError
 from steering.host import Host
+from steering.load_errors import load_error
 from steering.loading import LoadOptions
 
 
@@ -265,3 +275,35 @@ def test_a_configuration_with_a_huge_context_loads(model_folder, lane) -> None:
     said = json.loads((model_folder / "config.json").read_text())
     assert said["max_position_embeddings"] == 128
     assert Host.load(str(edited(model_folder, max_position_embeddings=10**15)), lane=lane).info.context == 10**15
+
+
+def _of_the_hub(kind, said):
+    request = httpx.Request("GET", "https://huggingface.co/someone/model")
+    return kind(said, response=httpx.Response(404, request=request))
+
+
+@pytest.mark.parametrize(
+    ("cause", "message"),
+    [
+        (_of_the_hub(GatedRepoError, "gated"), r"is gated.*Ask for access"),
+        (_of_the_hub(RepositoryNotFoundError, "404"), r"neither a local folder nor a public model.*spelling.*login"),
+        (_of_the_hub(RevisionNotFoundError, "404"), r"no such revision.*--revision"),
+        (EntryNotFoundError("no config.json"), r"no file that is needed"),
+        (ConnectionError("no route"), r"the Hub cannot be reached.*network"),
+        (PermissionError("no"), r"must not be read"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), r"no room in memory"),
+        (ValueError("heads do not divide width"), r"was found, but it cannot be read: heads do not divide width"),
+    ],
+)
+def test_what_the_hub_says_is_told_by_its_cause(cause, message) -> None:
+    try:
+        raise OSError("We could not load it.") from cause
+    except OSError as wrapped:
+        error = (
+            wrapped
+            if isinstance(cause, HfHubHTTPError | EntryNotFoundError | ConnectionError | PermissionError)
+            else cause
+        )
+    said = str(load_error("someone/model", Checkpoint("someone/model", "hub"), error, "it cannot be read"))
+    assert re.search(message, said)
+    assert ("spelling" in said) == isinstance(cause, RepositoryNotFoundError | ConnectionError) or "gated" in said

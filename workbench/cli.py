@@ -36,7 +36,7 @@ def main() -> None:
 @app.command()
 @loads_model
 def serve(
-    model: Annotated[str, typer.Argument(help="A demo model, a local folder or a Hub id.")] = "demo",
+    model: Annotated[str, typer.Argument(help="A demo model, a folder, a GGUF file or a Hub id.")] = "demo",
     address: Annotated[
         str, typer.Option("--host", help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
@@ -93,7 +93,8 @@ def models() -> None:
         )
     OUT.print(table(pd.DataFrame(rows)))
     OUT.print(
-        "\nAny other causal language model: a local folder, or a Hub id such as Qwen/Qwen3-0.6B.", highlight=False
+        "\nAny other text generator: a folder (also an adapter's), a GGUF file, or a Hub id such as Qwen/Qwen3-0.6B.",
+        highlight=False,
     )
 
 

@@ -44,7 +44,7 @@ _FLAGS = {"blocks": "--block-list"}
 """Where a plain name would be taken for something else: block numbers are given with --at."""
 
 WorkspaceFolder = Annotated[Path | None, typer.Option("--workspace", help="Folder of the shelf.")]
-Model = Annotated[str, typer.Option("--model", "-m", help="A demo model, a local folder or a Hub id.")]
+Model = Annotated[str, typer.Option("--model", "-m", help="A demo model, a folder, a GGUF file or a Hub id.")]
 
 
 def loads_model(command: Callable[..., Any]) -> Callable[..., Any]:
