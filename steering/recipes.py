@@ -145,10 +145,13 @@ class Recipe(BaseModel):
         """The model under the recipe's chat settings."""
         return host.under(self.chat)
 
+    def with_chat(self, host: Host) -> Recipe:
+        """The recipe with the model's chat settings, where it has none and they are not the default."""
+        return self if self.chat or host.chat.default else self.model_copy(update={"chat": host.chat})
+
     def stamped(self, host: Host) -> Recipe:
-        """The recipe with the model's name, and with its chat settings where they are not the default."""
-        chat = self.chat or (None if host.chat.default else host.chat)
-        return self.model_copy(update={"model": host.name, "chat": chat})
+        """The recipe with the model's name and chat settings."""
+        return self.with_chat(host).model_copy(update={"model": host.name})
 
     @classmethod
     def load(cls, path: str | Path) -> Recipe:

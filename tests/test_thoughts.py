@@ -20,10 +20,11 @@ from odd_templates import (
     VARIABLES,
 )
 
-from steering import decoding
+from steering import ContrastSet, decoding, extract
 from steering.chat_settings import ChatSettings
 from steering.decoding import DecodeSettings, generate
 from steering.errors import SteeringError
+from steering.extraction.again import extract_again
 from steering.fingerprint import fingerprint
 from steering.openings import chat_notes, opening_of
 from steering.prompts import Message, conversation, render
@@ -252,3 +253,13 @@ def test_a_template_that_drops_a_system_prompt_without_a_word_is_refused(host) -
     assert "Hello." in render(host, "Hello.").text
     with pytest.raises(SteeringError, match="leaves the system message out"):
         render(host, conversation("Hello.", "Be kind."))
+
+
+def test_a_vector_says_under_which_chat_settings_it_was_made_and_is_made_again_under_them(host) -> None:
+    view = host.under(ChatSettings(prefill="Sure,"))
+    contrast = ContrastSet.load("formality")
+    assert "chat" not in extract(host, contrast, split_half=False).provenance.settings
+    vector = extract(view, contrast, split_half=False)
+    again = extract_again(host, vector, "mean_difference", name="again")
+    assert torch.equal(again.directions, vector.directions)
+    assert not torch.allclose(extract(host, contrast, split_half=False).directions, vector.directions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from steering.chat_settings import ChatSettings
 from steering.contrast import ContrastSet
 from steering.errors import SteeringError
 from steering.extraction.extract import extract
@@ -20,6 +21,8 @@ def extract_again(host: Host, vector: SteeringVector, method: str, *, name: str)
         SteeringError: The contrast set is not at hand, or has changed since.
     """
     made = vector.provenance
+    if "chat" in made.settings:
+        host = host.under(ChatSettings.model_validate(made.settings["chat"]))
     try:
         contrast, _ = renderable(host, ContrastSet.load(made.contrast))
     except SteeringError as error:

@@ -30,6 +30,8 @@ def provenance_of(
 ) -> Provenance:
     """Everything about an extraction; `texts` names the set that a control was fitted on instead."""
     settings: dict[str, Any] = {**asdict(reading), **({"texts": texts} if texts else {})}
+    if not host.chat.default:
+        settings["chat"] = host.chat.model_dump(mode="json")
     return Provenance(
         method=method,
         pooling=pooling_name(pooling),

@@ -40,6 +40,7 @@ def code(picture: Picture) -> str:
     """A Python script that probes the same and draws the same figures."""
     found = picture.found
     given = found.settings.model_dump(mode="json", exclude={"kept", "vectors"})
+    given["chat"] = None if found.host.chat.default else found.host.chat.model_dump(mode="json")
     return f'''"""Probes of harm on {found.host.name}, as they were fitted: tables and report.html."""
 
 from pathlib import Path

@@ -37,7 +37,7 @@ def run(host: Host, settings: RefusalSettings, job: Job[Result]) -> Result:
 def result_of(inquiry: Inquiry) -> Result:
     """Everything found so far as tables, measures and vectors."""
     frames = dict(_tables(inquiry))
-    files = {"recipe.json": RECIPE.model_dump_json(indent=2)} if inquiry.choice else {}
+    files = {"recipe.json": RECIPE.with_chat(inquiry.host).model_dump_json(indent=2)} if inquiry.choice else {}
     if inquiry.rates:
         files["report.html"] = page_of(inquiry, frames)
     headline = next(name for name in ("summary", "candidates", "tokens") if name in frames)

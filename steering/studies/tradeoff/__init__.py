@@ -54,7 +54,7 @@ def result_of(picture: Picture) -> Result:
     files = {"reproduce.py": code(picture)}
     if picture.main is not None:
         files["report.html"] = report(picture, frames, f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
-        files["recipe.json"] = recommended(picture).model_dump_json(indent=2)
+        files["recipe.json"] = recommended(picture).with_chat(found.host).model_dump_json(indent=2)
     return Result(
         **origin("tradeoff", found.host, found.settings),
         measures=tuple(_measures(picture)),

@@ -41,6 +41,7 @@ def code(picture: Picture) -> str:
     """A Python script that measures the same and draws the same figures."""
     found = picture.found
     given = found.settings.model_dump(mode="json", exclude={"kept", "vectors"})
+    given["chat"] = None if found.host.chat.default else found.host.chat.model_dump(mode="json")
     return f'''"""Alignment against helpfulness on {found.host.name}, as it was measured: tables and report.html."""
 
 from pathlib import Path
