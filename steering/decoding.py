@@ -84,6 +84,8 @@ class Reply:
     divergence: Divergence | None = None
     parts: Parts | None = None
     """The text taken apart by the delimiters of the model's template; None where only literal ones are known."""
+    thought_tokens: int = 0
+    """How many of `ids` are thought, delimiters included, where the model was let think."""
 
     @property
     def thought(self) -> str:
@@ -323,6 +325,7 @@ def _reply(host: Host, state: _RowState) -> Reply:
         written=Written(state.prompt_written, state.generated_written),
         divergence=state.divergence,
         parts=parts_of(host, state.row.prompt, state.ids),
+        thought_tokens=len(state.ids) if state.before_answer is None else state.before_answer,
     )
 
 

@@ -25,6 +25,7 @@ from steering.chat_settings import ChatSettings
 from steering.decoding import DecodeSettings, generate
 from steering.errors import SteeringError
 from steering.extraction.again import extract_again
+from steering.extraction.reading import Reading
 from steering.fingerprint import fingerprint
 from steering.openings import chat_notes, opening_of
 from steering.prompts import Message, conversation, render
@@ -120,7 +121,10 @@ def test_replies_arrive_taken_apart(host) -> None:
     (reply,) = generate(host, [Row(prompt)], DecodeSettings(max_new_tokens=4))
     assert not reply.finished
     assert not reply.answer
-    assert (len(reply.ids), reply.finish) == (6, "thought")
+    assert (len(reply.ids), reply.finish, reply.thought_tokens) == (6, "thought", 6)
+    reading = Reading(reply_tokens=4)
+    with pytest.raises(SteeringError, match="thought_tokens"):
+        reading.prompts(host.under(ChatSettings(thought="think", thought_tokens=6)), [conversation("Hello.")])
     host.tokenizer.chat_template = PLAIN
     prompt = render(host, conversation("What is <think>?"))
     assert not prompt.opened  # the user's own words open nothing
@@ -142,6 +146,7 @@ def test_the_answer_has_all_its_tokens_behind_a_thought(host, monkeypatch) -> No
     prompt = render(host.under(ChatSettings(thought="think")), "Is it?")
     (reply,) = generate(host, [Row(prompt)], DecodeSettings(max_new_tokens=4))
     assert reply.thought == "Hm."
+    assert reply.thought_tokens == thought
     assert len(reply.ids) == thought + 4
     assert reply.finish == "length"
 

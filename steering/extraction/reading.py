@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import DecodeSettings, Reply, generate
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.prompts import Message, Prompt, Role, render
@@ -42,13 +42,13 @@ class Reading:
         asked = [render(host, self._with_system(conversations[index])) for index in bare]
         said = generate(host, [Row(prompt) for prompt in asked], DecodeSettings(max_new_tokens=self.reply_tokens))
         for index, prompt, reply in zip(bare, asked, said, strict=True):
-            if not reply.ids:
+            if len(reply.ids) == reply.thought_tokens:
                 raise SteeringError(
-                    f"The model says nothing to the prompt '{conversations[index][-1].content[:60]}'.",
+                    f"The model answers nothing to the prompt '{conversations[index][-1].content[:60]}'.",
                     "a reply to read.",
-                    "Read another token, or give the set replies.",
+                    "Read another token, give the set replies, or let the thought be longer (chat.thought_tokens).",
                 )
-            rendered[index] = _answered(host, prompt, reply.ids)
+            rendered[index] = _answered(host, prompt, reply)
         return rendered
 
     def _with_system(self, turns: Sequence[Message]) -> tuple[Message, ...]:
@@ -61,10 +61,12 @@ class Reading:
         return (Message("system", self.system), *turns)
 
 
-def _answered(host: Host, prompt: Prompt, reply: Sequence[int]) -> Prompt:
-    """A prompt with a reply behind it, as the model itself would go on from there."""
+def _answered(host: Host, prompt: Prompt, said: Reply) -> Prompt:
+    """A prompt with a reply behind it, as the model itself would go on from there; what is read is the answer."""
+    reply = said.ids
     tokens = pieces_of_reply(host.tokenizer, reply)
-    roles: list[Role] = ["assistant"] * len(tokens)
+    before = said.thought_tokens
+    roles: list[Role] = ["template" if index < before else "assistant" for index in range(len(tokens))]
     return replace(
         prompt,
         text=prompt.text + host.tokenizer.decode(list(reply)),
