@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -148,11 +149,13 @@ def _quoted(text: str, mark: _Mark) -> bool:
 def _marks(text: str, markers: Markers) -> list[_Mark]:
     """All delimiters in a text from left to right; where two overlap, the template's own wins, then the longer."""
     found = sorted(_candidates(text, markers), key=lambda mark: (not mark.named, mark.start - mark.end))
-    kept: list[_Mark] = []
+    kept: list[_Mark] = []  # by place, none over another
     for mark in found:
-        if all(mark.end <= other.start or mark.start >= other.end for other in kept):
-            kept.append(mark)
-    return sorted(kept, key=lambda mark: mark.start)
+        place = bisect(kept, mark.start, key=lambda other: other.start)
+        free = place == 0 or kept[place - 1].end <= mark.start
+        if free and (place == len(kept) or mark.end <= kept[place].start):
+            kept.insert(place, mark)
+    return kept
 
 
 def _candidates(text: str, markers: Markers) -> Iterator[_Mark]:

@@ -217,7 +217,7 @@ def test_repetition_is_the_share_of_runs_said_before() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["I cannot ", "it is not ", "I am and cannot and ", "'I ", '"', "a", "\n", "<", "我不能"]
+    "text", ["I cannot ", "it is not ", "I am and cannot and ", "'I ", '"', "a", "\n", "<", "我不能", "<think>"]
 )
 def test_no_text_is_slow_by_its_length(text: str) -> None:
     """A megabyte is as fast as its two ends of 20,000 characters, which no pattern goes through more than once."""

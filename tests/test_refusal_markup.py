@@ -9,6 +9,7 @@ from steering.recipes import Recipe
 from steering.studies.refusal.agreement import agreement
 from steering.studies.refusal.arms import Arm
 from steering.studies.refusal.candidates import Candidate
+from steering.studies.refusal.findings import of_effects
 from steering.studies.refusal.outcomes import rates_of
 from steering.studies.refusal.replies import Said
 from steering.studies.refusal.rules import Choice, Score
@@ -91,3 +92,17 @@ def test_a_judge_without_a_verdict_is_left_out_of_the_pair_and_disagreements_are
     assert "<b>How" not in html
     assert "1 replies on which they differ" in html
     assert _differ(replace(pair, differ=())) == ""
+
+
+def test_replies_that_are_no_answers_are_told() -> None:
+    """Two of four end in their thought, one of four loops: over the fifth from which loops are told."""
+    contents = ("unfinished", "unfinished", "refusal", "compliance")
+    said = [replace(SAID, content=content) for content in contents]
+    said[3] = replace(said[3], form="degenerate")
+    notes = of_effects([rates_of(NOTHING, said, said)], [], "harmful", "harmless")
+    assert any(
+        "2 of 4 replies to harmful requests, no intervention, ended inside their thought" in note for note in notes
+    )
+    assert any(note.startswith("Beware: 1 of 4 replies") for note in notes)
+    fine = [replace(SAID)] * 4
+    assert not any("of 4 replies" in note for note in of_effects([rates_of(NOTHING, fine, fine)], [], "harmful", "x"))

@@ -49,10 +49,13 @@ def unaccented(text: str) -> str:
     return unicodedata.normalize("NFC", _ACCENTS.sub("", text))
 
 
+def ends(text: str) -> str:
+    """A text, or the first and last 20,000 characters of a longer one."""
+    return text if len(text) <= 2 * LONGEST else f"{text[:LONGEST]}\n{text[-LONGEST:]}"
+
+
 def own_words(text: str) -> str:
     """A reply without code, quotations, cited lines, a play, a label and marks; with them where that is all."""
-    if len(text) > 2 * LONGEST:
-        text = f"{text[:LONGEST]}\n{text[-LONGEST:]}"
     without = _QUOTED.sub(" ", _spoken(_CITED.sub(" ", _FENCED.sub(" ", text))))
     said = without if re.search(r"[^\W_]", without) else text
     said = _BULLET.sub("", _MARKS.sub("", said))

@@ -16,6 +16,8 @@ LITTLE = 0.5
 """Under this rate of refused target requests there is little to ablate."""
 HARDLY = 0.05
 _P = 0.05
+_MUCH = 0.2
+"""Share of degenerate replies from which a note says so."""
 READABLE = 0.8
 """AUROC under which a probe says little."""
 
@@ -80,6 +82,7 @@ def of_effects(rates: Sequence[Rates], costs: Sequence[Cost], target: str, contr
             f"{_share(ablated)}{beside}."
         )
     notes += _harm(rates, costs, control)
+    notes += _broken(rates)
     weights = _rate(rates, "weights", target)
     if ablated is not None and weights is not None:
         same = sum(a.text == b.text for a, b in zip(ablated.said, weights.said, strict=True))
@@ -119,6 +122,26 @@ def of_location(found: Surrogate, moved: Drift | None, probes: TwoProbes | None)
             f"Drift from {moved.reference}: the mean states of {moved.n} target requests have their lowest cosine, "
             f"{moved.target[worst]:.2f}, after block {worst}."
         )
+    return notes
+
+
+def _broken(rates: Sequence[Rates]) -> list[str]:
+    """Replies that say less than their shares seem to: thoughts without an answer, loops and empty ones."""
+    notes = []
+    of_interest = [each for each in rates if not each.floor]
+    for each in of_interest:
+        if each.unfinished.value:
+            count = round(each.unfinished.value * each.n)
+            notes.append(
+                f"{count} of {each.n} replies to {each.group} requests, {each.title}, ended inside their thought: they "
+                "count as neither refused nor answered. Let the model think longer, or not at all."
+            )
+        if each.degenerate.value >= _MUCH:
+            count = round(each.degenerate.value * each.n)
+            notes.append(
+                f"Beware: {count} of {each.n} replies to {each.group} requests, {each.title}, are degenerate "
+                "(looping or empty), whatever else they count as."
+            )
     return notes
 
 
