@@ -21,7 +21,9 @@ SCRIPTS: Mapping[str, str] = {
     "han": r"[\u4e00-\u9fff]",
 }
 """Letters by script. A text with kana is read as kana, whatever else it has."""
-_SPACED = ("latin", "cyrillic", "arabic")
+_START = r"(?<![\w'])"
+_STARTS: Mapping[str, str] = {"latin": _START, "cyrillic": _START, "arabic": _START + "[\u0648\u0641]?"}
+"""How a phrase begins in scripts with spaces between words; in Arabic "and" and "so" are written to the next word."""
 _READ = 600
 """Characters by which a language is told."""
 ENOUGH = 3
@@ -72,15 +74,15 @@ def grammar(language: str) -> Grammar:
     path = resource("presets", "judges", "refusal", f"{language}.yaml")
     table = yaml.safe_load(path.read_text(encoding="utf-8"))
     words = _words(table["words"])
-    spaced = table["script"] in _SPACED
+    start = _STARTS.get(table["script"])
     lists = {name: _lines(table.get(name, "")) for name in (*_LISTS, *_WEIGHTS)}
     return Grammar(
         language=language,
         script=table["script"],
         common=frozenset(plain(str(word)) for word in table["common"]),
-        lists={name: _compiled(lists[name], words, spaced) for name in lists},
+        lists={name: _compiled(lists[name], words, start) for name in lists},
         signs=tuple(
-            (weight, _compiled([line], words, spaced)) for name, weight in _WEIGHTS.items() for line in lists[name]
+            (weight, _compiled([line], words, start)) for name, weight in _WEIGHTS.items() for line in lists[name]
         ),
     )
 
@@ -118,13 +120,19 @@ def _filled(pattern: str, words: Mapping[str, str]) -> str:
     return re.sub(r"\{([a-z]+)\}", lambda found: _filled(words[found[1]], words), pattern)
 
 
-def _compiled(lines: list[str], words: Mapping[str, str], spaced: bool) -> re.Pattern[str]:
-    """One pattern for all lines; one that never matches for none."""
+def _compiled(lines: list[str], words: Mapping[str, str], start: str | None) -> re.Pattern[str]:
+    """One pattern for all lines; one that never matches for none.
+
+    Args:
+        lines: The list.
+        words: What names in braces stand for.
+        start: What a phrase begins with; None in scripts without spaces between words.
+    """
     if not lines:
         return re.compile(r"(?!)")
     whole = "|".join(f"(?:{_filled(line, words)})" for line in lines)
-    if not spaced:
+    if start is None:
         return re.compile(unaccented(whole.replace("…", _FEW_CHARACTERS)))
     for gap, pattern in ((" … ", f"{_FEW_WORDS} "), ("… ", r"(?:\S+ ){0,6}?")):
         whole = whole.replace(gap, pattern)
-    return re.compile(rf"(?<![\w'])(?:{unaccented(whole.replace(' ', ',? '))})(?:(?!\w)|(?<=[ ]))", re.MULTILINE)
+    return re.compile(rf"{start}(?:{unaccented(whole.replace(' ', ',? '))})(?:(?!\w)|(?<=[ ]))", re.MULTILINE)
