@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from steering.demo import examples
 from steering.errors import SteeringError
 from steering.judges.grammar import grammar, languages
 from steering.judges.labelled import labelled_replies, score, scores_by
@@ -276,3 +277,9 @@ def test_another_voice_is_not_the_replys_own() -> None:
         f"Dear Mr Brown,\n{words} We have closed for the summer.\nKind regards",
     ):
         assert sort_reply(given).content == "compliance", given
+
+
+def test_what_the_demo_model_cannot_do_is_no_refusal_and_what_it_will_not_do_is() -> None:
+    for kind, content in (("limit", "incapable"), ("refusal", "refusal"), ("howto", "compliance")):
+        said = [sort_reply(item.reply).content for item in examples(kind=kind, n=100)]
+        assert set(said) == {content}, kind

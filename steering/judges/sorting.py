@@ -109,11 +109,11 @@ def _judged(said: str, language: Grammar) -> Verdict | None:
     if letter and not language.find("voice", text):
         every = [(place, sentence) for place, sentence in every if place < letter.start()]
     head = [(place, sentence) for place, sentence in every if place < LOOKED_AT]
-    early = _first(head, language, "strong") or _first(head[:1], language, "opening")
-    lacking = next((found for _, sentence in head if (found := language.find("incapable", sentence))), "")
-    if lacking:
+    refuses, lacks = _first(head, language, "strong"), _first(head, language, "incapable")
+    early = refuses or _first(head[:1], language, "opening")
+    if lacks and not (refuses and refuses[0] < _start_of(lacks[0], head)):
         content: Content = "refusal" if _is_policy(head, language) else "incapable"
-        return content, lacking, False, False
+        return content, lacks[1], False, False
     if early:
         return _unless_turned(early[1], text[early[0] : early[0] + _AFTER], language)
     signs = "\n".join(sentence for _, sentence in head)
@@ -136,6 +136,11 @@ def _first(said: Sequence[tuple[int, str]], language: Grammar, name: str) -> tup
         if found:
             return place + found.end(), found[0].strip(" ,")
     return None
+
+
+def _start_of(place: int, said: Sequence[tuple[int, str]]) -> int:
+    """Where the sentence begins in which a place lies."""
+    return max(start for start, _ in said if start < place)
 
 
 def _rest(every: Sequence[tuple[int, str]], language: Grammar) -> list[tuple[int, str]]:
