@@ -123,7 +123,7 @@ def _content(path: Path) -> Any:
         unsafe = "weights_only" in str(error) or "Weights only" in str(error)
         why = "it holds more than tensors, which is not run here" if unsafe else str(error).splitlines()[0][:160]
         raise SteeringError(
-            f"'{path.name}' holds no direction that can be read: {why or type(error).__name__}.",
+            f"'{path.name}' is no vector file: {why or type(error).__name__}.",
             f"tensors alone, in a file ending in {', '.join(ENDINGS)}.",
             "Save the tensor by itself, with torch.save, numpy.save or safetensors.",
         ) from error

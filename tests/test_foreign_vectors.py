@@ -132,7 +132,7 @@ def test_no_pickle_is_executed(tmp_path: Path, ending: str) -> None:
         path.write_bytes(pickle.dumps(Trap(mark)))
     else:
         np.save(path, np.array([Trap(mark)], dtype=object), allow_pickle=True)
-    with pytest.raises(SteeringError, match="no direction"):
+    with pytest.raises(SteeringError, match="no vector file"):
         load_foreign(path, Convention(first="block"))
     assert not mark.exists()
     if ending == ".bin":

@@ -7,21 +7,23 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from workbench.bench import Workbench
 from workbench.guard import Names
+from workbench.serving import SESSIONS
 from workbench.shell import launch
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workbench, int]]:
-    """A served page on the loopback address, and its port. Its model is one that cannot be found, which is quick."""
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workbench, int, Any]]:
+    """A served page on 127.0.0.1, its port, and what Gradio serves. Its model cannot be found, which is quick."""
     bench = Workbench(workspace=tmp_path_factory.mktemp("guarded"))
     served = launch(str(tmp_path_factory.mktemp("none") / "no-model"), port=0, bench=bench, prevent_thread_lock=True)
-    yield bench, int(urlsplit(str(served.local_url)).port or 0)
+    yield bench, int(urlsplit(str(served.local_url)).port or 0), served
     served.close(verbose=False)
     bench.lane.close()
 
@@ -44,7 +46,7 @@ def ask(port: int, path: str = "/", method: str = "GET", body: bytes | None = No
 
 
 @pytest.fixture(scope="module")
-def cookie(page: tuple[Workbench, int]) -> str:
+def cookie(page: tuple[Workbench, int, Any]) -> str:
     answer = ask(page[1])
     assert answer.status == 200
     assert "HttpOnly; SameSite=Strict" in answer.headers["set-cookie"]
@@ -203,7 +205,7 @@ def test_other_requests_are_bounded_too(page, cookie: str) -> None:
 
 
 def test_files_are_saved_and_not_shown(page) -> None:
-    bench, port = page
+    bench, port, _ = page
     path = bench.workspace.export("page.html", "<script>alert(1)</script>")
     answer = ask(port, f"/gradio_api/file={path}")
     assert answer.status == 200
@@ -230,3 +232,12 @@ def test_the_name_of_a_space_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     names = Names.of("0.0.0.0")
     assert names.has("someone-bench.hf.space")
     assert not names.only_here
+
+
+def test_only_so_many_visitors_are_remembered_and_those_of_late_stay(page) -> None:
+    holder = page[2].app.state_holder
+    for number in range(SESSIONS + 15):
+        holder[f"visitor-{number}"]  # as an event of that page asks for it
+    assert len(holder.session_data) <= SESSIONS
+    assert f"visitor-{SESSIONS + 14}" in holder
+    assert "visitor-0" not in holder
