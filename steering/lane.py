@@ -36,6 +36,17 @@ def note(text: str) -> None:
         job.notes.append(text)
 
 
+def look_for_stop() -> None:
+    """End the job of this thread here if somebody asked for it; nothing outside of any. For loops that know no job.
+
+    Raises:
+        Stopped: Somebody did.
+    """
+    job: Job[Any] | None = getattr(_here, "job", None)
+    if job is not None:
+        job.check()
+
+
 class Stopped(Exception):
     """Raised inside a job at its next check after somebody asked it to stop."""
 

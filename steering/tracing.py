@@ -21,6 +21,7 @@ from steering.abilities import alike
 from steering.caches import repeated
 from steering.errors import SteeringError
 from steering.host import Host
+from steering.lane import look_for_stop
 from steering.outputs import hidden, with_hidden
 from steering.passes import Apart, Forward, Reader, Reads, Start, Text, end_logits, in_order, joined, split
 from steering.rows import Batch
@@ -193,6 +194,7 @@ def _forward(
     start: Start | None = None,
     use_cache: bool | None = None,
 ) -> Forward:
+    look_for_stop()  # whatever loop the pass belongs to
     can = host.abilities
     start = start if start is not None and starts(host) else None
     accepts = can.accepts if last is not None or can.masks_steps else can.accepts - {"attention_mask"}

@@ -7,7 +7,10 @@ import time
 
 import pytest
 
+from steering.decoding import next_token_logits
 from steering.lane import Job, Lane, Progress, Stopped
+from steering.prompts import render
+from steering.rows import Row
 
 
 @pytest.fixture
@@ -129,3 +132,21 @@ def test_a_closed_lane_takes_no_more_work() -> None:
     lane.close()
     with pytest.raises(RuntimeError, match="closed"):
         lane.submit(lambda job: None, title="late")
+
+
+def test_a_loop_of_passes_that_never_looks_for_a_stop_ends_all_the_same(tiny_host) -> None:
+    host = tiny_host("llama")
+    begun = threading.Event()
+
+    def endless(job: Job[None]) -> None:
+        while True:
+            next_token_logits(host, [Row(render(host, "Hello."))])
+            begun.set()
+
+    job = host.submit(endless, title="endless")
+    assert begun.wait(60)
+    job.stop()
+    with pytest.raises(Stopped):
+        job.result(timeout=60)
+    assert job.state == "stopped"
+    assert host.run(lambda job: next_token_logits(host, [Row(render(host, "Hello."))]), title="after").shape[0] == 1
