@@ -25,7 +25,7 @@ from steering.question_rows import (
     truthful_pair,
     verbatim,
 )
-from steering.texts.tables import Table, read_table
+from steering.texts.tables import Table, chosen_list, read_table
 
 
 __all__ = ["Pair", "Question", "pairs_of", "questions_of", "read_pairs", "read_questions"]
@@ -111,7 +111,7 @@ def questions_of(table: Table) -> tuple[Question, ...]:
     Raises:
         SteeringError: As `read_questions`.
     """
-    return tuple(_read(table, QUESTIONS))
+    return tuple(_read(chosen_list(table), QUESTIONS))
 
 
 def pairs_of(table: Table) -> tuple[Pair, ...]:
@@ -121,10 +121,8 @@ def pairs_of(table: Table) -> tuple[Pair, ...]:
         SteeringError: As `read_questions`.
     """
     chosen = table.selection.columns
-    if not chosen:
-        return tuple(_read(table, PAIRS))
     if len(chosen) != 2:
-        raise SteeringError(f"'{', '.join(chosen)}' was chosen of {table.name}.", "two columns, the aligned one first.")
+        return tuple(_read(chosen_list(table), PAIRS))
     one, other = chosen
     made = ("chosen columns", lambda row: pair(row, row["question"], row[one], row[other]))
     return tuple(_read(table, {("question", one, other): made}))

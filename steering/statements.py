@@ -13,7 +13,7 @@ from steering.negation import negations
 from steering.resources import resource
 from steering.store import digest
 from steering.texts.sources import HUB, is_file, split_source
-from steering.texts.tables import Table, read_table
+from steering.texts.tables import Table, chosen_list, read_table
 
 
 STATEMENT_SETS = {
@@ -139,7 +139,9 @@ def statements_of(table: Table, name: str) -> Statements:
     Raises:
         SteeringError: As `load_statements`.
     """
-    rows = [_renamed(row.value, table.selection.columns) for row in table.rows]
+    chosen = table.selection.columns
+    table = table if len(chosen) == 2 else chosen_list(table)
+    rows = [_renamed(row.value, chosen) for row in table.rows]
     if not rows or not all(isinstance(row, Mapping) for row in rows):
         raise SteeringError(f"{table.name} holds no rows with named columns.", f"{_LAYOUTS}.", "Choose another file.")
     pairs, notes = _published(rows, table.name) if _PUBLISHED in rows[0] else _plain(rows, table.name)

@@ -124,6 +124,15 @@ def test_truthfulqa_in_its_later_forms(tmp_path) -> None:
         assert (right(question), len(question.words)) == ("r1", 2)
 
 
+def test_questions_may_be_those_of_one_list_and_no_choice_is_passed_over(tmp_path) -> None:
+    row = {"question": "q", "choices": ["a", "b"], "answer": 0}
+    path = write(tmp_path, "m.json", {"train": [row] * 3, "test": [row]})
+    assert (len(read_questions(path)), len(read_questions(f"{path}::test"))) == (4, 1)
+    for read in (read_questions, read_pairs, load_statements):
+        with pytest.raises(SteeringError, match="nothing behind '::', or one of its lists; 'choices' is none"):
+            read(f"{path}::choices")
+
+
 PREFERENCES = {
     "replies": {"prompt": "q", "chosen": "yes", "rejected": "no"},
     "chats": {"prompt": "q", "chosen": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "yes"}], "rejected": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "no"}]},

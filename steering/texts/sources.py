@@ -16,6 +16,10 @@ SELECT = "::"
 """Between a source and its selection: `list.csv::goal`, `pairs.json::good,bad`, `xstest.csv::label=safe`."""
 
 
+_SELDOM = (".txt", ".yaml", ".yml")
+"""Endings that are data where there is nothing else: otherwise they are licences and settings."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """Which columns or lists of a file are meant, and which rows."""
@@ -98,6 +102,7 @@ def _from_hub(name: str) -> Path:
 
 def _first_data_file(repo: str, known: list[str]) -> str:
     data = [path for path in known if Path(path).suffix.lower() in ENDINGS and "readme" not in path.lower()]
+    data = [path for path in data if not path.lower().endswith(_SELDOM)] or data
     train = [path for path in data if "train" in path.lower()]
     if not data:
         raise SteeringError(

@@ -131,6 +131,24 @@ def select(table: Table, selection: Selection) -> Table:
     return replace(table, rows=rows, notes=(*table.notes, *notes), selection=selection)
 
 
+def chosen_list(table: Table) -> Table:
+    """The table, or the one list of it that its selection names, where columns are found by the layout.
+
+    Raises:
+        SteeringError: The selection names something else.
+    """
+    chosen = table.selection.columns
+    if not chosen:
+        return table
+    rows = table.part(chosen[0]) if len(chosen) == 1 else ()
+    if not rows:
+        raise table.wrong(
+            f"nothing behind '::', or one of its lists; '{', '.join(chosen)}' is none.",
+            "Leave it out: the columns are known by their names.",
+        )
+    return replace(table, rows=rows)
+
+
 def _cell(row: Row, column: str) -> Any:
     if not isinstance(row.value, Mapping):
         return ""
