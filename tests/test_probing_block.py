@@ -106,7 +106,7 @@ def test_every_fold_is_what_a_plain_training_on_its_rows_gives(centring, l2) -> 
         inside = torch.from_numpy(np.repeat(fold != each, 2))
         middles = {
             "mean": lambda rows: rows.mean(dim=0),
-            "median": lambda rows: rows.median(dim=0).values,
+            "median": lambda rows: torch.from_numpy(np.median(rows.numpy(), axis=0)),
             "none": lambda rows: torch.zeros(12),
         }["median" if centring == "published" else centring]
         centred = [states - middles(states[inside]) for states in (no, yes)]
@@ -118,6 +118,16 @@ def test_every_fold_is_what_a_plain_training_on_its_rows_gives(centring, l2) -> 
             for side, held in ((0, found.no), (1, found.yes)):
                 expected = torch.sigmoid(best(centred[side][~inside]))[:, 0].numpy()
                 np.testing.assert_allclose(held[~inside.numpy()], expected, atol=1e-3)
+
+
+def test_the_median_of_an_even_number_of_rows_is_the_mean_of_the_middle_two() -> None:
+    """As in the published code, which takes numpy's; torch's own is the lower of the two."""
+    no = torch.tensor([[0.0], [0.0], [1.0], [1.0], [4.0], [7.0]])
+    given = prepare(no, no + 1, np.array([0, 1, 1]), l2=False, centring="median")
+    # Fold 0 trains on pairs 1 and 2, rows 1, 1, 4, 7: their median is 2.5, not 1. Fold 1 trains on pair 0; all: 1.
+    middle = float(no.mean() + (no + 1).mean()) / 2
+    assert (given.offsets[0, :, 0] + middle).tolist() == pytest.approx([2.5, 0.0, 1.0])
+    assert (given.offsets[1, :, 0] + middle).tolist() == pytest.approx([3.5, 1.0, 2.0])
 
 
 def test_several_blocks_at_once_are_trained_as_one_at_a_time() -> None:

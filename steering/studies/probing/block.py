@@ -128,11 +128,15 @@ def prepare(no: Tensor, yes: Tensor, fold: np.ndarray, *, l2: bool, centring: Ce
     elif centring == "mean":
         offsets = means
     else:
-        medians = [[states[inside].median(dim=0).values for inside in insides] for states in (no, yes)]
-        offsets = torch.stack([torch.stack(each) for each in medians])
+        offsets = torch.stack([torch.stack([_median(states[inside]) for inside in insides]) for states in (no, yes)])
     trained = means if centring == "published" else offsets
     harmful = np.arange(len(no)) % 2 == 1
     return Prepared(no, yes, offsets, trained, folds, harmful)
+
+
+def _median(states: Tensor) -> Tensor:
+    """Of every dimension; of an even number of rows the mean of the middle two, which `torch.median` does not give."""
+    return torch.from_numpy(np.median(states.numpy(), axis=0))
 
 
 def search(

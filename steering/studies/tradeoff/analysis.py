@@ -11,7 +11,7 @@ import numpy as np
 from steering.errors import SteeringError
 from steering.statistics import Estimate
 from steering.studies.tradeoff.comparison import AXES, Comparison
-from steering.studies.tradeoff.fits import FEWEST, Verdict, judge, near_zero, rational_fit, tanh_fit
+from steering.studies.tradeoff.fits import FEWEST, Verdict, judge, near_zero, published_fit, rational_fit, tanh_fit
 from steering.studies.tradeoff.methods import INNERMOST, Curve
 from steering.studies.tradeoff.readings import Treatment
 
@@ -178,7 +178,8 @@ def _fits(found: Comparison, curve: Curve, draws: Mapping[str, np.ndarray]) -> d
         if draws[axis].shape[1]:
             means = draws[axis][:, 0].tolist()
             try:
-                fits[axis] = judge(fit(curve.strengths, means), curve.strengths, means)
+                own = published_fit(curve.strengths, means) if axis == "helpfulness" and floor == 4 else None
+                fits[axis] = judge(fit(curve.strengths, means), curve.strengths, means, published=own)
             except (SteeringError, ValueError, np.linalg.LinAlgError):
                 continue  # a flat or degenerate curve has no fit
     return fits

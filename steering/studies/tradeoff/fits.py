@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -24,6 +24,10 @@ FAILS = 1.25
 """The theory does not fit where its held-out error is this many times that of the better polynomial."""
 GOOD_R2 = 0.9
 """Nor where it explains less of the variance, and a polynomial more."""
+_BOUND = 12.0
+"""Logarithms of odds and of b times the largest strength that a rational fit may reach."""
+_NEAR = 1e-3
+"""So close to the least or greatest value that its form allows, a curve leaves b undetermined."""
 _NOTHING = 1e-6
 """A held-out error that is none."""
 _RESAMPLES = 200
@@ -44,6 +48,8 @@ class Fit:
     held_out: float
     """Root mean squared error at each strength of the curve fitted to all others."""
     curve: Curve
+    at_bound: str = ""
+    """The parameter that lies at its bound, where one does; where it is P0 or a, b means nothing by itself."""
 
     def __call__(self, strengths: np.ndarray) -> np.ndarray:
         """The fitted curve."""
@@ -60,6 +66,8 @@ class Verdict:
     holds: bool
     reason: str
     """In words, why it holds or does not."""
+    published: Fit | None = None
+    """The theory's curve in the form that its authors fit to questions of four options, to compare."""
 
 
 def tanh_fit(strengths: Sequence[float], values: Sequence[float]) -> Fit:
@@ -82,28 +90,56 @@ def rational_fit(strengths: Sequence[float], values: Sequence[float], *, options
     """P0 / (P0 + (1 - P0) (1 + b^2 r^2 / 2)) for a probability of the right answer; with `options` answers to choose
     from it falls to 1 / options instead of 0: f + (1 - f) Q, where Q has that form and f is the floor.
 
+    Only (1 - Q0) b^2 is determined where Q0, the value of Q at 0, goes to its bound at 1.
+
     Raises:
         SteeringError: As `tanh_fit`.
     """
-    x, y = _checked(strengths, values)
     floor = 1 / options if options else 0.0
+    return _odds_fit("rational", ("P0", "b"), strengths, values, floor, 1 - floor)
+
+
+def published_fit(strengths: Sequence[float], values: Sequence[float]) -> Fit:
+    """0.25 + 0.5 / (1 + a + a b^2 r^2 / 2), as the code of Wolf et al. fits it to questions of four options.
+
+    It starts from at most 0.75. Below that it draws the curves of `rational_fit` with four options, by other numbers:
+    with P0 the value at 0, its b is that of `rational_fit` times sqrt(2 (1 - P0) / (3 (0.75 - P0))).
+
+    Raises:
+        SteeringError: As `tanh_fit`.
+    """
+    return _odds_fit("published", ("a", "b"), strengths, values, 0.25, 0.5)
+
+
+def _odds_fit(
+    name: str, names: tuple[str, str], strengths: Sequence[float], values: Sequence[float], floor: float, share: float
+) -> Fit:
+    """floor + share / (1 + a + a b^2 r^2 / 2), by -ln a and ln(b x largest strength)."""
+    x, y = _checked(strengths, values)
     scale = float(np.abs(x).max()) or 1.0
 
+    def named(p: np.ndarray) -> tuple[float, float]:
+        return math.exp(-p[0]), math.exp(p[1]) / scale
+
     def curve(p: np.ndarray) -> Curve:
-        q0, b = 1 / (1 + math.exp(-p[0])), math.exp(p[1]) / scale
-        return lambda r: floor + (1 - floor) * q0 / (q0 + (1 - q0) * (1 + b**2 * r**2 / 2))
+        a, b = named(p)
+        return lambda r: floor + share / (1 + a + a * b**2 * r**2 / 2)
 
     def solve(x: np.ndarray, y: np.ndarray, near: np.ndarray | None = None) -> np.ndarray:
-        top = float(np.clip((y.max() - floor) / (1 - floor), 0.01, 0.99))
+        top = float(np.clip((y.max() - floor) / share, 0.01, 0.99))
         starts = [np.array([math.log(top / (1 - top)), log_b]) for log_b in (-2.0, 0.0, 2.0)]
         starts = starts if near is None else [near]
-        found = [least_squares(lambda p: curve(p)(x) - y, start, bounds=([-12, -12], [12, 12])) for start in starts]
+        bounds = ([-_BOUND, -_BOUND], [_BOUND, _BOUND])
+        found = [least_squares(lambda p: curve(p)(x) - y, start, bounds=bounds) for start in starts]
         return min(found, key=lambda each: each.cost).x
 
-    fit = _fit("rational", ("q0", "b"), x, y, solve, curve)
-    q0, b = 1 / (1 + math.exp(-fit.parameters["q0"])), math.exp(fit.parameters["b"]) / scale
-    named = {"P0": floor + (1 - floor) * q0, "b": b, "floor": floor}
-    return Fit(fit.name, named, fit.r2, fit.residuals, fit.held_out, fit.curve)
+    fit = _fit(name, names, x, y, solve, curve)
+    found = np.array([fit.parameters[each] for each in names])
+    a, b = named(found)
+    first = a if names[0] == "a" else floor + share / (1 + a)
+    inside = _NEAR < 1 / (1 + a) < 1 - _NEAR
+    at_bound = names[0] if not inside else names[1] if abs(found[1]) > _BOUND * (1 - _NEAR) else ""
+    return replace(fit, parameters={names[0]: first, "b": b, "floor": floor}, at_bound=at_bound)
 
 
 def polynomial_fit(strengths: Sequence[float], values: Sequence[float], degree: int) -> Fit:
@@ -118,7 +154,7 @@ def polynomial_fit(strengths: Sequence[float], values: Sequence[float], degree: 
     return _fit(name, names, x, y, lambda x, y, _=None: np.polyfit(x, y, degree), lambda p: lambda r: np.polyval(p, r))
 
 
-def judge(theory: Fit, strengths: Sequence[float], values: Sequence[float]) -> Verdict:
+def judge(theory: Fit, strengths: Sequence[float], values: Sequence[float], *, published: Fit | None = None) -> Verdict:
     """Whether the theory's curve predicts strengths that it was not fitted on as well as a line and a parabola do.
 
     Alignment that rises like a line, or helpfulness that falls like one on each side, is told apart by the error at
@@ -136,7 +172,15 @@ def judge(theory: Fit, strengths: Sequence[float], values: Sequence[float]) -> V
         f"{best.held_out:.3f} (R² {theory.r2:.2f} and {best.r2:.2f})"
     )
     said = f"The theory fits: {reason}." if holds else f"The theory does not fit: {reason}."
-    return Verdict(theory, line, parabola, holds, said)
+    return Verdict(theory, line, parabola, holds, said + _bound_words(theory), published)
+
+
+def _bound_words(fit: Fit) -> str:
+    if fit.at_bound == "P0":
+        return " P0 lies at its bound: only the curve is determined, so b alone means nothing."
+    if fit.at_bound:
+        return f" {fit.at_bound} lies at its bound and means nothing by itself."
+    return ""
 
 
 def _bent(strengths: Sequence[float], values: Sequence[float]) -> Fit:

@@ -39,17 +39,18 @@ def stop_table(chosen: Mapping[str, Sequence[Best]], lines: Sequence[Line]) -> p
 
 
 def fit_table(lines: Sequence[Line]) -> pd.DataFrame:
-    """Every fit with its parameters, and the straight line and parabola that it is held against."""
+    """Every fit with its parameters in full, so that it can be drawn again, and what it is held against."""
     rows = []
     for line in lines:
         for axis, verdict in line.fits.items():
-            for fit in (verdict.theory, verdict.line, verdict.parabola):
+            for fit in filter(None, (verdict.theory, verdict.line, verdict.parabola, verdict.published)):
                 rows.append(
                     {
                         "method": line.curve.title,
                         "axis": axis,
                         "fit": fit.name,
-                        "parameters": json.dumps({name: round(value, 6) for name, value in fit.parameters.items()}),
+                        "parameters": json.dumps(fit.parameters),
+                        "at_bound": fit.at_bound,
                         "r2": fit.r2,
                         "held_out_rmse": fit.held_out,
                         "largest_residual": float(abs(fit.residuals).max()),
