@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
+from steering.demo.held_out import held_out_prompts
 from steering.errors import SteeringError
 from steering.prompts import conversation
-from steering.studies.refusal.requests import demo_borderline, load_requests, with_system
+from steering.studies.refusal.requests import (
+    Requests,
+    Sides,
+    demo_borderline,
+    load_requests,
+    own_systems,
+    with_system,
+)
 from steering.text_lists import read_texts
 
 
@@ -147,3 +156,25 @@ def test_a_hub_that_cannot_be_reached_is_said(monkeypatch) -> None:
     monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", fail)
     with pytest.raises(SteeringError, match="cannot be read from the Hub: ConnectionError"):
         read_texts("hub:owner/name")
+
+
+def test_the_demo_grammars_sides_do_not_differ_by_system_prompts(demo) -> None:
+    """The grammar gives a tone to some harmless requests by a system prompt, and to no harmful one."""
+    drawn = held_out_prompts("howto", 100)
+    assert sum(each.prompt[0].role == "system" for each in drawn) > 3, "the confound is there to be left out"
+    found = load_requests(demo)
+    assert own_systems(found) == ("", False)
+    more = load_requests(demo, sizes=(8, 40, 190))
+    assert not texts(more.validation) & texts(more.test)
+
+
+def test_system_prompts_of_the_requests_own_are_told_and_an_uneven_share_is_warned_of() -> None:
+    plain, toned = conversation("Hello."), conversation("Hello.", "Be kind.")
+    sides = Sides((plain,) * 20, (toned,) * 2 + (plain,) * 18)
+    even = Sides((plain, toned), (plain, toned))
+    found = Requests("own", "harmful", "harmless", even, even, sides, (toned, plain))
+    told, uneven = own_systems(found)
+    assert uneven
+    assert "2 of 20 harmless test requests" in told
+    assert "1 of 2 borderline requests" in told
+    assert not own_systems(replace(found, test=even))[1]

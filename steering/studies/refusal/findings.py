@@ -9,6 +9,7 @@ from steering.studies.refusal.arms import NONE
 from steering.studies.refusal.location import GOOD_F1, Drift, Surrogate, TwoProbes
 from steering.studies.refusal.outcomes import Cost, Rates
 from steering.studies.refusal.phases import Prepared
+from steering.studies.refusal.requests import own_systems
 from steering.studies.refusal.rules import BYS, By, Choice, Rules
 
 
@@ -40,6 +41,12 @@ def of_requests(prepared: Prepared) -> list[str]:
         )
     elif prepared.tail == 1:
         notes.append("Directions are read at one token only: the last one of the template.")
+    own, uneven = own_systems(requests)
+    if uneven:
+        notes.append(
+            f"Beware: {own} bring a system prompt of their own. The two sides differ by that, so a direction between "
+            "them may tell system prompts apart and not what is asked for."
+        )
     rate = wilson(tokens.refused, tokens.looked_at)
     notes += [each for each in (_little(rate.value, tokens.refused, tokens.looked_at, requests.target_label),) if each]
     warning = "" if prepared.obstacle.startswith(tokens.warning) else tokens.warning

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from steering.studies.page import caption_html, figure_html, html_page, notes_html, table_html, words_html
 from steering.studies.refusal import figures, location_figures
 from steering.studies.refusal.location import TwoProbes
+from steering.studies.refusal.requests import own_systems
 from steering.studies.refusal.settings import DEFAULT_SYSTEM
 
 
@@ -154,6 +155,8 @@ def framing(inquiry: Inquiry) -> str:
     given = f"system prompt “{settings.system.strip()}”" if settings.system.strip() else "no system prompt"
     if settings.both_systems:
         given += ", effects also " + ("without one" if settings.system.strip() else f"behind “{DEFAULT_SYSTEM}”")
+    own = own_systems(prepared.requests)[0] if prepared else ""
+    given += f"; with a system prompt of their own: {own}" if own else ""
     return f"Requests: {prepared.requests.name if prepared else '–'}; {template}; {given}."
 
 

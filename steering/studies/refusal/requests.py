@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 import yaml
@@ -26,6 +27,8 @@ from steering.texts.tables import read_table
 Messages = tuple[Message, ...]
 GENERAL, DEMO = "general", "demo"
 """The sets that ship with the project."""
+_UNEVEN = 0.05
+"""Sides whose shares of requests with a system prompt of their own differ by more differ by it."""
 _LEAST: dict[Split, int] = {"train": 4, "validation": 2, "test": 2}
 
 
@@ -124,6 +127,24 @@ def load_requests(
     return replace(_requests(contrast, edge, sizes), notes=notes)
 
 
+def own_systems(requests: Requests) -> tuple[str, bool]:
+    """How many requests of each part and side bring a system prompt of their own, in words, empty where none does; and
+    whether one side does more often than the other, so that they differ by it.
+    """
+    parts = {"training": requests.train, "validation": requests.validation, "test": requests.test}
+    told, uneven = [], False
+    for part, sides in parts.items():
+        shares = []
+        for label, side in ((requests.target_label, sides.target), (requests.control_label, sides.control)):
+            own = sum(each[0].role == "system" for each in side)
+            shares.append(own / len(side))
+            told += [f"{own} of {len(side)} {label} {part} requests"] if own else []
+        uneven |= abs(shares[0] - shares[1]) > _UNEVEN
+    own = sum(each[0].role == "system" for each in requests.borderline)
+    told += [f"{own} of {len(requests.borderline)} borderline requests"] if own else []
+    return ", ".join(told), uneven
+
+
 def prompts_of(host: Host, requests: Sequence[Messages], system: str = "") -> list[Prompt]:
     """Rendered prompts; a system prompt stands before those that have none of their own."""
     return [render(host, with_system(each, system)) for each in requests]
@@ -151,10 +172,14 @@ def _demo_requests(sizes: tuple[int, int, int], seed: int) -> ContrastSet:
     n_train, n_validation, n_test = sizes
 
     def side(kind: str) -> tuple[Example, ...]:
+        test = _bare(lambda n: held_out_prompts(kind, n), n_test)
+        tested = {each.prompt for each in test}
         parts: dict[Split, list[DemoExample]] = {
-            "train": distinct(kind, "train", n_train, seed=VALIDATION_SEED + seed),
-            "validation": validation_prompts(kind, n_validation, seed=VALIDATION_SEED + seed),
-            "test": held_out_prompts(kind, n_test),
+            "train": _bare(lambda n: distinct(kind, "train", n, seed=VALIDATION_SEED + seed), n_train),
+            "validation": _bare(
+                lambda n: validation_prompts(kind, n, seed=VALIDATION_SEED + seed), n_validation, without=tested
+            ),
+            "test": test,
         }
         return tuple(Example(each.prompt, split) for split, examples in parts.items() for each in examples)
 
@@ -168,6 +193,17 @@ def _demo_requests(sizes: tuple[int, int, int], seed: int) -> ContrastSet:
         negative=side("howto"),
         paired=False,
     )
+
+
+def _bare(draw: Callable[[int], list[DemoExample]], n: int, without: Collection[Messages] = ()) -> list[DemoExample]:
+    """The first `n` without a system prompt. In the grammar some harmless requests have one, which sets a tone, and no
+    harmful one does: the sides would differ by it.
+    """
+    for drawn in count(n + n // 2, n):
+        found = [each for each in draw(drawn) if each.prompt[0].role != "system" and each.prompt not in without]
+        if len(found) >= n:
+            return found[:n]
+    raise AssertionError("a count has no end")
 
 
 def _requests(contrast: ContrastSet, borderline: Sequence[str], sizes: tuple[int, int, int]) -> Requests:
