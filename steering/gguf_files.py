@@ -2,7 +2,9 @@
 
 `direction.N` is added to the output of block N, counted from 0; llama.cpp takes none for block 0. Only an addition at
 the block output can be told in such a file, and neither its scale nor its site is written down in it: so the workbench
-puts its own card beside the tensors, which other programs leave alone.
+puts its own card beside the tensors, which other programs leave alone. llama.cpp adds before the final norm, as the
+workbench does; of what repeng and others read from `hidden_states`, the last block's lies behind it
+(`steering.vector_card.LAST_BLOCK`).
 """
 
 from __future__ import annotations

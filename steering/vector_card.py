@@ -24,6 +24,18 @@ class NearestTokens:
     """(token, cosine), most opposed first."""
 
 
+LAST_BLOCK = (
+    "At the last block the workbench reads and writes the stream before the model's final norm. Tools that take states "
+    "from Hugging Face's `hidden_states` have them behind that norm there, so a direction for that block that one of "
+    "them made is not the same as one made here."
+)
+
+
+def last_block_note(vector: SteeringVector, blocks: Iterable[int]) -> str:
+    """What to mind where a vector's last block is among those that are compared, exported or imported; else ""."""
+    return LAST_BLOCK if vector.site == "block_output" and vector.n_blocks - 1 in blocks else ""
+
+
 def nearest_tokens(host: Host, vector: SteeringVector, *, block: int | None = None, n: int = 8) -> NearestTokens:
     """Tokens by the cosine of their unembedding row with the direction.
 
@@ -62,7 +74,7 @@ def compare(vectors: Iterable[SteeringVector], *, block: int) -> pd.DataFrame:
     """Cosines between the directions of several vectors at one block: a square table with names on both sides.
 
     Vectors of another width, or without that block, are left out. At random two directions of width d have a cosine of
-    standard deviation 1 / sqrt(d).
+    standard deviation 1 / sqrt(d). At the last block `LAST_BLOCK` is to be minded of vectors made elsewhere.
     """
     found = list(vectors)
     width = found[0].width if found else 0

@@ -25,7 +25,7 @@ FORMAT_VERSION = 2
 """1 had no references, explained variance or eraser; it is read still."""
 CONVENTIONS = {
     "block": "0-based decoder layer; row l of every tensor is block l; block_output[l] is the residual stream after "
-    "layer l, before any final norm",
+    "layer l, before any final norm (for the last layer, Hugging Face's hidden_states have it behind that norm)",
     "sign": "from the negative to the positive side of the contrast set",
     "direction": "unit norm, one row per block",
     "mean_differences": "projection of (positive mean - negative mean) on the direction, raw units of the stream",

@@ -52,13 +52,14 @@ def import_vector(
     with reported():
         from steering.foreign_vectors import Convention
         from steering.vector_sources import read_vector
+        from workbench.commands import import_note
         from workbench.workspace import Workspace
 
         told = {"block": block, "blocks": blocks, "sign": sign, "scale": scale, "tensor": tensor}
         given = Convention(first=first or None, site=site, **told)  # type: ignore[arg-type]
         found, said = read_vector(file, given)
         kept = Workspace(workspace).put(found.renamed(name) if name else found)
-        for line in said:
+        for line in filter(None, (*said, import_note(found))):
             OUT.print(line, highlight=False, markup=False)
         OUT.print(f"On the shelf as '{kept}'.", highlight=False)
 

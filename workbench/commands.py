@@ -23,6 +23,7 @@ from steering.selfcheck import self_check
 from steering.strength import in_all_units
 from steering.studies.study import Result, Study
 from steering.texts.yaml_files import load_yaml
+from steering.vector_card import last_block_note
 from steering.vectors import SteeringVector
 from workbench.console import ERR, OUT, table
 from workbench.workspace import Workspace
@@ -206,7 +207,7 @@ def export(vector: SteeringVector, out: Path, *, at: str, strength: float, unit:
         SteeringError: Another ending, or what `steering.gguf_files.save_gguf` raises.
     """
     if out.suffix == ".safetensors":
-        return [f"Written to {vector.save(out)}"]
+        return [f"Written to {vector.save(out)}", *filter(None, [last_block_note(vector, range(vector.n_blocks))])]
     if out.suffix != ".gguf":
         raise SteeringError(f"The file '{out.name}' was to be written.", "a name ending in .safetensors or .gguf.")
     intervention = None
@@ -218,7 +219,14 @@ def export(vector: SteeringVector, out: Path, *, at: str, strength: float, unit:
             raise validation_error("What is to be exported", error) from error
     lengths = control_lengths(vector, intervention)
     adds = ", ".join(f"{length:.3g} at block {block}" for block, length in lengths.items())
-    return [f"Written to {save_gguf(vector, out, intervention)}", f"Scale 1 adds, in raw units: {adds}."]
+    written = f"Written to {save_gguf(vector, out, intervention)}"
+    return [written, f"Scale 1 adds, in raw units: {adds}.", *filter(None, [last_block_note(vector, lengths)])]
+
+
+def import_note(vector: SteeringVector) -> str:
+    """What to mind of a vector that another program made; nothing of the workbench's own."""
+    blocks = vector.mean_differences.nonzero()[:, 0].tolist()  # the others are filled in
+    return last_block_note(vector, blocks) if vector.provenance.method.startswith("imported") else ""
 
 
 def check_new_model(vector: str, out: Path, *, agreed: bool) -> None:

@@ -11,7 +11,7 @@ from steering.model_info import DEMO_CAVEAT
 from steering.names import short_name
 from steering.studies.extract import block_table
 from steering.studies.methods import table_of
-from steering.vector_card import NearestTokens, compare
+from steering.vector_card import NearestTokens, compare, last_block_note
 from steering.vectors import SteeringVector
 from workbench.markup import escape, heading, note, table
 from workbench.token_markup import visible
@@ -112,7 +112,8 @@ def cosines_html(vectors: Mapping[str, SteeringVector], block: int) -> str:
     """Cosines of every two of several vectors at one block."""
     square = compare([vector.renamed(name) for name, vector in vectors.items()], block=block)
     rows = [(name, *(f"{value:+.2f}" for value in square.loc[name])) for name in square.index]
-    return heading(f"Cosines at block {block}") + table(("vector", *square.columns), rows)
+    minded = {last_block_note(vector, [block]) for vector in vectors.values()} - {""}
+    return heading(f"Cosines at block {block}") + table(("vector", *square.columns), rows) + "".join(map(note, minded))
 
 
 def _is_control(vector: SteeringVector) -> bool:
@@ -164,4 +165,10 @@ def others_html(vector: SteeringVector, shelf: Sequence[SteeringVector]) -> str:
         return ""
     rows = [(name, f"{cosine:+.2f}") for name, cosine in sorted(cosines.items(), key=lambda item: -abs(item[1]))]
     chance = note(f"Two random directions of width {vector.width} have a cosine of ± {vector.width**-0.5:.2f}.")
-    return heading(f"Beside the shelf, at block {block}") + table(("vector", "cosine"), rows) + chance
+    minded = last_block_note(vector, [block])
+    return (
+        heading(f"Beside the shelf, at block {block}")
+        + table(("vector", "cosine"), rows)
+        + chance
+        + (note(minded) if minded else "")
+    )

@@ -142,7 +142,11 @@ class Screen:
 
     @cached_property
     def _looked_at(self) -> list[int]:
-        """The tenth of the blocks, and at least one, whose mean states of both sides are least alike."""
+        """The tenth of the blocks, and at least one, whose mean states of both sides are least alike.
+
+        The published code ranks them on training requests and keeps int(0.1 L), none under ten blocks. Here it is the
+        requests that a direction is chosen on, and the nearest whole number.
+        """
         target, control = (side.outputs.mean(dim=0) for side in (self._target, self._control))
         alike = torch.nn.functional.cosine_similarity(target, control, dim=-1)
         return sorted(alike.argsort()[: max(1, round(_LOOKED_AT * len(alike)))].tolist())
