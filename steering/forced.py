@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from steering.exact import divergence, losses_of, rows_at_once
 from steering.host import Host
 from steering.interventions import Plan
 from steering.prompts import Prompt
@@ -24,26 +25,27 @@ Replied = tuple[Prompt, tuple[int, ...]]
 class Forced:
     """Next-token distributions along given replies, each from its last prompt token to its last token."""
 
-    chances: Tensor
-    """Log-probabilities, float64, (plan, reply, place, vocabulary), on the model's device; replies
-    stand at the right end.
-    """
+    logits: Tensor
+    """float32, (plan, reply, place, vocabulary), on the model's device; replies stand at the right end."""
     used: Tensor
     """Which places belong to the reply, boolean, (reply, place); the last one says what comes after it."""
     taken: Tensor
     """The token that the reply has there, (reply, place); meaningless at the last place."""
 
     def divergence(self, from_: Forced) -> Tensor:
-        """KL(from_ || this) at every place, nats, (plan, reply, place); `from_` has one plan."""
-        base = from_.chances
-        # KL cannot be negative; its rounding can.
-        return (base.exp() * (base - self.chances)).sum(dim=-1).clamp(min=0).cpu()
+        """KL(from_ || this) at every place, nats, float64, (plan, reply, place); `from_` has one plan."""
+        return torch.stack([divergence(from_.logits[0], each) for each in self.logits])
 
     @property
     def losses(self) -> Tensor:
-        """-log-probability of the reply's tokens, nats, (plan, reply, place - 1)."""
-        taken = self.taken[:, :-1, None].expand(len(self.chances), -1, -1, 1).to(self.chances.device)
-        return -self.chances[:, :, :-1].gather(3, taken)[..., 0].cpu()
+        """-log-probability of the reply's tokens, nats, float64, (plan, reply, place - 1)."""
+        return torch.stack([losses_of(each[:, :-1], self.taken[:, :-1]) for each in self.logits])
+
+
+def replies_at_once(host: Host, plans: int, replied: Sequence[Replied], most: int) -> int:
+    """How many replies `read_forced` may read under so many plans: at most `most`, and within memory."""
+    longest = max((len(ids) for _, ids in replied), default=0)
+    return rows_at_once(plans * (longest + 1) * host.info.vocabulary, most)
 
 
 def read_forced(host: Host, plans: Sequence[Plan], replied: Sequence[Replied]) -> Forced:
@@ -58,9 +60,8 @@ def read_forced(host: Host, plans: Sequence[Plan], replied: Sequence[Replied]) -
     longest = max(len(ids) for _, ids in replied)
     batch = Batch.of(host, [prompt for prompt, _, _ in rows], replies=[ids for _, ids, _ in rows])
     logits = read_replies(host, batch, Schedule(host, [plan for _, _, plan in rows]), n=longest + 1)
-    chances = torch.log_softmax(logits.double(), dim=-1).unflatten(0, (len(plans), len(replied)))
     # Each row ends at the right edge; the last prompt token says the reply's first, the last token the end or more.
     lengths = torch.tensor([len(ids) for _, ids in replied])
     used = torch.arange(longest + 1) >= longest - lengths[:, None]
     taken = batch.ids[: len(replied), -(longest + 1) :].roll(-1, dims=1)
-    return Forced(chances, used, taken)
+    return Forced(logits.unflatten(0, (len(plans), len(replied))), used, taken)

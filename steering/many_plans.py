@@ -11,40 +11,26 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from steering.caches import repeated, selected, with_lower_blocks
-from steering.errors import SteeringError
+from steering.exact import rows_at_once
+from steering.given import TOKENS, Given, buckets, check, shared, slices, taken_of
 from steering.host import Host
 from steering.interventions import Plan
 from steering.lane import Job
-from steering.prompts import Prompt
-from steering.rows import Batch, check_length
+from steering.rows import Batch
 from steering.schedule import Place, Schedule
 from steering.tracing import Start, read_on, read_replies
 
 
-TOKENS = 2048
-"""Tokens of one pass, about."""
 _PLANS = 32
 """Plans whose reading of the shared beginning is kept at a time."""
-_LOGITS = 2**25
-"""Numbers in the logits of one pass, about."""
 _WORTH_IT = 4
 """A shared beginning of fewer tokens is read with every prompt."""
-
-
-@dataclass(frozen=True)
-class Given:
-    """A prompt and what may follow it."""
-
-    prompt: Prompt
-    replies: tuple[tuple[int, ...], ...] = ()
-    """Token ids, none of them empty; where there are none, only what the prompt's last token says is read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,13 +65,19 @@ def read_many(job: Job[Any], host: Host, given: Sequence[Given], plans: Sequence
     Raises:
         SteeringError: A prompt with a reply that is longer than the context, or plans as `Schedule`.
     """
-    _check(host, given)
+    check(host, given)
+    for indices in slices(host, given):
+        for read in _read_slice(job, host, [given[index] for index in indices], plans):
+            yield replace(read, items=[indices[index] for index in read.items])
+
+
+def _read_slice(job: Job[Any], host: Host, given: Sequence[Given], plans: Sequence[Plan]) -> Iterator[Read]:
     moved = [_from_next_block(host, plan) for plan in plans]
     groups: dict[int | None, list[int]] = defaultdict(list)
     for index, plan in enumerate(moved):
         groups[_first_block(host, plan)].append(index)
-    stem = _Stem(host, _shared(given), sorted(block for block in groups if block is not None and block > 0))
-    parts = [_Part(stem, given, indices) for indices in _buckets(given, len(stem.ids))]
+    stem = _Stem(host, shared(given), sorted(block for block in groups if block is not None and block > 0))
+    parts = [_Part(stem, given, indices) for indices in buckets(given, len(stem.ids))]
     for block, of_group in groups.items():
         for start in range(0, len(of_group), _PLANS):
             chosen = of_group[start : start + _PLANS]
@@ -130,28 +122,34 @@ class _Part:
         self._n, self._each = len(self._items), max(1, len(self._items[0].replies))
         self._known: dict[str, dict[int, Tensor]] = {}
         self._cache: Any = None
-        longest = max(map(len, self._replies), default=0)
-        tokens = self._n * (len(self._prompts[0]) + self._each * longest)
-        numbers = self._n * self._each * (longest + 1) * stem.host.info.vocabulary
-        self._at_once = max(1, min(TOKENS // tokens, _LOGITS // numbers))
+        self._longest = max(map(len, self._replies), default=0)
         self._base = self._read_whole([()])[0] if not stem.shared else self._read_unsteered()
-        taken, self._lengths = _taken(self._items)
+        taken, self._lengths = taken_of(self._items)
         self._taken = taken.to(self._base.device)
 
     def read(self, job: Job[Any], chosen: Sequence[int], plans: Sequence[Plan], block: int | None) -> Iterator[Read]:
         """Read under the plans that the stem took, as many at once as fit; `block` is the first one that they write,
         None where they write nothing and -1 where texts must be read whole.
         """
-        for start in range(0, len(plans), self._at_once):
+        whole = block is not None and (block < 0 or not self._stem.shared)
+        at_once = self._at_once(whole)
+        for start in range(0, len(plans), at_once):
             job.check()
-            rows = slice(start, start + self._at_once)
+            rows = slice(start, start + at_once)
             if block is None:
                 logits = self._base.expand(len(plans[rows]), *self._base.shape)
-            elif block < 0 or not self._stem.shared:
+            elif whole:
                 logits = self._read_whole(plans[rows])
             else:
                 logits = self._read_on(plans[rows], block, rows)
             yield Read(chosen[rows], self._indices, logits, self._base, self._taken, self._lengths)
+
+    def _at_once(self, whole: bool) -> int:
+        """How many plans a pass may have; one over whole texts, padded on the right, has logits at every token."""
+        prompt = len(self._prompts[0])
+        tokens = self._n * (prompt + self._each * self._longest)
+        places = self._n * self._each * (self._longest + (prompt if whole else 1))
+        return rows_at_once(places * self._host.info.vocabulary, max(1, TOKENS // tokens))
 
     def _read_unsteered(self) -> Tensor:
         host, blocks, known = self._host, self._stem.blocks, len(self._stem.ids)
@@ -212,13 +210,6 @@ def _unsteered(
     return logits, cache, kept
 
 
-def _check(host: Host, given: Sequence[Given]) -> None:
-    if len({len(item.replies) for item in given}) > 1 or any(not reply for item in given for reply in item.replies):
-        raise SteeringError("Prompts with different numbers of replies were given, or an empty reply.", "as many each.")
-    for item in given:
-        check_length(host, len(item.prompt) + max((len(reply) - 1 for reply in item.replies), default=0))
-
-
 def _from_next_block(host: Host, plan: Plan) -> Plan:
     """The plan with what it writes at its lowest block's output written at the next block's input instead, where that
     is the same place: so one block more lies below.
@@ -244,26 +235,6 @@ def _first_block(host: Host, plan: Plan) -> int | None:
     return min(write.block for write in plan)
 
 
-def _shared(given: Sequence[Given]) -> tuple[int, ...]:
-    """Tokens that all prompts begin with, the last token of any of them left out."""
-    columns = zip(*(item.prompt.ids[:-1] for item in given), strict=False)
-    return tuple(column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns))
-
-
-def _buckets(given: Sequence[Given], known: int) -> list[list[int]]:
-    """Indices of prompts of equal length, so that a pass has no padding behind which it must go on."""
-    by_length: dict[int, list[int]] = defaultdict(list)
-    for index, item in enumerate(given):
-        by_length[len(item.prompt)].append(index)
-    buckets = []
-    for length, indices in by_length.items():
-        longest = max((len(reply) for index in indices for reply in given[index].replies), default=0)
-        tokens = length - known + len(given[0].replies) * longest
-        most = max(1, TOKENS // tokens)
-        buckets += [indices[start : start + most] for start in range(0, len(indices), most)]
-    return buckets
-
-
 def _whole(rows: Sequence[Sequence[int]], last: int | None = None) -> Batch:
     """Rows of equal length; `last` is their last prompt token's index, the end where None."""
     ids = torch.tensor([list(row) for row in rows])
@@ -277,14 +248,3 @@ def _right(replies: Sequence[Sequence[int]]) -> Batch:
     ids = torch.tensor([[*reply, *[0] * (longest - len(reply))] for reply in replies])
     real = torch.arange(longest) < torch.tensor([len(reply) for reply in replies])[:, None]
     return Batch(ids, real, torch.full((len(replies),), -1))
-
-
-def _taken(given: Sequence[Given]) -> tuple[Tensor, Tensor]:
-    longest = max((len(reply) for item in given for reply in item.replies), default=0)
-    taken = torch.full((len(given), max(1, len(given[0].replies)), longest + 1), -1)
-    lengths = torch.zeros(taken.shape[:2], dtype=torch.long)
-    for row, item in enumerate(given):
-        for column, reply in enumerate(item.replies):
-            taken[row, column, : len(reply)] = torch.tensor(reply)
-            lengths[row, column] = len(reply)
-    return taken, lengths

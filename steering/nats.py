@@ -23,7 +23,7 @@ from torch import Tensor
 
 from steering.decoding import DecodeSettings, generate
 from steering.errors import SteeringError
-from steering.forced import Replied, read_forced
+from steering.forced import Replied, read_forced, replies_at_once
 from steering.host import Host
 from steering.interventions import Plan
 from steering.lane import Job
@@ -127,7 +127,7 @@ def divergences(host: Host, plans: Sequence[Plan], replied: Sequence[Replied]) -
     """
 
     def work(job: Job[Tensor]) -> Tensor:
-        size, parts = max(1, _ROWS // len(plans)), []
+        size, parts = replies_at_once(host, len(plans), replied, max(1, _ROWS // len(plans))), []
         for start in range(0, len(replied), size):
             job.check()
             part = replied[start : start + size]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from steering.decoding import next_token_logits
 from steering.errors import SteeringError
+from steering.exact import mass_of
 from steering.host import Host
 from steering.interventions import Plan
 from steering.prompts import render
@@ -110,8 +111,7 @@ def chances_of_answers(host: Host, questions: Sequence[Question], plan: Plan = (
     for start in range(0, len(questions), BATCH):
         part = questions[start : start + BATCH]
         logits = next_token_logits(host, [Row(render(host, each.messages), plan) for each in part])
-        chances = torch.softmax(logits.double(), dim=-1)
-        found.append(torch.stack([chances[:, tokens].sum(dim=-1) for tokens in ids], dim=1))
+        found.append(mass_of(logits, ids))
     return torch.cat(found)
 
 

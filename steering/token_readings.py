@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from steering.exact import PIECE, divergence, losses_of
 from steering.host import Host
 from steering.interventions import Plan
 from steering.lane import Job
@@ -100,19 +101,19 @@ def _read(
     logits = read_replies(
         host, batch, Schedule(host, plans), n=len(ids) + 1, read=keep, places=[place] if place else []
     )
-    before, own = torch.log_softmax(logits[:, :-1].float(), dim=-1)
-    # KL cannot be negative; its rounding can.
-    divergence = (before.exp() * (before - own)).sum(dim=-1).clamp(min=0).tolist()
-    taken = torch.tensor(ids, device=own.device)[:, None]
-    change = (own.gather(1, taken) - before.gather(1, taken))[:, 0].tolist()
+    before, own = logits[:, :-1]
+    apart, taken = divergence(before, own).tolist(), torch.tensor(ids)
+    change = (losses_of(before, taken) - losses_of(own, taken)).tolist()
     along: list[float | None] = [None] * len(ids)
     if vector is not None:
         along = list(_along(states[0], vector))
-    likely = _likely(before, own, taken)
+    rows = max(1, PIECE // logits.shape[-1])
+    parts = zip(before.split(rows), own.split(rows), taken.to(own.device)[:, None].split(rows), strict=True)
+    likely = [each for part in parts for each in _likely(*part)]
     pieces = pieces_of_reply(host.tokenizer, ids, special=False)
     return tuple(
         TokenReading(
-            readable(host.tokenizer, token), pieces[i], divergence[i], change[i], along[i], _told(host, likely[i])
+            readable(host.tokenizer, token), pieces[i], apart[i], change[i], along[i], _told(host, likely[i])
         )
         for i, token in enumerate(ids)
     )
@@ -126,7 +127,10 @@ def _along(states: Tensor, vector: SteeringVector) -> list[float]:
 
 
 def _likely(before: Tensor, own: Tensor, taken: Tensor) -> list[list[tuple[int, float, float]]]:
-    """(id, probability in the reference, in this row) of each token and the likeliest others, most likely first."""
+    """(id, probability in the reference, in this row) of each token and the likeliest others, most likely first; from
+    logits, (token, vocabulary).
+    """
+    before, own = (torch.log_softmax(each, dim=-1) for each in (before, own))
     best = torch.maximum(before, own).topk(min(ALTERNATIVES + 1, own.shape[-1]), dim=-1).indices
     shown = torch.cat([taken, best], dim=1)
     columns = zip(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+import steering.exact
+import steering.given
 import steering.many_plans
 from steering.errors import SteeringError
 from steering.forced import read_forced
@@ -83,7 +85,8 @@ def test_every_plan_reads_as_it_would_alone(architecture, system, tiny_host) -> 
         replied = [(given[item].prompt, given[item].replies[reply])]
         alone = host.run(lambda job, p=plan, r=replied: read_forced(host, [plans[p]], r), title="alone")  # type: ignore[misc]
         # Logits of these models are of size 20 in float32.
-        torch.testing.assert_close(chances, alone.chances[0, 0], rtol=1e-4, atol=1e-4)
+        expected = torch.log_softmax(alone.logits[0, 0].double(), dim=-1)
+        torch.testing.assert_close(chances, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_prompts_without_replies_give_what_their_last_token_says(tiny_host) -> None:
@@ -99,11 +102,16 @@ def test_what_comes_out_does_not_depend_on_how_much_is_read_at_once(tiny_host, m
     host = tiny_host("gemma2")
     together = log_chances(host, given_for(host, system=SYSTEM), plans_for(host))
     monkeypatch.setattr(steering.many_plans, "TOKENS", 1)
+    monkeypatch.setattr(steering.given, "TOKENS", 1)
     monkeypatch.setattr(steering.many_plans, "_PLANS", 2)
     apart = log_chances(host, given_for(host, system=SYSTEM), plans_for(host))
-    assert together.keys() == apart.keys()
+    monkeypatch.setattr(steering.given, "LOGITS", 1)
+    monkeypatch.setattr(steering.exact, "LOGITS", 1)
+    sliced = log_chances(host, given_for(host, system=SYSTEM), plans_for(host))
+    assert together.keys() == apart.keys() == sliced.keys()
     for key, chances in together.items():
         torch.testing.assert_close(chances, apart[key], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(chances, sliced[key], rtol=1e-4, atol=1e-4)
 
 
 def test_blocks_below_and_shared_beginnings_are_read_once(tiny_host, monkeypatch) -> None:
@@ -152,6 +160,7 @@ def test_a_prompt_longer_than_the_context_is_refused(tiny_host) -> None:
 def test_a_stop_ends_it_between_two_passes(tiny_host, monkeypatch) -> None:
     host = tiny_host("llama")
     monkeypatch.setattr(steering.many_plans, "TOKENS", 1)
+    monkeypatch.setattr(steering.given, "TOKENS", 1)
     read = []
 
     def work(job):

@@ -11,11 +11,12 @@ import torch
 
 from bench.plain_screen import plain_scores
 from steering.errors import SteeringError
+from steering.exact import divergence
 from steering.prompts import render
 from steering.studies.refusal.candidates import Candidate, Directions, cosines, read_directions
 from steering.studies.refusal.requests import load_requests, prompts_of
 from steering.studies.refusal.rules import Rules, Score, choose
-from steering.studies.refusal.screen import Screen, smoothed_kl
+from steering.studies.refusal.screen import Screen
 from steering.studies.refusal.tokens import log_odds
 from steering.tail_states import tail_length
 from steering.vectors import Provenance
@@ -160,7 +161,7 @@ def test_log_odds_and_smoothed_kl_by_hand() -> None:
     assert float(log_odds(logits, (0,))) == pytest.approx(0.0, abs=1e-7)
     assert float(log_odds(logits, (0, 1))) == pytest.approx(math.log(0.8 + 1e-8) - math.log(0.2 + 1e-8))
     expected = sum(a * (math.log(a + 1e-6) - math.log(b + 1e-6)) for a, b in zip(p, q, strict=True))
-    assert float(smoothed_kl(logits, other)) == pytest.approx(expected)
+    assert float(divergence(logits, other, smoothing=1e-6)) == pytest.approx(expected)
     certain = torch.tensor([100.0, -100.0])
     assert float(log_odds(certain, (0,))) == pytest.approx(math.log(1 + 1e-8) - math.log(1e-8))
 

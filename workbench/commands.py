@@ -224,9 +224,9 @@ def export(vector: SteeringVector, out: Path, *, at: str, strength: float, unit:
 
 
 def import_note(vector: SteeringVector) -> str:
-    """What to mind of a vector that another program made; nothing of the workbench's own."""
+    """What to mind of another program's control vector; of other files `steering.foreign_vectors` says it."""
     blocks = vector.mean_differences.nonzero()[:, 0].tolist()  # the others are filled in
-    return last_block_note(vector, blocks) if vector.provenance.method.startswith("imported") else ""
+    return last_block_note(vector, blocks) if vector.provenance.method == "imported from GGUF" else ""
 
 
 def check_new_model(vector: str, out: Path, *, agreed: bool) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from steering.decoding import Reply
 from steering.errors import SteeringError
-from steering.forced import Replied, read_forced
+from steering.forced import Replied, read_forced, replies_at_once
 from steering.host import Host
 from steering.lane import Job
 from steering.orthogonal import orthogonalised
@@ -187,9 +187,10 @@ class Effects:
     def _damage(self, job: Job[Any], speaker: Speaker) -> dict[str, Any]:
         """On the model's own replies: mean KL of each, the 95th percentile of KL and the mean loss over all tokens."""
         divergence, losses = [], []
-        for start in range(0, len(self._replied), _FORCED_ROWS):
+        size = replies_at_once(self._host, 1, self._replied, _FORCED_ROWS)
+        for start in range(0, len(self._replied), size):
             job.check()
-            part = self._replied[start : start + _FORCED_ROWS]
+            part = self._replied[start : start + size]
             base, edited = read_forced(self._host, [()], part), read_forced(speaker.host, [speaker.plan], part)
             apart, loss = edited.divergence(base)[0, :, :-1], edited.losses[0]
             for row, used in enumerate(edited.used[:, :-1]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +17,8 @@ from steering.schedule import Place, Schedule
 from steering.tracing import Start, read_prompts
 
 
+OfLogits = Callable[[Tensor, Tensor], Tensor]
+"""From logits of some prompts under one plan, and unsteered, (prompt, vocabulary) each, to a number a prompt."""
 AT_ONCE = 4
 """Plans that share a batch."""
 _PROMPTS = 32
@@ -32,37 +34,37 @@ class Passes:
         Args:
             host: The model.
             prompts: Any number.
-            keep_inputs: Whether to keep the states at every block's input, so that `run` may begin there.
+            keep_inputs: Whether to keep the states at every block's input, so that `run` may begin there, and the
+                unsteered logits, so that others can be compared with them.
         """
         self._host, self._prompts, self._keep = host, prompts, keep_inputs
-
-    @cached_property
-    def logits(self) -> Tensor:
-        """Unsteered, at the last token, (prompt, vocabulary)."""
-        return self._in_order([bucket.logits for bucket in self._buckets])
 
     @cached_property
     def outputs(self) -> Tensor:
         """Unsteered states after every block at the last token, (prompt, block, width)."""
         return self._in_order([bucket.outputs for bucket in self._buckets])
 
-    def run(self, plans: Sequence[Plan], blocks: Sequence[int], *, from_block: int = 0) -> tuple[Tensor, Tensor]:
+    def run(
+        self, plans: Sequence[Plan], blocks: Sequence[int], of: OfLogits, *, from_block: int = 0
+    ) -> tuple[Tensor, Tensor]:
         """Read every prompt under every plan.
 
         Args:
             plans: Read together, so few: `AT_ONCE`.
             blocks: Whose output is wanted at the last token.
+            of: What to make of the logits at the last token, which are not kept.
             from_block: No plan writes below; the blocks below do not run.
 
         Returns:
-            Logits at the last token, (plan, prompt, vocabulary), and states, (plan, prompt, block, width).
+            What `of` makes of them, (plan, prompt), and states, (plan, prompt, block, width).
         """
-        logits, states = zip(*(self._pass(bucket, plans, blocks, from_block) for bucket in self._buckets), strict=True)
+        passes = (self._pass(bucket, plans, blocks, of, from_block) for bucket in self._buckets)
+        values, states = zip(*passes, strict=True)
         order = self._order
-        return torch.cat(logits, dim=1)[:, order], torch.cat(states, dim=1)[:, order]
+        return torch.cat(values, dim=1)[:, order], torch.cat(states, dim=1)[:, order]
 
     def _pass(
-        self, bucket: _Bucket, plans: Sequence[Plan], blocks: Sequence[int], from_block: int
+        self, bucket: _Bucket, plans: Sequence[Plan], blocks: Sequence[int], of: OfLogits, from_block: int
     ) -> tuple[Tensor, Tensor]:
         n, rows = len(plans), len(bucket.indices)
         start = Start(from_block, bucket.inputs[from_block].repeat(n, 1, 1)) if from_block else None
@@ -83,7 +85,8 @@ class Passes:
         ]
         nothing = torch.zeros(n * rows, 0, self._host.info.width)
         states = torch.stack(read, dim=1) if read else nothing
-        return forward.logits.cpu().unflatten(0, (n, rows)), states.unflatten(0, (n, rows))
+        values = [of(logits, bucket.logits) for logits in forward.logits.unflatten(0, (n, rows))]
+        return torch.stack(values), states.unflatten(0, (n, rows))
 
     @cached_property
     def _buckets(self) -> list[_Bucket]:
@@ -108,9 +111,10 @@ class Passes:
         places: list[Place] = [(block, "block_output") for block in blocks]
         places += [(block, "block_input") for block in blocks if self._keep]
         schedule = Schedule(self._host, [()] * len(indices))
-        logits = read_prompts(self._host, batch, schedule, read=read, places=places).logits.cpu()
+        logits = read_prompts(self._host, batch, schedule, read=read, places=places).logits
         inputs = [kept[block, "block_input"] for block in blocks if self._keep]
-        return _Bucket(indices, batch, inputs, torch.stack([kept[b, "block_output"] for b in blocks], dim=1), logits)
+        outputs = torch.stack([kept[b, "block_output"] for b in blocks], dim=1)
+        return _Bucket(indices, batch, inputs, outputs, logits if self._keep else logits[:0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,4 +128,4 @@ class _Bucket:
     outputs: Tensor
     """After every block at the last token, float32, (prompt, block, width)."""
     logits: Tensor
-    """(prompt, vocabulary)"""
+    """float32, on the model's device, (prompt, vocabulary); none where nothing is compared with them."""

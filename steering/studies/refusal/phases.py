@@ -22,7 +22,7 @@ from steering.studies.refusal.rules import Score
 from steering.studies.refusal.screen import Screen
 from steering.studies.refusal.second import Second
 from steering.studies.refusal.settings import DEFAULT_SYSTEM, RefusalSettings
-from steering.studies.refusal.tokens import RefusalTokens, find_tokens, first_chances, token_ids
+from steering.studies.refusal.tokens import RefusalTokens, find_tokens, first_masses, token_ids
 from steering.system_prompts import takes_system
 from steering.tail_states import tail_length
 from steering.vectors import Provenance
@@ -188,9 +188,7 @@ def _prompts(host: Host, sides: Sides, system: str) -> Prompts:
 
 def _masses(host: Host, prompts: Sequence[Prompt], tokens: RefusalTokens) -> list[float]:
     """Total probability of the refusal tokens after every prompt."""
-    if not tokens.chosen:
-        return [0.0] * len(prompts)
-    found: list[float] = first_chances(host, prompts)[:, list(tokens.chosen)].sum(dim=-1).tolist()
+    found: list[float] = first_masses(host, prompts, tokens.chosen).tolist()
     return found
 
 

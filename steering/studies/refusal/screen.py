@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from steering.exact import divergence
 from steering.host import Host
 from steering.lane import Job
 from steering.prompts import Prompt
@@ -113,32 +114,34 @@ class Screen:
         for block in sorted({each.block for each in candidates}):
             for part in _parts([each for each in candidates if each.block == block]):
                 plans = [self._directions.addition(each) for each in part]
-                logits, states = self._control.run(plans, self._looked_at, from_block=block)
+                odds, states = self._control.run(plans, self._looked_at, self._odds, from_block=block)
                 for index, candidate in enumerate(part):
                     self._half[candidate] = _cosine(states[index], self._target.outputs[:, self._looked_at])
-                    yield replace(self._found[candidate], induce=self._odds(logits[index]))
+                    yield replace(self._found[candidate], induce=self._mean(odds[index]))
 
     def _ablated_on_target(self, candidates: Sequence[Candidate]) -> Iterator[Score]:
         """Bypass and COSMIC."""
         for part in _parts(candidates):
             plans = [self._directions.ablation(each, self._host) for each in part]
-            logits, states = self._target.run(plans, self._looked_at)
+            odds, states = self._target.run(plans, self._looked_at, self._odds)
             for index, candidate in enumerate(part):
                 alike = _cosine(states[index], self._control.outputs[:, self._looked_at])
                 found = self._found[candidate]
-                yield replace(found, bypass=self._odds(logits[index]), cosmic=alike + self._half[candidate])
+                yield replace(found, bypass=self._mean(odds[index]), cosmic=alike + self._half[candidate])
 
     def _ablated_on_control(self, candidates: Sequence[Candidate]) -> Iterator[Score]:
         """KL."""
         for part in _parts(candidates):
             plans = [self._directions.ablation(each, self._host) for each in part]
-            logits, _ = self._control.run(plans, ())
-            divergence = smoothed_kl(self._control.logits, logits).mean(dim=1)
+            apart, _ = self._control.run(plans, (), _smoothed_kl)
             for index, candidate in enumerate(part):
-                yield replace(self._found[candidate], kl=float(divergence[index]))
+                yield replace(self._found[candidate], kl=float(apart[index].mean()))
 
-    def _odds(self, logits: Tensor) -> float | None:
-        return float(log_odds(logits, self._tokens).mean()) if self._tokens else None
+    def _odds(self, logits: Tensor, _: Tensor) -> Tensor:
+        return log_odds(logits, self._tokens) if self._tokens else torch.full((len(logits),), torch.nan)
+
+    def _mean(self, odds: Tensor) -> float | None:
+        return float(odds.mean()) if self._tokens else None
 
     @cached_property
     def _looked_at(self) -> list[int]:
@@ -163,15 +166,9 @@ class _Steps:
         self._job.report(min(self._done, self._total), self._total, "scores of candidates")
 
 
-def smoothed_kl(base: Tensor, edited: Tensor) -> Tensor:
-    """Σ p (ln(p + 1e-6) - ln(q + 1e-6)) in nats, float64, as in the code of Arditi et al.
-
-    Args:
-        base: Logits of p, (..., vocabulary).
-        edited: Logits of q, broadcastable.
-    """
-    p, q = (torch.softmax(logits.double(), dim=-1) for logits in (base, edited))
-    return (p * ((p + _EPSILON).log() - (q + _EPSILON).log())).sum(dim=-1)
+def _smoothed_kl(logits: Tensor, base: Tensor) -> Tensor:
+    """Σ p (ln(p + 1e-6) - ln(q + 1e-6)) in nats, with p of `base`, as in the code of Arditi et al."""
+    return divergence(base, logits, smoothing=_EPSILON)
 
 
 def _cosine(states: Tensor, reference: Tensor) -> float:

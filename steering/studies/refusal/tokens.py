@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
 
 from steering.decoding import DecodeSettings, generate, next_token_logits
 from steering.errors import SteeringError
+from steering.exact import mass_of, sum_of_chances
 from steering.host import Host
 from steering.prompts import Prompt
 from steering.rows import Row
@@ -107,13 +109,12 @@ def find_tokens(
         SteeringError: A chosen id that is not in the vocabulary.
     """
     _check(host, chosen)
-    chances = [first_chances(host, prompts) for prompts in (target, control)]
     replies = generate(
         host, [Row(each) for each in target[:answered]], DecodeSettings(max_new_tokens=_LOOKED_AT), batch_size=BATCH
     )
     refused = [index for index, reply in enumerate(replies) if reply.ids and sort_written(reply).content == "refusal"]
     first = Counter(replies[index].ids[0] for index in refused)
-    means = [(chances[0][refused] if refused else chances[0]).mean(dim=0), chances[1].mean(dim=0)]
+    means = [mean_chances(host, side) for side in ([target[index] for index in refused] or target, control)]
     order = (means[0] - means[1]).argsort(descending=True)[:_SHOWN].tolist()
     ids = list(dict.fromkeys((*chosen, *order, *first)))
     known = tuple(
@@ -123,7 +124,7 @@ def find_tokens(
         for token in ids
     )
     taken = tuple(chosen) or (_proposed(known) if refused else ())
-    mass = [each[:, list(taken)].sum(dim=-1) for each in chances]
+    mass = [first_masses(host, side, taken) for side in (target, control)]
     return RefusalTokens(
         chosen=taken,
         known=known,
@@ -156,13 +157,26 @@ def token_ids(host: Host, texts: Sequence[str]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def first_chances(host: Host, prompts: Sequence[Prompt]) -> Tensor:
-    """Probabilities of the first reply token, float64, (prompt, vocabulary)."""
+def mean_chances(host: Host, prompts: Sequence[Prompt]) -> Tensor:
+    """Mean probability of every token as the first one of the reply, float64, (vocabulary,)."""
+    parts = (sum_of_chances(logits) for _, logits in _first_logits(host, prompts))
+    return reduce(torch.add, parts) / len(prompts)
+
+
+def first_masses(host: Host, prompts: Sequence[Prompt], tokens: Sequence[int]) -> Tensor:
+    """Total probability of some tokens as the first one of the reply, float64, (prompt,)."""
+    masses = torch.zeros(len(prompts), dtype=torch.float64)
+    for part, logits in _first_logits(host, prompts) if tokens else ():
+        masses[part] = mass_of(logits, [tokens])[:, 0]
+    return masses
+
+
+def _first_logits(host: Host, prompts: Sequence[Prompt]) -> Iterator[tuple[list[int], Tensor]]:
+    """Indices of some prompts of similar length, and logits of their replies' first token: no more are ever held."""
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-    parts = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-    logits = [next_token_logits(host, [Row(prompts[index]) for index in part]) for part in parts]
-    back = torch.tensor(order).argsort()
-    return torch.softmax(torch.cat(logits).double(), dim=-1)[back]
+    for start in range(0, len(order), BATCH):
+        part = order[start : start + BATCH]
+        yield part, next_token_logits(host, [Row(prompts[index]) for index in part])
 
 
 def log_odds(logits: Tensor, tokens: Sequence[int]) -> Tensor:
@@ -177,7 +191,7 @@ def log_odds(logits: Tensor, tokens: Sequence[int]) -> Tensor:
     Returns:
         float64, (...).
     """
-    chances = torch.softmax(logits.double(), dim=-1)[..., list(tokens)].sum(dim=-1)
+    chances = mass_of(logits, [tokens])[..., 0]
     return torch.log(chances + _EPSILON) - torch.log(1 - chances + _EPSILON)
 
 

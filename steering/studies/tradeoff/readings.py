@@ -13,9 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
-
 from steering.decoding import DecodeSettings, generate_each
+from steering.exact import divergence, losses_of, mass_of
 from steering.fingerprint import fingerprint
 from steering.forced import read_forced
 from steering.host import Host
@@ -194,10 +193,9 @@ class Reader:
         tokens = {words: first_tokens(self._host, words) for words in {item.words for item in items}}
         given = [Given(prompt) for prompt in prompts]
         for read in read_many(job, self._host, given, [each.plan for each in group]):
-            chances = torch.softmax(read.logits[:, :, 0, 0].double(), dim=-1)
             for column, index in enumerate(read.items):
-                of_words = [chances[:, column, ids].sum(dim=-1) for ids in tokens[items[index].words]]
-                for place, values in zip(read.plans, torch.stack(of_words, dim=1).tolist(), strict=True):
+                chances = mass_of(read.logits[:, column, 0, 0], tokens[items[index].words])
+                for place, values in zip(read.plans, chances.tolist(), strict=True):
                     yield place, index, {"chances": [round(value, 8) for value in values]}
 
     def _own(
@@ -208,11 +206,9 @@ class Reader:
             return
         given = [Given(prompt, (item.own,)) for prompt, item in zip(prompts, items, strict=True)]
         for read in read_many(job, self._host, given, [each.plan for each in group]):
-            base = torch.log_softmax(read.base.double(), dim=-1)
             losses = _losses(read)
             for row, place in enumerate(read.plans):
-                apart = (base.exp() * (base - torch.log_softmax(read.logits[row].double(), dim=-1))).sum(dim=-1)
-                kl = apart.clamp(min=0).tolist()  # KL cannot be negative; its rounding can
+                kl = divergence(read.base, read.logits[row]).tolist()
                 for column, index in enumerate(read.items):
                     n = int(read.lengths[column, 0])
                     own = [round(value, 6) for value in kl[column][0][: n + 1]]
@@ -270,6 +266,6 @@ def reply_ids(host: Host, text: str) -> tuple[int, ...]:
 
 def _losses(read: Read) -> Any:
     """-log-probability of the tokens that replies have, as lists, [plan][item][reply][place]."""
-    taken = read.taken.clamp(min=0).expand(len(read.plans), *read.taken.shape)[..., None]
-    losses = read.logits.logsumexp(dim=-1) - read.logits.gather(-1, taken)[..., 0]
-    return [[[[round(v, 6) for v in each] for each in item] for item in plan] for plan in losses.tolist()]
+    taken = read.taken.clamp(min=0)
+    losses = [losses_of(plan, taken).tolist() for plan in read.logits]
+    return [[[[round(v, 6) for v in each] for each in item] for item in plan] for plan in losses]
