@@ -95,31 +95,61 @@ def test_the_guard_catches_a_helper_that_thinks_there_is_float64(tiny_host, monk
 
 TINY: dict[str, dict[str, object]] = {
     "extract": {"contrast": "sentiment", "split_half": False},
-    "methods": {"contrast": "sentiment", "split_half": False},
+    "methods": {"contrast": "sentiment"},
     "grid": {
         "x": "strength: 0, 1",
-        "recipe": {"interventions": [{"vector": "sentiment"}], "decode": {"max_new_tokens": 3}},
+        "recipe": {"interventions": [{"vector": "sentiment"}], "decode": {"max_new_tokens": 3, "temperature": 1}},
     },
     "refusal": {
-        "n_train": 6, "n_validation": 3, "n_test": 3, "random": 1, "reply_tokens": 4, "questions": 3, "directions": 2,
+        "n_train": 4,
+        "n_validation": 2,
+        "n_test": 2,
+        "arms": "ablate, affine, leace",
+        "random": 1,
+        "reply_tokens": 4,
+        "questions": 2,
+        "last_only": True,
     },
     "tradeoff": {
-        "recipes": "sentiment", "alignment": "sentiment", "strengths": "-1, 0, 1", "n": 4, "n_replies": 2, "random": 1,
-        "reply_tokens": 3, "compare": "ablation, prompt, examples", "also": "sums, perplexity",
+        "recipes": "sentiment",
+        "alignment": "sentiment",
+        "strengths": "-1, 0, 1",
+        "n": 3,
+        "n_replies": 2,
+        "reply_tokens": 4,
+        "random": 1,
+        "compare": "ablation, prompt",
+        "also": "sums, perplexity",
     },
-    "probe": {
-        "n": 40, "steps": 5, "restarts": 2, "random": 5, "cause": "statement", "cause_n": 4, "cause_random": 1,
-        "cause_strengths": "-0.5, 0, 0.5", "blocks": "1-2",
-    },
-}  # fmt: skip
+    "probe": {"n": 40, "steps": 5, "restarts": 2, "random": 5, "cause": (), "blocks": "1-2"},
+}
+
+
+def run(host, name: str, sentiment, folder):
+    study = find_study(name)
+    sentiment.save(folder / "sentiment.safetensors")
+    given = TINY[name] | ({"vectors": str(folder)} if name in ("grid", "tradeoff") else {})
+    return study.start(host, study.parse(given)).result()
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_every_study_runs_on_a_device_without_float64(demo, name: str) -> None:
-    study = find_study(name)
+def test_every_study_runs_on_a_device_without_float64(demo, sentiment, tmp_path, name: str) -> None:
     with without_float64(demo.model._module):
-        result = study.start(demo, study.parse(TINY[name])).result()
+        result = run(demo, name, sentiment, tmp_path)
     assert result.measures or result.tables
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [*((name, "bfloat16") for name in TINY if name != "methods"), ("extract", "float16"), ("refusal", "float16")],
+)
+def test_every_study_runs_in_half_precision(half, sentiment, tmp_path, name: str, dtype: str) -> None:
+    host = half(dtype)
+    assert str(host.model._module.dtype) == f"torch.{dtype}"
+    result = run(host, name, sentiment, tmp_path)
+    assert result.measures or result.tables
+    for vector in result.vectors.values():
+        assert torch.isfinite(vector.directions).all()
 
 
 def test_readings_and_draws_run_on_a_device_without_float64(demo, sentiment) -> None:
@@ -131,15 +161,3 @@ def test_readings_and_draws_run_on_a_device_without_float64(demo, sentiment) -> 
         read = read_tokens(demo, rows, [reply.ids for reply in replies], vector=sentiment)
         assert all(each.divergence < 1e-9 for each in read[1])
         assert calibrated(demo, recipe, {"sentiment": sentiment}, prompts=["Hello.", "What is a bank?"]).measured > 0
-
-
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-@pytest.mark.parametrize("name", [name for name in TINY if name != "methods"])
-def test_every_study_runs_in_half_precision(half, name: str, dtype: str) -> None:
-    study, host = find_study(name), half(dtype)
-    assert str(host.model._module.dtype) == f"torch.{dtype}"
-    result = study.start(host, study.parse(TINY[name])).result()
-    values = [measure.value for measure in result.measures if measure.value is not None]
-    assert values or result.tables
-    for vector in result.vectors.values():
-        assert torch.isfinite(vector.directions).all()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 
+from steering.decoding import next_token_logits
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.prompts import render
+from steering.rows import Row
 from steering.studies.refusal.requests import load_requests, prompts_of
-from steering.studies.refusal.tokens import RefusalTokens, find_tokens, first_chances, token_ids
+from steering.studies.refusal.tokens import RefusalTokens, find_tokens, first_masses, mean_chances, token_ids
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +30,7 @@ def test_the_demo_models_refusals_begin_with_i_sorry_and_no(demo, sides) -> None
     assert found.target_mass > 0.9 > 0.1 > found.control_mass
     assert (found.refused, found.looked_at, found.warning) == (24, 24, "")
     first = found.known[0]
-    chances = first_chances(demo, sides[0])
-    assert first.target == pytest.approx(float(chances[:, first.id].mean()))
+    assert first.target == pytest.approx(float(first_masses(demo, sides[0], [first.id]).mean()))
     assert sum(each.refusals for each in found.known) == 24
 
 
@@ -57,13 +60,17 @@ def test_tokens_as_text_or_id(demo) -> None:
         token_ids(demo, [""])
 
 
-def test_first_chances_come_back_in_order_whatever_the_lengths(demo) -> None:
+def test_first_masses_come_back_in_order_whatever_the_lengths(demo) -> None:
+    """Beside a softmax of the logits at hand."""
     prompts = [render(demo, text) for text in ("How do I bake a small cake before breakfast with a friend?", "Hello.")]
-    together = first_chances(demo, prompts)
-    alone = [first_chances(demo, [each])[0] for each in prompts]
-    for row, expected in zip(together, alone, strict=True):
-        assert float((row - expected).abs().max()) < 1e-5
-        assert float(row.sum()) == pytest.approx(1)
+    chances = [torch.softmax(next_token_logits(demo, [Row(each)])[0].double(), dim=-1) for each in prompts]
+    tokens = [int(each.argmax()) for each in chances]
+    assert tokens[0] != tokens[1]
+    expected = [float(each[tokens].sum()) for each in chances]
+    assert abs(expected[0] - expected[1]) > 0.01
+    assert first_masses(demo, prompts, tokens).tolist() == pytest.approx(expected, abs=1e-5)
+    np.testing.assert_allclose(mean_chances(demo, prompts), (chances[0] + chances[1]) / 2, atol=1e-5)
+    assert first_masses(demo, prompts, []).tolist() == [0.0, 0.0]
 
 
 def test_no_refusal_no_explanation() -> None:

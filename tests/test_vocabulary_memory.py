@@ -1,0 +1,113 @@
+"""Memory beside the weights at a vocabulary of 151,936: bounded, as docs/results.md says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from steering.exact import LOGITS
+from steering.host import Host
+from steering.interventions import Write
+from steering.many_plans import Given, read_many
+from steering.nats import divergences
+from steering.operations import Add
+from steering.prompts import render
+from steering.rows import Row
+from steering.studies.refusal.tokens import find_tokens
+from steering.token_readings import read_tokens
+
+
+VOCABULARY = 151_936
+BOUND = 750e6
+"""Bytes; five times the logits of one pass, and what the interpreter adds."""
+RESET = Path("/proc/self/clear_refs")
+
+pytestmark = pytest.mark.skipif(not RESET.exists(), reason="the peak of memory is read from Linux's /proc")
+
+
+@pytest.fixture(scope="module")
+def host(tokenizer, lane) -> Host:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        eos_token_id=None,
+        tie_word_embeddings=True,
+    )
+    return Host.wrap(LlamaForCausalLM(config), tokenizer, name="wide", lane=lane)
+
+
+def _status(key: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * float(next(line for line in lines if line.startswith(key)).split()[1])
+
+
+@contextmanager
+def bounded(bound: float) -> Iterator[None]:
+    """Check that what runs inside never needs more bytes than that beside what there was."""
+    RESET.write_text("5")
+    before = _status("VmRSS")
+    yield
+    assert _status("VmHWM") - before < bound
+
+
+def plans(host: Host):
+    direction = torch.nn.functional.normalize(torch.ones(host.info.width), dim=0)
+    return [(Write(Add(direction, strength), 1, "block_output"),) for strength in (0.5, 1.0, 2.0, 4.0)]
+
+
+def test_the_measure_sees_what_float64_over_a_batch_would_need() -> None:
+    def whole() -> None:
+        with bounded(BOUND):
+            torch.log_softmax(torch.zeros(4 * 4 * 31, VOCABULARY, dtype=torch.float64), dim=-1)
+
+    with pytest.raises(AssertionError):
+        whole()
+
+
+def test_strengths_in_nats_are_found_within_it(host) -> None:
+    """Sixteen replies under plans in one pass would hold 75 million logits, more than twice what is read at once."""
+    replied = [(render(host, "Hello."), tuple(range(5, 35)))] * 4
+    assert 4 * len(replied) * 31 * VOCABULARY > 2 * LOGITS
+    with bounded(BOUND):
+        found = divergences(host, plans(host), replied)
+    assert found.shape == (4, 4 * 31)
+    assert (found >= 0).all()
+
+
+def test_sweeps_over_given_replies_stay_within_it(host) -> None:
+    """Their unsteered logits alone, of 372 places, would be 226 MB, and those under four plans four times as much."""
+    given = [Given(render(host, f"Hello {n}."), (tuple(range(5, 35)),)) for n in range(12)]
+    seen = set()
+
+    def work(job) -> None:
+        for read in read_many(job, host, given, plans(host)):
+            seen.update((plan, item) for plan in read.plans for item in read.items)
+
+    with bounded(BOUND):
+        host.run(work, title="read")
+    assert seen == {(plan, item) for plan in range(4) for item in range(12)}
+
+
+def test_refusal_tokens_are_found_within_it(host) -> None:
+    """Probabilities of 96 prompts in float64 would be 117 MB a side, and twice that while they are made."""
+    sides = [[render(host, f"{word} {n}.") for n in range(48)] for word in ("Hello", "Goodbye")]
+    with bounded(200e6):
+        found = find_tokens(host, *sides, answered=2)
+    assert found.n == (48, 48)
+
+
+def test_tokens_of_a_reply_are_read_within_it(host) -> None:
+    """Two rows of float32 logits are needed, 73 MB for 60 tokens, and pieces beside them."""
+    rows = [Row(render(host, "Hello.")), Row(render(host, "Hello."), plans(host)[3], against=0)]
+    with bounded(350e6):
+        found = read_tokens(host, rows, [range(5, 65)] * 2)
+    assert len(found[1]) == 60
