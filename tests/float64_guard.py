@@ -24,6 +24,11 @@ class OnDevice(Tensor):
         if func is Tensor.cpu:
             with torch._C.DisableTorchFunctionSubclass():
                 return args[0].detach().clone().as_subclass(Tensor)
+        if func is Tensor.__deepcopy__:
+            weight, memo = args
+            if id(weight) not in memo:
+                memo[id(weight)] = nn.Parameter(weight.detach().clone(), requires_grad=False)
+            return memo[id(weight)]
         found = super().__torch_function__(func, types, args, kwargs or {})
         for each in found if isinstance(found, tuple | list) else (found,):
             if isinstance(each, OnDevice) and each.dtype == torch.float64:

@@ -104,7 +104,7 @@ TINY: dict[str, dict[str, object]] = {
         "n_train": 4,
         "n_validation": 2,
         "n_test": 2,
-        "arms": "ablate, affine, leace",
+        "arms": "ablate, affine, leace, weights",
         "random": 1,
         "reply_tokens": 4,
         "questions": 2,
