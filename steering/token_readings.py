@@ -112,9 +112,7 @@ def _read(
     likely = [each for part in parts for each in _likely(*part)]
     pieces = pieces_of_reply(host.tokenizer, ids, special=False)
     return tuple(
-        TokenReading(
-            readable(host.tokenizer, token), pieces[i], apart[i], change[i], along[i], _told(host, likely[i])
-        )
+        TokenReading(readable(host.tokenizer, token), pieces[i], apart[i], change[i], along[i], _told(host, likely[i]))
         for i, token in enumerate(ids)
     )
 

@@ -13,9 +13,9 @@ from steering.contrast import ContrastSet
 from steering.errors import SteeringError
 from steering.extraction import METHODS
 from steering.extraction.extract import extract, extract_methods
+from steering.gguf_files import load_gguf
 from steering.prompts import render
 from steering.vector_card import LAST_BLOCK, compare, nearest_tokens
-from steering.vector_sources import read_vector
 from steering.vectors import SteeringVector
 from workbench.commands import export, import_note
 from workbench.vector_markup import blocks_html, cosines_html
@@ -167,9 +167,9 @@ def test_the_last_block_before_the_final_norm_is_said_where_it_is_exported_impor
     last = vector.n_blocks - 1
     path = tmp_path / "tone.gguf"
     assert LAST_BLOCK in export(vector, path, at="", strength=1, unit="mean_difference")
-    assert import_note(read_vector(path)) == LAST_BLOCK
+    assert import_note(load_gguf(path)) == LAST_BLOCK
     assert LAST_BLOCK not in export(vector, path, at="1-2", strength=1, unit="mean_difference")
-    assert import_note(read_vector(path, blocks=vector.n_blocks)) == ""
+    assert import_note(load_gguf(path, blocks=vector.n_blocks)) == ""
     assert import_note(vector) == ""
     assert "final norm" in cosines_html({"tone": vector}, last)
     assert "final norm" not in cosines_html({"tone": vector}, last - 1)
