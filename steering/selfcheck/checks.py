@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import takewhile
 
 import torch
+from torch import Tensor
 
 from steering.decoding import DecodeSettings, generate
 from steering.interventions import Write
@@ -69,15 +70,22 @@ def _decode_steps(bench: Bench) -> str:
 
 
 def _block_index(bench: Bench) -> str:
-    """Block l's output is block l + 1's input, and entry l + 1 of the model's own list of states."""
+    """Block l's output is block l + 1's input, and entry l + 1 of the model's own list of states, or entry l where the
+    list begins with the first block's output (Mamba, RWKV).
+    """
     states, blocks = bench.states(), bench.host.info.blocks
     listed = bench.bare(bench.prompt(LONG).ids, output_hidden_states=True).hidden_states
     if len(listed) != blocks + 1:
         raise Failed(f"the model lists {len(listed)} states, its {blocks} blocks should give {blocks + 1}")
+
+    def apart(own: Tensor, other: Tensor) -> bool:
+        return float((own - other.float().cpu()).abs().max() / own.abs().max()) > bench.tolerance
+
+    ahead = int(apart(states[0, "block_output"], listed[0][0]))
     for block in range(blocks - 1):
-        own, size = states[block, "block_output"], states[block, "block_output"].abs().max()
-        for other, what in ((states[block + 1, "block_input"], "the next input"), (listed[block + 1][0], "the list")):
-            if float((own - other.float().cpu()).abs().max() / size) > bench.tolerance:
+        own, entry = states[block, "block_output"], listed[block + ahead][0]
+        for other, what in ((states[block + 1, "block_input"], "the next input"), (entry, "the list")):
+            if apart(own, other):
                 raise Failed(f"the output of block {block} is not {what}")
     return f"{blocks - 1} blocks agree with the next one's input and with the model's own list"
 
