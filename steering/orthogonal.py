@@ -147,6 +147,12 @@ def _project(weight: Tensor, direction: Tensor, axis: int) -> None:
         raise SteeringError(
             "The weights are quantised.", "weights that can be edited.", "Load the model in bfloat16 or float32."
         )
+    if weight.shape[axis] != len(direction):
+        raise SteeringError(
+            f"A matrix that seems to write into the residual stream has the shape {tuple(weight.shape)}.",
+            f"matrices with the stream's width of {len(direction)} on the side that writes.",
+            "Ablate the direction everywhere instead.",
+        )
     u = direction.to(weight.device, torch.float32)
     turned = weight.float().movedim(axis, -1)
     weight.copy_((turned - (turned @ u)[..., None] * u).movedim(-1, axis))
