@@ -190,7 +190,7 @@ _KNOWN: WeakKeyDictionary[Any, tuple[str, Markers]] = WeakKeyDictionary()
 
 def markers_of(tokenizer: Any) -> Markers:
     """The delimiters of a model's thoughts, from its chat template: what it writes around a message's reasoning, what
-    it cuts old replies at, and bracketed names in its text that say thought.
+    it cuts old replies at, and bracketed names that say thought, in its text and among the tokenizer's added tokens.
 
     Gemma 4's `<|channel>thought … <channel|>` and gpt-oss' `<|channel|>analysis<|message|> … <|end|><|start|>assistant
     <|channel|>final<|message|>` are found by the first way, DeepSeek R1's `</think>` by the second, Cohere's
@@ -207,7 +207,8 @@ def markers_of(tokenizer: Any) -> Markers:
 
 def _read(tokenizer: Any, template: str) -> Markers:
     words = "\n".join(words_of(template))
-    tags = list(dict.fromkeys(found[0] for found in _TAG.finditer(words)))
+    added = [token for token in getattr(tokenizer, "added_tokens_encoder", {}) if _TAG.fullmatch(token)]
+    tags = list(dict.fromkeys([*(found[0] for found in _TAG.finditer(words)), *added]))
     written = _written(tokenizer)
     cut = [(_opening_for(tag, tags), tag) for tag in _closings(words) if _cuts(tokenizer, tag)]
     named = [(tag, end) for tag in tags for end in tags if _ENDS.search(end) and tag != end and _are_pair(tag, end)]

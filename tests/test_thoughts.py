@@ -58,6 +58,12 @@ def test_a_template_without_thought_names_none(tokenizer, template) -> None:
     assert markers_of(with_template(tokenizer, template)).pairs == ()
 
 
+def test_delimiters_are_read_from_the_added_tokens_too(tokenizer) -> None:
+    other = with_template(tokenizer, PLAIN)
+    other.add_tokens(["<|begin_of_thought|>", "<|end_of_thought|>", "<|thoughtless|>"], special_tokens=True)
+    assert markers_of(other).pairs == (("<|begin_of_thought|>", "<|end_of_thought|>"),)
+
+
 @pytest.mark.parametrize(
     ("reply", "thought", "answer"),
     [
