@@ -134,13 +134,7 @@ def _load_whole(
     own_code = bool(written.get("auto_map")) and options.trust_remote_code
     loader = model_class(name, config, own_code=own_code)
     quantisation = stored_quantisation(name, written)
-    if stored is not None and stored.whole_numbers and not quantisation:
-        raise SteeringError(
-            f"The weights of '{name}' are whole numbers ({stored.whole_numbers[0]} and others): quantised, and its "
-            "configuration does not say how (quantization_config).",
-            "weights as numbers, or a configuration that says how they are packed.",
-            "Download the model again with the config.json that belongs to it.",
-        )
+    _check_packed(name, stored, quantisation)
     _check_embedding_model(name, checkpoint, options)
     device = _device(options.device)
     dtype = _dtype(options.dtype, device)
@@ -152,10 +146,6 @@ def _load_whole(
     model, loading = _weights(name, checkpoint, loader, options, device, dtype)
     notes = check_loaded(name, model, loading, allow=options.allow_missing)
     check_finite(name, model)
-    if checkpoint.gguf:
-        quantisation = "GGUF, dequantised"
-    elif options.quantisation:
-        quantisation = f"quantised to {options.quantisation}"
     if is_wrapper(model.config):
         notes.append(f"The language model of a {type(model).__name__}: text alone, its other parts are not used.")
         model = text_generator(model)
@@ -166,9 +156,15 @@ def _load_whole(
         source=checkpoint.source,
         n_blocks=number_of_blocks(model.config),
         revision=options.revision,
-        quantisation=quantisation,
+        quantisation=_how_stored(checkpoint, options, quantisation),
         notes=tuple(note for note in notes if note),
     )
+
+
+def _how_stored(checkpoint: Checkpoint, options: LoadOptions, stored: str | None) -> str | None:
+    if checkpoint.gguf:
+        return "GGUF, dequantised"
+    return f"quantised to {options.quantisation}" if options.quantisation else stored
 
 
 def _stored(checkpoint: Checkpoint) -> Stored | None:
@@ -177,6 +173,16 @@ def _stored(checkpoint: Checkpoint) -> Stored | None:
     if checkpoint.gguf is None:
         return check_weights(checkpoint.folder)
     return check_gguf(checkpoint.folder / checkpoint.gguf)
+
+
+def _check_packed(name: str, stored: Stored | None, quantisation: str | None) -> None:
+    if stored is not None and stored.whole_numbers and not quantisation:
+        raise SteeringError(
+            f"The weights of '{name}' are whole numbers ({stored.whole_numbers[0]} and others): quantised, and its "
+            "configuration does not say how (quantization_config).",
+            "weights as numbers, or a configuration that says how they are packed.",
+            "Download the model again with the config.json that belongs to it.",
+        )
 
 
 def _check_embedding_model(name: str, checkpoint: Checkpoint, options: LoadOptions) -> None:

@@ -28,7 +28,7 @@ class Stored:
     shapes: dict[str, tuple[int, ...]] | None
     """Name and shape of every tensor; None where the format does not tell without unpickling."""
     whole_numbers: tuple[str, ...] = ()
-    """Names of the matrices whose entries are whole numbers: packed, by a method that only the configuration tells."""
+    """Names of the weights whose entries are whole numbers: packed, by a method that only the configuration tells."""
 
 
 def check_weights(folder: Path) -> Stored:
@@ -51,7 +51,7 @@ def check_weights(folder: Path) -> Stored:
         elif shapes is not None:
             header = read_header(path)
             shapes.update({name: shape for name, (shape, _) in header.items()})
-            packed += [name for name, (shape, kind) in header.items() if len(shape) > 1 and kind[0] in "IU"]
+            packed += [name for name, (_, kind) in header.items() if name.endswith("weight") and kind[:1] in ("I", "U")]
     return Stored(total, shapes, tuple(packed))
 
 

@@ -81,7 +81,7 @@ KEYS = [
 
 @pytest.mark.slow
 @given(changes=st.dictionaries(st.sampled_from(KEYS), VALUES, min_size=1, max_size=3))
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=150)
 def test_any_configuration_is_a_model_or_one_error(changes, folder, lane) -> None:
     file = folder / "config.json"
     before = file.read_text()
@@ -95,7 +95,7 @@ def test_any_configuration_is_a_model_or_one_error(changes, folder, lane) -> Non
 
 
 @given(content=st.one_of(st.binary(max_size=200), VALUES.map(json.dumps).map(str.encode)))
-@settings(QUICK, max_examples=500)
+@settings(QUICK, max_examples=200)
 def test_any_weights_file_is_read_or_one_error(content, tmp_path_factory) -> None:
     folder = tmp_path_factory.mktemp("weights")
     for name, data in {
@@ -117,14 +117,14 @@ def test_any_weights_file_is_read_or_one_error(content, tmp_path_factory) -> Non
 
 
 @given(said=st.dictionaries(st.sampled_from(["quantization_config", "quantization", "text_config"]), VALUES))
-@settings(QUICK, max_examples=500)
+@settings(QUICK, max_examples=200)
 def test_any_word_on_quantisation_is_understood_or_one_error(said) -> None:
     with _only_ours():
         stored_quantisation("any", said)
 
 
 @given(name=st.text(max_size=40))
-@settings(QUICK, max_examples=1000)
+@settings(QUICK, max_examples=400)
 def test_any_name_is_a_place_or_one_error(name) -> None:
     with _only_ours():
         assert isinstance(locate(name), Checkpoint)

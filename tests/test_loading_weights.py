@@ -101,7 +101,8 @@ def test_an_adapter_left_in_the_weights_is_named(folder, lane) -> None:
 
 
 def test_old_buffers_are_no_false_alarm(folder, lane) -> None:
-    change(folder, lambda tensors: tensors.update({"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}))
+    old = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4), "model.position_ids": torch.arange(9)[None]}
+    change(folder, lambda tensors: tensors.update(old))
     assert Host.load(str(folder), lane=lane).info.blocks == 3
 
 
