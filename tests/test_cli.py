@@ -49,6 +49,22 @@ def test_options_of_the_chat_template_are_the_chat_settings() -> None:
     }
 
 
+@pytest.mark.parametrize("option", ["kept", "out"])
+@pytest.mark.parametrize("study", ["grid", "refusal", "tradeoff", "probe"])
+def test_a_run_writes_over_nobody_elses_file_and_says_so_before_it_loads_a_model(tmp_path, study, option) -> None:
+    mine = tmp_path / "thesis.txt"
+    mine.write_text("mine")
+    given = ["--set", f"kept={mine}"] if option == "kept" else ["--out", str(tmp_path)]
+    refused = call(
+        "run", study, *given, "--model", str(tmp_path / "no-model"), "--workspace", f"{tmp_path}-home", code=1
+    )
+    said = "".join(refused.stderr.split())
+    assert ("thesis.txt" in said) if option == "kept" else (tmp_path.name in said)
+    assert "no-model" not in said
+    assert mine.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
 def test_a_switch_that_the_template_does_not_read_ends_a_command_with_a_message() -> None:
     said = call("run", "extract", "--template-set", "enable_thinking=false", code=1)
     assert "it reads none" in said.output

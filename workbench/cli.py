@@ -137,6 +137,7 @@ def run(
     A study that keeps its finished parts goes on from them when the same command is given again.
     """
     with reported():
+        from steering.store import kept_in
         from steering.studies import find_study
         from steering.studies.study import check_folder
         from workbench.commands import finish, pairs
@@ -151,6 +152,7 @@ def run(
         if "kept" in chosen.settings.model_fields:
             given.setdefault("kept", str(Workspace(workspace).cells.path))
         parsed = chosen.parse(given, quick=quick)
+        kept_in(getattr(parsed, "kept", ""))  # refuses somebody else's file before a model is loaded
         host = load_host(model, load)
         result = follow(chosen.start(host, parsed))
         finish(chosen, result, out)
