@@ -237,3 +237,10 @@ def test_yaml_that_is_typed_elsewhere_has_the_same_guards(tmp_path) -> None:
         template_of(LAUGHS)
     odd = ["day=2024-13-01", f"n={'9' * 5000}", "x={a: &a [*a]}", f"y={LAUGHS}", "z=[1, 2]", "k=no"]
     assert list(pairs(odd).values()) == ["2024-13-01", "9" * 5000, "{a: &a [*a]}", LAUGHS, [1, 2], "no"]
+
+
+def test_a_file_on_which_pyarrow_ends_the_process_is_an_error(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")  # ends without a word, as an aborted process does
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "a.parquet")
+    with pytest.raises(SteeringError, match=r"a\.parquet cannot be read: it is damaged"):
+        read_file(tmp_path / "a.parquet")

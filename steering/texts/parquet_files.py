@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +20,38 @@ if TYPE_CHECKING:
 _BATCH = 2000
 
 
+_SECONDS = 120
+"""That a file may take."""
+
+
 def read_parquet(path: Path, name: str) -> list[dict[str, Any]]:
-    """The rows of a Parquet file.
+    """The rows of a Parquet file, read by a process of its own.
+
+    On some damaged files pyarrow ends the whole process (an exception of C++ that nothing catches), which must not be
+    the one that serves a page. Cells come back as JSON has them; what it does not know, such as a date, as text.
+
+    Raises:
+        SteeringError: Damaged, or too large by rows, values or unpacked bytes.
+    """
+    command = [sys.executable, "-m", __name__, str(path.resolve()), name]
+    roots = os.pathsep.join([str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")])
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=_SECONDS, env={**os.environ, "PYTHONPATH": roots}, check=False
+        )
+        told: dict[str, Any] = json.loads(done.stdout)
+    except (ValueError, OSError, subprocess.TimeoutExpired) as error:
+        raise SteeringError(
+            f"{name} cannot be read: it is damaged.", "a well-formed .parquet file.", "Mend the file."
+        ) from error
+    if "error" in told:
+        raise SteeringError(*told["error"])
+    found: list[dict[str, Any]] = told["rows"]
+    return found
+
+
+def read_here(path: Path, name: str) -> list[dict[str, Any]]:
+    """The rows of a Parquet file, read in this process.
 
     Texts are read as a dictionary with numbers of its entries: a file of 3 kB may repeat one text a million times,
     which its sizes do not show. How much that comes to is counted before any row is made.
@@ -94,3 +128,16 @@ def _unpacked(array: pa.Array) -> int:
     if pa.types.is_struct(kind):
         return sum(_unpacked(part) for part in array.flatten())
     return int(array.nbytes)
+
+
+def _main() -> None:
+    """Print a file's rows, or what is wrong with it, as JSON."""
+    try:
+        told: dict[str, Any] = {"rows": read_here(Path(sys.argv[1]), sys.argv[2])}
+    except SteeringError as error:
+        told = {"error": [error.given, error.expected, error.remedy]}
+    sys.stdout.buffer.write(json.dumps(told, default=str).encode())
+
+
+if __name__ == "__main__":
+    _main()
