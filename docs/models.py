@@ -91,7 +91,9 @@ def _orthogonal(host: Host) -> str:
     except SteeringError as error:
         if "norms what" in error.given:
             return "no: post-norms"
-        return "no" if host.sites.uncovered else "no: logits are not those of ablation"
+        if "do not give the logits" in error.given:
+            return "no: logits are not those of ablation"
+        return "no" if host.sites.uncovered else "no: weights laid out otherwise"
     return "yes"
 
 
