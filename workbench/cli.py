@@ -272,7 +272,8 @@ def steer(
             ERR.print(f"[yellow]Caution:[/] {escape(caution)}", highlight=False)
         rows = rows_for(host, Chat(system, (prompt,)), {"a": chosen}, vectors)
         replies = follow(stream(host, rows, chosen.decode))
-        print_replies(chosen, replies, applied(host, chosen, vectors), as_json=as_json)
+        done = applied(host, chosen, vectors)
+        print_replies(chosen, replies, done, warnings=host.warnings, as_json=as_json)
         if host.info.demo and not as_json:
             OUT.print(f"\n[dim]{DEMO_CAVEAT}[/]")
 

@@ -132,13 +132,16 @@ def first_strength(vector: SteeringVector, fields: dict[str, Any]) -> float:
     return known.get(unit, vector.suggested_strength)
 
 
-def print_replies(recipe: Recipe, replies: Sequence[Reply], applied: Sequence[str], *, as_json: bool) -> None:
+def print_replies(
+    recipe: Recipe, replies: Sequence[Reply], applied: Sequence[str], *, warnings: Sequence[str], as_json: bool
+) -> None:
     """Both texts with what was modified and where they part; or, for programs, one JSON object with the recipe."""
     if as_json:
         content = {
             "recipe": recipe.model_dump(mode="json"),
             "applied": list(applied),
             "replies": [_reply(reply) for reply in replies],
+            "warnings": list(warnings),
         }
         print(json.dumps(content, ensure_ascii=False))
         return
