@@ -31,7 +31,20 @@ ENOUGH = 3
 _WEIGHTS = {"medium": 2, "weak": 1}
 _FEW_WORDS, _FEW_CHARACTERS = r"(?: \S+){0,6}?", ".{0,15}?"
 """What "…" stands for, in scripts with spaces between words and in others."""
-_LISTS = ("idioms", "strong", "opening", "late", "incapable", "turns", "disclaimers", "voice", "negations", "policy")
+_LISTS = (
+    "idioms",
+    "strong",
+    "opening",
+    "courtesy",
+    "gives",
+    "late",
+    "incapable",
+    "turns",
+    "disclaimers",
+    "voice",
+    "negations",
+    "policy",
+)
 
 
 @dataclass(frozen=True, eq=False)
