@@ -19,7 +19,7 @@ class Labelled:
     form: Form
     language: str
     family: str
-    """The models in whose manner it is written."""
+    """The models in whose manner it is written; `general` where it is no family's in particular."""
     part: str
     """`development` for those that the rules were written with, `held-out` for those that were put aside before."""
     late: bool = False
