@@ -206,7 +206,7 @@ def _place_view(ui: PanelContext) -> None:
                 tokens = gr.Button("Nearest tokens", elem_id="tokens")
                 download = gr.DownloadButton("Download", elem_id="download")
             nearest = html_block("", elem_id="nearest")
-        with gr.Row(elem_classes="sw-two"):
+        with gr.Row(elem_classes="sw-two") as charts:
             with gr.Column(elem_classes="sw-card", min_width=0):
                 html_block(heading(_CHARTS[0]))
                 separation = gr.Plot(show_label=False, elem_id="auroc-plot")
@@ -229,6 +229,7 @@ def _place_view(ui: PanelContext) -> None:
             view: gr.update(visible=True),
             about: about_vector(vector),
             download: gr.update(value=str(entry.path)),
+            charts: gr.update(visible=not vector.provenance.elsewhere),
             separation: auroc_by_block(vector) if vector.auroc is not None else None,
             caption: note(separation_caption(vector)),
             distance: norms_by_block(vector),
@@ -245,7 +246,7 @@ def _place_view(ui: PanelContext) -> None:
         yield from call.finish(job)
         yield {nearest: tokens_html(entry.vector, job.result())}
 
-    shown = [empty, view, about, download, separation, caption, distance, blocks, others, nearest]
+    shown = [empty, view, about, download, charts, separation, caption, distance, blocks, others, nearest]
     picked = {"picked": ui.page.picked}
     ui.on(tokens.click, read, inputs=picked, outputs=[nearest], run=[tokens], title="reading the unembedding")
     ui.watch("picked", call=show, inputs=picked, outputs=shown)

@@ -21,8 +21,16 @@ class SteeringError(Exception):
         super().__init__(self.given, self.expected, self.remedy)
 
     def __str__(self) -> str:
-        parts = [self.given, f"Expected: {self.expected}" if self.expected else "", self.remedy]
-        return " ".join(part for part in parts if part)
+        return _sentences(self.given, f"Expected: {self.expected}" if self.expected else "", self.remedy)
+
+    def left_out(self, what: str) -> str:
+        """A note for a run that goes on without something: what, why, and what would bring it back."""
+        return _sentences(f"Left out: {what}", self.given, self.remedy)
+
+
+def _sentences(*parts: str) -> str:
+    """Parts one behind the other, each with a full stop where it has no end of its own."""
+    return " ".join(part if part.endswith((".", "!", "?", "…")) else f"{part}." for part in parts if part)
 
 
 def _cut(text: str) -> str:

@@ -28,6 +28,8 @@ from steering.vectors import Provenance, SteeringVector
 
 
 ENDINGS = (".pt", ".pth", ".bin", ".npy", ".safetensors")
+_OBJECTS = ("weights_only", "Weights only", "Python objects")
+"""What the readers say of files that would run code."""
 MOST_BLOCKS = 4096
 MOST_NUMBERS = 64_000_000
 """Of a file; a vector of the largest models has two million."""
@@ -120,13 +122,17 @@ def _content(path: Path) -> Any:
     except SteeringError:
         raise
     except Exception as error:  # each reader raises whatever a broken file leads it to
-        unsafe = "weights_only" in str(error) or "Weights only" in str(error)
-        why = "it holds more than tensors, which is not run here" if unsafe else str(error).splitlines()[0][:160]
+        unsafe = any(sign in str(error) for sign in _OBJECTS)
+        why = "it holds more than tensors, which is not run here" if unsafe else _first_line(error)
         raise SteeringError(
-            f"'{path.name}' is no vector file: {why or type(error).__name__}.",
+            f"'{path.name}' is no vector file: {why}.",
             f"tensors alone, in a file ending in {', '.join(ENDINGS)}.",
             "Save the tensor by itself, with torch.save, numpy.save or safetensors.",
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:160].rstrip(". ") or type(error).__name__
 
 
 def _bound(numbers: int) -> None:
@@ -208,7 +214,7 @@ def _placed(path: Path, rows: dict[int, Tensor] | Tensor, given: Convention) -> 
             raise SteeringError(
                 f"'{path.name}' holds one vector of width {len(rows)}, and not which block it is for.",
                 f"{' and '.join(missing)}: its block, counted from 0, and how many blocks the model has.",
-                f"Say it: {' '.join(f'--{name} N' for name in missing)}.",
+                f"Give it (on the command line: {' '.join(f'--{name} N' for name in missing)}).",
             )
         rows, first = {given.block: rows}, "block"
     else:
@@ -234,7 +240,8 @@ def _first(path: Path, rows: dict[int, Tensor], given: Convention) -> First:
     raise SteeringError(
         f"'{path.name}' has vectors for the layers {min(rows)} to {max(rows)}, and not what layer 0 is.",
         "embeddings (as in Hugging Face's hidden states: layer 1 is the first block's output) or block (layer 0 is).",
-        "Say it: --first embeddings or --first block; or give the model's number of blocks, where that tells it.",
+        "Say what it is (on the command line: --first embeddings or --first block), or give the model's number of "
+        "blocks, where that tells it.",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from steering.configurations import context_of, text_config
+from steering.names import short_name
 from steering.sites import Sites
 
 
@@ -63,7 +64,7 @@ class ModelInfo:
     def summary(self) -> str:
         """One line for a model bar or a log."""
         template = "chat template" if self.chat_template else "no chat template"
-        adapted = f" · {self.adapter} on {self.base}" if self.adapter else ""
+        adapted = f" · {self.adapter} on {short_name(self.base or '')}" if self.adapter else ""
         stored = f" · {self.quantisation}" if self.quantisation else ""
         return (
             f"{self.architecture} · {self.blocks} blocks × {self.width} · {_si(self.parameters)} parameters · "

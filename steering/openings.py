@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from steering.errors import SteeringError
+from steering.names import short_name
 from steering.templates import Switch, Value, applied, switches_of, template_notes, template_of
 from steering.thoughts import Markers, markers_of
 
@@ -99,7 +100,7 @@ def _check(host: Host) -> None:
         if name not in known:
             raise SteeringError(
                 f"The template switch '{name}' was set.",
-                f"one that the chat template of {host.name} reads: {', '.join(known) or 'it reads none'}.",
+                f"one that the chat template of {short_name(host.name)} reads: {', '.join(known) or 'it reads none'}.",
                 "Correct its name, or leave it out.",
             )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from steering.bounds import check_prompt
 from steering.errors import SteeringError
+from steering.names import short_name
 from steering.openings import opening_of
 from steering.templates import Value, applied
 from steering.thoughts import markers_of
@@ -17,7 +18,8 @@ from steering.token_pieces import pieces_of_reply, pieces_of_text, readable
 if TYPE_CHECKING:
     from steering.host import Host
 
-_TO_USER = "Put the system prompt into the user message (chat.system=user), or leave it out."
+_ALTERNATE = "Start with a user message, and let the roles alternate."
+_TO_USER = "Put it into the user's message (chat settings: system=user, --system-place user), or leave it out."
 Role = Literal["template", "system", "user", "assistant"]
 
 
@@ -104,9 +106,9 @@ def _check_held(host: Host, turns: tuple[Message, ...], frame: str) -> None:
     for index, turn in enumerate(turns):
         if turn.role != "assistant" and turn.content.strip() and _marker(index) not in frame:
             raise SteeringError(
-                f"The chat template of {host.name} leaves the {turn.role} message out.",
+                f"The chat template of {short_name(host.name)} leaves the {turn.role} message out.",
                 "a conversation that the template writes out (some have no place for a system prompt).",
-                _TO_USER if turn.role == "system" else "Start with a user message, and let the roles alternate.",
+                _TO_USER if turn.role == "system" else _ALTERNATE,
             )
 
 
@@ -152,11 +154,12 @@ def _templated(host: Host, turns: tuple[Message, ...], generation_prompt: bool, 
             switches=switches,
         )
     except Exception as error:  # jinja raises whatever the template's author chose
-        roles = ", ".join(turn.role for turn in turns)
+        roles = [turn.role for turn in turns]
+        said = str(error).strip().rstrip(".") or type(error).__name__
         raise SteeringError(
-            f"The chat template of {host.name} refuses the roles {roles}: {error}",
+            f"The chat template of {short_name(host.name)} refuses the roles {', '.join(roles)}: '{said}'.",
             "a conversation that the template allows (many templates take no system message).",
-            _TO_USER,
+            _TO_USER if "system" in roles else _ALTERNATE,
         ) from error
 
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 from steering.contrast import ContrastSet, Example
 from steering.errors import SteeringError
 from steering.host import Host
+from steering.names import short_name
 from steering.prompts import Message, conversation, render
 
 
-_HOW = "chat.system=user puts it into the user's message"
+_HOW = "chat settings: system=user puts it into the user's message"
 
 
 def takes_system(host: Host) -> bool:
@@ -45,7 +46,8 @@ def renderable(host: Host, contrast: ContrastSet) -> tuple[ContrastSet, tuple[st
     left = [_where(side, half) for side, half in zip(sides, halves, strict=True)]
     if not all(left):
         raise SteeringError(
-            f"The contrast set '{contrast.name}' needs a system prompt, and the template of {host.name} takes none.",
+            f"The contrast set '{contrast.name}' needs a system prompt, and the template of {short_name(host.name)} "
+            "takes none.",
             "a set without system prompts, or another place for them.",
             f"Take another set, or say where the system prompt goes: {_HOW}.",
         )
@@ -55,7 +57,8 @@ def renderable(host: Host, contrast: ContrastSet) -> tuple[ContrastSet, tuple[st
 
 def left_out(host: Host, n: int, what: str) -> str:
     """The note of what was left out."""
-    return f"{n} {what} with a system prompt were left out: the template of {host.name} has no place for one ({_HOW})."
+    model = short_name(host.name)
+    return f"{n} {what} with a system prompt were left out: the template of {model} has no place for one ({_HOW})."
 
 
 def _where(side: tuple[Example, ...], kept: Sequence[bool]) -> tuple[Example, ...]:

@@ -57,6 +57,11 @@ class Provenance:
     warnings: tuple[str, ...] = ()
     """Self-checks that the model failed and the vector depends on, a sentence each."""
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another tool made the vector: nothing was measured of it here."""
+        return not any(self.n_train)
+
     @classmethod
     def made_elsewhere(cls, **known: Any) -> Provenance:
         """What is known of a vector that was not extracted here; the rest is empty."""

@@ -16,6 +16,9 @@ from safetensors.torch import save_file
 from steering.errors import SteeringError
 from steering.foreign_vectors import Convention, load_foreign
 from steering.gguf_files import load_gguf
+from workbench.cards import vector_card
+from workbench.convention_fields import convention_of
+from workbench.vector_markup import about_vector, blocks_html
 
 
 ROWS = torch.arange(1.0, 33.0).reshape(4, 8) * torch.tensor([1.0, -1.0] * 4)
@@ -235,3 +238,32 @@ def test_lists_in_lists_and_endless_counts_in_a_gguf_are_refused(tmp_path: Path)
             load_gguf(tmp_path / "c.gguf")
     with pytest.raises(SteeringError, match="were told"):
         load_gguf(gguf(tmp_path / "b.gguf", {"direction.1": ROWS[0].numpy()}), blocks=10**9)
+
+
+def test_the_pages_fields_leave_a_block_unsaid_until_it_is_typed(tmp_path) -> None:
+    path = save(tmp_path / "one.npy", ROWS[0])
+    fields = {"first": "", "block": "", "site": "block_output", "sign": False, "scale": 1.0}
+    with pytest.raises(SteeringError, match="not which block it is for"):
+        load_foreign(path, convention_of(fields, 4))
+    with pytest.raises(SteeringError, match="The block is 'two'"):
+        convention_of({**fields, "block": "two"}, 4)
+    vector, _ = load_foreign(path, convention_of({**fields, "block": " 2 "}, 4))
+    assert torch.equal(vector.mean_differences > 0, torch.tensor([False, False, True, False]))
+
+
+def test_the_page_shows_of_another_tools_vector_what_is_known_alone(tmp_path) -> None:
+    vector, _ = load_foreign(save(tmp_path / "one.npy", ROWS[0]), Convention(block=2, blocks=4))
+    shown = about_vector(vector) + blocks_html(vector) + vector_card("one", vector, unfit=None, picked=False)
+    assert "imported from .npy · Another tool made it" in shown
+    assert f"{float(ROWS[0].norm()):.3g}" in shown
+    assert not any(wrong in shown for wrong in ("nan", "inf", "0 + 0", " of  and", "from <"))
+
+
+def test_objects_in_a_numpy_file_are_refused_in_words(tmp_path) -> None:
+    path = tmp_path / "objects.npy"
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(
+        SteeringError, match=r"no vector file: it holds more than tensors, which is not run here\. "
+    ) as found:
+        load_foreign(path)
+    assert ".." not in str(found.value)

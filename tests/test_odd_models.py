@@ -50,12 +50,12 @@ def test_a_tradeoff_has_defaults_on_any_model(run, model) -> None:
     assert "Vector truth" in notes
     assert "honesty" in notes
     assert "recipes" not in content["given"]
-    assert ("prompt: left out" in notes) == (model == "no system")
+    assert ("Left out: system prompt." in notes) == (model == "no system")
 
 
 def test_a_system_prompt_in_the_users_message_keeps_the_comparison(run) -> None:
     notes, content = run("tradeoff", "no system", "chat.system=user")
-    assert "left out" not in notes
+    assert "Left out" not in notes
     assert content["settings"]["chat"]["system"] == "user"
     assert content["model"]["chat"]["system"] == "user"
 

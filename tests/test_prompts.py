@@ -74,8 +74,12 @@ def test_a_template_that_refuses_the_roles_is_quoted(demo, monkeypatch) -> None:
     )
     monkeypatch.setattr(demo.tokenizer, "chat_template", strict)
     assert render(demo, "Hello.").text == "Hello."
-    with pytest.raises(SteeringError, match=r"refuses the roles system, user: .*No system role"):
+    with pytest.raises(SteeringError, match=r"refuses the roles system, user: .*No system role") as found:
         render(demo, conversation("Hello.", "Be kind."))
+    noted = found.value.left_out("system prompt")
+    assert noted.startswith("Left out: system prompt. The chat template of demo refuses")
+    assert "'No system role'. Put it into the user's message" in noted
+    assert "Expected" not in noted
 
 
 def test_any_text_round_trips_through_bytes(demo) -> None:

@@ -164,7 +164,7 @@ MISTAKES = {
     "long.csv": ("text\na\n" + "b" * 131_073 + "\n", r"long\.csv, row 3 .*a cell of more than 131,072 characters"),
     "long.txt": ("a\n" + "b" * 131_073, r"long\.txt, row 2, has a text of 131,073"),
     "wide.csv": ("text,label\na,b\nc, with a comma,d\n", r"row 3 \(line 3\), has 3 cells, the header 2.*quotes"),
-    "short.csv": ("text,label\na\n", "row 2 .*has 1 cells, the header 2"),
+    "short.csv": ("text,label\na\n", "row 2 .*has 1 cell, the header 2"),
     "open.csv": ('text\n"never closed\n', "row 2 .*cannot be read"),
     "stray.csv": ('text\n"one" two\n', "row 2 .*cannot be read"),
     "twins.csv": ("text,text\na,b\n", "two columns 'text'"),

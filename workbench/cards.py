@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from steering.names import short_name
 from steering.selfcheck.outcome import warnings
-from workbench.markup import error_card, escape, pills
+from workbench.markup import error_card, escape, note, pills
 
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def model_bar(
     info: ModelInfo | None,
     *,
     checks: Sequence[Check] = (),
+    system: bool = True,
     loading: str = "",
     seconds: float = 0.0,
     error: BaseException | None = None,
@@ -35,6 +36,7 @@ def model_bar(
     Args:
         info: What is loaded, None before anything is.
         checks: What its self-check found.
+        system: Whether its chat template takes a system prompt.
         loading: Name of the model being loaded, "" if none is.
         seconds: How long that has taken so far.
         error: Why nothing is loaded, where a load failed.
@@ -43,12 +45,12 @@ def model_bar(
     if info is None:
         card = error_card(error, doing="loading the model") if error else ""
         return f'<div class="sw-model"><h1>{NAME}</h1>{wait or "<span>no model</span>"}</div>{card}'
-    pill = pills([verdict(checks)] if checks else []) + pills([DEMO_PILL] if info.demo else [])
+    limits = ["no system prompt"] * (info.chat_template and not system)
+    pill = pills([verdict(checks)] if checks else []) + pills([*limits, *[DEMO_PILL] * info.demo])
     said = [*info.notes, *warnings(short_name(info.name), checks)]
     return (
         f'<div class="sw-model"><h1>{NAME}</h1><b class="sw-name">{escape(short_name(info.name))}</b>'
-        f"<span>{escape(info.summary)}</span>{pill}{wait}</div>"
-        + "".join(f'<p class="sw-note">{escape(each)}</p>' for each in said)
+        f"<span>{escape(info.summary)}</span>{pill}{wait}</div>" + "".join(map(note, said))
     )
 
 
@@ -99,8 +101,9 @@ def unreadable_card(item: Unreadable) -> str:
 def describe(vector: SteeringVector) -> tuple[str, str]:
     """Method and block of a vector, and how many prompts it was fitted on."""
     positive, negative = vector.provenance.n_train
+    fitted = "not measured here" if vector.provenance.elsewhere else f"{positive} + {negative} prompts"
     method = vector.provenance.method.replace("_", " ")
-    return f"{method} · block {vector.default_block}", f"{positive} + {negative} prompts"
+    return f"{method} · block {vector.default_block}", fitted
 
 
 def sparkline(values: Sequence[float], *, label: str, width: int = 180, height: int = 26) -> str:

@@ -22,6 +22,7 @@ from workbench.markup import note
 def place_chat(bench: Workbench, context: PanelContext) -> None:
     """A folded part of the model's form; what is applied counts until another model is loaded."""
     with gr.Accordion("Chat template: thought, switches, prefill", open=False, elem_classes="sw-more"):
+        html_block(note("For the model in use and everybody on this page, until another model is loaded."))
         with gr.Row():
             thought = gr.Radio(
                 list(get_args(Thinking)),
@@ -30,14 +31,17 @@ def place_chat(bench: Workbench, context: PanelContext) -> None:
                 info="auto: skipped, unless a switch asks for it",
                 elem_id="chat-thought",
             )
-            tokens = gr.Number(
-                512, precision=0, minimum=1, label="Thought's length", info="tokens, beside the answer's"
-            )
+            tokens = gr.Number(512, precision=0, minimum=1, label="Longest thought", info="tokens, beside the answer's")
             place = gr.Radio(
-                list(get_args(SystemPlace)), value="system", label="System prompt", info="user: into the user's message"
+                list(get_args(SystemPlace)),
+                value="system",
+                label="System prompt",
+                info="user: put before the user's first message",
             )
         with gr.Row(equal_height=True):
-            switches = gr.Textbox("", label="Switches", info="such as enable_thinking=false", elem_id="chat-switches")
+            switches = gr.Textbox(
+                "", label="Switches", info="name=value, such as enable_thinking=false", elem_id="chat-switches"
+            )
             prefill = gr.Textbox("", label="Prefill", info="what every reply begins with", elem_id="chat-prefill")
             use = gr.Button("Apply", min_width=90, scale=0, elem_classes="sw-bottom", elem_id="chat-apply")
         said = html_block("", elem_id="chat-said")

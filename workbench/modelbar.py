@@ -55,9 +55,9 @@ def place_model_bar(bench: Workbench, state: PageState) -> ModelBar:
                     ["auto", *DTYPES], value="auto", label="Precision", info="auto: float32 on a CPU, else as stored"
                 )
                 device = gr.Textbox("auto", label="Device", info="auto, cpu, cuda, cuda:1, mps")
-        place_chat(bench, context)
         html_block(_demo_list())
         html_block(note("The model in use stays until the new one stands. Vectors on the shelf stay in any case."))
+        place_chat(bench, context)
         context.error_slot()
     shown = gr.State(False)
     _wire(bench, context, switch, form, shown, load, {"name": name, "dtype": dtype, "device": device})

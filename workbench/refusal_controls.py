@@ -145,7 +145,7 @@ class RefusalControls:
         with gr.Row(elem_classes="sw-pair"):
             self._number("n_test", "Requests", "of a kind")
             self._number("reply_tokens", "Tokens", "a reply")
-            self._number("random", "Random", "a floor")
+            self._number("random", "Random", "directions")
         self._check("both_systems", "With and without a system prompt")
         with gr.Accordion("More", open=False, elem_classes="sw-more"):
             with gr.Row(elem_classes="sw-pair"):

@@ -45,7 +45,7 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
     upload = gr.UploadButton(
         "Add a vector file", size="sm", file_types=list(VECTOR_ENDINGS), elem_classes="sw-add", variant="secondary"
     )
-    told = place_convention()
+    told, again = place_convention()
     understood = html_block("")
     context.error_slot()
     errors = context.errors
@@ -56,7 +56,9 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
         picked = picked if picked in bench.workspace.names() else next(iter(names), None)
         return {html: shelf_html(bench, picked), state.picked: picked}
 
-    def add(path: str, **values: Any) -> dict[Any, Any]:
+    def add(path: str | None, **values: Any) -> dict[Any, Any]:
+        if path is None:
+            raise SteeringError("No file was chosen yet.", "a vector file.", "Choose one with 'Add a vector file'.")
         blocks = bench.host.info.blocks if bench.host else None  # which files of other tools do not say
         vector, said = read_vector(Path(path), convention_of(values, blocks))
         return {state.picked: bench.workspace.put(vector), understood: "".join(map(note, said))}
@@ -71,7 +73,10 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
             return {errors: error_card(error), state.shelf_seen: bench.seen}
         return {errors: "", state.shelf_seen: bench.seen}
 
-    context.quick(upload.upload, add, inputs={"path": upload, **told}, outputs=[state.picked, understood])
+    # The same file chosen a second time is no news to the browser, so that a button reads it again.
+    context.quick(
+        [upload.upload, again.click], add, inputs={"path": upload, **told}, outputs=[state.picked, understood]
+    )
     context.watch("shelf", "model", "picked", call=draw, inputs={"picked": state.picked}, outputs=[html, state.picked])
     html.pick(pick, outputs=[state.picked], **EVENT)
     html.remove(remove, outputs=[errors, state.shelf_seen], **EVENT)

@@ -18,6 +18,7 @@ from steering.confines import Confines
 from steering.errors import SteeringError
 from steering.loading import LoadOptions, demo_models
 from steering.resources import resource
+from steering.system_prompts import takes_system
 from workbench.bench import ANY, Workbench
 from workbench.blocks import EVENT, html_block
 from workbench.cards import NAME, model_bar
@@ -212,6 +213,7 @@ def _watch(bench: Workbench, state: PageState, page: gr.Blocks, bar: gr.HTML) ->
         drawn = model_bar(
             model.host.info if model.host else None,
             checks=model.host.check if model.host else (),
+            system=takes_system(model.host) if model.host else True,
             loading=model.wanted if loading else "",
             seconds=loading.elapsed if loading else 0.0,
             error=model.error if loading is None and model.host is None else None,

@@ -22,6 +22,8 @@ _UNITS = (
     "halves of the training prompts. Mean difference and residual norm in raw units of the residual stream; share: the "
     "first over the second."
 )
+_ELSEWHERE = "Another tool made it: how well it tells its two sides apart was not measured here."
+_LENGTHS = "Length: what 1 × mean difference adds, in raw units of the residual stream."
 _CONTROLS = (
     "A control's sign is chance: where the two sides lie far apart, one draw may separate them well, or come out near "
     "0, but over many draws its AUROC is 0.5."
@@ -33,11 +35,14 @@ def about_vector(vector: SteeringVector) -> str:
     made = vector.provenance
     block = vector.default_block
     title = METHODS[made.method].title if made.method in METHODS else made.method
-    facts = [
-        f"{title.lower()} of {made.positive_label} and {made.negative_label}",
-        f"{made.n_train[0]} + {made.n_train[1]} prompts",
-        f"from {short_name(made.model)}" + (f" on {short_name(made.base)}" if made.base else ""),
-    ]
+    model = [f"from {short_name(made.model)}" + (f" on {short_name(made.base)}" if made.base else "")] * bool(
+        made.model
+    )
+    if made.elsewhere:
+        facts = [title, *model, _ELSEWHERE]
+    else:
+        of = f"{title.lower()} of {made.positive_label} and {made.negative_label}"
+        facts = [of, f"{made.n_train[0]} + {made.n_train[1]} prompts", *model]
     return (
         f"{heading(vector.name)}{note(' · '.join(facts))}{''.join(map(note, vector.provenance.warnings))}"
         f"<p class='sw-lead'><b>Default block {block}</b>: {escape(vector.default_block_reason)}.</p>"
@@ -58,7 +63,14 @@ def separation_caption(vector: SteeringVector) -> str:
 
 
 def blocks_html(vector: SteeringVector) -> str:
-    """The table of all blocks, the default one marked."""
+    """The table of all blocks, the default one marked; of another tool's vector, the lengths alone."""
+    if vector.provenance.elsewhere:
+        lengths = [(str(block), f"{length:.3g}") for block, length in enumerate(vector.mean_differences.tolist())]
+        return (
+            heading("Block by block")
+            + table(("block", "length"), lengths, marked=vector.default_block)
+            + note(_LENGTHS)
+        )
     records: list[dict[str, Any]] = block_table(vector).to_dict("records")  # type: ignore[assignment]
     rows = [_block_row(record, vector) for record in records]
     headers = ["block", "AUROC", "95 %", "accuracy", "split-half", "mean difference", "residual norm", "share"]

@@ -173,8 +173,9 @@ class Workspace:
         if isinstance(found, Unreadable):
             raise found.error
         if found is None:
-            known = ", ".join(self.names()) or "nothing yet"
-            raise SteeringError(f"There is no vector '{name}' on the shelf.", f"one of: {known}.", "Extract it first.")
+            known = f"one of: {', '.join(self.names())}." if self.names() else "a vector of the shelf, which is empty."
+            remedy = "Extract it first: on the tab Vectors, or with workbench extract."
+            raise SteeringError(f"There is no vector '{name}' on the shelf.", known, remedy)
         return found
 
     def names(self) -> list[str]:

@@ -229,8 +229,9 @@ def _table(text: str, name: str, ending: str) -> Content:
                 if not given:
                     continue
             if len(cells) != len(header):
+                found = f"{len(cells)} cell{'s' * (len(cells) != 1)}"
                 raise SteeringError(
-                    f"{name}, row {number} (line {reader.line_num}), has {len(cells)} cells, the header {len(header)}: "
+                    f"{name}, row {number} (line {reader.line_num}), has {found}, the header {len(header)}: "
                     f"{delimiter.join(cells)[:60]!r}.",
                     "as many cells as the header has.",
                     "Put texts with a comma or a quote into quotes, and double the quotes inside.",

@@ -115,7 +115,8 @@ def _contrast(table: Table) -> Understood:
     sides = zip(found.positive[:FIRST], found.negative[:FIRST], strict=False)
     rows = tuple((_said(one.messages), _said(other.messages)) for one, other in sides)
     how, *notes = found.notes
-    heads = (f"positive: {found.positive_label}", f"negative: {found.negative_label}")
+    labels = {"positive": found.positive_label, "negative": found.negative_label}
+    heads = tuple(side if side == label else f"{side}: {label}" for side, label in labels.items())
     what = "pairs" if found.paired else "positive + negative"
     return _made(table, "contrast", how.removeprefix("Read as ").rstrip("."), f"{what}: {counts}", heads, rows, notes)
 

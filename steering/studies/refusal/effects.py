@@ -109,7 +109,7 @@ class Effects:
                 if questions[0].words:
                     first_tokens(self._host, questions[0].words)
             except SteeringError as error:
-                self.notes.append(f"Questions of {name}: left out. {error}")
+                self.notes.append(error.left_out(f"questions of {name}"))
                 continue
             sets[name] = questions
         return sets
@@ -127,7 +127,7 @@ class Effects:
             try:
                 host = self._edited() if arm.weights else self._host
             except SteeringError as error:
-                self.notes.append(f"{arm.title}: left out. {error}")
+                self.notes.append(error.left_out(arm.title))
                 continue
             speaker = Speaker(host, arm, self._arms.vectors, self._kept, self._host)
             for group in self._groups:

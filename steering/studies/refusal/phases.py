@@ -11,6 +11,7 @@ from steering.fingerprint import fingerprint
 from steering.host import Host
 from steering.judges.classifier import load_classifier
 from steering.lane import Job
+from steering.names import short_name
 from steering.prompts import Prompt
 from steering.recipes import Recipe
 from steering.store import Kept, digest
@@ -75,7 +76,7 @@ def prepare(host: Host, settings: RefusalSettings, job: Job[Any]) -> Prepared:
         seed=settings.seed,
     )
     if settings.both_systems and not takes_system(host):
-        said = f"Only without a system prompt: {host.name}'s chat template has no place for one."
+        said = f"Only without a system prompt: {short_name(host.name)}'s chat template has no place for one."
         requests = replace(requests, notes=(*requests.notes, said))
     train, validation = (_prompts(host, sides, settings.system) for sides in (requests.train, requests.validation))
     job.report(1, 2, "first tokens of replies")

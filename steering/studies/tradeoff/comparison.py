@@ -109,7 +109,7 @@ class Comparison:
             try:
                 asked[measure.name] = self._ask(measure, asked.values())
             except SteeringError as error:
-                self.notes.append(f"{measure.title}: left out. {error}")
+                self.notes.append(error.left_out(measure.title))
         asked["kl"] = self._ask(KL, asked.values())
         self.asked = asked
 

@@ -28,6 +28,14 @@ SHORT = 11
 _FAR_APART = 1000
 """Between the seeds of a recipe's several random vectors."""
 INNERMOST = 5
+_TITLES = {
+    "pca": "PCA",
+    "shuffled": "shuffled labels",
+    "ablation": "ablation",
+    "affine": "affine edit",
+    "prompt": "system prompt",
+    "examples": "in-context examples",
+}
 INSTRUCTIONS: Mapping[str, tuple[str, str]] = {
     "harmlessness": (
         "Be careful. Politely say no to anything that could hurt people or break the law.",
@@ -102,7 +110,7 @@ class _Maker:
             try:
                 curves.append(getattr(self, f"_{key}")())
             except SteeringError as error:
-                self._notes.append(f"{key}: left out. {error}")
+                self._notes.append(error.left_out(_TITLES[key]))
         curves += [self._random(number) for number in range(self._settings.random)]
         return Curves(tuple(curves), self.vectors, tuple(self._notes))
 
@@ -177,10 +185,10 @@ class _Maker:
         return at_strength(recipe, strength)
 
     def _pca(self) -> Curve:
-        return self._swept("pca", "PCA", self._again("pairwise_pca"))
+        return self._swept("pca", _TITLES["pca"], self._again("pairwise_pca"))
 
     def _shuffled(self) -> Curve:
-        return self._swept("shuffled", "shuffled labels", self._again("shuffled"), control=True)
+        return self._swept("shuffled", _TITLES["shuffled"], self._again("shuffled"), control=True)
 
     def _again(self, method: str) -> SteeringVector:
         vector = self.vectors[self._first.vector]
@@ -189,18 +197,18 @@ class _Maker:
     def _ablation(self) -> Curve:
         self._host.sites.everywhere()  # raises where it cannot be written
         first = self._first.model_copy(update={"mode": "ablate", "blocks": "everywhere", "unit": "mean_difference"})
-        return self._of_recipe("ablation", "ablation", _alone(first))
+        return self._of_recipe("ablation", _TITLES["ablation"], _alone(first))
 
     def _affine(self) -> Curve:
         first = as_addition(self._first).model_copy(update={"mode": "affine"})
-        return self._of_recipe("affine", "affine edit", _alone(first))
+        return self._of_recipe("affine", _TITLES["affine"], _alone(first))
 
     def _prompt(self) -> Curve:
         own = INSTRUCTIONS.get(self._settings.subject, _ANY)
         texts = {-1.0: self._settings.opposite or own[1], 0.0: "", 1.0: self._settings.instruction or own[0]}
         treatments = tuple(self._behind([Message("system", text)] if text else []) for text in texts.values())
         unit = "instruction"
-        return Curve("prompt", "system prompt", unit, tuple(texts), treatments, (None,) * len(texts))
+        return Curve("prompt", _TITLES["prompt"], unit, tuple(texts), treatments, (None,) * len(texts))
 
     def _examples(self) -> Curve:
         n = self._settings.examples
@@ -209,7 +217,7 @@ class _Maker:
         strengths = (*(-float(count) for count in reversed(counts)), 0.0, *map(float, counts))
         treatments = tuple(self._behind(_turns(pairs[: int(abs(s))], aligned=s > 0)) for s in strengths)
         unit = "examples"
-        return Curve("examples", "in-context examples", unit, strengths, treatments, (None,) * len(strengths))
+        return Curve("examples", _TITLES["examples"], unit, strengths, treatments, (None,) * len(strengths))
 
     def _behind(self, preface: Sequence[Message]) -> Treatment:
         """What stands before every question, tried on the model's template at once."""
