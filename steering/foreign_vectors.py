@@ -271,7 +271,7 @@ def _said(placed: dict[int, Tensor], given: Convention) -> list[str]:
     blocks = given.blocks or max(placed) + 1
     turned = "turned round" if given.sign < 0 else "with the sign that it has"
     scaled = "" if given.scale == 1 else f", times {given.scale:g}"
-    said = [f"1 x mean difference adds what the file holds, {turned}{scaled}, at the {given.site.replace('_', ' ')}."]
+    said = [f"1 × mean difference adds what the file holds, {turned}{scaled}, at the {given.site.replace('_', ' ')}."]
     if len(placed) > 1 and blocks - 1 in placed:
         said.append(
             "Many tools read the last block's state behind the final norm; then the vector of block "

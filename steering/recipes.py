@@ -198,7 +198,9 @@ def validation_error(what: str, error: ValidationError, *, known: Iterable[str] 
             f"{what}, field {field}: there is none.", f"one of {', '.join(known)}.", "Correct its name."
         )
     return SteeringError(
-        f"{what}, field {field}: {_short(first.get('input'))!r}.", f"{first['msg']}{more}.", "Correct that field."
+        f"{what}, field {field}: {_short(first.get('input'))!r}.",
+        f"{first['msg'].removeprefix('Input should be ')}{more}.",
+        "Correct that field.",
     )
 
 

@@ -159,5 +159,5 @@ def _foreign(path: Path, reason: str) -> SteeringError:
     return SteeringError(
         f"'{path.name}' is no vector file: {reason}.",
         "a safetensors file written by the workbench.",
-        "Choose another file, or extract the vector again.",
+        "Choose another file. Another tool's direction goes on the shelf first: workbench import.",
     )

@@ -148,7 +148,7 @@ def print_replies(
     for title, reply in zip(("Unsteered", "Steered"), replies, strict=True):
         OUT.print(f"\n[bold]{title}[/]")
         if reply.thought or not reply.finished:
-            state = "" if reply.finished else ", which goes on: there is no answer yet"
+            state = "" if reply.finished else " (cut off before an answer)"
             OUT.print(f"[dim]Thought{state}: {escape(reply.thought)}[/]\n", highlight=False)
         OUT.print(reply.answer, markup=False, highlight=False)
     for line in applied:

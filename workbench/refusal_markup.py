@@ -197,9 +197,8 @@ def _floor(floor: str, columns: Sequence[tuple[str, bool]], sets: Sequence[str],
         cells += f'<td class="sw-n">{_range(right)}</td>'
     beside = ", ".join(arm for arm, own in FLOORS.items() if own == floor)
     n = len({each.arm for each in rates})
-    return (
-        f'<tr class="sw-faint"><td title="floor of {escape(beside)}">{escape(floor)}, {n} directions</td>{cells}</tr>'
-    )
+    named = f"{floor}, {n} direction{'s' * (n != 1)}"
+    return f'<tr class="sw-faint"><td title="floor of {escape(beside)}">{escape(named)}</td>{cells}</tr>'
 
 
 def _cost(cost: Cost | None, sets: Sequence[str]) -> str:

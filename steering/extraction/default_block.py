@@ -38,7 +38,7 @@ def default_block(
     chosen = min(grown, key=lambda block: (abs(block - middle), block))
     if lowest is not None and float(lowest[chosen]) <= 0.5:
         return chosen, (
-            f"but no block is shown to tell the two sides apart: the best AUROC, {best:.2f}, has an interval that "
+            f"no block is shown to tell the two sides apart: the best AUROC, {best:.2f}, has an interval that "
             "reaches 0.5, which is chance. Do not expect this vector to steer"
         )
     blocks = ", ".join(map(str, grown))

@@ -82,7 +82,9 @@ def of_effects(rates: Sequence[Rates], costs: Sequence[Cost], target: str, contr
     if ablated is not None and not little:
         floor = [each.refusal.value for each in rates if each.floor == "random ablate" and each.group == target]
         beside = (
-            f"; {len(floor)} random directions leave {_span(floor)}" if floor else "; no random direction was tried"
+            f"; {len(floor)} random direction{'s leave' if len(floor) > 1 else ' leaves'} {_span(floor)}"
+            if floor
+            else "; no random direction was tried"
         )
         notes.append(
             f"Ablating the direction everywhere takes refusal of {target} requests from {_share(base)} to "

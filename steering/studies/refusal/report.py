@@ -140,7 +140,8 @@ def caption(inquiry: Inquiry) -> str:
     sizes = ", ".join(f"{each.n} {each.group}" for each in inquiry.rates if each.arm == "none" and not each.system)
     seeds = len({each.arm for each in inquiry.rates if each.floor == "random ablate"}) or settings.random
     floored = any(each.floor for each in inquiry.rates)
-    floor = f"; grey, and brackets of random rows: range over {seeds} random directions" if floored else ""
+    directions = f"{seeds} random direction{'s' * (seeds != 1)}"
+    floor = f"; grey, and brackets of random rows: range over {directions}" if floored else ""
     return (
         f"Share of test requests refused (n = {sizes or 'see table'}), judged by rules; 95 % Wilson "
         f"intervals{floor}. Greedy, at most {settings.reply_tokens} tokens. {framing(inquiry)}"
