@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from steering.host import Host
 
 _ALTERNATE = "Start with a user message, and let the roles alternate."
-_TO_USER = "Put it into the user's message (chat settings: system=user, --system-place user), or leave it out."
+_TO_USER = "Put it into the user's message (chat settings: chat.system=user or --system-place user), or leave it out."
 Role = Literal["template", "system", "user", "assistant"]
 
 

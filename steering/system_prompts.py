@@ -12,7 +12,7 @@ from steering.names import short_name
 from steering.prompts import Message, conversation, render
 
 
-_HOW = "chat settings: system=user puts it into the user's message"
+_HOW = "chat.system=user puts it into the user's message"
 
 
 def takes_system(host: Host) -> bool:

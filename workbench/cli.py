@@ -251,6 +251,7 @@ def steer(
     with reported():
         from steering.decoding import stream
         from steering.model_info import DEMO_CAVEAT
+        from steering.openings import chat_notes
         from steering.recipes import Recipe
         from workbench.chat import Chat
         from workbench.commands import named_vectors, print_replies, recipe_of
@@ -270,6 +271,8 @@ def steer(
         chosen = chosen.stamped(host)
         for caution in cautions(host, vectors):
             ERR.print(f"[yellow]Caution:[/] {escape(caution)}", highlight=False)
+        for said in chat_notes(chosen.on(host)):
+            ERR.print(escape(said), highlight=False)
         rows = rows_for(host, Chat(system, (prompt,)), {"a": chosen}, vectors)
         replies = follow(stream(host, rows, chosen.decode))
         done = applied(host, chosen, vectors)
