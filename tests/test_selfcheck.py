@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
@@ -18,6 +19,7 @@ from steering.selfcheck import CHECKS, Check, Failed, checks, self_check
 from steering.selfcheck.short import short_check
 from steering.sites import Part
 from tests.conftest import ARCHITECTURES, tiny_model
+from tests.families import tiny_family
 from workbench.cli import app
 from workbench.selfcheck_card import checks_html, verdict
 
@@ -118,6 +120,23 @@ def test_a_planted_fault_is_caught_by_its_check(fault, tiny_host, monkeypatch) -
     found = outcomes(host)
     assert catchers <= {name for name, outcome in found.items() if outcome == "fail"}, found
     assert "fail" in shortly(host).values(), "and by the short form"
+
+
+def test_steps_that_a_models_own_code_parts_from_whole_passes_are_held_against_its_own(
+    tokenizer, lane, monkeypatch
+) -> None:
+    host = Host.wrap(tiny_family("nemotron_h"), tokenizer, name="nemotron", lane=lane)  # a limit in whole passes alone
+    found = {check.name: check for check in self_check(host)}["decoding steps"]
+    assert found.outcome == "pass"
+    parted, own = (float(text) for text in re.findall(r"lie (\S+) standard", found.detail))
+    assert parted > 2e-3  # what float32 may
+    assert own < 1e-4
+    mixer = host.model._module.model.layers[0].mixer
+    monkeypatch.setattr(mixer, "time_step_limit", (0.0, float("inf")))  # as steps have it
+    assert "own code" not in {check.name: check for check in self_check(host)}["decoding steps"].detail
+    monkeypatch.undo()
+    _no_writes_when_decoding(monkeypatch)
+    assert outcomes(host)["decoding steps"] == "fail"
 
 
 def _wrapped(tokenizer, lane, change) -> Host:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +86,52 @@ class Bench:
         if not apart <= self.tolerance:
             raise Failed(said)
         return said
+
+    def same_steps(self, steps: Tensor, whole: Tensor, prompt: Prompt, ids: Sequence[int], write: Write | None) -> str:
+        """How far logits of steps with the cache lie from those of whole passes, in words.
+
+        In some models' own code the two are not the same (Nemotron-H limits its time steps from below in a whole pass
+        and not in a step). Then either must be what the bare model gives in that way under a plain hook.
+
+        Args:
+            steps: At the last tokens, the prompt's last one included or not, (step, vocabulary).
+            whole: The same, of a pass over the whole text.
+            prompt: The prompt.
+            ids: The tokens behind it.
+            write: What was added.
+
+        Raises:
+            Failed: They lie too far apart, and not as they do in the model by itself.
+        """
+        said = f"logits of {len(ids)} step{'' if len(ids) == 1 else 's'} with the cache and without"
+        apart = self.apart(steps, whole)
+        if apart <= self.tolerance or self.host.abilities.cache is None:
+            return self.same(steps, whole, said)
+        with self.hooked(write) if write else nullcontext():
+            own, own_whole = self._own_steps(prompt.ids, ids), self.bare([*prompt.ids, *ids]).logits[0].float().cpu()
+        self.same(whole, own_whole[-len(whole) :], "logits of a whole pass and of the model's own")
+        as_own = self.same(steps, own[-len(steps) :], "logits of steps and of the model's own steps")
+        return f"{said} lie {apart:.2g} standard deviations apart by the model's own code; {as_own}"
+
+    def _own_steps(self, prompt: Sequence[int], ids: Sequence[int]) -> Tensor:
+        """The bare model's logits at a prompt's end and behind each token, with what it remembers of those before."""
+        can, device, rows, known = self.host.abilities, self.host.device, [], 0
+        assert can.cache is not None
+        remembered: dict[str, Any] = {}
+        for new in (list(prompt), *([token] for token in ids)):
+            seen = known + len(new)
+            given = {
+                "attention_mask": torch.ones(1, seen, dtype=torch.long, device=device),
+                "position_ids": torch.arange(known, seen, device=device)[None],
+                "use_cache": True,
+            }
+            takes = can.accepts if not known or can.masks_steps else can.accepts - {"attention_mask"}
+            options = {name: value for name, value in given.items() if name in takes}
+            with torch.no_grad():
+                output = self.model()(input_ids=torch.tensor([new], device=device), **options, **remembered)
+            remembered, known = {can.cache: getattr(output, can.cache)}, seen
+            rows.append(output.logits[0, -1].float().cpu())
+        return torch.stack(rows)
 
     def model(self) -> Any:
         """The bare model."""

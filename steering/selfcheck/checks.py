@@ -66,7 +66,7 @@ def _decode_steps(bench: Bench) -> str:
     whole = read_replies(
         bench.host, Batch.of(bench.host, [prompt], replies=[ids]), Schedule(bench.host, [plan]), n=len(ids) + 1
     )
-    return bench.same(torch.stack(steps), whole[0].cpu(), f"logits of {len(ids)} steps with the cache and without")
+    return bench.same_steps(torch.stack(steps), whole[0].cpu(), prompt, ids, plan[0])
 
 
 def _block_index(bench: Bench) -> str:

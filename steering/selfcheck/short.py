@@ -51,7 +51,7 @@ class _Passes:
             return render_text(self.bench.host, SHORT), render_text(self.bench.host, LONG)
 
     @property
-    def _whole(self) -> list[int]:
+    def whole(self) -> list[int]:
         """The short prompt with a token behind it."""
         short, long = self.prompts
         return [*short.ids, long.ids[len(long) // 2]]
@@ -61,7 +61,7 @@ class _Passes:
         """Logits at the prompt's last token and behind it, and every block's output at the prompt's tokens."""
         found: list[Tensor] = []
         with self.bench.watched(lambda block, states: found.append(states[0, :-1].float().cpu())):
-            logits = self.bench.bare(self._whole).logits[0, -2:].float().cpu()
+            logits = self.bench.bare(self.whole).logits[0, -2:].float().cpu()
         return logits, found
 
     @cached_property
@@ -74,7 +74,7 @@ class _Passes:
     def hooked(self) -> Tensor:
         """As `plain`'s logits, with the addition made by a plain hook."""
         with self.bench.hooked(self.write):
-            return self.bench.bare(self._whole).logits[0, -2:].float().cpu()
+            return self.bench.bare(self.whole).logits[0, -2:].float().cpu()
 
     @cached_property
     def traced(self) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -91,7 +91,7 @@ class _Passes:
         places: list[Place] = [(block, "block_output") for block in range(host.info.blocks)]
         forward = read_prompts(host, batch, schedule, read=read, places=places)
         seen = torch.cat([batch.real, torch.ones(3, 1, dtype=torch.bool)], dim=1)
-        step = read_token(host, torch.tensor([self._whole[-1]] * 3), seen, forward.cache, schedule)
+        step = read_token(host, torch.tensor([self.whole[-1]] * 3), seen, forward.cache, schedule)
         return forward.logits.cpu(), step.logits.cpu(), found
 
 
@@ -108,9 +108,13 @@ def _rows(passes: _Passes) -> str:
 
 
 def _steps(passes: _Passes) -> str:
-    found, expected = passes.traced[1], (passes.plain[0][1], passes.hooked[1])
-    passes.bench.same(found[0], expected[0], "logits of an unsteered step and of the whole text")
-    return passes.bench.same(found[1], expected[1], "logits of a steered step and of the whole text")
+    steps, bench, (prompt, _) = passes.traced[1], passes.bench, passes.prompts
+    wholes = ((passes.plain[0][1:], None), (passes.hooked[1:], passes.write))
+    said = [
+        bench.same_steps(steps[row : row + 1], whole, prompt, passes.whole[-1:], write)
+        for row, (whole, write) in enumerate(wholes)
+    ]
+    return said[-1]
 
 
 def _block_index(passes: _Passes) -> str:
