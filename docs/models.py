@@ -40,6 +40,21 @@ those of the tiny model.
 - **orthogonal**: whether weights can be made orthogonal to a direction so that logits are those of ablation.
 - **self-check**: *passes*, or the checks that fail.
 
+In some families transformers 5.23 itself gives other logits in cached steps than in a whole pass. Replies are those of
+the model's own `generate`; the self-check holds steps against its steps and passes against its passes, and says how far
+the two lie apart.
+
+- `nemotron_h`, `zamba2`: state-space mixers limit their time steps from below (`time_step_min`) in a whole pass and not
+  in a step; in the tiny models that is 0.0003 to 0.01 standard deviations of the logits.
+- `moshi`: a whole pass sees the whole text, a cached step the last `sliding_window` tokens. With its own configuration
+  that is 3,000, as long as its context.
+- `deepseek_v32`, `glm_moe_dsa`, `axk2`, `dots3_note_text`: behind `index_topk` tokens, indexers with few heads give
+  many tokens the same score, zero, and which of them are read is chance. The tiny models have two heads; with 16 the
+  two ways agree to 0.00001 standard deviations.
+
+Not in the table: models of more than text whose language model is of one of these families (`llama4`, `qwen3_5_moe`,
+`gemma3n`, …), and what transformers does not build from its own configuration (`musicgen`, assistants of Gemma 4).
+
 """
 COLUMNS = ("family", "mixers", "sites", "everywhere", "batch", "decoding", "orthogonal", "self-check")
 WRAPPED = "\n## Models of text and images, hosted by their language model\n\n"

@@ -17,6 +17,7 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from steering.caches import repeated
+from steering.errors import SteeringError
 from steering.forwards import ARGUMENTS, CACHES, arguments
 
 
@@ -77,7 +78,7 @@ class Abilities:
 
 
 def find_abilities(model: PreTrainedModel, tokenizer: Any, blocks: Sequence[nn.Module]) -> Abilities:
-    """Try out a model: seven short passes where it can do everything. Call on the model thread.
+    """Try out a model: eight short passes where it can do everything. Call on the model thread.
 
     Args:
         model: The bare Hugging Face model.
@@ -99,6 +100,28 @@ class _Probe:
         self._padded = ([[0] * _PADDING + self._short, self._other], (_PADDING, 0))
         self._whole = self._run([[*self._short, *self._next]], use_cache=False).logits[0]
         self._drops = False
+        self._check_positions()
+
+    def _check_positions(self) -> None:
+        """Refuse a model that counts otherwise by itself than from 0: what it says of a text would hang on who asks."""
+        device = self._model.get_input_embeddings().weight.device
+        by_itself = self._try_by_itself(torch.tensor([[*self._short, *self._next]], device=device))
+        if "position_ids" in self._named and by_itself is not None and not self._same(by_itself, self._whole):
+            raise SteeringError(
+                f"{type(self._model).__name__} reads a text otherwise when it is told the tokens' positions, 0, 1, 2, "
+                "…, as its own `generate` tells them, than by itself: RoBERTa and its kin count from another number.",
+                "a decoder that counts positions from 0.",
+                "Load another model: of two different readings, none could be said to be the model's own.",
+            )
+
+    def _try_by_itself(self, ids: Tensor) -> Tensor | None:
+        try:
+            logits: Tensor = self._model(input_ids=ids).logits[0]
+        except torch.OutOfMemoryError:
+            raise
+        except Exception:  # a model that has to be told them
+            return None
+        return logits
 
     def abilities(self) -> Abilities:
         left = self._left()

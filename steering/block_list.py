@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from steering.configurations import stated_width
 from steering.errors import SteeringError
 
 
@@ -62,20 +63,48 @@ def find_blocks(model: nn.Module, n_blocks: int | None, path: str | None = None)
         raise _no_blocks(model, lists, calls, asked, n_blocks)
     # A configuration may count other layers (mBART's counts the encoder's): then the decoder is the longest list. Lists
     # inside blocks lie deeper.
+    _check_one_stack(model, running, calls, lists, n_blocks)
     best = min(running, key=lambda each: (len(lists[each]) != n_blocks, -calls[each].links, each.count("."), len(each)))
     _check_stream(model, best, calls[best])
     return best
 
 
+def _check_one_stack(
+    model: nn.Module,
+    running: list[str],
+    calls: dict[str, _Calls],
+    lists: dict[str, nn.ModuleList],
+    n_blocks: int | None,
+) -> None:
+    """Refuse a model that runs several stacks of blocks, of which its configuration does not say which is meant: the
+    longest may be one that only cuts the text into patches (BLT).
+    """
+    stacks = [
+        name for name in running if calls[name].links and not any(name.startswith(f"{other}.") for other in lists)
+    ]
+    if len(stacks) > 1 and [len(lists[name]) for name in stacks].count(n_blocks or 0) != 1:
+        found = ", ".join(f"{name} ({len(lists[name])})" for name in stacks)
+        raise SteeringError(
+            f"{type(model).__name__} runs several stacks of blocks, each with a stream of its own: {found}.",
+            "a decoder with one list of blocks from its tokens to its logits.",
+            "Name the one that is meant: LoadOptions(blocks='path.to.layers'), or --block-list path.to.layers on the "
+            "command line.",
+        )
+
+
 def _check_stream(model: nn.Module, path: str, calls: _Calls) -> None:
     name = type(model).__name__
-    odd = next((shape for shape in calls.shapes if shape[:2] != (ROWS, TOKENS) or len(shape) != 3), None)
+    width = stated_width(getattr(model, "config", None))
+    expected = (ROWS, TOKENS) if width is None else (ROWS, TOKENS, width)
+    odd = next((each for each in calls.shapes if len(each) != 3 or each[: len(expected)] != expected), None)
     if odd is not None:
+        said = "" if width is None else f" and a width of {width}"
         raise SteeringError(
-            f"The blocks of {name} pass on states of shape {odd} for {ROWS} rows of {TOKENS} tokens: several residual "
-            "streams side by side, or another layout.",
+            f"The blocks of {name} pass on states of shape {odd} for {ROWS} rows of {TOKENS} tokens{said}: several "
+            "residual streams side by side, or another layout.",
             "one residual stream, (row, token, width).",
-            "Load another model: the workbench could not say what it reads and writes here.",
+            "Load a model with one stream, as Llama, Qwen or Gemma 3 have it: of several, none is the place at which a "
+            "direction is read, added or taken away.",
         )
     if not calls.links and len(calls.order) > 1:
         raise SteeringError(

@@ -156,6 +156,12 @@ def _numbers(value: Any, key: str = "") -> Iterator[tuple[str, int]]:
         yield key, value
 
 
+def stated_width(config: Any) -> int | None:
+    """The width of the residual stream according to a configuration; None where it does not say."""
+    stated = (getattr(text_config(config), name, None) for name in ("hidden_size", "n_embd", "d_model"))
+    return next((n for n in stated if isinstance(n, int)), None)
+
+
 def text_config(config: Any) -> Any:
     """The part of a configuration that speaks of the decoder; the whole where it has no parts."""
     get = getattr(config, "get_text_config", None)

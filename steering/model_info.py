@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from steering.configurations import context_of, text_config
+from steering.configurations import context_of, stated_width
 from steering.names import short_name
 from steering.sites import Sites
 
@@ -116,9 +116,7 @@ def describe(
 
 
 def _width(model: PreTrainedModel) -> int:
-    config = text_config(model.config)
-    stated = (getattr(config, name, None) for name in ("hidden_size", "n_embd", "d_model"))
-    return next((n for n in stated if isinstance(n, int)), None) or model.get_input_embeddings().weight.shape[1]
+    return stated_width(model.config) or model.get_input_embeddings().weight.shape[1]
 
 
 def _device_name(model: PreTrainedModel) -> str:

@@ -134,8 +134,8 @@ def _axis(module: nn.Module, path: str, name: str, parameter: Tensor, width: int
         return 1 if rows_in or parameter.ndim == 3 else 0  # a layer of all experts is (expert, width, inner)
     if name.removesuffix("_bias") not in _WRITERS:
         return None
-    if parameter.ndim == 2:  # experts' biases, (expert, width), or all experts in one matrix, (expert * inner, width)
-        return 1
+    if parameter.ndim < 3:  # a bias, experts' biases, (expert, width), or all experts in one, (expert * inner, width)
+        return parameter.ndim - 1
     # A mixture's experts are (expert, width, inner), in gpt-oss and Llama 4 (expert, inner, width).
     entering = getattr(module, "gate_up_proj", None)
     turned = parameter.shape[1] != width or (entering is not None and entering.shape[2] == 2 * parameter.shape[1])

@@ -22,3 +22,9 @@ def with_hidden(value: Any, states: Tensor) -> Any:
     if isinstance(value, tuple | list):
         return type(value)((states.reshape(value[0].shape), *value[1:]))
     return states.reshape(value.shape)
+
+
+def inner(envoy: Any, name: str) -> Any:
+    """A module inside another; one named `output`, as BERT's are, is not to be taken for the other's output."""
+    module = getattr(envoy._module, name)
+    return next(child for child in envoy if child._module is module)

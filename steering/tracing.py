@@ -22,7 +22,7 @@ from steering.caches import repeated
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.lane import look_for_stop
-from steering.outputs import hidden, with_hidden
+from steering.outputs import hidden, inner, with_hidden
 from steering.passes import Apart, Forward, Reader, Reads, Start, Text, end_logits, in_order, joined, split
 from steering.rows import Batch
 from steering.schedule import Coverage, Place, Schedule
@@ -261,7 +261,7 @@ def _in_forward_order(host: Host, places: set[Place]) -> list[Stop]:
     for block, site in places:
         parts = host.sites.blocks[block].parts(site)
         for part in parts:
-            module = reduce(getattr, part.path.split("."), blocks[block]) if part.path else blocks[block]
+            module = reduce(inner, part.path.split("."), blocks[block]) if part.path else blocks[block]
             stops.append(Stop((block, site), module, part, part is parts[-1]))
     # A block's input comes before all that is in it, its output behind.
     ends = {"block_input": 0, "block_output": 2}

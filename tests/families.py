@@ -1,6 +1,7 @@
 """Tiny random-weight models of every family of decoders that transformers knows: a family a line.
 
-A line holds what differs from `SIZES`. What is no decoder of text (encoders, encoder-decoders) is not here.
+A line holds what differs from `SIZES`. Encoder-decoders are here by their decoder, and
+encoders that can be told to be one.
 """
 
 from __future__ import annotations
@@ -48,6 +49,47 @@ _DOTS3 = {
     "swa_qk_nope_head_dim": 8,
     "head_dim": 16,
 }
+_DECODER = {"is_decoder": True}
+_REFORMER = {
+    "axial_pos_embds_dim": (16, 16),
+    "axial_pos_shape": (8, 16),
+    "attention_head_size": 8,
+    "feed_forward_size": 64,
+    "attn_layers": ["local"] * 4,
+}
+_SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+}
+_TEXT = _SMALL | {"num_hidden_layers": 4, "num_key_value_heads": 2, "vocab_size": 3072, "pad_token_id": 0}
+_SOUND = {
+    "num_blocks": 2,
+    "ext_pw_out_channel": 32,
+    "nemo_conv_channels": 32,
+    "depthwise_seperable_out_channel": 32,
+}
+_BLT_PART = _SMALL | {"num_key_value_heads": 2, "vocab_size": 3072, "max_position_embeddings": 128}
+_BLT = {
+    "encoder_hash_byte_group_vocab": 500,
+    "patcher_config": _BLT_PART,
+    "encoder_config": _BLT_PART | {"hidden_size_global": 32},
+    "decoder_config": _BLT_PART | {"hidden_size_global": 32},
+    "global_config": _BLT_PART,
+}
+_QWEN4 = {
+    "indexer_n_heads": 2,
+    "indexer_kv_heads": 1,
+    "indexer_head_dim": 8,
+    "indexer_budget": 32,
+    "indexer_compress_ratio": 4,
+    "ngram_vocab_size_base": 200,
+    "split_ngram_parts": 4,
+    "heads_per_ngram": 2,
+    "ple_embed_dim": 8,
+    "hc_lowrank": 8,
+}
 _ABSENT: Any = object()
 """For a size that a configuration lists and does not let be set."""
 
@@ -60,19 +102,28 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "axk2": _MLA,
     "bailing_hybrid": {**_MLA, "layer_types": _LINEAR},
     "bamba": {"attn_layer_indices": [1, 3]},
+    "bart": _DECODER,
     "beam": {},
+    "bert": _DECODER,
+    "bert-generation": _DECODER,
+    "big_bird": _DECODER,
     "bigbird_pegasus": {},
     "biogpt": {},
     "bitnet": {},
     "blenderbot": {"encoder_layers": 4},  # with fewer, transformers makes its cache too small for its decoder
+    "blenderbot-small": _DECODER,
     "bloom": {},
+    "blt": _BLT,
+    "camembert": _DECODER,
     "codegen": {},
     "cohere": {},
     "cohere2": {},
     "cohere2_moe": {},
     "cohere_compass_text": {"layer_types": _WINDOWS, "rope_parameters": _ROPE},
+    "cpmant": {},
     "ctrl": {},
     "cwm": {},
+    "data2vec-text": _DECODER,
     "dbrx": {
         "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8.0},
         "ffn_config": {"ffn_hidden_size": 32, "moe_num_experts": 4, "moe_top_k": 2},
@@ -85,6 +136,9 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "doge": {},
     "dots1": {},
     "dots3_note_text": {**_MLA, **_DOTS3},
+    "electra": _DECODER,
+    "emu3": {"text_config": _TEXT},
+    "ernie": _DECODER,
     "ernie4_5": {},
     "ernie4_5_moe": {},
     "exaone4": {},
@@ -105,11 +159,13 @@ FAMILIES: dict[str, dict[str, Any]] = {
     },
     "gemma4_text": {"layer_types": _WINDOWS, "hidden_size_per_layer_input": 8, "num_kv_shared_layers": 2},
     "gemma4_unified_text": {"layer_types": _WINDOWS},
+    "git": {"vision_config": _SMALL | {"image_size": 32, "patch_size": 16}},
     "glm": {},
     "glm4": {},
     "glm4_moe": {},
     "glm4_moe_lite": _MLA,
     "glm_moe_dsa": _MLA,
+    "gpt-sw3": {},
     "gpt2": {},
     "gpt_bigcode": {},
     "gpt_neo": {"attention_types": [[["global", "local"], 2]], "window_size": 16},
@@ -155,7 +211,9 @@ FAMILIES: dict[str, dict[str, Any]] = {
     },
     "mamba": {},
     "mamba2": {"num_heads": 4, "head_dim": 16},
+    "marian": _DECODER,
     "mbart": {},
+    "megatron-bert": _DECODER,
     "mellum": {},
     "mimo_v2_flash": {},
     "minicpm3": _MLA,
@@ -166,9 +224,11 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "ministral3": {},
     "mistral": {},
     "mixtral": {},
+    "mllama": {"text_config": _TEXT | {"cross_attention_layers": [1]}},
     "modernbert-decoder": {},
     "moshi": {},
     "mpt": {},
+    "mvp": _DECODER,
     "nanochat": {},
     "nemotron": {},
     "nemotron_h": {},
@@ -183,7 +243,13 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "persimmon": {},
     "phi": {},
     "phi3": {},
+    "phi4_multimodal": {
+        "vision_config": _SMALL | {"image_size": 32, "crop_size": 32, "patch_size": 8},
+        "audio_config": _SMALL | _SOUND,
+    },
     "phimoe": {},
+    "plbart": _DECODER,
+    "prophetnet": {**_DECODER, "num_hidden_layers": _ABSENT, "num_decoder_layers": 4, "num_decoder_attention_heads": 4},
     "qwen2": {},
     "qwen2_moe": {},
     "qwen3": {},
@@ -191,22 +257,59 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "qwen3_5_text": {},
     "qwen3_moe": {},
     "qwen3_next": {},
+    "qwen4_exp_text": _QWEN4,
     "recurrent_gemma": {"block_types": ["recurrent", "attention"], "attention_window_size": 16, "lru_width": 32},
+    "reformer": {**_DECODER, **_REFORMER},
+    "rembert": {**_DECODER, "input_embedding_size": 32, "output_embedding_size": 32},
+    "roberta": _DECODER,
+    "roberta-prelayernorm": _DECODER,
+    "roc_bert": {
+        **_DECODER,
+        "pronunciation_vocab_size": 64,
+        "shape_vocab_size": 64,
+        "enable_pronunciation": False,
+        "enable_shape": False,
+    },
+    "roformer": _DECODER,
     "rwkv": {},
     "seed_oss": {},
     "smollm3": {},
     "solar_open": {},
     "stablelm": {},
     "starcoder2": {},
+    "trocr": {},
     "vaultgemma": {},
+    "whisper": {},
     "xglm": {},
+    "xlm": {"causal": True, "emb_dim": 32, "n_words": 3072},
+    "xlm-roberta": _DECODER,
+    "xlm-roberta-xl": _DECODER,
+    "xlnet": {"max_position_embeddings": _ABSENT, "d_inner": 64},
     "xlstm": {"v_head_dim": _ABSENT, "qk_head_dim": _ABSENT},
+    "xmod": {**_DECODER, "default_language": "en_XX"},
     "youtu": _MLA,
     "zamba": {},
     "zamba2": {"layers_block_type": ["mamba", "hybrid", "mamba", "mamba"], "adapter_rank": 8, "n_mamba_heads": 4},
     "zaya": {"num_experts_per_tok": 1},
 }
 
+TEXT_PARTS = {
+    "dots3_note": "dots3_note_text",
+    "fuyu": "persimmon",
+    "gemma3n": "gemma3n_text",
+    "gemma4_unified": "gemma4_unified_text",
+    "llama4": "llama4_text",
+    "moss_transcribe_diarize": "qwen3",
+    "qwen3_5_moe": "qwen3_5_moe_text",
+    "qwen4_exp": "qwen4_exp_text",
+}
+"""Models of more than text whose language model is of a family above."""
+NOT_BUILT = {
+    **dict.fromkeys(("musicgen", "musicgen_melody"), "no attribute 'dropout'"),  # and what they write is sound
+    "gemma4_assistant": "hidden_size_per_layer_input must be 0",  # they draft for another model, whose states they read
+    "gemma4_unified_assistant": "set of layer types producing a cache",
+}
+"""What transformers 5.23 lists as a decoder and does not build from its own default configuration, and its words."""
 
 _VISION: dict[str, Any] = {
     **dict.fromkeys(("hidden_size", "embed_dim", "out_hidden_size", "projection_dim", "image_size"), 32),

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from steering.decoding import DecodeSettings, generate
 from steering.errors import SteeringError
@@ -20,17 +22,33 @@ from steering.rows import Batch, Row
 from steering.schedule import Schedule
 from steering.tracing import read_prompts
 from tests.conftest import ROOT
-from tests.families import FAMILIES, WRAPPERS, tiny_family
+from tests.families import FAMILIES, NOT_BUILT, TEXT_PARTS, WRAPPERS, tiny_family
 
 
 STREAMS, AGAIN = "several residual streams side by side", "some run again and again"
 BEHIND = "lets a token see those behind it"
-REFUSED = {"deepseek_v4": STREAMS, "gemma3n_text": STREAMS, "hy_v4": STREAMS, "hrm_text": AGAIN, "paligemma": BEHIND}
+POSITIONS = "than by itself"
+REFUSED = {
+    **dict.fromkeys(("deepseek_v4", "gemma3n_text", "hy_v4", "qwen4_exp_text"), STREAMS),
+    **dict.fromkeys(
+        ("cpmant", "prophetnet", "xlnet"), "or another layout"
+    ),  # more positions than tokens, or tokens first
+    **dict.fromkeys(("reformer", "xlm"), "is given what the one before it gave"),  # two streams; no blocks at all
+    **dict.fromkeys(("camembert", "data2vec-text", "roberta", "roberta-prelayernorm"), POSITIONS),
+    **dict.fromkeys(("xlm-roberta", "xlm-roberta-xl", "xmod"), POSITIONS),
+    "mllama": "runs 3 of the 4 blocks",  # without an image
+    "blt": "several stacks of blocks",
+    "hrm_text": AGAIN,
+    "paligemma": BEHIND,
+}
 """Families that are not hosted, and what the refusal says."""
 HOSTED = [name for name in (*FAMILIES, *WRAPPERS) if name not in REFUSED]
 NO_SUM = {
     "minimax": "block 0",  # the norm's output is the residual
     "openai-gpt": "block 0",  # a norm behind every sum
+    **dict.fromkeys(("bert", "bert-generation", "big_bird", "electra", "ernie"), "block 0"),
+    **dict.fromkeys(("rembert", "roc_bert", "roformer"), "block 0"),
+    **dict.fromkeys(("bart", "blenderbot-small", "git", "marian", "mvp", "plbart", "trocr"), "block 0"),
     "inkling2_text": "block 0",  # the first block begins the stream anew
     "rwkv": "block 0",  # the first block norms the stream before it adds to it
     "longcat_flash": "take turns",
@@ -168,6 +186,45 @@ def test_what_is_ablated_everywhere_is_gone_from_every_block_or_everywhere_says_
 def test_what_is_not_hosted_is_refused_by_what_it_is(name: str, tokenizer: Any, lane: Any) -> None:
     with pytest.raises(SteeringError, match=REFUSED[name]):
         Host.wrap(tiny_family(name), tokenizer, name=name, lane=lane)
+
+
+def test_every_decoder_that_transformers_lists_is_here_or_cannot_be_built() -> None:
+    listed = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+    assert listed - {*FAMILIES, *WRAPPERS} == {*TEXT_PARTS, *NOT_BUILT}
+    for name, text in TEXT_PARTS.items():
+        assert AutoConfig.for_model(name).get_text_config().model_type == text
+        assert text in FAMILIES
+    for name, reason in NOT_BUILT.items():
+        with pytest.raises(Exception, match=reason), torch.device("meta"):
+            AutoModelForCausalLM.from_config(AutoConfig.for_model(name))
+
+
+def _parted(model: Any, length: int) -> float:
+    """How far logits of the bare model's cached steps lie from those of its whole pass, in standard deviations."""
+    ids = torch.randint(3, 3000, (1, length), generator=torch.Generator().manual_seed(1))
+    half = length // 2
+    with torch.no_grad():
+        whole, output = model(ids, use_cache=False).logits[0, half:], model(ids[:, :half], use_cache=True)
+        steps = []
+        for token in ids[0, half:]:
+            output = model(token[None, None], past_key_values=output.past_key_values, use_cache=True)
+            steps.append(output.logits[0, -1])
+    return float((torch.stack(steps) - whole).abs().max() / whole.std())
+
+
+def test_what_the_page_says_of_transformers_own_cached_steps_is_so() -> None:
+    moshi = tiny_family("moshi")
+    window = moshi.config.sliding_window
+    assert _parted(moshi, window) < 1e-4
+    assert _parted(moshi, 2 * window) > 0.1
+    published = AutoConfig.for_model("moshi")
+    assert published.sliding_window == published.max_position_embeddings == 3000
+    nemotron = tiny_family("nemotron_h")
+    assert _parted(nemotron, 30) > 2e-4
+    for block in nemotron.model.layers:
+        if hasattr(block.mixer, "time_step_limit"):
+            block.mixer.time_step_limit = (0.0, float("inf"))
+    assert _parted(nemotron, 30) < 2e-5
 
 
 def test_the_table_of_families_is_of_these_families() -> None:
