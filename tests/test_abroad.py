@@ -30,7 +30,7 @@ pytestmark = [
 ]
 
 _SIZES = {
-    "vocab_size": 2048,
+    "vocab_size": 3072,
     "hidden_size": 64,
     "intermediate_size": 128,
     "num_hidden_layers": 4,
