@@ -167,7 +167,8 @@ def test_a_broken_run_leaves_nothing_and_keeps_what_was_there(tiny_host, tmp_pat
     with pytest.raises(Interrupt):
         train_dictionaries(tiny_host("llama"), settings, progress=interrupt)
     assert list(tmp_path.iterdir()) == []
-    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "block-0-sae").mkdir(parents=True)
+    (tmp_path / "new" / "block-0-sae" / "card.json").write_text("{}")  # a folder of dictionaries may be replaced
     (tmp_path / "new" / "old.txt").write_text("old")
     with pytest.raises(Interrupt):
         train_dictionaries(tiny_host("llama"), settings, progress=interrupt)

@@ -179,12 +179,12 @@ def test_an_interrupted_run_keeps_the_model_that_was_there(tmp_path: Path) -> No
 
 
 def test_a_run_on_its_way_is_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from steering import loading
+    from steering import checkpoints
 
     _interrupted(_tiny(tmp_path), when="Step 7 ")
     (tmp_path / ".demo-base.partial" / "config.json").write_text("{}")
-    monkeypatch.setattr(loading, "resource", lambda *parts: tmp_path)
-    assert loading.demo_models() == ()
+    monkeypatch.setattr(checkpoints, "resource", lambda *parts: tmp_path)
+    assert checkpoints.demo_models() == ()
 
 
 def test_a_parent_without_its_tokenizer(family: Path, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def shares(host: Host, vector, block: int, strengths=STRENGTHS) -> list[float]:
             Row(render_text(host, f"Once upon a time there was a {who}. One day the {who}"), plan) for who in HEROES
         ]
         texts = []
-        for seed in range(3):
+        for seed in range(8):
             settings = DecodeSettings(max_new_tokens=50, temperature=0.8, seed=seed)
             texts += [reply.text for reply in generate(host, rows, settings)]
         happy, sad = balance(texts)
@@ -95,8 +95,8 @@ def test_happy_minus_sad_has_a_dose_response_and_random_vectors_have_not(name, b
     vector = extract(host, contrast(), pooling="mean_content")
     assert vector.auroc[block] > 0.9
     share = shares(host, vector, block)
-    # More strength, more happiness. Steps may fall by 0.05: near 0 and 1 the share moves by single words.
-    assert all(after > before - 0.05 for before, after in itertools.pairwise(share)), share
+    # More strength, more happiness. Steps may fall by 0.1: two standard errors of a share of forty words near an end.
+    assert all(after > before - 0.1 for before, after in itertools.pairwise(share)), share
     gap = share[-1] - share[0]
     assert gap > 0.5, share
     ends = [shares(host, random_control(vector, seed=seed), block, (-0.8, 0.8)) for seed in range(4)]

@@ -17,6 +17,8 @@ from workbench.guard import Guard, Names
 
 SESSIONS = 60
 """Visitors whose pages are remembered; of more, those who did nothing for longest begin anew. Each takes about 2 MB."""
+_LOOK = 0.2
+"""Seconds between two looks for a signal."""
 _PATIENCE = 8.0
 """Seconds that a running job gets to end: fewer than service managers wait."""
 
@@ -40,21 +42,21 @@ def serve_until_ended(bench: Workbench, start: Callable[[], Any]) -> Any:
     not end in time, such as a load, is left and the process ends at once.
     """
     page = None
+    ended: list[int] = []
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    def end(number: int, frame: FrameType | None) -> None:
+        # Nothing is raised here: an exception that arrives while an object is being deleted would be swallowed.
+        if ended:
+            os._exit(128 + number)
+        ended.append(number)
 
     for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, interrupt)
+        signal.signal(each, end)
     try:
         page = start()
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        pass
+        while not ended:
+            time.sleep(_LOOK)
     finally:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, lambda number, frame: os._exit(128 + number))
         if not bench.lane.close(timeout=_PATIENCE):
             sys.stdout.flush()
             sys.stderr.flush()
