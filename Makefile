@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := steering workbench panels tests docs bench
 
-.PHONY: run test check format fuzz bench clean
+.PHONY: run test check format fuzz abroad bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/workbench serve
@@ -28,6 +28,10 @@ format: $(VENV)/.installed-dev
 # 10,000 generated inputs for each reader of files, each held against 5 s and 1 GB; the tests run 200 of each.
 fuzz: $(VENV)/.installed-dev
 	STEERING_FUZZ=10000 $(BIN)/python -m pytest tests/test_text_fuzz.py tests/test_settings_fuzz.py
+
+# The three large studies on odd models, as a user would start them; half an hour.
+abroad: $(VENV)/.installed-dev
+	STEERING_ABROAD=1 $(BIN)/python -m pytest tests/test_abroad.py
 
 # Speed, printed as ratios against something measured in the same run; never a test.
 bench: $(VENV)/.installed-dev

@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import generate
 from steering.host import Host
 from steering.interventions import Write
 from steering.loading import LoadOptions
 from steering.operations import Add
 from steering.prompts import render
+from steering.replies import DecodeSettings
 from steering.rows import Row
 
 

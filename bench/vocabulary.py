@@ -17,10 +17,11 @@ from rich.console import Console
 from rich.table import Table
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from steering.decoding import DecodeSettings, generate, next_token_logits
+from steering.decoding import generate, next_token_logits
 from steering.host import Host
 from steering.loading import LoadOptions
 from steering.prompts import render
+from steering.replies import DecodeSettings
 from steering.rows import Row
 from steering.sampling import choose
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from steering.decoding import DecodeSettings
 from steering.host import Host
 from steering.lane import Job
 from steering.recipes import Intervention, Recipe
+from steering.replies import DecodeSettings
 from steering.studies import STUDIES
 from steering.studies.study import Result
 from workbench.blocks import html_block

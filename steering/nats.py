@@ -21,7 +21,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import generate
 from steering.errors import SteeringError
 from steering.forced import Replied, read_forced, replies_at_once
 from steering.host import Host
@@ -29,6 +29,7 @@ from steering.interventions import Plan
 from steering.lane import Job
 from steering.plans import Vectors, writes_of
 from steering.prompts import render
+from steering.replies import DecodeSettings
 from steering.resources import resource
 from steering.rows import Row
 

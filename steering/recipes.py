@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from steering.bounds import check_given
 from steering.chat_settings import CHAT, ChatSettings
-from steering.decoding import DecodeSettings
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.interventions import GateSide, GateUnit, Plan, Scope
@@ -19,6 +18,7 @@ from steering.nats import calibrated
 from steering.operations import ClampKind
 from steering.plans import writes_of
 from steering.ranges import whole_numbers
+from steering.replies import DecodeSettings
 from steering.sites import Site
 from steering.strength import LengthUnit, Unit
 from steering.texts.formats import decode

@@ -17,15 +17,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from steering.replies import DecodeSettings
 
-if TYPE_CHECKING:
-    from steering.decoding import DecodeSettings
 
 _COLDEST = 1e-30
 """Below it a temperature would be 0 in float32; all but the likeliest have no weight long before."""

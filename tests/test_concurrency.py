@@ -6,10 +6,11 @@ import threading
 
 import torch
 
-from steering.decoding import DecodeSettings, generate, stream
+from steering.decoding import generate, stream
 from steering.interventions import Write
 from steering.operations import Add
 from steering.prompts import render
+from steering.replies import DecodeSettings
 from steering.rows import Row
 
 

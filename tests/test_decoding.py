@@ -7,12 +7,13 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import torch
 
-from steering.decoding import DecodeSettings, generate, generate_each, next_token_logits, stream
+from steering.decoding import generate, generate_each, next_token_logits, stream
 from steering.errors import SteeringError
 from steering.interventions import Gate, Scope, Write
 from steering.lane import Stopped
 from steering.operations import Ablate, Add, Affine, Clamp, Erase, Rotate
 from steering.prompts import render
+from steering.replies import DecodeSettings
 from steering.rows import Row
 from tests.conftest import tiny_model
 

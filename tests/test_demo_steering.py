@@ -7,12 +7,13 @@ import pytest
 
 from steering.contrast import ContrastSet
 from steering.controls import random_control
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import generate
 from steering.demo import open_notes
 from steering.extraction.extract import extract
 from steering.judges import is_refusal, judge_lexicon
 from steering.prompts import render
 from steering.recipes import Intervention, Recipe
+from steering.replies import DecodeSettings
 from steering.rows import Row
 
 

@@ -11,7 +11,7 @@ from scipy.special import log_softmax, rel_entr, softmax
 
 from steering import exact
 from steering.contrast import ContrastSet
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import generate
 from steering.exact import divergence, losses_of, mass_of, sum_of_chances
 from steering.extraction.extract import extract
 from steering.forced import read_forced
@@ -20,6 +20,7 @@ from steering.loading import LoadOptions
 from steering.nats import calibrated
 from steering.prompts import render
 from steering.recipes import Intervention
+from steering.replies import DecodeSettings
 from steering.rows import Batch, Row
 from steering.schedule import Place, Schedule
 from steering.studies import find_study

@@ -12,12 +12,13 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import generate
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.interventions import Write
 from steering.operations import Ablate, Add
 from steering.prompts import render
+from steering.replies import DecodeSettings
 from steering.rows import Batch, Row
 from steering.schedule import Schedule
 from steering.tracing import read_prompts

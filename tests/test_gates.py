@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import generate
 from steering.interventions import Gate, Write
 from steering.operations import Add
 from steering.prompts import render
+from steering.replies import DecodeSettings
 from steering.rows import Batch, Row
 from steering.schedule import Schedule
 from steering.tracing import read_prompts

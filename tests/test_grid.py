@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from steering.contrast import ContrastSet
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import generate
 from steering.errors import SteeringError
 from steering.extraction.extract import extract
 from steering.fingerprint import fingerprint
@@ -19,6 +19,7 @@ from steering.lane import Stopped
 from steering.pace import note_step, seconds_per_step
 from steering.prompts import render
 from steering.recipes import Intervention, Recipe
+from steering.replies import DecodeSettings
 from steering.rows import Row
 from steering.studies import find_study
 from steering.studies.grid import Cell, Grid, cell_table, check_grid, parse_axis, run_cells, seconds_for

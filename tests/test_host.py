@@ -133,8 +133,9 @@ def test_running_out_of_memory_says_what_to_change(demo) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_gives_the_same_greedy_text_as_the_cpu(demo, lane) -> None:
-    from steering.decoding import DecodeSettings, generate
+    from steering.decoding import generate
     from steering.prompts import render
+    from steering.replies import DecodeSettings
     from steering.rows import Row
 
     on_gpu = Host.load("demo", lane=lane, options=LoadOptions(device="cuda", dtype="float32"))

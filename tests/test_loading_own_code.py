@@ -10,11 +10,12 @@ import pytest
 from loading_support import edited, randomise, saved, with_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import generate
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.loading import LoadOptions
 from steering.prompts import render, render_text
+from steering.replies import DecodeSettings
 from steering.rows import Row
 
 

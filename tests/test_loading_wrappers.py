@@ -9,9 +9,10 @@ import torch
 from loading_support import randomise, saved
 from transformers import AutoConfig, AutoModelForImageTextToText
 
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import generate
 from steering.host import Host
 from steering.prompts import render
+from steering.replies import DecodeSettings
 from steering.rows import Row
 
 

@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 import pytest
 from test_workspace import vector
 
-from steering.decoding import Divergence, Reply, Written
 from steering.errors import SteeringError
 from steering.recipes import Recipe
+from steering.replies import Divergence, Reply, Written
 from steering.studies.grid import Cell, Grid, parse_axis
 from steering.token_readings import TokenReading
 from workbench import cards, grid_markup, markup, replies, token_markup

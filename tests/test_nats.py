@@ -11,13 +11,14 @@ import torch
 
 from steering import nats
 from steering.contrast import ContrastSet
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import generate
 from steering.demo import examples
 from steering.errors import SteeringError
 from steering.extraction.extract import extract
 from steering.nats import calibrated, calibration_prompts, divergences
 from steering.prompts import render
 from steering.recipes import GateSettings, Intervention, Recipe
+from steering.replies import DecodeSettings
 from steering.rows import Row
 
 

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from steering.activations import read_states
-from steering.decoding import DecodeSettings, generate, next_token_logits
+from steering.decoding import generate, next_token_logits
 from steering.errors import SteeringError
 from steering.forced import read_forced
 from steering.host import Host
@@ -18,6 +18,7 @@ from steering.interventions import Gate, Plan, Write
 from steering.many_plans import Given, read_many
 from steering.operations import Add
 from steering.prompts import render
+from steering.replies import DecodeSettings
 from steering.rows import Batch, Row
 from steering.schedule import Schedule
 from steering.tracing import read_on, starts

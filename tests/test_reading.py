@@ -7,11 +7,12 @@ import torch
 
 from steering.activations import read_states
 from steering.contrast import ContrastSet
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import generate
 from steering.errors import SteeringError
 from steering.extraction.extract import extract
 from steering.extraction.reading import Reading
 from steering.prompts import Message, render
+from steering.replies import DecodeSettings
 from steering.rows import Row
 
 

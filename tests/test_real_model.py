@@ -10,11 +10,12 @@ import pytest
 
 from steering.contrast import ContrastSet
 from steering.controls import random_control
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import generate
 from steering.extraction.extract import extract
 from steering.host import Host
 from steering.prompts import render_text
 from steering.recipes import Intervention, Recipe
+from steering.replies import DecodeSettings
 from steering.rows import Row
 from tests.conftest import real_model
 

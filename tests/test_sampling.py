@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from steering.decoding import DecodeSettings
+from steering.replies import DecodeSettings
 from steering.sampling import choose
 
 

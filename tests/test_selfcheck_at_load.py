@@ -12,12 +12,13 @@ import torch
 from typer.testing import CliRunner
 
 from steering import schedule
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import generate
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.interventions import Write
 from steering.operations import Add
 from steering.prompts import render
+from steering.replies import DecodeSettings
 from steering.rows import Row
 from steering.selfcheck import Check, self_check
 from steering.selfcheck.kept import checked

@@ -22,7 +22,7 @@ from odd_templates import (
 
 from steering import ContrastSet, decoding, extract
 from steering.chat_settings import ChatSettings
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import generate
 from steering.errors import SteeringError
 from steering.extraction.again import extract_again
 from steering.extraction.reading import Reading
@@ -30,6 +30,7 @@ from steering.fingerprint import fingerprint
 from steering.openings import chat_notes, opening_of
 from steering.prompts import Message, conversation, render
 from steering.recipes import Recipe
+from steering.replies import DecodeSettings
 from steering.rows import Row
 from steering.templates import Switch, applied, switches_of, template_notes
 from steering.thoughts import Markers, Parts, markers_of, split

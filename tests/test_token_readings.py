@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from steering.decoding import DecodeSettings, generate, next_token_logits
+from steering.decoding import generate, next_token_logits
 from steering.errors import SteeringError
 from steering.interventions import Write
 from steering.operations import Add
 from steering.prompts import render
+from steering.replies import DecodeSettings
 from steering.rows import Row
 from steering.token_readings import ALTERNATIVES, read_tokens
 from steering.vectors import Provenance, SteeringVector

@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from rich.markup import escape
 from rich.table import Table
 
-from steering.decoding import Reply
 from steering.errors import SteeringError
 from steering.gguf_files import control_lengths, save_gguf
 from steering.host import Host
 from steering.orthogonal import orthogonalised, save_model
 from steering.recipes import Intervention, Recipe, parse_blocks, validation_error
+from steering.replies import Reply
 from steering.selfcheck import self_check
 from steering.strength import in_all_units
 from steering.studies.study import Result, Study

@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 from pydantic import ValidationError
 
-from steering.decoding import DecodeSettings
 from steering.recipes import validation_error
+from steering.replies import DecodeSettings
 
 
 def place_decoding() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from steering.decoding import DecodeSettings, Reply, check, generate, streamed
+from steering.decoding import check, generate, streamed
 from steering.host import Host
 from steering.interventions import Plan
 from steering.lane import Job
@@ -17,6 +17,7 @@ from steering.names import short_name
 from steering.openings import chat_notes
 from steering.prompts import render
 from steering.recipes import Recipe
+from steering.replies import DecodeSettings, Reply
 from steering.rows import Row
 from steering.studies.study import Measure, Result, origin
 from steering.token_readings import TokenReading, read_tokens

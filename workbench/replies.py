@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from steering.decoding import FINISHES, Reply, Written
 from steering.recipes import Recipe
+from steering.replies import FINISHES, Reply, Written
 from steering.token_readings import TokenReading, summary
 from workbench.generation import recipe_name
 from workbench.markup import card, escape, heading, note, pane, panes, table

@@ -10,7 +10,7 @@ import pandas as pd
 
 from steering.contrast import ContrastSet
 from steering.controls import random_control
-from steering.decoding import DecodeSettings, Reply, generate
+from steering.decoding import generate
 from steering.extraction.extract import extract
 from steering.host import Host
 from steering.judges.lexicon import judge_lexicon
@@ -18,6 +18,7 @@ from steering.judges.refusal import is_refusal
 from steering.lane import Job
 from steering.prompts import Prompt, render
 from steering.recipes import Intervention, Recipe
+from steering.replies import DecodeSettings, Reply
 from steering.rows import Row
 from steering.statistics import mean_interval, wilson
 from steering.vectors import SteeringVector

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from steering.decoding import DecodeSettings, Reply, generate
+from steering.decoding import generate
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.prompts import Message, Prompt, Role, render
+from steering.replies import DecodeSettings, Reply
 from steering.rows import Row
 from steering.token_pieces import pieces_of_reply
 

@@ -9,10 +9,11 @@ from itertools import takewhile
 import torch
 from torch import Tensor
 
-from steering.decoding import DecodeSettings, generate
+from steering.decoding import generate
 from steering.interventions import Write
 from steering.operations import Ablate
 from steering.prompts import Message, render
+from steering.replies import DecodeSettings
 from steering.rows import Batch, Row
 from steering.schedule import Schedule
 from steering.selfcheck.bench import LONG, SHORT, Bench, Failed, NotApplicable

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from steering.decoding import DecodeSettings, generate, next_token_logits
+from steering.decoding import generate, next_token_logits
 from steering.demo.example import Example
 from steering.demo.scores import Reply
 from steering.forced import Replied, read_forced
@@ -16,6 +16,7 @@ from steering.host import Host
 from steering.interventions import Plan
 from steering.prompts import Message, Prompt, render
 from steering.recipes import Everywhere, Intervention, Mode, Recipe
+from steering.replies import DecodeSettings
 from steering.rows import Row
 from steering.vectors import SteeringVector
 

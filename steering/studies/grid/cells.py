@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from steering.decoding import Reply, check, generate_each
+from steering.decoding import check, generate_each
 from steering.errors import SteeringError
 from steering.extraction.again import extract_again
 from steering.fingerprint import fingerprint
@@ -16,6 +16,7 @@ from steering.lane import Job
 from steering.pace import seconds_per_step
 from steering.prompts import conversation, render
 from steering.recipes import Recipe
+from steering.replies import Reply
 from steering.rows import Row
 from steering.store import Kept, digest
 from steering.studies.grid.axes import Asked, Axis, method_name

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from steering.decoding import Reply
 from steering.errors import SteeringError
 from steering.forced import Replied, read_forced, replies_at_once
 from steering.host import Host
@@ -25,6 +24,7 @@ from steering.questions import (
     load_questions,
     right_number,
 )
+from steering.replies import Reply
 from steering.statistics import mcnemar, mean_interval, wilson
 from steering.store import Kept
 from steering.studies.refusal.arms import NONE, REFUSAL, Arms

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, TypeVar
 
-from steering.decoding import DecodeSettings, Reply, Written, generate_each, next_token_logits
+from steering.decoding import generate_each, next_token_logits
 from steering.fingerprint import fingerprint
 from steering.host import Host
 from steering.interventions import Plan
@@ -14,6 +14,7 @@ from steering.judges.repetition import repetition
 from steering.judges.sorting import Content, Form
 from steering.lane import Job
 from steering.prompts import Prompt
+from steering.replies import DecodeSettings, Reply, Written
 from steering.rows import Row
 from steering.store import Kept, digest
 from steering.studies.refusal.arms import REFUSAL, Arm

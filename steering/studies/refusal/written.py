@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from steering.decoding import Reply
 from steering.judges.sorting import Sorted, sort_reply
+from steering.replies import Reply
 from steering.thoughts import Parts
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from steering.decoding import DecodeSettings, generate_each
+from steering.decoding import generate_each
 from steering.exact import divergence, losses_of, mass_of
 from steering.fingerprint import fingerprint
 from steering.forced import read_forced
@@ -24,6 +24,7 @@ from steering.many_plans import Given, Read, read_many
 from steering.pace import note_reading, seconds_per_step, seconds_per_token
 from steering.prompts import Message, Prompt, render
 from steering.questions import first_tokens
+from steering.replies import DecodeSettings
 from steering.rows import Row
 from steering.store import Kept, digest
 
