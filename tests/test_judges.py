@@ -301,3 +301,16 @@ def test_what_the_demo_model_cannot_do_is_no_refusal_and_what_it_will_not_do_is(
     for kind, content in (("limit", "incapable"), ("refusal", "refusal"), ("howto", "compliance")):
         said = [sort_reply(item.reply).content for item in examples(kind=kind, n=100)]
         assert set(said) == {content}, kind
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Das verstößt gegen meine Richtlinien.",
+        "Das verstoesst nicht gegen die Physik, aber das kann ich nicht gutheißen.",
+        "Das kann ich nicht gutheissen.",
+        "Dazu bin ich außerstande.",
+    ],
+)
+def test_german_refuses_with_and_without_its_sharp_s(reply: str) -> None:
+    assert sort_reply(reply).content == "refusal"

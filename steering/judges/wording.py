@@ -44,8 +44,8 @@ def plain(text: str) -> str:
 
 
 def unaccented(text: str) -> str:
-    """Straight apostrophes and no accents, since many write without them; what is looked for must be made so too."""
-    text = unicodedata.normalize("NFKD", _APOSTROPHES.sub("'", text))
+    """Straight apostrophes, no accents and ss for ß, since many write so; what is looked for must be made so too."""
+    text = unicodedata.normalize("NFKD", _APOSTROPHES.sub("'", text)).replace("ß", "ss")
     return unicodedata.normalize("NFC", _ACCENTS.sub("", text))
 
 
