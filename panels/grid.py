@@ -140,11 +140,13 @@ class _Shown:
         for done in call.follow(job):
             cells |= {(cell.x, cell.y): cell for cell in done}
             yield {self._html: grid_html(grid, cells, running=True)} if done else {}
-        yield {self._html: grid_html(grid, cells), self._cells: cells, self._exports: gr.update(visible=False)}
+        yield {self._html: grid_html(grid, cells), self._cells: cells}
         if cells:  # last: where they cannot be written, all else is there
             table, page = export_grid(call.workspace, host, grid, cells)
             downloads = {self._csv: gr.update(value=str(table)), self._page: gr.update(value=str(page))}
             yield {**downloads, self._exports: gr.update(visible=True)}
+        else:
+            yield {self._exports: gr.update(visible=False)}
         job.result()
 
     def _choose(self, event: gr.EventData, grid: Grid | None, cells: Cells) -> str:
