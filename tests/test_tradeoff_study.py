@@ -195,7 +195,7 @@ def test_every_comparison_is_drawn_and_does_what_it_says(demo) -> None:
         also=("sums", "false_refusal", "degenerate", "perplexity"),
         random=5,
     )
-    assert not [note for note in found.notes if "left out" in note]
+    assert not [note for note in found.notes if "left out" in note.lower()]
     picture = picture_of(found)
     curves = {line.curve.key: line for line in picture.shown}
     assert list(curves) == ["recipe A", "ablation", "affine", "prompt", "examples", "pca", "shuffled"]
@@ -337,7 +337,7 @@ def test_a_method_that_cannot_be_made_is_left_out_and_said(demo) -> None:
         also=(),
         random=0,
     )
-    assert any(note.startswith("affine: left out") for note in found.notes)
+    assert any(note.startswith("Left out: affine") for note in found.notes)
     assert [curve.key for curve in found.curves.curves] == ["recipe A", "prompt"]
 
 
