@@ -11,11 +11,17 @@ from steering.resources import resource
 
 
 def odd_model(folder: Path, template: str | None, architecture: str = "llama") -> Path:
-    """Write a model that is no demo model; without a template where None."""
+    """Write a tiny model that is no demo model; without a template where None."""
+    return saved(folder, tiny_model(architecture), template)
+
+
+def saved(folder: Path, model: Any, template: str | None = "") -> Path:
+    """Write a model with the demo tokenizer: its own template where "", none where None."""
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(resource("assets", "models", "demo"))
-    tokenizer.chat_template = template
+    if template != "":
+        tokenizer.chat_template = template
     tokenizer.save_pretrained(folder)
-    tiny_model(architecture).save_pretrained(folder)
+    model.save_pretrained(folder)
     return folder
