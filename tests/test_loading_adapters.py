@@ -114,7 +114,7 @@ def test_dora_is_its_base_with_the_adapter(base, tmp_path, lane) -> None:
 def test_adapter_and_base_are_named_wherever_the_model_is(base, lora, lane) -> None:
     host = Host.load(str(lora), lane=lane)
     assert (host.info.adapter, host.info.base) == ("LoRA", str(base))
-    assert f"LoRA on {base}" in host.info.summary
+    assert f"LoRA on {base.name}" in host.info.summary  # its whole path stands in `base`
     assert made_here(host)["base"] == str(base)
     assert host.sites.available == Host.load(str(base), lane=lane).sites.available
 
