@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -134,13 +135,14 @@ class _Shown:
             for cell in run_cells(job, host, grid, vectors, store):
                 job.emit(cell)
 
+        shown = partial(grid_html, grid, warnings=host.warnings)
         job = host.submit(work, title=f"{len(grid)} replies")
         cells: dict[tuple[int, int], Cell] = {}
-        yield {self._html: grid_html(grid, cells, running=True), self._grid: grid, self._cells: {}, self._cell: ""}
+        yield {self._html: shown(cells, running=True), self._grid: grid, self._cells: {}, self._cell: ""}
         for done in call.follow(job):
             cells |= {(cell.x, cell.y): cell for cell in done}
-            yield {self._html: grid_html(grid, cells, running=True)} if done else {}
-        yield {self._html: grid_html(grid, cells), self._cells: cells}
+            yield {self._html: shown(cells, running=True)} if done else {}
+        yield {self._html: shown(cells), self._cells: cells}
         if cells:  # last: where they cannot be written, all else is there
             table, page = export_grid(call.workspace, host, grid, cells)
             downloads = {self._csv: gr.update(value=str(table)), self._page: gr.update(value=str(page))}

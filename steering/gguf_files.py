@@ -63,7 +63,8 @@ def _write(vector: SteeringVector, lengths: dict[int, float], path: Path) -> Non
     writer = GGUFWriter(path, ARCHITECTURE)
     writer.add_string(f"{ARCHITECTURE}.model_hint", vector.provenance.architecture.lower())
     writer.add_uint32(f"{ARCHITECTURE}.layer_count", len(lengths))
-    writer.add_string(_CARD, json.dumps({"name": vector.name, "blocks": vector.n_blocks, "lengths": lengths}))
+    card = {"name": vector.name, "blocks": vector.n_blocks, "lengths": lengths}
+    writer.add_string(_CARD, json.dumps({**card, "warnings": vector.provenance.warnings}))
     for block, length in lengths.items():
         writer.add_tensor(f"direction.{block}", (length * vector.directions[block]).numpy())
     writer.write_header_to_file()
@@ -209,5 +210,7 @@ def _vector(
         default_block=middle,
         default_block_reason="the one nearest to the middle that the file has",
         suggested_strength=1.0,
-        provenance=Provenance.made_elsewhere(method="imported from GGUF", architecture=hint),
+        provenance=Provenance.made_elsewhere(
+            method="imported from GGUF", architecture=hint, warnings=tuple(map(str, said.get("warnings", ())))
+        ),
     )

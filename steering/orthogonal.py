@@ -101,6 +101,7 @@ def save_model(edited: Host, folder: Path, *, made_from: Host, vector: SteeringV
         "edit": "weights orthogonalised to a direction (Arditi et al. 2024, arXiv 2406.11717)",
         "vector": vector.name,
         "vector_digest": vector.digest,
+        "warnings": list(dict.fromkeys((*made_from.warnings, *vector.provenance.warnings))),
     }
     try:
         edited.model._module.save_pretrained(folder)

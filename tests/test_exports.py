@@ -6,14 +6,20 @@ import csv
 import io
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from html import escape
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from steering.errors import SteeringError
+from steering.recipes import Recipe
+from steering.studies.grid import Cell, Grid, parse_axis
 from workbench import workspace as workspaces
-from workbench.exports import spreadsheet
+from workbench.exports import export_grid, spreadsheet
+from workbench.grid_markup import grid_html
 from workbench.workspace import Workspace
 
 
@@ -63,3 +69,17 @@ def test_no_cell_begins_like_a_formula(text: str) -> None:
     assert first[0] == f"'{text}"
     assert head[2] == f"'{text}"
     assert (first[1], second) == ("-1.5", ["fine", "2.0", "b"])  # numbers stay numbers
+
+
+@pytest.mark.parametrize("said", [(), ("own fails “rows” & more: do not trust it.", "own fails “steps”.")])
+def test_a_grid_carries_what_the_self_check_warns_of_wherever_it_goes(workspace: Workspace, said: Any) -> None:
+    grid = Grid(parse_axis("prompt: Hi.\nYou."), None, Recipe(), "", "")
+    cells = {(x, 0): Cell(x, 0, Recipe(), "Hi.", "=a reply", 2, "end", 3, 2, 0.5) for x in range(2)}
+    host: Any = SimpleNamespace(name="own", warnings=said)
+    table, page = (path.read_text(encoding="utf-8") for path in export_grid(workspace, host, grid, cells))
+    head, *rows = csv.reader(io.StringIO(table, newline=""))
+    assert ("warning" in head) == bool(said)
+    assert [row[-1] for row in rows if said] == [" ".join(said)] * 2 * bool(said)
+    for shown in (page, grid_html(grid, cells, warnings=said)):
+        assert all(escape(each, quote=False) in shown for each in said)
+        assert ("do not trust" in shown) == bool(said)

@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from steering import schedule
 from steering.decoding import generate
 from steering.errors import SteeringError
+from steering.gguf_files import load_gguf, save_gguf
 from steering.host import Host
 from steering.interventions import Write
 from steering.operations import Add
@@ -29,6 +31,7 @@ from steering.vectors import SteeringVector
 from tests.conftest import tiny_model
 from workbench import cards
 from workbench.cli import app
+from workbench.forms import result_html
 
 
 FAILED = Check("rows", "fail", "A steered row leaves the others of its batch alone.", "logits lie 3 apart")
@@ -99,6 +102,7 @@ def test_a_result_carries_what_failed_unless_it_does_not_depend_on_it(host, tmp_
     study = find_study("extract")
     settings = study.parse({"contrast": "formality"})
     sound = study.start(host, settings).result()
+    assert all("warning" not in pd.read_csv(path) for path in sound.write(tmp_path / "sound").glob("*.csv"))
     assert not any("self-check" in note for note in sound.notes)
     host.check = (FAILED, STEPS)
     result = study.start(host, settings).result()
@@ -111,9 +115,15 @@ def test_a_result_carries_what_failed_unless_it_does_not_depend_on_it(host, tmp_
     written = json.loads((tmp_path / "result.json").read_text())
     assert sentence in written["notes"]
     assert len(written["model"]["warnings"]) == 2
+    tables = [pd.read_csv(tmp_path / name) for name in written["tables"].values()]
+    assert tables
+    assert all(set(table["warning"]) == {sentence} for table in tables)
+    assert all("warning" not in table for table in result.tables.values())
+    assert "leaves the others of its batch alone" in result_html(result)
     (vector,) = result.vectors.values()
     assert vector.provenance.warnings == (sentence,)
     assert SteeringVector.load(vector.save(tmp_path / "v.safetensors")).provenance.warnings == (sentence,)
+    assert load_gguf(save_gguf(vector, tmp_path / "v.gguf")).provenance.warnings == (sentence,)
     assert "leaves the others of its batch alone" in notes_html(host, [])
     assert "decoding steps" in notes_html(host, [])
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 
 from steering.host import Host
+from steering.selfcheck.outcome import marked
 from steering.studies.grid import Grid, cell_table
 from workbench.grid_markup import Cells, grid_page
 from workbench.workspace import Workspace
@@ -17,8 +19,14 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 """What a spreadsheet may take for the beginning of a formula, full-width signs included."""
 
 
-def spreadsheet(table: pd.DataFrame) -> str:
-    """A table as CSV whose texts no spreadsheet takes for formulas: an apostrophe stands before = + - @ and such."""
+def spreadsheet(table: pd.DataFrame, warnings: Collection[str] = ()) -> str:
+    """A table as CSV whose texts no spreadsheet takes for formulas: an apostrophe stands before = + - @ and such.
+
+    Args:
+        table: What is written.
+        warnings: Of the model that it comes from, as a last column.
+    """
+    table = marked(table, warnings)
     texts = [column for column in table.columns if not pd.api.types.is_numeric_dtype(table[column])]
     safe = table.assign(**{str(column): table[column].map(_plain) for column in texts})
     # Lines end as RFC 4180 has it; only then is a text with a carriage return in it quoted.
@@ -38,8 +46,8 @@ def export_grid(workspace: Workspace, host: Host, grid: Grid, cells: Cells) -> t
     stamp = datetime.now(UTC)
     table = pd.DataFrame(cell_table(grid, list(cells.values())))
     name = f"grid {stamp:%Y-%m-%d %H%M%S}"
-    page = grid_page(grid, cells, host.name, f"{stamp:%Y-%m-%d %H:%M} UTC")
+    page = grid_page(grid, cells, host.name, f"{stamp:%Y-%m-%d %H:%M} UTC", host.warnings)
     return (
-        workspace.export(f"{name}.csv", spreadsheet(table)),
+        workspace.export(f"{name}.csv", spreadsheet(table, host.warnings)),
         workspace.export(f"{name}.html", page),
     )

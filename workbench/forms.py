@@ -15,7 +15,7 @@ from steering.bounds import check_given
 from steering.recipes import validation_error
 from workbench.blocks import html_block
 from workbench.jobs import Call
-from workbench.markup import empty_state, escape, heading, table
+from workbench.markup import empty_state, escape, heading, note, table
 
 
 if TYPE_CHECKING:
@@ -72,13 +72,14 @@ def field_control(name: str, field: FieldInfo) -> gr.components.Component:
 
 
 def result_html(result: Result) -> str:
-    """Measures, then every table, as HTML."""
+    """What its model's self-check warns of, measures, then every table, as HTML."""
+    said = "".join(map(note, result.model.get("warnings", ())))
     measures = [(m.name, _number(m.value), _interval(m.low, m.high), m.n, m.unit) for m in result.measures]
     parts = [table(("measure", "value", "95 %", "n", "unit"), measures)] if measures else []
     for title, frame in result.tables.items():
         rows = [[_number(cell) for cell in row] for row in frame.itertuples(index=False)]
         parts.append(f"<h2 class='sw-h'>{escape(title)}</h2>{table([str(name) for name in frame.columns], rows)}")
-    return "".join(parts) or empty_state("Done", "The run gave no table.")
+    return said + ("".join(parts) or empty_state("Done", "The run gave no table."))
 
 
 def _plain(annotation: Any) -> Any:

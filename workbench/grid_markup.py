@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from steering.strength import UNITS
 from steering.studies.grid import Axis, Cell, Grid
@@ -34,12 +34,13 @@ pre{background:#f7f7f5;padding:12px;overflow:auto}
 """
 
 
-def grid_html(grid: Grid | None, cells: Cells, *, running: bool = False) -> str:
-    """The grid so far; a cell that is not done shows as waiting, or as empty once nothing runs."""
+def grid_html(grid: Grid | None, cells: Cells, *, running: bool = False, warnings: Collection[str] = ()) -> str:
+    """The grid so far, below the warnings; a cell that is not done is waiting, or empty once nothing runs."""
     if grid is None:
         return ""
     body = _table(grid, cells, "Waiting …" if running else "Not done", buttons=True)
-    return card(f'{heading(_title(grid))}<div class="sw-scroll">{body}</div>{note(_caption(grid, cells))}')
+    said = "".join(map(note, warnings))
+    return card(f'{heading(_title(grid))}{said}<div class="sw-scroll">{body}</div>{note(_caption(grid, cells))}')
 
 
 def cell_html(grid: Grid, cell: Cell) -> str:
@@ -50,8 +51,9 @@ def cell_html(grid: Grid, cell: Cell) -> str:
     )
 
 
-def grid_page(grid: Grid, cells: Cells, model: str, created: str) -> str:
-    """A self-contained HTML file: the grid, the model, and the recipe to run it again."""
+def grid_page(grid: Grid, cells: Cells, model: str, created: str, warnings: Collection[str] = ()) -> str:
+    """A self-contained HTML file: the grid, the model and its failed self-checks, and the recipe to run it again."""
+    failed = "".join(f"<p><b>{escape(each)}</b></p>" for each in warnings)
     recipe = escape(grid.recipe.model_dump_json(indent=2))
     asked = "" if "prompt" in _kinds(grid) else f"<p><b>Prompt</b> {escape(grid.user)}</p>"
     system = f"<p><b>System</b> {escape(grid.system)}</p>" if grid.system else ""
@@ -59,7 +61,7 @@ def grid_page(grid: Grid, cells: Cells, model: str, created: str) -> str:
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width'>"
         f"<title>{escape(_title(grid))}</title><style>{_STYLE}</style></head><body><h1>{escape(_title(grid))}</h1>"
-        f"<p><small>{escape(model)} · {escape(created)}</small></p>{system}{asked}"
+        f"<p><small>{escape(model)} · {escape(created)}</small></p>{failed}{system}{asked}"
         f"{_table(grid, cells, 'Not done', buttons=False)}<p><small>{escape(_caption(grid, cells))}</small></p>"
         f"<details><summary>Recipe as JSON</summary><pre>{recipe}</pre></details></body></html>"
     )

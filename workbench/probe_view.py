@@ -168,7 +168,7 @@ class ProbeView:
         changes: dict[Any, Any] = {}
         for button, (which, ending) in self._files.items():
             table = result.tables.get(which)
-            content = result.files[which] if table is None else spreadsheet(table)
+            content = result.files[which] if table is None else spreadsheet(table, picture.found.host.warnings)
             changes[button] = gr.update(value=str(workspace.export(f"{name}{ending}", content)))
         return changes
 

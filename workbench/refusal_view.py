@@ -249,7 +249,8 @@ class RefusalView:
         stamp = f"{datetime.now(UTC):%Y-%m-%d %H%M%S}"
         result, workspace = result_of(inquiry), self._ui.workspace
         page = workspace.export(f"refusal {stamp}.html", result.files["report.html"])
-        table = workspace.export(f"refusal replies {stamp}.csv", spreadsheet(result.tables["replies"]))
+        replies = spreadsheet(result.tables["replies"], inquiry.host.warnings)
+        table = workspace.export(f"refusal replies {stamp}.csv", replies)
         return {self._report: gr.update(value=str(page)), self._csv: gr.update(value=str(table))}
 
     def _located(self, inquiry: Inquiry) -> Outputs:

@@ -124,10 +124,11 @@ class TradeoffView:
     def ended(self, picture: Picture) -> Outputs:
         """The files of a finished or stopped run."""
         result, workspace = result_of(picture), self._ui.workspace
+        failed = picture.found.host.warnings
         name = f"tradeoff {datetime.now(UTC):%Y-%m-%d %H%M%S}"
         contents = {
-            self._csv: (".csv", spreadsheet(result.tables["points"])),
-            self._items_csv: (" items.csv", spreadsheet(result.tables["items"])),
+            self._csv: (".csv", spreadsheet(result.tables["points"], failed)),
+            self._items_csv: (" items.csv", spreadsheet(result.tables["items"], failed)),
             self._report: (".html", result.files["report.html"]),
             self._recipe: (" recipe.json", result.files["recipe.json"]),
             self._code: (" reproduce.py", result.files["reproduce.py"]),

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 Outcome = Literal["pass", "fail", "not applicable"]
@@ -36,3 +40,8 @@ def warnings(model: str, checks: Iterable[Check], *, without: Collection[str] = 
         for check in checks
         if check.outcome == "fail" and check.name not in without
     )
+
+
+def marked(table: pd.DataFrame, said: Collection[str]) -> pd.DataFrame:
+    """A table that goes into a file of its own, with what `warnings` says in a last column; as it is where nothing."""
+    return table.assign(warning=" ".join(said)) if said else table

@@ -21,7 +21,7 @@ from steering.model_info import DEMO_CAVEAT
 from steering.names import safe_name, short_name
 from steering.own_files import foreign, typed_path
 from steering.recipes import validation_error
-from steering.selfcheck.outcome import warnings
+from steering.selfcheck.outcome import marked, warnings
 from steering.vectors import SteeringVector
 
 
@@ -61,6 +61,8 @@ class Result:
     vectors: Mapping[str, SteeringVector] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     """Further files by their names, such as a recipe or a report."""
+    warnings: tuple[str, ...] = ()
+    """Of self-checks that the model fails and the result depends on; a table's file has them in a column `warning`."""
 
     def write(self, folder: str | Path) -> Path:
         """Write result.json, one CSV a table, one safetensors a vector and what else there is, and return the folder.
@@ -71,7 +73,7 @@ class Result:
             SteeringError: The folder cannot be written, or somebody else's file has the name of one.
         """
         folder = typed_path(folder)
-        texts = {f"{name}.csv": table.to_csv(index=False) for name, table in self.tables.items()}
+        texts = {f"{name}.csv": marked(table, self.warnings).to_csv(index=False) for name, table in self.tables.items()}
         texts |= {**self.files, RESULT: self.to_json()}
         vectors = {f"{safe_name(name)}.safetensors": vector for name, vector in self.vectors.items()}
         try:
@@ -198,6 +200,6 @@ class Study:
             result = self.run(host, settings, job)
             caveat = (DEMO_CAVEAT,) if host.info.demo else ()
             failed = warnings(host.name, host.check, without=self.without)
-            return replace(result, notes=(*result.notes, *job.notes, *failed, *caveat))
+            return replace(result, notes=(*result.notes, *job.notes, *failed, *caveat), warnings=failed)
 
         return host.submit(work, title=f"{self.title} on {short_name(host.name)}")
