@@ -22,7 +22,7 @@ from steering.sites import SITES
 from steering.studies import STUDIES
 from steering.studies.extract import ExtractSettings
 from steering.studies.study import Result
-from steering.texts.formats import ENDINGS
+from steering.texts.formats import TAKEN
 from steering.texts.understanding import understand
 from steering.vector_card import nearest_tokens
 from steering.vectors import SteeringVector
@@ -112,7 +112,7 @@ def _place_contrast(ui: PanelContext) -> gr.Dropdown:
         upload = gr.UploadButton(
             "Upload a contrast set",
             size="sm",
-            file_types=list(ENDINGS),
+            file_types=list(TAKEN),
             elem_id="contrast-upload",
         )
 

@@ -6,11 +6,25 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from steering.benchmark_rows import (
+    boolq,
+    copa,
+    hellaswag,
+    labelled_choices,
+    labelled_index,
+    piqa,
+    preferred,
+    rated,
+    safer,
+    social,
+    winogrande,
+)
 from steering.errors import SteeringError
 from steering.question_rows import (
     Pair,
     Question,
     Row,
+    asked,
     bbq,
     generated,
     generation_pair,
@@ -25,49 +39,66 @@ from steering.question_rows import (
     truthful_pair,
     verbatim,
 )
+from steering.texts.columns import lowered
 from steering.texts.tables import Table, chosen_list, read_table
 
 
 __all__ = ["Pair", "Question", "pairs_of", "questions_of", "read_pairs", "read_questions"]
 Layouts = Mapping[tuple[str, ...], tuple[str, Callable[[Row], Any]]]
-_MMLU = ("question", "A", "B", "C", "D", "answer")
+_MMLU = ("question", "a", "b", "c", "d", "answer")
 QUESTIONS: Layouts = {
     ("question", "mc1_targets"): ("TruthfulQA, one right answer (MC1)", truthful),
     ("question", "mc2_targets"): ("TruthfulQA, the first right answer of MC2", truthful),
-    ("Question", "Best Answer", "Incorrect Answers"): ("TruthfulQA", truthful_csv),
+    ("question", "best answer", "incorrect answers"): ("TruthfulQA", truthful_csv),
     ("question", "best_answer", "incorrect_answers"): ("TruthfulQA, generation", truthful_generation),
     ("context", "question", "ans0", "ans1", "ans2", "label"): ("BBQ", bbq),
+    ("question", "choices", "answerkey"): ("labelled choices, as in ARC and CommonsenseQA", labelled_choices),
+    ("question_stem", "choices", "answerkey"): ("OpenBookQA", labelled_choices),
+    ("question", "answerkey"): ("ARC, as its authors have it", labelled_choices),
+    ("ctx", "endings", "label"): ("HellaSwag", hellaswag),
+    ("sentence", "option1", "option2", "answer"): ("WinoGrande", winogrande),
+    ("goal", "sol1", "sol2", "label"): ("PIQA", piqa),
+    ("context", "question", "answera", "answerb", "answerc", "label"): ("Social IQa", social),
+    ("premise", "choice1", "choice2", "question", "label"): ("COPA", copa),
+    ("question", "choices", "label"): ("questions with choices", labelled_index),
     ("question", "choices", "answer"): (
         "MMLU",
-        lambda row: lettered(row, row["question"], row["choices"], row["answer"]),
+        lambda row: lettered(row, asked(row), row["choices"], row["answer"]),
     ),
     ("question", "options", "answer"): (
         "questions with options",
-        lambda row: lettered(row, row["question"], row["options"], row["answer"]),
+        lambda row: lettered(row, asked(row), row["options"], row["answer"]),
     ),
     ("question", "words", "answer"): ("questions with words to choose from", verbatim),
     _MMLU: (
         "MMLU as a table",
-        lambda row: lettered(row, row["question"], [row[letter] for letter in "ABCD"], row["answer"]),
+        lambda row: lettered(row, row["question"], [row[letter] for letter in "abcd"], row["answer"]),
     ),
-    ("input", "A", "B", "C", "D", "target"): (
+    ("input", "a", "b", "c", "d", "target"): (
         "MMLU as a table",
-        lambda row: lettered(row, row["input"], [row[letter] for letter in "ABCD"], row["target"]),
+        lambda row: lettered(row, row["input"], [row[letter] for letter in "abcd"], row["target"]),
     ),
+    ("question", "passage", "answer"): ("BoolQ", boolq),
     ("question", "answer"): ("questions with a number for an answer", generated),
 }
-"""Columns -> what the layout is called, and how a row becomes a question; the first that fits counts."""
+"""Columns, by their small letters -> what the layout is called, and how a row becomes a question; the first that fits
+counts.
+"""
 PAIRS: Layouts = {
     ("question", "aligned", "misaligned"): (
         "answer pairs",
         lambda row: pair(row, row["question"], row["aligned"], row["misaligned"]),
     ),
     ("context", "sentences"): ("StereoSet", stereoset),
-    ("Question", "Best Answer", "Incorrect Answers"): ("TruthfulQA", truthful_csv_pair),
+    ("question", "best answer", "incorrect answers"): ("TruthfulQA", truthful_csv_pair),
     ("question", "best_answer", "incorrect_answers"): ("TruthfulQA, generation", generation_pair),
     ("question", "mc1_targets"): ("TruthfulQA (MC1)", truthful_pair),
     ("question", "mc2_targets"): ("TruthfulQA (MC2)", truthful_pair),
     ("chosen", "rejected"): ("preference pairs, chosen against rejected", preference),
+    ("preferred_output", "non_preferred_output"): ("preference pairs, as OpenAI has them", preference),
+    ("prompt", "response_0", "response_1", "safer_response_id"): ("PKU-SafeRLHF, the safer response", safer),
+    ("instruction", "output_1", "output_2", "preference"): ("AlpacaFarm, the preferred output", preferred),
+    ("history", "human_ref_a", "human_ref_b", "labels"): ("SHP, the higher rated reply", rated),
 }
 
 
@@ -123,14 +154,14 @@ def pairs_of(table: Table) -> tuple[Pair, ...]:
     chosen = table.selection.columns
     if len(chosen) != 2:
         return tuple(_read(chosen_list(table), PAIRS))
-    one, other = chosen
+    one, other = (name.lower() for name in chosen)
     made = ("chosen columns", lambda row: pair(row, row["question"], row[one], row[other]))
     return tuple(_read(table, {("question", one, other): made}))
 
 
 def layout_of(table: Table, layouts: Layouts) -> str:
     """What the layout of a file's first row is called; empty where it is none of these."""
-    first = next((row.value for row in table.rows if isinstance(row.value, Mapping)), {})
+    first = lowered(next((row.value for row in table.rows if isinstance(row.value, Mapping)), {}))
     return next((title for fields, (title, _) in layouts.items() if all(field in first for field in fields)), "")
 
 
@@ -142,10 +173,11 @@ def _read(table: Table, layouts: Layouts) -> Iterator[Any]:
         value = row.value
         if not isinstance(value, Mapping):
             raise SteeringError(f"{row.where}, is {str(value)[:60]!r}.", "named fields.", "Mend the file.")
+        value = {low: value[key] for low, key in lowered(value).items()}
         make = next((make for fields, (_, make) in layouts.items() if all(field in value for field in fields)), None)
         if make is None:
             raise SteeringError(
-                f"{row.where}, has the fields {', '.join(map(str, value)) or '(none)'}.",
+                f"{row.where}, has the fields {', '.join(map(str, row.value)) or '(none)'}.",
                 "; or ".join(", ".join(fields) for fields in layouts) + ".",
                 "Rename the columns, or choose another file.",
             )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from steering.errors import SteeringError
 from steering.prompts import Message, conversation
-from steering.texts.messages import messages_of, transcript
+from steering.texts.messages import messages_of, reply_of, request_of, transcript
 
 
 LETTERS = "ABCDEFGHIJ"
@@ -54,12 +54,21 @@ def lettered(row: Row, question: Any, options: Any, answer: Any) -> Question:
     letters = tuple(LETTERS[: len(choices)])
     lines = [f"{letter}) {option}" for letter, option in zip(letters, choices, strict=True)]
     text = "\n".join((_text(question, "a question"), *lines, _ASK))
-    return Question(conversation(text), _letter(answer, letters), letters, str(row.get("id", "")))
+    return Question(conversation(text), _letter(answer, letters, choices), letters, str(row.get("id", "")))
 
 
-def _letter(answer: Any, letters: tuple[str, ...]) -> str:
-    """An index from 0 or a letter, as a letter."""
+def asked(row: Row) -> str:
+    """A row's question, behind the text that it is about, where the row has one (RACE, MedQA, SVAMP)."""
+    before = (row.get(name) for name in ("article", "passage", "context", "body"))
+    told = [text.strip() for text in before if isinstance(text, str) and text.strip()]
+    return "\n\n".join((*told, _text(row["question"], "a question")))
+
+
+def _letter(answer: Any, letters: tuple[str, ...], choices: Sequence[str]) -> str:
+    """An index from 0, a letter or an option's own text, as a letter."""
     text = str(answer).strip()
+    if text in choices and text.upper() not in letters and not text.isdecimal():
+        return letters[choices.index(text)]
     if text.upper() in letters:
         return text.upper()
     if text.isdecimal() and int(text) < len(letters):
@@ -84,11 +93,14 @@ def verbatim(row: Row) -> Question:
 
 def generated(row: Row) -> Question:
     answer = _number(_text(row["answer"], "an answer"))
-    return Question(conversation(_text(row["question"], "a question")), answer, (), str(row.get("id", "")))
+    return Question(conversation(asked(row)), answer, (), str(row.get("id", "")))
 
 
 def _number(text: str) -> str:
-    """A whole number as `steering.questions.right_number` reads it: 1,012 and 1012.0 are 1012."""
+    """A whole number as `steering.questions.right_number` reads it: 1,012 and 1012.0 are 1012; in GSM8K (arXiv
+    2110.14168) it stands behind the last ####.
+    """
+    text = text.rpartition("####")[2].strip()
     found = re.fullmatch(r"(-?\d+)(\.0*)?", text.replace(",", ""))
     if found is None:
         raise SteeringError(
@@ -130,9 +142,9 @@ def generation_pair(row: Row) -> Pair:
 
 
 def truthful_csv(row: Row) -> Question:
-    wrong = _listed(row["Incorrect Answers"])[: _MOST - 1]
-    right = _text(row["Best Answer"], "a best answer")
-    return _shuffled(row, row["Question"], [right, *wrong], [1] + [0] * len(wrong))
+    wrong = _listed(row["incorrect answers"])[: _MOST - 1]
+    right = _text(row["best answer"], "a best answer")
+    return _shuffled(row, row["question"], [right, *wrong], [1] + [0] * len(wrong))
 
 
 def _shuffled(row: Row, question: Any, options: list[str], labels: list[int]) -> Question:
@@ -152,7 +164,7 @@ def truthful_pair(row: Row) -> Pair:
 
 def truthful_csv_pair(row: Row) -> Pair:
     """The best answer against the first incorrect one."""
-    return pair(row, row["Question"], row["Best Answer"], _listed(row["Incorrect Answers"])[0])
+    return pair(row, row["question"], row["best answer"], _listed(row["incorrect answers"])[0])
 
 
 def bbq(row: Row) -> Question:
@@ -180,8 +192,9 @@ def _sentences(given: Any) -> Iterator[tuple[str, Any]]:
 
 
 def preference(row: Row) -> Pair:
-    """A preference pair: replies to `prompt`, two conversations that end with them, or two transcripts."""
-    sides = [_conversation(row[name], name) for name in ("chosen", "rejected")]
+    """A preference pair: replies to what the row asks, two conversations that end with them, or two transcripts."""
+    names = ("chosen", "rejected") if "chosen" in row else ("preferred_output", "non_preferred_output")
+    sides = [_conversation(row[name], name) for name in names]
     if all(sides):
         before = [turns[:-1] for turns in sides]
         if before[0] != before[1] or not before[0] or any(turns[-1].role != "assistant" for turns in sides):
@@ -191,22 +204,20 @@ def preference(row: Row) -> Pair:
                 "Mend it.",
             )
         return _both(row, before[0], sides[0][-1].content, sides[1][-1].content)
-    asked = next((row[name] for name in ("prompt", "question", "instruction", "input") if name in row), None)
-    if any(sides) or asked is None:
+    request = request_of(row, "The row")
+    if any(sides) or not request:
         raise SteeringError(
             "The request is missing.", "a column prompt, or conversations on both sides.", "Mend that row."
         )
-    system = str(row.get("system") or "")
-    request = conversation(_text(asked, "a request"), system) if isinstance(asked, str) else _turns(asked, "prompt")
-    return _both(row, request, _text(row["chosen"], "a chosen reply"), _text(row["rejected"], "a rejected reply"))
+    replies = [_text(reply_of(row[name]) or row[name], f"a {name} reply") for name in names]
+    return _both(row, request, replies[0], replies[1])
 
 
 def _conversation(value: Any, name: str) -> tuple[Message, ...]:
-    return transcript(value) if isinstance(value, str) else _turns(value, name)
-
-
-def _turns(value: Any, name: str) -> tuple[Message, ...]:
-    return messages_of(value, f"the field {name}") if isinstance(value, list) and value else ()
+    if isinstance(value, str):
+        return transcript(value)
+    whole = isinstance(value, list) and value and reply_of(value) is None
+    return messages_of(value, f"the field {name}") if whole else ()
 
 
 def pair(row: Row, question: Any, aligned: Any, misaligned: Any) -> Pair:
@@ -242,6 +253,8 @@ def _sequence(value: Any) -> list[Any]:
                 value = ast.literal_eval(value)
             except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
                 value = None
+    if isinstance(value, Mapping) and [str(key).upper() for key in value] == list(LETTERS[: len(value)]):
+        value = list(value.values())
     if not isinstance(value, list | tuple):
         raise SteeringError(
             "The options, or answers, are no list.",

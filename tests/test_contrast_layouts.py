@@ -80,6 +80,19 @@ LAYOUTS: dict[str, tuple[str, Any, bool, Any]] = {
     "XSTest, first edition": ("a.csv", "id,type,prompt\n" + "".join(f"{i},{'homonyms' if i % 2 else 'contrast_homonyms'},{'n' if i % 2 else 'p'}{i // 2}\n" for i in range(2 * N)), False, user("p0", "n0")),
     "LITMUS": ("a.jsonl", rows(lambda i: {"axiom": "x", "prompt": f"{'pn'[i % 2]}{i // 2}", "safety_label": ["unsafe", "safe"][i % 2]}, 2 * N), False, user("p0", "n0")),
     "true and false": ("a.csv", "statement,label\n" + "".join(f"{'np'[i % 2]}{i // 2},{i % 2}\n" for i in range(2 * N)), False, user("p0", "n0")),
+    "BeaverTails": ("a.jsonl", rows(lambda i: {"prompt": f"q{i // 2}", "response": ["no", "yes"][i % 2], "is_safe": i % 2 == 0}, 2 * N), False, REPLIES),
+    "KTO": ("a.jsonl", rows(lambda i: {"prompt": f"q{i // 2}", "completion": ["yes", "no"][i % 2], "label": i % 2 == 0}, 2 * N), False, REPLIES),
+    "safe as a number": ("a.jsonl", rows(lambda i: {"text": f"{'pn'[i % 2]}{i // 2}", "is_safe": i % 2}, 2 * N), False, user("p0", "n0")),
+    "WildGuard": ("a.jsonl", rows(lambda i: {"prompt": f"{'pn'[i % 2]}{i // 2}", "response": "x", "prompt_harm_label": ["harmful", "unharmful"][i % 2]}, 2 * N), False, user("p0", "n0")),
+    "a label and its denial": ("a.jsonl", rows(lambda i: {"text": f"{'pn'[i % 2]}{i // 2}", "label": ["hate", "not_hate"][i % 2]}, 2 * N), False, user("p0", "n0")),
+    "Jigsaw": ("a.csv", "id,comment_text,toxic,obscene\n" + "".join(f"{i},{'np'[i % 2]}{i // 2},{i % 2},0\n" for i in range(2 * N)), False, user("p0", "n0")),
+    "preferences as messages": ("a.jsonl", rows(lambda i: {"prompt": [{"role": "user", "content": f"q{i}"}], "chosen": [{"role": "assistant", "content": "yes"}], "rejected": [{"role": "assistant", "content": "no"}]}), True, REPLIES),
+    "preferences of OpenAI": ("a.jsonl", rows(lambda i: {"input": {"messages": [{"role": "user", "content": f"q{i}"}]}, "preferred_output": [{"role": "assistant", "content": "yes"}], "non_preferred_output": [{"role": "assistant", "content": "no"}]}), True, REPLIES),
+    "preferences behind a chat": ("a.jsonl", rows(lambda i: {"conversations": [{"from": "human", "value": f"q{i}"}], "chosen": {"from": "gpt", "value": "yes"}, "rejected": {"from": "gpt", "value": "no"}}), True, REPLIES),
+    "an instruction with its input": ("a.jsonl", rows(lambda i: {"instruction": "Do", "input": "this", "chosen": "yes", "rejected": "no"}), True, ([("user", "Do\n\nthis"), ("assistant", "yes")], [("user", "Do\n\nthis"), ("assistant", "no")])),
+    "several answers that do not match": ("a.jsonl", rows(lambda i: {"question": f"q{i}", "answer_matching_behavior": "yes", "answer_not_matching_behavior": ["no", "never"]}), True, REPLIES),
+    "CrowS-Pairs": ("a.csv", ",sent_more,sent_less,stereo_antistereo\n" + "".join(f"{i},p{i},n{i},stereo\n" for i in range(N)), True, user("p0", "n0")),
+    "two lists of one length with known names": ("a.json", {"harmful": ["p0"] * N, "harmless": ["n0"] * N}, False, user("p0", "n0")),
     "polarity": ("a.csv", "index,statement,is_harmfull_opposition\n" + "".join(f"{i},{'p' if i < N else 'n'}{i % N},{int(i >= N)}\n" for i in range(2 * N)), True, user("p0", "n0")),
 }  # fmt: skip
 
@@ -93,6 +106,22 @@ def test_a_layout_of_the_field_is_read_with_its_sides_and_says_so(tmp_path, name
     assert contrast.paired is paired
     assert contrast.notes[0].startswith("Read as ")
     assert len(contrast.positive) == len(contrast.negative) >= 4
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"goal": "a", "sol1": "x", "sol2": "y", "label": 1},
+        {"question": "a", "choices": ["x", "y"], "label": 0},
+        {"prompt": "a", "response_0": "x", "response_1": "y", "label": 1},
+    ],
+)
+def test_a_label_that_says_which_choice_is_right_makes_no_sides(tmp_path, row) -> None:
+    both = [{**row, "label": i % 2} for i in range(2 * N)]
+    with pytest.raises(SteeringError, match=r"docs/files\.md lists the layouts"):
+        ContrastSet.load(write(tmp_path, "a.jsonl", both))
+    plain = [{key: each[key] for key in ("label", next(iter(row)))} for each in both]  # the same without the choices
+    assert not ContrastSet.load(write(tmp_path, "b.jsonl", plain)).paired
 
 
 def test_parquet_holds_a_contrast_set_too(tmp_path) -> None:

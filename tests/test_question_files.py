@@ -264,7 +264,7 @@ QUESTION_MISTAKES: dict[str, tuple[dict[str, Any], Any, str]] = {
     "one option": (OWN, {**OWN, "options": ["a cat"], "answer": 0}, "1 options"),
     "eleven options": (OWN, {**OWN, "options": [str(index) for index in range(11)]}, "11 options"),
     "option missing": (OWN, {**OWN, "options": ["a cow", "a cat", None]}, "option"),
-    "options by letter": (OWN, {**OWN, "options": dict(zip("ABCD", ANIMALS, strict=True)), "answer": "B"}, ""),
+    "options by other letters": (OWN, {**OWN, "options": dict(zip("BACD", ANIMALS, strict=True)), "answer": "B"}, ""),
     "options no list": (OWN, {**OWN, "options": 4}, ""),
     "empty question": (OWN, {**OWN, "question": "  "}, "question"),
     "question null": (OWN, {**OWN, "question": None}, "question"),
@@ -369,3 +369,137 @@ def test_a_row_with_too_many_fields_is_refused(tmp_path) -> None:
     path = tmp_path / "p.csv"
     path.write_text("question,aligned,misaligned\nWell, how are cats?,They are shy.,They are loud.\n", encoding="utf-8")
     _refused(read_pairs, path)
+
+
+FOUR = ["one", "two", "three", "four"]
+CHOSEN: dict[str, tuple[dict[str, Any], str, str]] = {
+    "ARC": (
+        {"id": "x", "question": "Which?", "choices": {"text": FOUR, "label": list("ABCD")}, "answerKey": "C"},
+        "Which?",
+        "three",
+    ),
+    "ARC, numbers": (
+        {"question": "Which?", "choices": {"text": FOUR, "label": list("1234")}, "answerKey": "2"},
+        "Which?",
+        "two",
+    ),
+    "ARC, authors": (
+        {
+            "question": {
+                "stem": "Which?",
+                "choices": [{"text": text, "label": label} for text, label in zip(FOUR, "ABCD", strict=True)],
+            },
+            "answerKey": "D",
+        },
+        "Which?",
+        "four",
+    ),
+    "OpenBookQA": (
+        {"question_stem": "Which", "choices": {"text": FOUR, "label": list("ABCD")}, "answerKey": "A"},
+        "Which",
+        "one",
+    ),
+    "HellaSwag": (
+        {"ctx": "A man. he", "ctx_a": "A man.", "ctx_b": "he", "endings": FOUR, "label": "3"},
+        "A man. he",
+        "four",
+    ),
+    "WinoGrande": (
+        {"sentence": "The _ was heavy.", "option1": "one", "option2": "two", "answer": "2"},
+        "The _ was heavy.",
+        "two",
+    ),
+    "PIQA": ({"goal": "To open", "sol1": "one", "sol2": "two", "label": 0}, "To open", "one"),
+    "Social IQa": (
+        {
+            "context": "She left.",
+            "question": "Why?",
+            "answerA": "one",
+            "answerB": "two",
+            "answerC": "three",
+            "label": "3",
+        },
+        "She left. Why?",
+        "three",
+    ),
+    "COPA": (
+        {"premise": "It rained.", "choice1": "one", "choice2": "two", "question": "effect", "label": 1, "idx": 0},
+        "It rained.",
+        "two",
+    ),
+    "BoolQ": ({"question": "is it so", "title": "x", "answer": True, "passage": "It is."}, "It is.", "yes"),
+    "TruthfulQA, two choices": ({"question": "Which?", "choices": ["one", "two"], "label": 1}, "Which?", "two"),
+    "MMLU, capitals": (
+        {"Question": "Which?", **dict(zip("ABCD", FOUR, strict=True)), "Answer": "B", "Subject": "x"},
+        "Which?",
+        "two",
+    ),
+    "MedQA": (
+        {"question": "Which?", "options": dict(zip("ABCD", FOUR, strict=True)), "answer": "three", "answer_idx": "C"},
+        "Which?",
+        "three",
+    ),
+    "RACE": ({"article": "Long ago.", "question": "Which?", "options": FOUR, "answer": "D"}, "Long ago.", "four"),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_benchmarks_by_choice_keep_their_question_their_options_and_the_right_one(tmp_path, name) -> None:
+    row, begins, right = CHOSEN[name]
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    (question,) = read_questions(path)
+    text = question.messages[-1].content
+    assert text.startswith(begins)
+    assert f"\n{question.answer}) {right}\n" in text
+    assert len(question.words) == text.count(") ")
+
+
+@pytest.mark.parametrize("name", ["HellaSwag", "WinoGrande", "PIQA", "ARC"])
+def test_test_parts_without_answers_say_so(tmp_path, name) -> None:
+    row = {**CHOSEN[name][0]}
+    row["answerKey" if name == "ARC" else "answer" if name == "WinoGrande" else "label"] = ""
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    _refused(read_questions, tmp_path / "rows.jsonl", "row 1", "answer")
+
+
+def test_gsm8k_has_its_number_behind_the_last_mark(tmp_path) -> None:
+    row = {"question": "How many?", "answer": "She has 3 + 4 = <<3+4=7>>7.\n#### 1,007"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    (question,) = read_questions(tmp_path / "rows.jsonl")
+    assert (question.answer, question.words) == ("1007", ())
+
+
+PREFERRED: dict[str, dict[str, Any]] = {
+    "PKU-SafeRLHF": {
+        "prompt": "Ask",
+        "response_0": "bad",
+        "response_1": "good",
+        "safer_response_id": 1,
+        "better_response_id": 0,
+    },
+    "AlpacaFarm": {"instruction": "Ask", "input": "", "output_1": "good", "output_2": "bad", "preference": 1},
+    "SHP": {"history": "Ask", "human_ref_A": "good", "human_ref_B": "bad", "labels": 1},
+    "TRL": {
+        "prompt": [{"role": "user", "content": "Ask"}],
+        "chosen": [{"role": "assistant", "content": "good"}],
+        "rejected": [{"role": "assistant", "content": "bad"}],
+    },
+    "OpenAI": {
+        "input": {"messages": [{"role": "user", "content": "Ask"}], "tools": []},
+        "preferred_output": [{"role": "assistant", "content": "good"}],
+        "non_preferred_output": [{"role": "assistant", "content": "bad"}],
+    },
+    "LLaMA-Factory": {
+        "conversations": [{"from": "human", "value": "Ask"}],
+        "chosen": {"from": "gpt", "value": "good"},
+        "rejected": {"from": "gpt", "value": "bad"},
+    },
+}
+
+
+@pytest.mark.parametrize("name", PREFERRED)
+def test_preferences_of_every_kind_have_the_better_reply_first(tmp_path, name) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps(PREFERRED[name]) + "\n", encoding="utf-8")
+    (found,) = read_pairs(tmp_path / "rows.jsonl")
+    assert ([m.content for m in found.messages], found.aligned, found.misaligned) == (["Ask"], "good", "bad")

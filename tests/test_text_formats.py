@@ -4,8 +4,14 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import json
+import lzma
 import tracemalloc
+import zipfile
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -111,6 +117,23 @@ def test_a_plain_text_is_a_text_a_line(tmp_path) -> None:
     assert [row.where for row in read_table(path).rows] == ["texts.txt, row 1", "texts.txt, row 3", "texts.txt, row 4"]
 
 
+@pytest.mark.parametrize("name", ["lines.jsonl", "list.json", "table.csv"])
+def test_packed_files_are_unpacked(same, tmp_path, name) -> None:
+    data = Path(same[name]).read_bytes()
+    for ending, pack in {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}.items():
+        assert values(write(tmp_path, name + ending, pack(data))) == ROWS
+    with zipfile.ZipFile(tmp_path / "any.zip", "w") as file:
+        file.writestr(f"folder/{name}", data)
+        file.writestr("README", "about")
+    assert values(tmp_path / "any.zip") == ROWS
+
+
+def test_texts_that_parquet_keeps_as_bytes_are_texts(tmp_path) -> None:
+    table = pa.table({"text": pa.array(["é", "b"], pa.binary()), "image": pa.array([b"\xff\xd8", None], pa.binary())})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert values(tmp_path / "a.parquet") == [{"text": "é", "image": None}, {"text": "b", "image": None}]
+
+
 def test_splits_and_categories_keep_their_names(tmp_path) -> None:
     nested = {"train": {"harmful": ["a"], "harmless": ["b", "c"]}, "test": {"harmful": ["d"], "harmless": []}}
     table = read_table(write(tmp_path, "n.json", json.dumps(nested)))
@@ -140,6 +163,14 @@ def test_a_few_aliases_are_what_they_stand_for() -> None:
         "b": ["one", "two"],
         "c": {"k": 1, "l": 2},
     }
+
+
+def _zip(**members: str) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as file:
+        for name, content in members.items():
+            file.writestr(f"{name}.csv", content)
+    return held.getvalue()
 
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -177,6 +208,23 @@ MISTAKES = {
     "many.json": ("[" + "0," * 1_500_001 + "0]", "some 1,500,00. values.*1,500,000"),
     "lines.txt": ("\n" * 2_000_001, "has 2,000,001 lines.*2,000,000"),
     "columns.csv": (",".join(f"c{n}" for n in range(10_001)), "has 10,001 columns.*10,000"),
+    "twins.json": ('[{"Text": "a", "text": "b"}]', "the columns 'Text' and 'text'"),
+    "pointer.csv": ("version https://git-lfs.github.com/spec/v1\noid sha256:a\nsize 1\n", "pointer of Git LFS"),
+    "pointer.parquet": ("version https://git-lfs.github.com/spec/v1\n", "pointer of Git LFS"),
+    "page.json": ("\n<!DOCTYPE html><html>404</html>", "is a web page"),
+    "packed.json": (gzip.compress(b"[]"), "is packed by gzip, which its ending does not say"),
+    "archive.csv": (_zip(a="text\na\n"), "is a zip archive"),
+    "two.zip": (_zip(a="text\na\n", b="text\nb\n"), "holds 2 data files: a.csv, b.csv"),
+    "table.csv": (b"PAR1" + bytes(20) + b"PAR1", "is a Parquet file"),
+    "cut.jsonl.gz": (gzip.compress(b'{"text": "a"}\n' * 50)[:-12], "cannot be unpacked"),
+    "cut.jsonl.xz": (lzma.compress(b'{"text": "a"}\n' * 50)[:-12], "cannot be unpacked"),
+    "no.zip": (b"PK\x03\x04 no", "cannot be unpacked"),
+    "tape.tar.gz": (gzip.compress(b"a"), "holds a file with the ending '.tar'"),
+    "rows.parquet.gz": (gzip.compress(b"PAR1"), "the ending '.parquet'"),
+    "bomb.txt.gz": (gzip.compress(b"a\n" * 40_000_000, 1), "unpacks to more than 64 MB"),
+    "bomb.txt.xz": (lzma.compress(b"a\n" * 40_000_000, preset=0), "unpacks to more than 64 MB"),
+    "bare": ("text", "has no ending that says what it is"),
+    "void.json": (" \n", "void.json is empty"),
     "odd.docx": ("text", "the ending '.docx'"),
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from steering.confines import UPLOAD
-from steering.texts.formats import ENDINGS
+from steering.texts.formats import TAKEN
 from steering.texts.understanding import understand
 from workbench.blocks import html_block
 from workbench.context import PanelContext
@@ -26,7 +26,7 @@ def place_upload(ui: PanelContext, field: gr.components.Component, label: str, k
         label: What is uploaded, such as "Upload targets".
         kind: What the file must hold, a key of `steering.texts.understanding.KINDS`.
     """
-    button = gr.UploadButton(label, size="sm", file_types=list(ENDINGS), elem_id=f"{field.elem_id}-upload")
+    button = gr.UploadButton(label, size="sm", file_types=list(TAKEN), elem_id=f"{field.elem_id}-upload")
     shown = html_block("", elem_id=f"{field.elem_id}-preview")
 
     def take(path: str) -> dict[Any, Any]:

@@ -61,13 +61,19 @@ TEXTS = (
     "premise",
     "scenario",
     "dilemma",
+    "user_input",
+    "user_prompt",
+    "prompt_text",
+    "comment_text",
+    "question_stem",
+    "tweet",
 )
 """Columns that hold the texts of a list."""
 CHATS = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog", "turns")
 """Columns that hold a conversation: a list of messages with `role` and `content`, or `from` and `value`."""
 REQUESTS = ("question", "prompt", "instruction", "user", "request", "query")
 """Columns that hold what both sides of a pair of replies answer."""
-FURTHER_REQUESTS = ("goal", "input", "context")
+FURTHER_REQUESTS = ("goal", "input", "context", "history")
 """Columns that hold it beside `REPLIES` alone; elsewhere they may be a note."""
 INDICES = ("", "id", "idx", "index", "column 1", "unnamed: 0", "__index_level_0__")
 """Columns that only count rows."""
@@ -90,6 +96,7 @@ SIDES = (
     ("non_compliant_responses", "compliant_responses"),
     ("honest", "dishonest"),
     ("truthful", "untruthful"),
+    ("sent_more", "sent_less"),
 )
 """Two columns or two lists that are the sides of a contrast, the positive one first."""
 ANSWERED = SIDES[:2]
@@ -105,12 +112,36 @@ REPLIES = (
     ("preferred", "dispreferred"),
     ("aligned", "misaligned"),
     ("safe_response", "unsafe_response"),
+    ("preferred_output", "non_preferred_output"),
 )
 """Two columns of replies to one request."""
-LABELS = ("label", "labels", "safety_label", "is_harmful", "is_toxic", "harmful", "toxic", "class")
-"""Columns that say on which side a text is."""
+_SAFE = ("is_safe", "safe", "is_harmless", "is_benign", "harmless", "benign")
+LABELS = (
+    "label",
+    "labels",
+    "safety_label",
+    "prompt_harm_label",
+    "is_harmful",
+    "is_toxic",
+    "is_unsafe",
+    "harmful",
+    "toxic",
+    "unsafe",
+    "toxicity",
+    "class",
+    *_SAFE,
+)
+"""Columns that say on which side a text is; where those of `_SAFE` say yes, that is the negative one."""
+ANSWERS = ("response", "completion", "reply", "assistant", "output")
+"""Columns that hold the reply to a row's request; a label beside both is of both."""
+CHOICES = (
+    *("choices", "options", "endings", "mc1_targets", "mc2_targets", "sol1", "option1", "choice1", "ans0", "answera"),
+    *("response_0", "output_1", "human_ref_a", "response_a", "chosen"),
+)
+"""Columns of things to choose from; a label beside them says which one is right."""
 POLARITY = "is_harmfull_opposition"
 """As the authors of PA-CCS spell it: 0 is harmful, 1 safe, and row i is the pair of row i + N/2."""
+TRUE = ("1", "true", "yes", "t", "y")
 _VALUES = (
     ("positive", "negative"),
     ("pos", "neg"),
@@ -125,6 +156,8 @@ _VALUES = (
     ("refusal", "compliance"),
     ("true", "false"),
     ("yes", "no"),
+    ("t", "f"),
+    ("y", "n"),
     ("1", "0"),
     ("1", "-1"),
 )
@@ -149,7 +182,7 @@ def lowered(row: Mapping[str, Any]) -> dict[str, str]:
     return {str(key).strip().lower(): key for key in row}
 
 
-def labels(values: Sequence[Any], where: str) -> tuple[str, str]:
+def labels(values: Sequence[Any], where: str, column: str = "") -> tuple[str, str]:
     """Which two values of a label column are the positive and the negative side, as they stand in the file.
 
     Raises:
@@ -157,6 +190,10 @@ def labels(values: Sequence[Any], where: str) -> tuple[str, str]:
     """
     found = sorted({label_text(value) for value in values})
     pair = next((pair for pair in _VALUES if set(found) == set(pair)), None)
+    if pair is not None and pair[0] in TRUE and column.strip().lower() in _SAFE:
+        return pair[1], pair[0]
+    if pair is None and len(found) == 2:
+        pair = next((each for each in ((found[0], found[1]), (found[1], found[0])) if _denies(*each)), None)
     if pair is None:
         raise SteeringError(
             f"{where} has the values {', '.join(repr(each[:30]) for each in found[:6])}{' …' * (len(found) > 6)}.",
@@ -164,6 +201,12 @@ def labels(values: Sequence[Any], where: str) -> tuple[str, str]:
             "Rename the values to positive and negative.",
         )
     return pair
+
+
+def _denies(one: str, other: str) -> bool:
+    """Whether the second label is that the first does not hold: toxic and not_toxic, harmful and unharmful."""
+    plain, denial = ("".join(filter(str.isalnum, each)) for each in (one, other))
+    return bool(plain) and denial in (f"not{plain}", f"non{plain}", f"no{plain}", f"un{plain}")
 
 
 def label_text(value: Any) -> str:

@@ -8,10 +8,21 @@ from typing import Any
 
 from steering.errors import SteeringError
 from steering.prompts import Message
-from steering.texts.columns import LABELS, POLARITY, REQUESTS, label_text, labels, lowered, split_of
+from steering.texts.columns import (
+    ANSWERS,
+    CHOICES,
+    LABELS,
+    POLARITY,
+    REQUESTS,
+    TRUE,
+    label_text,
+    labels,
+    lowered,
+    split_of,
+)
 from steering.texts.guards import MOST_ROWS, too_large
 from steering.texts.lists import column_of
-from steering.texts.messages import messages_of, text_of
+from steering.texts.messages import messages_of, reply_of, text_of
 from steering.texts.tables import Row, Table
 
 
@@ -117,14 +128,18 @@ def polarity(table: Table) -> Sides | None:
 
 
 def labelled(table: Table) -> Sides | None:
-    """A text a row with a label beside it: two lists."""
+    """A text a row, perhaps with the reply to it, and a label beside it: two lists."""
     first = table.rows[0].value if table.rows else None
     names = lowered(first) if isinstance(first, Mapping) else {}
     found = [name for name in LABELS if name in names]
+    reply = next((names[name] for name in ANSWERS if name in names), None) if found else None
     kinds: Callable[[Row], Any]
+    if any(name in names for name in CHOICES):  # the label says which choice is right
+        return None
     if found:
         label = names[found[0]]
         kinds = lambda row: row.value.get(label, "")  # noqa: E731
+        reply = None if found[0].startswith("prompt_") else reply
     elif "type" in names and "prompt" in names:  # XSTest's first edition: unsafe prompts are of types contrast_…
         label = names["type"]
         kinds = lambda row: "unsafe" if str(row.value.get(label, "")).startswith("contrast") else "safe"  # noqa: E731
@@ -138,19 +153,26 @@ def labelled(table: Table) -> Sides | None:
         if label_text(kinds(row)) in ("", "none", "nan"):
             raise SteeringError(f"{row.where}, field {label}: it is empty.", "a label.", "Correct that row.")
     pair = _kinds(table, rows, kinds, str(label))
-    bare = pair[0] in ("1", "true", "yes")
-    called = (f"{label} {pair[0]}", f"{label} {pair[1]}") if bare else pair
-    sides = Sides(False, f"texts under {names[text]}, told apart by {label}: {pair[0]} against {pair[1]}", called)
+    called = (f"{label} {pair[0]}", f"{label} {pair[1]}") if set(pair) & set(TRUE) else pair
+    what = f"replies under {reply} to {names[text]}" if reply else f"texts under {names[text]}"
+    sides = Sides(False, f"{what}, told apart by {label}: {pair[0]} against {pair[1]}", called)
     for row in rows:
         side = sides.positive if label_text(kinds(row)) == pair[0] else sides.negative
-        where = f"{row.where}, field {names[text]}"
-        side.append(Entry(messages_of(row.value.get(names[text]), where), stated_split(row)))
+        side.append(Entry(_labelled(row, names[text], reply), stated_split(row)))
     return sides
+
+
+def _labelled(row: Row, text: str, reply: str | None) -> tuple[Message, ...]:
+    turns = messages_of(row.value.get(text), f"{row.where}, field {text}")
+    if reply is None:
+        return turns
+    said = row.value.get(reply)
+    return (*turns, Message("assistant", text_of(reply_of(said) or said, f"{row.where}, field {reply}")))
 
 
 def _kinds(table: Table, rows: Sequence[Row], kinds: Callable[[Row], Any], label: str) -> tuple[str, str]:
     try:
-        return labels([kinds(row) for row in rows], f"{table.name}, column {label},")
+        return labels([kinds(row) for row in rows], f"{table.name}, column {label},", label)
     except SteeringError:
         known = ("positive", "negative")
         odd = next((row for row in rows if label_text(kinds(row)) not in known), None)

@@ -9,6 +9,7 @@ from steering.errors import SteeringError
 from steering.prompts import Message
 from steering.texts.columns import (
     ANSWERED,
+    CHATS,
     FURTHER_REQUESTS,
     REPLIES,
     REQUESTS,
@@ -30,7 +31,7 @@ from steering.texts.contrast_rows import (
     two_sentences,
 )
 from steering.texts.lists import column_of
-from steering.texts.messages import answered, messages_of, text_of, transcript
+from steering.texts.messages import answered, messages_of, reply_of, request_of, text_of, transcript
 from steering.texts.tables import PAIRS, Row, Table
 
 
@@ -109,7 +110,8 @@ def _two_lists(table: Table, names: tuple[str, str], how: str) -> Sides:
             value = row.value[lowered(row.value)[column]] if column and isinstance(row.value, Mapping) else row.value
             side.append(Entry(messages_of(value, row.where), stated_split(row)))
     taken = [name.lower() for name in names]
-    others = {name for part in table.lists for name in [part.split(", ")[-1]] if name.lower() not in taken}
+    parts = [part.split(", ") for part in table.lists]
+    others = {part[-1] for part in parts if not any(name.lower() in taken for name in part)}
     sides.notes += [f"The list {name} was left out." for name in sorted(others) if name != "borderline"]
     return sides
 
@@ -127,13 +129,13 @@ def _columns(table: Table) -> Sides | None:
 
 def _pairs(table: Table, rows: Sequence[Row], names: tuple[str, str], how: str) -> Sides:
     columns = lowered(rows[0].value) if rows and isinstance(rows[0].value, Mapping) else {}
-    may_ask = (*REQUESTS, *FURTHER_REQUESTS) if names in REPLIES else REQUESTS
+    may_ask = (*REQUESTS, *FURTHER_REQUESTS, *CHATS) if names in REPLIES else REQUESTS
     asked = next((name for name in may_ask if name in columns and name not in names), "")
     if names in SIDES and names not in ANSWERED:  # a prompt by its name: whatever stands beside it is no request
         asked = ""
     shown = [columns.get(name, name) for name in names]
     said = how or f"pairs in the columns {shown[0]} and {shown[1]}"
-    if asked and rows and isinstance(rows[0].value[columns[names[0]]], str):
+    if asked and rows and reply_of(rows[0].value[columns[names[0]]]) is not None:
         said = f"replies to {columns[asked]} in the columns {shown[0]} and {shown[1]}"
     sides = Sides(paired=True, how=said, names=(str(shown[0]), str(shown[1])))
     for row in rows:
@@ -155,9 +157,10 @@ def _side(row: Row, name: str, asked: str) -> tuple[Message, ...]:
     system = next((row.value[names[key]] for key in SYSTEMS if key in names), None) or ""
     if isinstance(value, str) and (turns := transcript(value)):
         return turns
-    if asked and isinstance(value, str | None):
-        request = messages_of(row.value[names[asked]], f"{row.where}, field {names[asked]}", system)
-        return (*request, Message("assistant", text_of(value, where)))
+    if asked and isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        value = value[0]  # several answers of one kind, as Anthropic's evaluations have them
+    if asked and (value is None or reply_of(value) is not None):
+        return (*request_of(row.value, row.where), Message("assistant", text_of(reply_of(value), where)))
     return messages_of(value, where, text_of(system, f"{row.where}, system") if system else "")
 
 

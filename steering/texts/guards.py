@@ -68,6 +68,16 @@ def check_pieces(name: str, text: str, marks: str = ",:[{") -> None:
         raise too_large(name, f"holds some {pieces:,} values", f"{MOST_VALUES:,}")
 
 
+def check_count(name: str, rows: int) -> None:
+    """Refuse a file while its rows are read.
+
+    Raises:
+        SteeringError: There are too many.
+    """
+    if rows > MOST_ROWS:
+        raise too_large(name, f"has more than {MOST_ROWS:,} rows", f"{MOST_ROWS:,}")
+
+
 def whole_number(text: str) -> int | str:
     """A whole number, or the text itself where it has more digits than anything that is counted."""
     return int(text) if len(text) <= MOST_DIGITS else text

@@ -9,7 +9,7 @@ from typing import Any
 
 from steering.errors import SteeringError
 from steering.texts.columns import CHATS, INDICES, LABELS, LIST_LAYOUTS, TEXTS, Layout, label_text, lowered, split_of
-from steering.texts.messages import messages_of
+from steering.texts.messages import first_request
 from steering.texts.tables import Row, Table
 
 
@@ -89,8 +89,15 @@ def column_of(rows: Sequence[Row], table: Table, chosen: str = "") -> Layout:
         )
     raise table.wrong(
         f"one of {', '.join(TEXTS[:10])}, …, or a column that you name.",
-        f"Name the column that holds the texts: {table.name}::{next(iter(names.values()))}.",
+        f"Name the column that holds the texts: {table.name}::{_longest(rows, names)}.",
     )
+
+
+def _longest(rows: Sequence[Row], names: Mapping[str, str]) -> str:
+    """The column that looks most like texts."""
+    some = [row.value for row in rows[:50] if isinstance(row.value, Mapping)]
+    lengths = {key: sum(len(row[key]) for row in some if isinstance(row.get(key), str)) for key in names.values()}
+    return max(lengths, key=lambda key: lengths[key])
 
 
 def _layouts(names: Mapping[str, str]) -> list[Layout]:
@@ -115,8 +122,11 @@ def _text(row: Row, layout: Layout, chosen: str) -> tuple[str, str]:
         if layout.text in CHATS and isinstance(held, list) and held and all(isinstance(each, str) for each in held):
             return held[0].strip(), "" if held[0].strip() else "empty"  # MT-bench's turns are the user's alone
         if layout.text in CHATS:
-            turns = messages_of(held, row.where)
-            return next(turn.content for turn in turns if turn.role == "user"), ""
+            return first_request(held, row.where), ""
+        if isinstance(held, list | Mapping) and _is_chat(held):
+            return first_request(held, f"{row.where}, field {names[layout.text]}"), ""
+        if isinstance(held, Mapping) and isinstance(held.get("text"), str):  # with scores beside it
+            held = held["text"]
         text = _plain(held, f"{row.where}, field {names[layout.text]}")
         if text:
             return (f"{before}\n\n{text}" if before else text), ""
@@ -127,9 +137,16 @@ def _text(row: Row, layout: Layout, chosen: str) -> tuple[str, str]:
     return text, "" if text else "empty"
 
 
+def _is_chat(held: list[Any] | Mapping[str, Any]) -> bool:
+    """Whether a cell is a conversation: a list of messages, or a mapping that has one."""
+    if isinstance(held, Mapping):
+        return any(name in CHATS for name in lowered(held))
+    return bool(held) and all(isinstance(each, Mapping) and ("role" in each or "from" in each) for each in held)
+
+
 def _from_list(value: list[Any], where: str) -> str:
     if value and all(isinstance(each, Mapping) for each in value):  # a conversation a row
-        return next(turn.content for turn in messages_of(value, where) if turn.role == "user")
+        return first_request(value, where)
     raise SteeringError(f"{where}, is a list: {str(value)[:60]}.", "a text a row.", "Choose another file, or column.")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from steering.errors import SteeringError
 from steering.prompts import Message, conversation
-from steering.texts.columns import CHATS, lowered
+from steering.texts.columns import CHATS, FURTHER_REQUESTS, REQUESTS, SYSTEMS, lowered
 
 
 _ROLES: dict[str, Any] = {
@@ -59,7 +59,7 @@ def text_of(value: Any, where: str) -> str:
         held = "" if value is None or isinstance(value, str) or value != value else f": {str(value)[:60]!r} is no text"
         raise SteeringError(
             f"{where} is missing or empty{held}.",
-            "a text on both sides of every pair.",
+            "a text.",
             "Fill it in, or delete the row.",
         )
     return value
@@ -72,6 +72,55 @@ def transcript(text: str) -> tuple[Message, ...]:
     parts = _TRANSCRIPT.split("\n\n" + text.lstrip())[1:]
     turns = (Message(_ROLES[role.lower()], said.strip()) for role, said in zip(parts[::2], parts[1::2], strict=True))
     return tuple(turns)
+
+
+def reply_of(value: Any) -> str | None:
+    """The text of a reply that stands alone: a text, a message of the assistant, or a list of just that; else None."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, Mapping) and _ROLES.get(str(value.get("role", value.get("from"))).lower()) == "assistant":
+        value = value.get("content", value.get("value"))
+    return value if isinstance(value, str) else None
+
+
+def request_of(row: Mapping[str, Any], where: str) -> tuple[Message, ...]:
+    """What the replies of a row answer: its request, Alpaca's input behind its instruction, or its conversation so far.
+
+    Returns:
+        The messages; none where the row has nothing of the kind.
+
+    Raises:
+        SteeringError: It is no text and no conversation, or ends with a reply already.
+    """
+    names = lowered(row)
+    name = next((each for each in (*REQUESTS, *FURTHER_REQUESTS, *CHATS) if each in names), None)
+    if name is None:
+        return ()
+    value, place = row[names[name]], f"{where}, field {names[name]}"
+    further = row[names["input"]] if name == "instruction" and "input" in names else None
+    if isinstance(value, str) and isinstance(further, str) and further.strip():
+        value = f"{value}\n\n{further}"
+    system = next((row[names[key]] for key in SYSTEMS if key in names), None)
+    turns = messages_of(value, place, text_of(system, f"{where}, system") if system else "")
+    if answered(turns):
+        raise SteeringError(
+            f"{place} ends with a reply already.", "a conversation that ends with the user.", "Mend it."
+        )
+    return turns
+
+
+def first_request(value: Any, where: str) -> str:
+    """What the user says first in a conversation; what comes behind it, calls of tools too, is not looked at.
+
+    Raises:
+        SteeringError: The user says nothing.
+    """
+    if isinstance(value, list):
+        told = [each.get("role", each.get("from")) if isinstance(each, Mapping) else None for each in value]
+        place = next((at for at, said in enumerate(told) if _ROLES.get(str(said).strip().lower()) == "user"), None)
+        if place is not None:
+            return _turn(value[place], f"{where}, message {place + 1}").content
+    return next(turn.content for turn in messages_of(value, where) if turn.role == "user")
 
 
 def answered(turns: tuple[Message, ...]) -> bool:

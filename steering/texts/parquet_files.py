@@ -136,7 +136,17 @@ def _main() -> None:
         told: dict[str, Any] = {"rows": read_here(Path(sys.argv[1]), sys.argv[2])}
     except SteeringError as error:
         told = {"error": [error.given, error.expected, error.remedy]}
-    sys.stdout.buffer.write(json.dumps(told, default=str).encode())
+    sys.stdout.buffer.write(json.dumps(told, default=_plain).encode())
+
+
+def _plain(value: Any) -> str | None:
+    """A cell that JSON does not know: bytes as the text that they mostly are, nothing where they are none; a date."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return None
+    return str(value)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from steering.confines import check_hub, named_file
 from steering.errors import SteeringError
 from steering.texts.formats import ENDINGS, FORMATS
+from steering.texts.packed_files import PACKED
 
 
 HUB = "hub:"
@@ -101,7 +102,7 @@ def _from_hub(name: str) -> Path:
 
 
 def _first_data_file(repo: str, known: list[str]) -> str:
-    data = [path for path in known if Path(path).suffix.lower() in ENDINGS and "readme" not in path.lower()]
+    data = [path for path in known if _ending(path) in ENDINGS and not _about(path)]
     data = [path for path in data if not path.lower().endswith(_SELDOM)] or data
     train = [path for path in data if "train" in path.lower()]
     if not data:
@@ -111,3 +112,14 @@ def _first_data_file(repo: str, known: list[str]) -> str:
             "Name a file of it: hub:owner/name/path/in/it.csv.",
         )
     return (train or data)[0]
+
+
+def _about(path: str) -> bool:
+    """Whether a file tells about a data set and holds nothing of it."""
+    return "readme" in path.lower() or Path(path).name.startswith(("dataset_info", "dataset_dict"))
+
+
+def _ending(path: str) -> str:
+    """The ending of a name, or what stands before that of a packed file; an archive may hold anything."""
+    place = Path(path.lower())
+    return Path(place.stem).suffix if place.suffix in PACKED and place.suffix != ".zip" else place.suffix

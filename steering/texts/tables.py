@@ -16,6 +16,8 @@ from steering.texts.sources import Selection, local_file, split_source
 
 PAIRS = "pairs"
 """The list of the project's own layout that holds the pairs."""
+_LISTS = (PAIRS, "suffixes", "examples", "borderline")
+"""Names of lists in layouts that are known, beside sides, splits and columns."""
 _LEVELS = 4
 """Mappings around a list that are followed."""
 
@@ -88,11 +90,11 @@ def table_of(content: Content) -> Table:
         held = value if isinstance(value, list) else [value] if value is not None else []
         rows = tuple(Row(each, f"{name}, row {number}") for number, each in zip(numbers, held, strict=False))
         return _counted(Table(name, rows, {}, (), content.notes))
-    for columns in (_columns(value), _by_id(value)):
+    for columns in (_columns(value), _by_id(value), _split_frame(value)):
         if columns is not None:
             rows = tuple(Row(each, f"{name}, row {number}") for number, each in enumerate(columns, start=1))
             return _counted(Table(name, rows, {}, (), content.notes))
-    parts = list(_parts(value, ()))
+    parts, left = _told_apart(list(_parts(value, ())))
     if not parts:
         single = (Row(value, f"{name}, row 1"),) if value else ()
         return Table(name, single, {}, (), content.notes)
@@ -106,7 +108,7 @@ def table_of(content: Content) -> Table:
         for number, each in enumerate(held, start=1)
     )
     fields = {str(key): each for key, each in value.items() if not isinstance(each, list | Mapping)}
-    return _counted(Table(name, rows, fields, lists, content.notes))
+    return _counted(Table(name, rows, fields, lists, (*content.notes, *left)))
 
 
 def select(table: Table, selection: Selection) -> Table:
@@ -160,6 +162,8 @@ def _columns(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     keys = [str(key) for key in value]
     if len(keys) < 2 or not any(is_column(key) for key in keys) or any(split_of(key) for key in keys):
         return None
+    if all(map(_is_side, keys)):  # two lists, which need be no pairs where they are of one length
+        return None
     held = list(value.values())
     if all(isinstance(each, Mapping) and each and all(str(key).isdecimal() for key in each) for each in held):
         held = [[each[key] for key in each] for each in held]
@@ -173,21 +177,58 @@ def _columns(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
 def _by_id(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """The rows of an object that has a row under each key, all with the same columns."""
     held = list(value.values())
-    if len(held) < 2 or not all(isinstance(each, Mapping) and each for each in held):
+    if not held or not all(isinstance(each, Mapping) and each for each in held):
         return None
-    first = set(held[0])
-    if any(set(each) != first for each in held) or all(isinstance(each, list | Mapping) for each in held[0].values()):
+    shared = set(held[0]).intersection(*held[1:])
+    same = len(held) > 1 and all(set(each) == shared for each in held)
+    if not same and not (any(is_column(str(key)) for key in shared) and not any(map(_named, value))):
+        return None
+    if all(isinstance(each, list | Mapping) for each in held[0].values()):
         return None
     return [{"id": str(key), **each} for key, each in value.items()]
+
+
+def _split_frame(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The rows of a data frame as pandas writes it with orient="split": names of columns, and cells by row."""
+    names, rows = value.get("columns"), value.get("data")
+    if not isinstance(names, list) or not isinstance(rows, list) or not all(isinstance(name, str) for name in names):
+        return None
+    if not names or any(not isinstance(row, list) or len(row) != len(names) for row in rows):
+        return None
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _parts(value: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
     for key, each in value.items():
         here = (*path, str(key))
         if isinstance(each, list):
-            yield here, each
+            yield here, [_bare(row) for row in each]
         elif isinstance(each, Mapping) and len(path) < _LEVELS:
-            yield from _parts(each, here)
+            rows = None if _named(key) and not split_of(key) else _columns(each) or _by_id(each)
+            yield from _parts(each, here) if rows is None else [(here, rows)]
+
+
+def _bare(row: Any) -> Any:
+    """A row without what the Hub's server of rows puts around it."""
+    inner = row.get("row") if isinstance(row, Mapping) and "row_idx" in row else None
+    return inner if isinstance(inner, Mapping) else row
+
+
+def _told_apart(parts: list[tuple[tuple[str, ...], list[Any]]]) -> tuple[list[Any], list[str]]:
+    """Lists without those that tell about the file, such as keywords beside examples; and what was left out."""
+    rows = [any(isinstance(row, Mapping) and any(map(is_column, lowered(row))) for row in held) for _, held in parts]
+    if not any(rows):
+        return parts, []
+    kept = [part for part, known in zip(parts, rows, strict=True) if known or _named(part[0][-1])]
+    left = [", ".join(part[0]) for part in parts if part not in kept]
+    return kept, [f"Lists without texts were left out: {', '.join(left[:12])}."] if left else []
+
+
+def _named(name: Any) -> bool:
+    """Whether a list's name says what it holds: a side, a split, or texts."""
+    low = str(name).lower()
+    known = (low, low.removesuffix("s"))
+    return _is_side(low) or low in _LISTS or bool(split_of(low)) or any(map(is_column, known))
 
 
 def _is_side(name: str) -> bool:
@@ -197,4 +238,13 @@ def _is_side(name: str) -> bool:
 def _counted(table: Table) -> Table:
     if len(table.rows) > MOST_ROWS:
         raise too_large(table.name, f"has {len(table.rows):,} rows", f"{MOST_ROWS:,}")
+    first = next((row.value for row in table.rows if isinstance(row.value, Mapping)), {})
+    twice = [str(name) for name in first if lowered(first)[str(name).strip().lower()] != name]
+    if twice:
+        other = lowered(first)[twice[0].strip().lower()]
+        raise SteeringError(
+            f"{table.name} has the columns '{twice[0][:60]}' and '{str(other)[:60]}'.",
+            "names that differ in more than capitals and blanks.",
+            "Rename one of them.",
+        )
     return table
