@@ -74,15 +74,15 @@ def steered(host: Host, batch: int, blocks: int) -> Callable[[], Any]:
     return lambda: generate(host, [row] * batch, DecodeSettings(max_new_tokens=NEW_TOKENS), batch_size=batch)
 
 
-def ratio(first: Callable[[], Any], second: Callable[[], Any]) -> float:
+def ratio(first: Callable[[], Any], second: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
     """Median of the time of `second` over the time of `first`, run in turn so that a drifting machine cancels out."""
     ratios = []
     for _ in range(ROUNDS + 1):
         times = []
         for run in (first, second):
-            start = time.perf_counter()
+            start = clock()
             run()
-            times.append(time.perf_counter() - start)
+            times.append(clock() - start)
         ratios.append(times[1] / times[0])
     return statistics.median(ratios[1:])  # the first round warms up
 

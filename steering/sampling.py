@@ -8,9 +8,11 @@ them, and texts would part by chance. Clocks for every token would cost as much 
 vocabularies; so the race is run twice, first between stretches of the vocabulary by their mass, then between the tokens
 of the one that won, which is the same distribution from some hundred clocks.
 
-top_p needs no sorting. A drawn token lies in the nucleus if the tokens ahead of it have less than top_p together: one
-sum. One that lies outside is put aside with all that are no likelier, and the draw is made anew from the rest, which
-still holds the whole nucleus; so accepted draws have the nucleus's own distribution.
+top_p needs no sorting of the vocabulary. A drawn token lies in the nucleus if the tokens ahead of it have less than
+top_p together: one sum. One that lies outside is put aside with all that are no likelier, and the draw is made anew
+from the rest, which still holds the whole nucleus; so accepted draws have the nucleus's own distribution. Where top_p
+is small, most first draws would lie outside; so all below a guessed weight is put aside before, if one sum shows that
+the nucleus lies above it. The guess may be wrong, which costs draws and changes no distribution.
 """
 
 from __future__ import annotations
@@ -29,6 +31,12 @@ _COLDEST = 1e-30
 """Below it a temperature would be 0 in float32; all but the likeliest have no weight long before."""
 _FIRST = 1e-30
 """The least that a clock shows, so that no quotient is infinite."""
+_NARROWED = 0.7
+"""The greatest top_p for which tokens are put aside before the first draw; above it, few draws lie outside."""
+_SAMPLES = 2
+"""Tokens of a stretch, beside its likeliest, from which the nucleus's end is guessed."""
+_SLACK = 1.3
+"""How much more than the nucleus a guess is to hold, so that it is seldom too small."""
 
 
 def choose(logits: Tensor, settings: Sequence[DecodeSettings], steps: Sequence[int]) -> list[int]:
@@ -54,23 +62,26 @@ def choose(logits: Tensor, settings: Sequence[DecodeSettings], steps: Sequence[i
 
 
 def _draw(logits: Tensor, settings: Sequence[DecodeSettings], steps: Sequence[int]) -> list[int]:
-    stretches, width = _layout(logits.shape[-1])
-    weights = _weights(logits, [each.temperature for each in settings], stretches * width)
-    clocks = _Clocks(settings, steps, stretches + width, logits.device)
-    tokens, masses = _race(weights.view(-1, stretches, width), clocks.next())
+    weights = _weights(logits, settings)
+    clocks = _Clocks(settings, steps, sum(weights.shape[1:]), logits.device)
     if all(each.top_p == 1 for each in settings):
-        return tokens.tolist()
+        return _race(weights, weights.sum(dim=-1), clocks.next()).tolist()
     shares = torch.tensor([each.top_p for each in settings], device=logits.device)
-    allowed = shares * masses
+    allowed = shares * weights.sum(dim=-1).sum(dim=-1)
+    masses = _narrow(weights, logits, settings, allowed)
+    tokens = _race(weights, masses, clocks.next())
+    stretches, width = weights.shape[1:]
+    weights = weights.flatten(start_dim=1)
     # A token that is likelier than all that may be left out has less than the allowed mass ahead of it.
     own = weights.gather(1, tokens[:, None])[:, 0]
-    rows = ((masses - own >= allowed) & (shares < 1)).nonzero()[:, 0]
+    rows = ((masses.sum(dim=-1) - own >= allowed) & (shares < 1)).nonzero()[:, 0]
     weights, allowed = _rows(weights, rows), allowed[rows]
     while len(rows):  # those whose token may lie outside; what is left of their vocabulary shrinks each time round
         outside, weights = _cut(weights, tokens[rows], allowed)
         rows, allowed = rows[outside], allowed[outside]
         if len(rows):
-            tokens[rows] = _race(weights.view(-1, stretches, width), clocks.next()[rows])[0]
+            left = weights.view(-1, stretches, width)
+            tokens[rows] = _race(left, left.sum(dim=-1), clocks.next()[rows])
     return tokens.tolist()
 
 
@@ -80,39 +91,85 @@ def _layout(vocabulary: int) -> tuple[int, int]:
     return -(-vocabulary // width), width
 
 
-def _weights(logits: Tensor, temperatures: Sequence[float], size: int) -> Tensor:
-    """exp((logit - greatest) / temperature), float32, (row, size), 0 behind the vocabulary."""
-    weights = torch.zeros(len(logits), size, device=logits.device)
+def _weights(logits: Tensor, settings: Sequence[DecodeSettings]) -> Tensor:
+    """exp((logit - greatest) / temperature), float32, (row, stretch, width), 0 behind the vocabulary."""
+    stretches, width = _layout(logits.shape[-1])
+    temperatures = [max(each.temperature, _COLDEST) for each in settings]
+    weights = torch.empty(len(logits), stretches * width, device=logits.device)
     inside = weights[:, : logits.shape[-1]]
     torch.sub(logits, logits.amax(dim=-1, keepdim=True), out=inside)
     if any(each != 1 for each in temperatures):
-        inside /= torch.tensor([max(each, _COLDEST) for each in temperatures], device=logits.device)[:, None]
+        inside /= torch.tensor(temperatures, device=logits.device)[:, None]
     inside.exp_()
-    return weights
+    weights[:, logits.shape[-1] :] = 0
+    return weights.view(-1, stretches, width)
 
 
-def _race(weights: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
-    """The token that wins in each row, and the sum of the row's weights, (row,) each.
+def _narrow(weights: Tensor, logits: Tensor, settings: Sequence[DecodeSettings], allowed: Tensor) -> Tensor:
+    """Put aside what is less likely than the guessed end of the nucleus, in place, where top_p is small and the nucleus
+    lies within the rest. Returns what every stretch has left, (row, stretch).
+    """
+    wanted = torch.tensor([each.top_p <= _NARROWED for each in settings], device=weights.device)
+    if wanted.any():
+        _put_aside(weights, _guessed_end(weights, allowed) * wanted)
+    masses = weights.sum(dim=-1)
+    missed = (masses.sum(dim=-1) < allowed).nonzero()[:, 0]
+    if len(missed):  # made anew, which is seldom; a copy of all weights would cost more than all else here
+        weights[missed] = _weights(logits[missed], [settings[row] for row in missed.tolist()])
+        masses[missed] = weights[missed].sum(dim=-1)
+    return masses
+
+
+def _put_aside(weights: Tensor, least: Tensor) -> None:
+    """Make all that is less likely than a bound 0, in place; a bound a row.
+
+    Row by row, since a bound that is a number takes one way through the memory and truth values take three, of which
+    one is ten times as slow on a CPU.
+    """
+    below = torch.nextafter(least, torch.full_like(least, -1.0))
+    for row, bound in zip(weights, below.tolist(), strict=True):
+        torch.threshold_(row, bound, 0.0)
+
+
+def _guessed_end(weights: Tensor, allowed: Tensor) -> Tensor:
+    """The weight of about the last token that is needed for a little more than the allowed mass, (row,).
+
+    The likeliest token of every stretch counts for itself, so that a few likely ones are all seen; some others, at
+    even distances, stand for all the rest.
+    """
+    likeliest = weights.amax(dim=-1)
+    others = weights[:, :, :: -(-weights.shape[-1] // _SAMPLES)]
+    others = others * (others < likeliest[:, :, None])  # which is counted already
+    known = torch.cat([likeliest, others.flatten(start_dim=1)], dim=1)
+    counts = torch.full_like(known, (weights.shape[-1] - 1) / others.shape[-1])
+    counts[:, : likeliest.shape[1]] = 1
+    known, order = known.sort(dim=-1, descending=True)
+    reached = (known * counts.gather(1, order)).cumsum(dim=-1) >= _SLACK * allowed[:, None]
+    end = (~reached).sum(dim=-1, keepdim=True).clamp(max=known.shape[-1] - 1)
+    return known.gather(1, end)[:, 0]
+
+
+def _race(weights: Tensor, masses: Tensor, times: Tensor) -> Tensor:
+    """The token that wins in each row, (row,).
 
     Args:
         weights: (row, stretch, width).
+        masses: Their sums, (row, stretch).
         times: (row, stretch + width).
     """
     _, stretches, width = weights.shape
-    masses = weights.sum(dim=-1)
     stretch = (masses / times[:, :stretches]).argmax(dim=-1)
     within = weights[torch.arange(len(weights), device=weights.device), stretch]
-    return stretch * width + (within / times[:, stretches:]).argmax(dim=-1), masses.sum(dim=-1)
+    return stretch * width + (within / times[:, stretches:]).argmax(dim=-1)
 
 
 def _cut(weights: Tensor, taken: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
     """Which rows' token lies outside the nucleus, as indices, and those rows' weights with only what is ahead of it.
 
-    Ahead are likelier tokens, and as likely ones that come before it in the vocabulary. Comparisons are written as
-    numbers and multiplied, in place: choosing by truth values takes ten times as long on a CPU.
+    Ahead are likelier tokens, and as likely ones that come before it in the vocabulary.
     """
     weight = weights.gather(1, taken[:, None])
-    weights.mul_(torch.ge(weights, weight, out=torch.empty_like(weights)))
+    _put_aside(weights, weight[:, 0])
     outside = (weights.sum(dim=-1) - weight[:, 0] >= allowed).nonzero()[:, 0]  # with its equals counted as ahead
     weights, weight, taken, allowed = _rows(weights, outside), weight[outside], taken[outside], allowed[outside]
     weights.scatter_(1, taken[:, None], 0.0)

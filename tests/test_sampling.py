@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
+from steering import sampling
 from steering.replies import DecodeSettings
 from steering.sampling import choose
 
@@ -40,7 +41,8 @@ def p_value(found: list[int], expected: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(
-    ("temperature", "top_p"), [(1.0, 1.0), (0.7, 1.0), (2.5, 1.0), (1.0, 0.9), (0.7, 0.5), (1.5, 0.99), (2.0, 0.3)]
+    ("temperature", "top_p"),
+    [(1.0, 1.0), (0.7, 1.0), (2.5, 1.0), (1.0, 0.9), (0.7, 0.5), (1.5, 0.99), (2.0, 0.3), (2.5, 0.1)],
 )
 def test_draws_have_the_exact_distribution(temperature: float, top_p: float) -> None:
     """Of 20,000 draws, fixed by their seeds; a right sampler falls below 0.001 once in a thousand such tests."""
@@ -49,6 +51,20 @@ def test_draws_have_the_exact_distribution(temperature: float, top_p: float) -> 
     assert p_value(found, exact(logits, temperature, top_p)) > 1e-3
     # The test can fail: a temperature that is a tenth off, or a nucleus without its last tokens.
     assert p_value(found, exact(logits, temperature * 1.1, 1.0)) < 1e-6
+
+
+@pytest.mark.parametrize("guess", ["the likeliest", "a few", "none"])
+def test_a_bad_guess_of_where_the_nucleus_ends_changes_no_distribution(monkeypatch, guess) -> None:
+    """Too high a guess would cut the nucleus, too low a one would leave too much in."""
+    guesses = {
+        "the likeliest": lambda weights, allowed: weights.flatten(start_dim=1).amax(dim=-1),
+        "a few": lambda weights, allowed: weights.flatten(start_dim=1).topk(12).values[:, -1],
+        "none": lambda weights, allowed: torch.zeros_like(allowed),
+    }
+    monkeypatch.setattr(sampling, "_guessed_end", guesses[guess])
+    logits = torch.randn(201, generator=torch.Generator().manual_seed(4))
+    assert (exact(logits, 1.0, 0.4) > 0).sum() > 12, "a guess that is believed would draw too few tokens"
+    assert p_value(draws(logits, temperature=1.0, top_p=0.4), exact(logits, 1.0, 0.4)) > 1e-3
 
 
 def test_equally_likely_tokens_are_cut_by_their_place_in_the_vocabulary() -> None:
@@ -76,6 +92,8 @@ def test_a_draw_depends_on_seed_step_and_logits_alone(top_p: float) -> None:
     logits = torch.randn(64, 3000, generator=generator)
     settings = [DecodeSettings(temperature=1.0, top_p=top_p, seed=seed % 7) for seed in range(64)]
     settings[5] = DecodeSettings()
+    settings[6] = DecodeSettings(temperature=0.5, top_p=0.95, seed=3)
+    settings[7] = DecodeSettings(temperature=1.0, top_p=0.05, seed=3)
     steps = [row % 5 for row in range(64)]
     together = choose(logits, settings, steps)
     alone = [choose(logits[row : row + 1], [settings[row]], [steps[row]])[0] for row in range(64)]
