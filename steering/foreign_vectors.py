@@ -8,53 +8,23 @@ mapping from layers to tensors. Nothing in a file is executed.
 
 from __future__ import annotations
 
-import json
 import math
 import re
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from steering.errors import SteeringError
-from steering.sites import SITES, Site
+from steering.foreign_layouts import MOST_BLOCKS, Convention, First, recognised
+from steering.sites import SITES
+from steering.tensor_files import ENDINGS, bound, read_tensors, without_notes
 from steering.vectors import Provenance, SteeringVector
 
 
-ENDINGS = (".pt", ".pth", ".bin", ".npy", ".safetensors")
-_OBJECTS = ("weights_only", "Weights only", "Python objects")
-"""What the readers say of files that would run code."""
-MOST_BLOCKS = 4096
-MOST_NUMBERS = 64_000_000
-"""Of a file; a vector of the largest models has two million."""
-First = Literal["block", "embeddings"]
-"""What row or layer 0 is: the output of the first block, or the embeddings in front of it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Convention:
-    """What a file does not say of itself."""
-
-    first: First | None = None
-    """What row 0 of several is; asked for where the number of blocks does not tell."""
-    block: int | None = None
-    """Block of a single vector."""
-    blocks: int | None = None
-    """Blocks of the model."""
-    site: Site = "block_output"
-    """Where it was read."""
-    sign: int = 1
-    """-1 turns it round: its positive side should be what adding it brings."""
-    scale: float = 1.0
-    """What it is multiplied by; then 1 x mean difference adds it as it is."""
-    tensor: str = ""
-    """Which tensor of a file with several."""
+__all__ = ["ENDINGS", "MOST_BLOCKS", "Convention", "load_foreign"]
 
 
 def load_foreign(path: str | Path, given: Convention | None = None) -> tuple[SteeringVector, tuple[str, ...]]:
@@ -76,10 +46,12 @@ def load_foreign(path: str | Path, given: Convention | None = None) -> tuple[Ste
     _check(given)
     if not path.is_file():
         raise SteeringError(f"There is no file '{path}'.", f"a file ending in {', '.join(ENDINGS)}.", "Check the path.")
-    content = _content(path)
-    given, notes = _recognised(path, content, given)
+    content = read_tensors(path)
+    content, left = without_notes(content)
+    given, notes = recognised(path, content, given)
+    notes += [f"Not read: {', '.join(left)}, which are no vectors."] if left else []
     rows = _rows(path, content, given.tensor)
-    placed = _placed(path, rows, given)
+    placed = _placed(path, rows, given, left)
     return _vector(path, placed, given), (*notes, *_said(placed, given))
 
 
@@ -101,82 +73,24 @@ def _check(given: Convention) -> None:
         )
 
 
-def _content(path: Path) -> Any:
-    """What the file holds: a tensor, or whatever mappings and lists of tensors."""
-    try:
-        if path.suffix.lower() == ".npy":
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-            if array.dtype.kind not in "fiu":
-                raise ValueError(f"its numbers are of the kind {array.dtype}")
-            _bound(array.size)
-            return torch.from_numpy(np.array(array, dtype=np.float32))
-        if path.suffix.lower() == ".safetensors":
-            _bound(path.stat().st_size // 4)
-            return load_file(path)
-        unpacked = path.stat().st_size
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as file:
-                unpacked = sum(part.file_size for part in file.infolist())
-        _bound(unpacked // 4)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except SteeringError:
-        raise
-    except Exception as error:  # each reader raises whatever a broken file leads it to
-        unsafe = any(sign in str(error) for sign in _OBJECTS)
-        why = "it holds more than tensors, which is not run here" if unsafe else _first_line(error)
-        raise SteeringError(
-            f"'{path.name}' is no vector file: {why}.",
-            f"tensors alone, in a file ending in {', '.join(ENDINGS)}.",
-            "Save the tensor by itself, with torch.save, numpy.save or safetensors.",
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0][:160].rstrip(". ") or type(error).__name__
-
-
-def _bound(numbers: int) -> None:
-    if numbers > MOST_NUMBERS:
-        raise SteeringError(
-            f"The file holds up to {numbers:,} numbers.", f"at most {MOST_NUMBERS:,}.", "Save the direction by itself."
-        )
-
-
-def _recognised(path: Path, content: Any, given: Convention) -> tuple[Convention, list[str]]:
-    """What the file's looks say, where nothing else was told."""
-    persona = path.stem.endswith(("_avg_diff", "_last_diff")) and isinstance(content, Tensor) and content.ndim == 2
-    if persona and given.first is None:
-        return replace(given, first="embeddings"), ["Read as a persona vector: row 0 is that of the embeddings."]
-    card = path.with_name("direction_metadata.json")
-    if path.stem == "direction" and given.block is None and card.is_file() and card.stat().st_size < 10_000:
-        try:
-            layer = json.loads(card.read_text(encoding="utf-8"))["layer"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            layer = None
-        if isinstance(layer, int) and 0 <= layer < MOST_BLOCKS:
-            found = replace(given, block=layer, site="block_input")
-            return found, [f"Read as a refusal direction: at the input of block {layer}, as {card.name} says."]
-    return given, []
-
-
 def _rows(path: Path, content: Any, name: str) -> dict[int, Tensor] | Tensor:
     """One vector, or a vector a layer by its number in the file."""
     if isinstance(content, Mapping) and name:
-        if name not in content:
+        key = next((key for key in content if str(key) in (name, name.rpartition("/")[0])), None)
+        if key is None:
             raise _unfit(path, f"it has no tensor '{name[:60]}', but {_names(content)}")
-        content = content[name]
+        content, name = content[key], "" if str(key) == name else name.rpartition("/")[2]
     if isinstance(content, Mapping):
-        if len(content) == 1 and not _number(next(iter(content))):
+        if len(content) == 1 and _number(next(iter(content))) is None:
             return _rows(path, next(iter(content.values())), "")
         numbers = [_number(key) for key in content]
         if None in numbers or len(set(numbers)) < len(numbers) or not content:
             raise _unfit(path, f"it holds {_names(content)}, and which is meant is not told", "Name one with --tensor.")
         content = dict(zip(numbers, content.values(), strict=True))
     elif isinstance(content, list | tuple):
-        content = dict(enumerate(content))
-    elif isinstance(content, Tensor) and content.ndim == 2 and len(content) > 1:
-        _bound(content.numel())
-        content = dict(enumerate(content))
+        content = {number: row for number, row in enumerate(content) if row is not None}
+    elif isinstance(content, Tensor):
+        content = _layers(path, content, name)
     if isinstance(content, dict):
         if not content or len(content) > MOST_BLOCKS + 1:
             raise _unfit(path, f"it has {len(content)} layers")
@@ -187,10 +101,35 @@ def _rows(path: Path, content: Any, name: str) -> dict[int, Tensor] | Tensor:
     return _row(path, content)
 
 
+def _layers(path: Path, content: Tensor, name: str) -> Tensor | dict[int, Tensor]:
+    """A tensor's rows, or the vector that it is, or that its entry `name` is."""
+    bound(content.numel())  # one number may stand for any many
+    shape = tuple(content.shape)
+    if name:
+        if not re.fullmatch(r"-?[0-9]{1,9}", name) or not shape or not -shape[0] <= int(name) < shape[0]:
+            raise _unfit(path, f"it has shape {shape}, and no entry '{name[:60]}'", "Name an entry by its number.")
+        content = content[int(name)]
+    if content.ndim > 2:
+        content = content.squeeze()
+    if content.ndim == 3:
+        raise _unfit(
+            path,
+            f"it has shape {shape}, a row a layer for each of {shape[0]} positions or concepts",
+            "Say which (on the command line: --tensor=-1 for the last).",
+        )
+    if content.ndim != 2 or len(content) == 1:
+        return content
+    if len(content) > content.shape[1] > 1:
+        raise _unfit(
+            path, f"it has shape {shape}, more rows than a row is wide", "Transpose it, or name one row with --tensor."
+        )
+    return dict(enumerate(content)) if content.shape[1] > 1 else content
+
+
 def _row(path: Path, value: Any) -> Tensor:
     if not isinstance(value, Tensor):
         raise _unfit(path, f"it holds a {type(value).__name__}")
-    _bound(value.numel())  # one number may stand for any many
+    bound(value.numel())  # one number may stand for any many
     row = value.detach().squeeze()
     if row.ndim != 1 or row.is_complex() or row.is_quantized or row.dtype == torch.bool:
         raise _unfit(path, f"it has shape {tuple(value.shape)} and numbers of the kind {value.dtype}")
@@ -201,22 +140,29 @@ def _row(path: Path, value: Any) -> Tensor:
 
 
 def _number(key: Any) -> int | None:
-    """The layer that a key names: 12, "12", "layer_12", "model.layers.12"."""
-    found = re.findall(r"\d+", str(key)[:200])
+    """The layer that a key names: 12, "12", "layer_12", "model.layers.12"; below 0 it counts from the last one."""
+    text = str(key)[:200].strip()
+    if re.fullmatch(r"-[0-9]{1,5}", text):
+        return int(text)
+    found = re.findall(r"\d+", text)
     return int(found[0]) if len(found) == 1 and len(found[0]) < 6 else None
 
 
-def _placed(path: Path, rows: dict[int, Tensor] | Tensor, given: Convention) -> dict[int, Tensor]:
+def _placed(path: Path, rows: dict[int, Tensor] | Tensor, given: Convention, told: list[str]) -> dict[int, Tensor]:
     """Vectors by block, those of the embeddings left out."""
     if isinstance(rows, Tensor):
         if given.block is None or given.blocks is None:
+            numbers = ", ".join(each for each in told if each.endswith(")"))
+            said = f" It says {numbers}, as its own tool counts." if numbers else ""
             missing = [name for name in ("block", "blocks") if getattr(given, name) is None]
             raise SteeringError(
-                f"'{path.name}' holds one vector of width {len(rows)}, and not which block it is for.",
+                f"'{path.name}' holds one vector of width {len(rows)}, and not which block it is for.{said}",
                 f"{' and '.join(missing)}: its block, counted from 0, and how many blocks the model has.",
                 f"Give it (on the command line: {' '.join(f'--{name} N' for name in missing)}).",
             )
         rows, first = {given.block: rows}, "block"
+    elif min(rows) < 0:
+        rows, first = _from_the_end(path, rows, given), "block"
     else:
         first = given.first or _first(path, rows, given)
     shift = 1 if first == "embeddings" else 0
@@ -229,6 +175,21 @@ def _placed(path: Path, rows: dict[int, Tensor] | Tensor, given: Convention) -> 
     if not kept:
         raise _unfit(path, "all of its numbers are zero")
     return kept
+
+
+def _from_the_end(path: Path, rows: dict[int, Tensor], given: Convention) -> dict[int, Tensor]:
+    """Layers that RepE and others count from the last: -1 is the last block, with embeddings in front or without."""
+    if max(rows) >= 0:
+        raise _unfit(path, f"its layers {min(rows)} to {max(rows)} are counted from both ends")
+    if given.blocks is None:
+        raise SteeringError(
+            f"'{path.name}' counts its layers from the last one: {min(rows)} to {max(rows)}.",
+            "how many blocks the model has.",
+            "Give it (on the command line: --blocks N).",
+        )
+    if -min(rows) > given.blocks + 1:
+        raise _unfit(path, f"it has a layer {min(rows)}, and the model has {given.blocks} blocks")
+    return {given.blocks + number: row for number, row in rows.items() if given.blocks + number >= 0}
 
 
 def _first(path: Path, rows: dict[int, Tensor], given: Convention) -> First:
@@ -272,7 +233,7 @@ def _said(placed: dict[int, Tensor], given: Convention) -> list[str]:
     turned = "turned round" if given.sign < 0 else "with the sign that it has"
     scaled = "" if given.scale == 1 else f", times {given.scale:g}"
     said = [f"1 × mean difference adds what the file holds, {turned}{scaled}, at the {given.site.replace('_', ' ')}."]
-    if len(placed) > 1 and blocks - 1 in placed:
+    if given.site == "block_output" and len(placed) > 1 and blocks - 1 in placed:
         said.append(
             "Many tools read the last block's state behind the final norm; then the vector of block "
             f"{blocks - 1} is of another space than the one that it is written to here. Use an earlier block."

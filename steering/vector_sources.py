@@ -15,6 +15,7 @@ from steering.foreign_vectors import ENDINGS as FOREIGN
 from steering.foreign_vectors import Convention, load_foreign
 from steering.gguf_files import load_gguf
 from steering.host import Host
+from steering.texts.packed_files import check_pointer
 from steering.vector_files import is_vector_file
 from steering.vectors import SteeringVector
 
@@ -63,11 +64,31 @@ def read_vector(file: Path, given: Convention | None = None) -> tuple[SteeringVe
         SteeringError: As `SteeringVector.load`, `load_gguf` and `load_foreign`.
     """
     ending = file.suffix.lower()
+    if file.is_file():
+        check_pointer(_head(file), file.name)
+        if ending not in VECTOR_ENDINGS and not is_vector_file(file):
+            raise SteeringError(
+                f"'{file.name}' has the ending '{file.suffix}'.",
+                f"a vector in a file ending in {', '.join(VECTOR_ENDINGS)}; what runs code when it is read, such as a "
+                "pickle, is not taken.",
+                "Save the tensor by itself, with torch.save, numpy.save or safetensors.",
+            )
     if ending == ".gguf":
         return load_gguf(file, blocks=given.blocks if given else None), ()
     if ending not in FOREIGN or (ending == ".safetensors" and (not file.is_file() or is_vector_file(file))):
         return SteeringVector.load(file), ()
     return load_foreign(file, given)
+
+
+def _head(file: Path) -> bytes:
+    """A file's first bytes."""
+    try:
+        with file.open("rb") as held:
+            return held.read(64)
+    except OSError as error:
+        raise SteeringError(
+            f"'{file.name}' cannot be read: {error.strerror}.", "a file that may be read.", "Check the file."
+        ) from error
 
 
 def _extracted(host: Host, name: str) -> SteeringVector:

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from steering.errors import SteeringError
 from steering.foreign_vectors import Convention, load_foreign
 from steering.gguf_files import load_gguf
+from steering.vector_sources import read_vector
 from workbench.cards import vector_card
 from workbench.convention_fields import convention_of
 from workbench.vector_markup import about_vector, blocks_html
@@ -28,6 +29,8 @@ ROWS = torch.arange(1.0, 33.0).reshape(4, 8) * torch.tensor([1.0, -1.0] * 4)
 def save(path: Path, content: Any) -> Path:
     if path.suffix == ".npy":
         np.save(path, np.asarray(content))
+    elif path.suffix == ".npz":
+        np.savez(path, **content)
     elif path.suffix == ".safetensors":
         save_file(content if isinstance(content, dict) else {"direction": content}, path)
     else:
@@ -114,6 +117,120 @@ def test_one_tensor_of_several_is_named(tmp_path: Path) -> None:
     torch.testing.assert_close(added(vector, 1), 2 * ROWS[1])
     with pytest.raises(SteeringError, match="no tensor 'mean'"):
         load_foreign(path, Convention(tensor="mean"))
+
+
+def test_arrays_of_an_npz_file_are_read_by_name(tmp_path: Path) -> None:
+    path = save(tmp_path / "v.npz", {f"layer_{block}": ROWS[block].numpy() for block in range(4)})
+    torch.testing.assert_close(added(load_foreign(path, Convention(blocks=4))[0], 2), ROWS[2])
+    only = save(tmp_path / "w.npz", {"direction": ROWS.numpy()})
+    torch.testing.assert_close(added(load_foreign(only, Convention(blocks=3))[0], 0), ROWS[1])
+    trap = tmp_path / "trap.npz"
+    np.savez(trap, direction=np.array([Trap(tmp_path / "ran")], dtype=object), allow_pickle=True)
+    with pytest.raises(SteeringError, match="no vector file"):
+        load_foreign(trap, Convention(first="block"))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("rows", [4, 5])
+def test_layers_below_0_count_from_the_last_block(tmp_path: Path, rows: int) -> None:
+    """-1 is the last block's output, with a row of the embeddings in front (the fifth from the end) or without."""
+    held = torch.cat([torch.full((1, 8), 7.0), ROWS])[-rows:]
+    path = save(tmp_path / "v.pt", {-place: held[-place] for place in range(1, rows + 1)})
+    vector, _ = load_foreign(path, Convention(blocks=4))
+    for block in range(4):
+        torch.testing.assert_close(added(vector, block), ROWS[block])
+    with pytest.raises(SteeringError, match=r"from the last one.*how many blocks"):
+        load_foreign(path, Convention(first="block"))
+    with pytest.raises(SteeringError, match="has 2 blocks"):
+        load_foreign(path, Convention(blocks=2))
+    with pytest.raises(SteeringError, match="both ends"):
+        load_foreign(save(tmp_path / "w.pt", {-1: ROWS[0], 1: ROWS[1]}), Convention(blocks=4))
+
+
+@pytest.mark.parametrize(
+    ("key", "site"),
+    [
+        ("blocks.{}.hook_resid_pre", "block_input"),
+        ("blocks.{}.hook_resid_post", "block_output"),
+        ("blocks.{}.hook_mlp_out", "mlp_output"),
+        ("model.layers.{}", "block_output"),
+        ("model.layers.{}.self_attn", "attention_output"),
+        ("transformer.h.{}.mlp", "mlp_output"),
+    ],
+)
+def test_keys_that_are_paths_say_block_and_site(tmp_path: Path, key: str, site: str) -> None:
+    path = save(tmp_path / "v.pt", {key.format(block): ROWS[block] for block in (1, 3)})
+    vector, said = load_foreign(path, Convention(blocks=4))
+    assert vector.site == site
+    torch.testing.assert_close(added(vector, 3), ROWS[3])
+    assert "Read by its names" in said[0]
+    assert ("final norm" in " ".join(said)) == (site == "block_output")
+
+
+def test_places_that_are_no_site_or_several_are_refused(tmp_path: Path) -> None:
+    for names in (["hook_resid_mid"], ["hook_resid_pre", "hook_resid_post"], ["hook_resid_pre", "other"]):
+        content = {f"blocks.{block}.{name}": ROWS[block] for block in range(2) for name in names}
+        with pytest.raises(SteeringError, match="vectors of one place"):
+            load_foreign(save(tmp_path / "v.pt", content), Convention(blocks=4))
+
+
+def test_one_position_one_concept_or_one_feature_is_chosen_by_its_number(tmp_path: Path) -> None:
+    candidates = torch.stack([ROWS + 100 * place for place in range(5)])
+    path = save(tmp_path / "mean_diffs.pt", candidates.double())
+    with pytest.raises(SteeringError, match=r"5 positions or concepts.*--tensor=-1"):
+        load_foreign(path, Convention(blocks=4))
+    vector, said = load_foreign(path, Convention(blocks=4, tensor="-1"))
+    assert vector.site == "block_input"
+    assert "position -1" in said[0]
+    torch.testing.assert_close(added(vector, 2), candidates[4, 2])
+    weights = save(tmp_path / "DiffMean_weight.pt", ROWS)
+    save(tmp_path / "DiffMean_bias.pt", torch.zeros(4))
+    with pytest.raises(SteeringError, match="rows are concepts, not layers"):
+        load_foreign(weights, Convention(blocks=4))
+    chosen, _ = load_foreign(weights, Convention(blocks=4, block=1, tensor="3"))
+    torch.testing.assert_close(added(chosen, 1), ROWS[3])
+    sae = save(tmp_path / "sae.safetensors", {"W_dec": torch.cat([ROWS] * 5), "b_dec": torch.ones(8)})
+    feature, _ = load_foreign(sae, Convention(blocks=4, block=2, tensor="W_dec/6"))
+    torch.testing.assert_close(added(feature, 2), ROWS[2])
+    for wrong in ("20", "-21", "x", "1e3"):
+        with pytest.raises(SteeringError, match="no entry"):
+            load_foreign(sae, Convention(blocks=4, block=2, tensor=f"W_dec/{wrong}"))
+    with pytest.raises(SteeringError, match="Transpose"):
+        load_foreign(save(tmp_path / "t.pt", ROWS.T.contiguous()), Convention(first="block"))
+
+
+def test_settings_beside_a_vector_are_left_out_and_said(tmp_path: Path) -> None:
+    path = save(tmp_path / "v.pt", {"direction": ROWS[1], "layer": 1, "model": "x", "norm": torch.tensor(3.0)})
+    with pytest.raises(SteeringError, match=r"It says layer \(1\), as its own tool counts"):
+        load_foreign(path)
+    vector, said = load_foreign(path, Convention(block=2, blocks=4))
+    torch.testing.assert_close(added(vector, 2), ROWS[1])
+    assert said[0] == "Not read: layer (1), model, norm, which are no vectors."
+    nested = save(tmp_path / "w.pt", {"vectors": dict(enumerate(ROWS)), "config": {"alpha": 1.0}})
+    torch.testing.assert_close(added(load_foreign(nested, Convention(blocks=4))[0], 3), ROWS[3])
+
+
+def test_axes_of_length_1_and_missing_layers_are_passed_over(tmp_path: Path) -> None:
+    for content in (ROWS[:, None], ROWS[None], [None, *ROWS[1:]]):
+        path = save(tmp_path / "v.pt", content)
+        torch.testing.assert_close(added(load_foreign(path, Convention(blocks=4, first="block"))[0], 3), ROWS[3])
+
+
+def test_persona_vectors_with_too_few_rows_are_asked_about(tmp_path: Path) -> None:
+    path = save(tmp_path / "calm_prompt_last_diff.pt", ROWS)
+    with pytest.raises(SteeringError, match=r"4 rows.*5 of them for 4 blocks"):
+        load_foreign(path, Convention(blocks=4))
+    torch.testing.assert_close(added(load_foreign(path, Convention(blocks=4, first="block"))[0], 0), ROWS[0])
+
+
+def test_what_is_no_vector_file_is_called_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "v.pt").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:x\n")
+    with pytest.raises(SteeringError, match="pointer of Git LFS"):
+        read_vector(tmp_path / "v.pt")
+    (tmp_path / "v.pkl").write_bytes(pickle.dumps(Trap(tmp_path / "ran")))
+    with pytest.raises(SteeringError, match=r"ending '\.pkl'.*such as a pickle"):
+        read_vector(tmp_path / "v.pkl")
+    assert not (tmp_path / "ran").exists()
 
 
 class Trap:

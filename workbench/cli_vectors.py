@@ -32,7 +32,7 @@ def import_vector(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A vector file (.safetensors), a control vector (.gguf), or another tool's tensor: .pt, .npy or "
+            help="A vector file (.safetensors), a control vector (.gguf), or another tool's tensor: .pt, .npy, .npz or "
             ".safetensors, one vector or a row a layer."
         ),
     ],
@@ -45,7 +45,9 @@ def import_vector(
     site: Annotated[str, typer.Option(help="Another tool's: where it was read.")] = "block_output",
     sign: Annotated[int, typer.Option(help="Another tool's: -1 turns it round.")] = 1,
     scale: Annotated[float, typer.Option(help="Another tool's: what it is multiplied by.")] = 1.0,
-    tensor: Annotated[str, typer.Option(help="Another tool's: which of several tensors.")] = "",
+    tensor: Annotated[
+        str, typer.Option(help="Another tool's: which of several tensors, or which entry of one: kind, -1, W_dec/12.")
+    ] = "",
     workspace: WorkspaceFolder = None,
 ) -> None:
     """Put a vector from a file on the shelf; nothing in a file is executed."""

@@ -17,7 +17,7 @@ def place_convention() -> tuple[dict[str, Any], gr.Button]:
     """Lay the fields out, folded; their components by name, for `convention_of`, and the button that reads anew."""
     with gr.Accordion("A direction of another tool", open=False, elem_classes="sw-more sw-told"):
         html_block(
-            note("A .pt, .npy or safetensors tensor: one vector, or a row a layer. Fill in what it does not say.")
+            note("A .pt, .npy, .npz or safetensors tensor: one vector, or a row a layer. Fill in what it does not say.")
         )
         fields = {
             "first": gr.Radio(
@@ -35,6 +35,9 @@ def place_convention() -> tuple[dict[str, Any], gr.Button]:
                 info="where the other tool took the states",
             ),
             "sign": gr.Checkbox(False, label="Turn it round", info="where the file points away from the concept"),
+            "tensor": gr.Textbox(
+                "", label="Which tensor", placeholder="the only one", info="its name, or the number of an entry"
+            ),
             "scale": gr.Number(1.0, label="Times", info="times the file's length: what 1 × mean difference adds"),
         }
         return fields, gr.Button("Read the file with these", size="sm", elem_id="read-again")
@@ -55,5 +58,6 @@ def convention_of(values: Mapping[str, Any], blocks: int | None) -> Convention:
         blocks=blocks,
         site=values["site"],
         sign=-1 if values["sign"] else 1,
+        tensor=(values.get("tensor") or "").strip()[:200],
         scale=1.0 if scale is None else float(scale),
     )

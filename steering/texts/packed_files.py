@@ -81,11 +81,11 @@ def _member(path: Path, endings: tuple[str, ...]) -> tuple[bytes, str]:
             return member.read(MOST_BYTES + 1), PurePosixPath(held[0]).suffix.lower()
 
 
-def check_head(head: bytes, name: str) -> None:
-    """Refuse by its first bytes what is no text, whatever its name says.
+def check_pointer(head: bytes, name: str) -> None:
+    """Refuse by its first bytes what came instead of a file.
 
     Raises:
-        SteeringError: A packed file, a pointer of Git LFS, a web page, or another kind of file.
+        SteeringError: A pointer of Git LFS, or a web page.
     """
     if head.startswith(b"version https://git-lfs"):
         raise SteeringError(
@@ -97,6 +97,15 @@ def check_head(head: bytes, name: str) -> None:
         raise SteeringError(
             f"{name} is a web page.", "the file itself.", "Download it anew: its page has a link to the raw file."
         )
+
+
+def check_head(head: bytes, name: str) -> None:
+    """Refuse by its first bytes what is no text, whatever its name says.
+
+    Raises:
+        SteeringError: What `check_pointer` refuses, a packed file, or another kind of file.
+    """
+    check_pointer(head, name)
     what = next((what for mark, what in _HEADS.items() if head.startswith(mark)), "")
     if what:
         raise SteeringError(
