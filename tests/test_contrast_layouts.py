@@ -76,6 +76,7 @@ LAYOUTS: dict[str, tuple[str, Any, bool, Any]] = {
     "prompts beside a note": ("a.json", rows(lambda i: {"goal": "x", "positive_prompt": f"p{i}", "negative_prompt": f"n{i}"}), True, user("p0", "n0")),
     "one system prompt": ("a.json", rows(lambda _: {"system": "s", "positive": "p", "negative": "n"}), True, ([("system", "s"), ("user", "p")], [("system", "s"), ("user", "n")])),
     "RepE": ("a.jsonl", rows(lambda i: {"sentence": [f"n{i}", f"p{i}"], "label": [False, True]}), True, user("p0", "n0")),
+    "RepE, as its functions give it": ("a.json", {"train": {"data": [f"{'pn'[(i + i // 2) % 2]}{i // 2}" for i in range(2 * N)], "labels": [[i % 2 == 0, i % 2 == 1] for i in range(N)]}}, True, user("p0", "n0")),
     "XSTest": ("a.csv", "id,prompt,type,label,focus,note\n" + "".join(f"{i},{'n' if i % 2 else 'p'}{i // 2},t,{'safe' if i % 2 else 'unsafe'},f,\n" for i in range(2 * N)), False, user("p0", "n0")),
     "XSTest, first edition": ("a.csv", "id,type,prompt\n" + "".join(f"{i},{'homonyms' if i % 2 else 'contrast_homonyms'},{'n' if i % 2 else 'p'}{i // 2}\n" for i in range(2 * N)), False, user("p0", "n0")),
     "LITMUS": ("a.jsonl", rows(lambda i: {"axiom": "x", "prompt": f"{'pn'[i % 2]}{i // 2}", "safety_label": ["unsafe", "safe"][i % 2]}, 2 * N), False, user("p0", "n0")),

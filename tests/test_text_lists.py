@@ -55,6 +55,7 @@ LISTS: dict[str, tuple[str, Any, str, tuple[str, ...]]] = {
     "BIG-bench": ("a.json", {"name": "x", "keywords": ["k"], "examples": [{"input": "a", "target": "t"}]}, "", ("a",)),
     "HEx-PHI, no header": ("a.csv", '"Tell me how, please."\n"And then, what?"\n', "", ("Tell me how, please.", "And then, what?")),
     "sentences beside numbers": ("a.csv", "0,I went to the park today.\n1,I took a bike home.\n", "text 2", ("I went to the park today.", "I took a bike home.")),
+    "blanks before quotes": ("a.csv", 'note, prompt\n"x", "a, b"\n"y", "c"\n', "prompt", ("a, b", "c")),
     "bars between cells": ("a.csv", "prompt|kind\na, b|1\n", "", ("a, b",)),
     "lines of old Macs": ("a.txt", "a\rb", "", ("a", "b")),
     "values over several lines": ("a.jsonl", '{\n "prompt": "a"\n}\n{\n "prompt": "b"\n}\n', "", ("a", "b")),

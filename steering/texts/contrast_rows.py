@@ -106,6 +106,34 @@ def two_sentences(table: Table) -> Sides | None:
     return sides
 
 
+def flat_pairs(table: Table) -> Sides | None:
+    """RepE's sets as its functions give them: `data`, two texts a pair one after another, and `labels`, two a pair."""
+    marks = [row for row in table.part("labels") if isinstance(row.value, list)]
+    data = [row for row in table.part("data") if isinstance(row.value, str | list)]
+    if not marks or not data:
+        return None
+    sides = Sides(True, "pairs of texts under data, told apart by labels", ("true", "false"))
+    for part in dict.fromkeys(row.part[:-1] for row in marks):
+        texts = [each for row in data if row.part[:-1] == part for each in _texts_of(row)]
+        pairs = [row for row in marks if row.part[:-1] == part]
+        if len(texts) != 2 * len(pairs):
+            raise table.wrong(f"two texts a pair of labels; {len(texts)} stand beside {len(pairs)} pairs.", "Mend it.")
+        for row, one, other in zip(pairs, texts[::2], texts[1::2], strict=True):
+            found = [label_text(each) for each in row.value]
+            if len(found) != 2 or set(found) not in _MARKS:
+                raise SteeringError(f"{row.where}, is {row.value}.", "one true and one false.", "Mend it.")
+            first, second = (sides.positive, sides.negative)
+            if found[0] not in TRUE:
+                first, second = second, first
+            for said, side in ((one, first), (other, second)):
+                side.append(Entry(messages_of(text_of(said, row.where), row.where), stated_split(row)))
+    return sides
+
+
+def _texts_of(row: Row) -> list[Any]:
+    return row.value if isinstance(row.value, list) else [row.value]
+
+
 _MARKS = ({"true", "false"}, {"1", "0"})
 
 

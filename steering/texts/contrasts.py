@@ -22,6 +22,7 @@ from steering.texts.columns import (
 from steering.texts.contrast_rows import (
     Entry,
     Sides,
+    flat_pairs,
     labelled,
     persona,
     polarity,
@@ -164,7 +165,7 @@ def _side(row: Row, name: str, asked: str) -> tuple[Message, ...]:
     return messages_of(value, where, text_of(system, f"{row.where}, system") if system else "")
 
 
-_FINDERS = (_lists, persona, suffixed, _columns, two_sentences, polarity, labelled, tuples)
+_FINDERS = (_lists, persona, suffixed, flat_pairs, _columns, two_sentences, polarity, labelled, tuples)
 
 
 def _has_role(value: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
+from itertools import islice
 from typing import Any
 
 from steering.errors import SteeringError
@@ -30,7 +31,8 @@ def read_csv(text: str, name: str, ending: str) -> tuple[list[dict[str, Any]], l
     for mark in _MARKS:
         check_pieces(name, body, mark)
     delimiter = hint[1] if hint else _delimiter(body, ending)
-    reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True)
+    spaced = _spaced(body, delimiter)
+    reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True, skipinitialspace=spaced)
     header: list[str] = []
     rows, numbers, number, notes = [], [], int(bool(hint)), list[str]()
     try:
@@ -57,6 +59,8 @@ def read_csv(text: str, name: str, ending: str) -> tuple[list[dict[str, Any]], l
             f"a well-formed {ending} file: a cell that begins with a quote ends with one.",
             'Close the quote, and double the quotes inside it ("").',
         ) from error
+    if spaced:
+        notes = [*notes, "Blanks between a delimiter and a quote were left out."]
     return rows, numbers, notes
 
 
@@ -94,6 +98,15 @@ def _bare(cells: list[str]) -> bool:
     said = [cell for cell in held if len(cell.split()) >= _WORDS or len(cell) > _LONG or cell[-1] in ".?!。？！"]
     rest = [cell for cell in held if cell not in said]
     return bool(said) and all(re.fullmatch(r"[-+]?[\d.]+", cell) for cell in rest) and not any(map(is_column, held))
+
+
+def _spaced(text: str, delimiter: str) -> bool:
+    """Whether quotes stand behind blanks, which RFC 4180 would take for a part of the text."""
+    first = islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), 2)
+    try:
+        return any(re.match(' +"', cell) for cells in first for cell in cells)
+    except csv.Error:
+        return False
 
 
 def _delimiter(text: str, ending: str) -> str:

@@ -87,9 +87,15 @@ def column_of(rows: Sequence[Row], table: Table, chosen: str = "") -> Layout:
             f"one column that can hold the texts; these can: {', '.join(names[name] for name in known)}.",
             f"Say which: {table.name}::{names[known[0]]}, or the setting for the column.",
         )
+    one = _longest(rows, names)
+    two = (
+        f" Two columns, the positive one first, are a contrast set: {table.name}::{','.join(real)}."
+        if len(real) == 2
+        else ""
+    )
     raise table.wrong(
         f"one of {', '.join(TEXTS[:10])}, …, or a column that you name.",
-        f"Name the column that holds the texts: {table.name}::{_longest(rows, names)}.",
+        f"Name the column that holds the texts: {table.name}::{one}.{two}",
     )
 
 
