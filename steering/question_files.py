@@ -29,6 +29,7 @@ from steering.question_rows import (
     generated,
     generation_pair,
     lettered,
+    one_of_four,
     pair,
     preference,
     stereoset,
@@ -65,6 +66,15 @@ QUESTIONS: Layouts = {
         "MMLU",
         lambda row: lettered(row, asked(row), row["choices"], row["answer"]),
     ),
+    ("question", "options", "label"): (
+        "questions with options",
+        lambda row: lettered(row, asked(row), row["options"], row["label"]),
+    ),
+    ("question", "correct answer", "incorrect answer 1", "incorrect answer 2", "incorrect answer 3"): (
+        "GPQA",
+        one_of_four,
+    ),
+    ("question", "correct_answer", "distractor1", "distractor2", "distractor3"): ("SciQ", one_of_four),
     ("question", "options", "answer"): (
         "questions with options",
         lambda row: lettered(row, asked(row), row["options"], row["answer"]),

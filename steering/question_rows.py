@@ -141,6 +141,14 @@ def generation_pair(row: Row) -> Pair:
     return pair(row, row["question"], row["best_answer"], wrong[0] if wrong else "")
 
 
+def one_of_four(row: Row) -> Question:
+    """GPQA (arXiv 2311.12022) and SciQ (arXiv 1707.06209): the right answer, and three that are not."""
+    names = [f"incorrect answer {n}" for n in (1, 2, 3)], [f"distractor{n}" for n in (1, 2, 3)]
+    wrong = next([_text(row[name], "an incorrect answer") for name in each] for each in names if each[0] in row)
+    right = _text(row.get("correct answer", row.get("correct_answer")), "a right answer")
+    return _shuffled(row, row["question"], [right, *wrong], [1, 0, 0, 0])
+
+
 def truthful_csv(row: Row) -> Question:
     wrong = _listed(row["incorrect answers"])[: _MOST - 1]
     right = _text(row["best answer"], "a best answer")
@@ -173,6 +181,12 @@ def bbq(row: Row) -> Question:
 
 
 def stereoset(row: Row) -> Pair:
+    if "BLANK" in str(row["context"]):
+        raise SteeringError(
+            "It is of StereoSet's part intrasentence, whose sentences are no replies to their context.",
+            "a row of the part intersentence.",
+            "Choose that part.",
+        )
     sides = {_stereotype(gold): text for text, gold in _sentences(row["sentences"])}
     if not {"anti-stereotype", "stereotype"} <= set(sides):
         raise SteeringError(f"The labels are {', '.join(map(str, sides))}.", "anti-stereotype and stereotype.")

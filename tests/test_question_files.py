@@ -434,6 +434,22 @@ CHOSEN: dict[str, tuple[dict[str, Any], str, str]] = {
         "Which?",
         "two",
     ),
+    "GPQA": (
+        {"Question": "Which?", "Correct Answer": "one", **{f"Incorrect Answer {n}": FOUR[n] for n in (1, 2, 3)}},
+        "Which?",
+        "one",
+    ),
+    "SciQ": (
+        {
+            "question": "Which?",
+            "correct_answer": "one",
+            **{f"distractor{n}": FOUR[n] for n in (1, 2, 3)},
+            "support": "x",
+        },
+        "Which?",
+        "one",
+    ),
+    "AGIEval": ({"passage": "Long ago.", "question": "Which?", "options": FOUR, "label": "C"}, "Long ago.", "three"),
     "MedQA": (
         {"question": "Which?", "options": dict(zip("ABCD", FOUR, strict=True)), "answer": "three", "answer_idx": "C"},
         "Which?",
@@ -503,3 +519,9 @@ def test_preferences_of_every_kind_have_the_better_reply_first(tmp_path, name) -
     (tmp_path / "rows.jsonl").write_text(json.dumps(PREFERRED[name]) + "\n", encoding="utf-8")
     (found,) = read_pairs(tmp_path / "rows.jsonl")
     assert ([m.content for m in found.messages], found.aligned, found.misaligned) == (["Ask"], "good", "bad")
+
+
+def test_stereoset_within_a_sentence_makes_no_pairs(tmp_path) -> None:
+    row = {**STEREOSET, "context": "The BLANK is here."}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    _refused(read_pairs, tmp_path / "rows.jsonl", "row 1", "intrasentence")

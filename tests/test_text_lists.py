@@ -63,6 +63,7 @@ LISTS: dict[str, tuple[str, Any, str, tuple[str, ...]]] = {
     "ToxicChat": ("a.csv", "conv_id,user_input,model_output,toxicity\n1,a,x,0\n2,b,x,1\n", "", ("a", "b")),
     "RealToxicityPrompts": ("a.jsonl", '{"prompt": {"text": "a", "toxicity": 0.1}, "continuation": {"text": "x"}}\n', "", ("a",)),
     "prompts as messages": ("a.jsonl", json.dumps({"prompt": CHAT[:2], "chosen": CHAT[2:]}) + "\n", "", ("a",)),
+    "messages of LangChain": ("a.jsonl", json.dumps({"prompt": [{"type": "human", "content": "a"}], "base": {}, "metadata": {}}) + "\n", "", ("a",)),
     "calls of tools": ("a.jsonl", json.dumps({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": None, "tool_calls": []}, {"role": "tool", "content": "x"}]}) + "\n", "", ("a",)),
     "an only column": ("a.csv", "whatever\na\n", "", ("a",)),
     "a column of its own": ("a.csv", "whatever,other\na,b\n", "other", ("b",)),

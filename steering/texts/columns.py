@@ -66,6 +66,7 @@ TEXTS = (
     "prompt_text",
     "comment_text",
     "question_stem",
+    "problem",
     "tweet",
 )
 """Columns that hold the texts of a list."""

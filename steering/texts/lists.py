@@ -147,7 +147,7 @@ def _is_chat(held: list[Any] | Mapping[str, Any]) -> bool:
     """Whether a cell is a conversation: a list of messages, or a mapping that has one."""
     if isinstance(held, Mapping):
         return any(name in CHATS for name in lowered(held))
-    return bool(held) and all(isinstance(each, Mapping) and ("role" in each or "from" in each) for each in held)
+    return bool(held) and all(isinstance(each, Mapping) and {"role", "from", "type"} & each.keys() for each in held)
 
 
 def _from_list(value: list[Any], where: str) -> str:

@@ -78,7 +78,7 @@ def reply_of(value: Any) -> str | None:
     """The text of a reply that stands alone: a text, a message of the assistant, or a list of just that; else None."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    if isinstance(value, Mapping) and _ROLES.get(str(value.get("role", value.get("from"))).lower()) == "assistant":
+    if isinstance(value, Mapping) and role_of(value) == "assistant":
         value = value.get("content", value.get("value"))
     return value if isinstance(value, str) else None
 
@@ -109,6 +109,12 @@ def request_of(row: Mapping[str, Any], where: str) -> tuple[Message, ...]:
     return turns
 
 
+def role_of(message: Mapping[str, Any]) -> Any:
+    """Who says a message, under `role`, `from` (ShareGPT) or `type` (LangChain); None for others than these three."""
+    said = message.get("role", message.get("from", message.get("type")))
+    return _ROLES.get(str(said).strip().lower())
+
+
 def first_request(value: Any, where: str) -> str:
     """What the user says first in a conversation; what comes behind it, calls of tools too, is not looked at.
 
@@ -116,8 +122,8 @@ def first_request(value: Any, where: str) -> str:
         SteeringError: The user says nothing.
     """
     if isinstance(value, list):
-        told = [each.get("role", each.get("from")) if isinstance(each, Mapping) else None for each in value]
-        place = next((at for at, said in enumerate(told) if _ROLES.get(str(said).strip().lower()) == "user"), None)
+        told = (role_of(each) if isinstance(each, Mapping) else None for each in value)
+        place = next((at for at, role in enumerate(told) if role == "user"), None)
         if place is not None:
             return _turn(value[place], f"{where}, message {place + 1}").content
     return next(turn.content for turn in messages_of(value, where) if turn.role == "user")
@@ -159,8 +165,8 @@ def _by_role(value: Mapping[str, Any], where: str, system: str) -> tuple[Message
 def _turn(value: Any, where: str) -> Message:
     if not isinstance(value, Mapping):
         raise SteeringError(f"{where} is {str(value)[:60]!r}.", "a mapping with role and content.", "Correct that row.")
-    said = value.get("role", value.get("from"))
-    role = _ROLES.get(str(said).strip().lower())
+    said = value.get("role", value.get("from", value.get("type")))
+    role = role_of(value)
     if role is None:
         raise SteeringError(f"{where} has the role {said!r}.", "system, user or assistant.", "Correct that row.")
     content = value.get("content", value.get("value"))

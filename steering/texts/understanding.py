@@ -106,7 +106,9 @@ def _pairs(table: Table) -> Understood:
     rows = tuple((_said(each.messages), each.aligned, each.misaligned) for each in found[:FIRST])
     how = layout_of(table, PAIRS) or "two columns, as chosen"
     heads = ("request", "aligned", "misaligned")
-    return _made(table, "pairs", how, f"{len(found):,} answer pairs", heads, rows, table.notes)
+    left = len(table.part("intrasentence"))
+    notes = [*table.notes, *([f"{left:,} rows of the list intrasentence were left out: no replies."] if left else [])]
+    return _made(table, "pairs", how, f"{len(found):,} answer pairs", heads, rows, notes)
 
 
 def _contrast(table: Table) -> Understood:
