@@ -16,12 +16,14 @@ from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
+from steering.block_list import first_tensor
 from steering.caches import repeated
 from steering.errors import SteeringError
-from steering.forwards import ARGUMENTS, CACHES, arguments
+from steering.forwards import ARGUMENTS, CACHES, KEEP, arguments
 
 
 Side = Literal["left", "right"]
+Keeping = Literal["number", "columns"]
 TOLERANCE = {torch.float32: 2e-3, torch.float16: 0.05, torch.bfloat16: 0.2}
 """How far logits may lie apart, in their own standard deviations: rounding, carried through all blocks."""
 _PLAIN = (DynamicLayer, DynamicSlidingWindowLayer)
@@ -34,7 +36,7 @@ class Abilities:
     """What a model's forward pass takes, and what may be asked of it."""
 
     accepts: frozenset[str]
-    """Which of `attention_mask`, `position_ids`, `logits_to_keep` and `use_cache` it takes without harm."""
+    """Which of `attention_mask`, `position_ids` and `use_cache` it takes."""
     cache: str | None
     """The argument and the output by which it goes on from what it read; None where it cannot, or does it wrongly."""
     masks_steps: bool
@@ -47,6 +49,10 @@ class Abilities:
     """Whether rows must be read one by one: RWKV's own code mixes up the states of several."""
     causal: bool = True
     """Whether what stands behind a token leaves that token's logits alone."""
+    keeps: Keeping | None = None
+    """How it is asked for the logits of the last positions alone, which bounds memory: by their number, or by their
+    columns where a number would cut states short, too (Gemma 4). None where a pass gives logits at every token.
+    """
 
     def takes(self, real: Tensor) -> bool:
         """Whether a batch with this padding, boolean, (row, position), can be read in one pass."""
@@ -99,7 +105,7 @@ class _Probe:
         self._other = ids[_SHORT : 2 * _SHORT + _PADDING]
         self._padded = ([[0] * _PADDING + self._short, self._other], (_PADDING, 0))
         self._whole = self._run([[*self._short, *self._next]], use_cache=False).logits[0]
-        self._drops = False
+        self._keeps: Keeping | None = None
         self._check_positions()
 
     def _check_positions(self) -> None:
@@ -136,28 +142,42 @@ class _Probe:
                 alone = way is not None
             pads = {"left"} if left and way is None else set()
         name, masked = way or (None, False)
-        shares = "left" in pads and name == "past_key_values" and self._shares()
+        # What gives logits at every token is read a few rows at a time, which going on from one reading would undo.
+        shares = "left" in pads and name == "past_key_values" and self._keeps is not None and self._shares()
         if shares or self._right():
             pads.add("right")
-        accepts = self._named & set(ARGUMENTS) - ({"logits_to_keep"} if self._drops else set())
-        return Abilities(frozenset(accepts), name, masked, frozenset(pads), shares, alone, causal)
+        accepts = self._named & set(ARGUMENTS)
+        return Abilities(accepts, name, masked, frozenset(pads), shares, alone, causal, self._keeps)
 
     def _left(self) -> bool:
         """Whether a short row is read rightly beside a longer one with padding in front."""
-        rows, padding = self._padded
-        lengths: list[int] = []
-        handle = self._blocks[-1].register_forward_hook(
-            lambda module, inputs, output: lengths.append(_states(output).shape[-2])
-        )
-        try:
-            output = self._try(rows, padding=padding, keep=True, use_cache=False)
-        finally:
-            handle.remove()
-        # Blocks that read another block's keys and values may be given the last positions alone (Gemma 4).
-        self._drops = "logits_to_keep" in self._named and lengths != [len(self._other)]
-        if self._drops:
+        ways: Sequence[Keeping] = ("number", "columns") if KEEP in self._named else ()
+        output = next((found for found in map(self._keeping, ways) if found is not None), None)
+        if output is None:
+            rows, padding = self._padded
             output = self._try(rows, padding=padding, use_cache=False)
         return output is not None and self._same(output.logits[0, -1], self._whole[_SHORT - 1])
+
+    def _keeping(self, way: Keeping) -> Any:
+        """What the padded pass gives when it is asked for the last position's logits alone; None where it gives others
+        or cuts states short: blocks that read another block's keys and values may be given the last position alone.
+        """
+        rows, padding = self._padded
+        lengths: list[int] = []
+
+        def measure(module: nn.Module, inputs: Any, output: Any) -> None:
+            states = first_tensor(output)
+            lengths.append(0 if states is None else states.shape[-2])
+
+        handle = self._blocks[-1].register_forward_hook(measure)
+        try:
+            output = self._try(rows, padding=padding, keep=way, use_cache=False)
+        finally:
+            handle.remove()
+        if output is None or lengths != [len(self._other)] or output.logits.shape[1] != 1:
+            return None
+        self._keeps = way
+        return output
 
     def _causal(self) -> bool:
         output = self._try([self._short], use_cache=False)
@@ -215,7 +235,7 @@ class _Probe:
         padding: Sequence[int] | None = None,
         known: int = 0,
         cache: dict[str, Any] | None = None,
-        keep: bool = False,
+        keep: Keeping | None = None,
         use_cache: bool = True,
         masked: bool = True,
     ) -> Any:
@@ -226,7 +246,7 @@ class _Probe:
             padding: Tokens of padding in front of each row, or, negative, behind it.
             known: Positions read before, padding included.
             cache: What was remembered of them, by the argument's name.
-            keep: Whether to ask for the last position's logits alone.
+            keep: How to ask for the last position's logits alone; for all where None.
             use_cache: Whether to ask for something to go on from.
             masked: Whether to say where padding stands.
         """
@@ -239,8 +259,8 @@ class _Probe:
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, known:]
         given = {"attention_mask": mask.to(device), "position_ids": positions.to(device), "use_cache": use_cache}
         options = {k: v for k, v in given.items() if k in self._named and (masked or k != "attention_mask")}
-        if keep and "logits_to_keep" in self._named:
-            options["logits_to_keep"] = 1
+        if keep is not None:
+            options[KEEP] = last_columns(keep, 1, ids.shape[1], device)
         return self._model(input_ids=ids.to(device), **options, **(cache or {}))
 
     def _same(self, found: Tensor, expected: Tensor) -> bool:
@@ -253,9 +273,9 @@ def alike(found: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:
     return float(apart / expected.float().std()) <= TOLERANCE.get(dtype, TOLERANCE[torch.bfloat16])
 
 
-def _states(output: Any) -> Tensor:
-    states: Tensor = output[0] if isinstance(output, tuple | list) else output
-    return states
+def last_columns(keeping: Keeping, n: int, length: int, device: torch.device) -> int | Tensor:
+    """What asks for the logits of the last `n` of `length` positions."""
+    return n if keeping == "number" else torch.arange(max(0, length - n), length, device=device)
 
 
 def _tokens(model: PreTrainedModel, tokenizer: Any) -> list[int]:

@@ -21,9 +21,10 @@ def fingerprint(host: Host) -> str:
 
     It tells models and trainings apart; a change of a few single weights may escape it.
     """
-    if host not in _KNOWN:
-        _KNOWN[host] = host.run(lambda job: _read(host, job), title="Looking at the weights")
-    weights = _KNOWN[host]
+    base = host.base  # other chat settings are the same weights
+    if base not in _KNOWN:
+        _KNOWN[base] = base.run(lambda job: _read(base, job), title="Looking at the weights")
+    weights = _KNOWN[base]
     return weights if host.chat.default else hashlib.sha256((weights + host.chat.to_json()).encode()).hexdigest()[:16]
 
 

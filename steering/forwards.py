@@ -15,7 +15,9 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
 
-ARGUMENTS = ("attention_mask", "position_ids", "logits_to_keep", "use_cache")
+ARGUMENTS = ("attention_mask", "position_ids", "use_cache")
+KEEP = "logits_to_keep"
+"""By which a pass is asked for the logits of the last positions alone."""
 CACHES = ("past_key_values", "cache_params", "state")
 """The names under which models take and give back what they remember of a text."""
 
@@ -23,7 +25,7 @@ CACHES = ("past_key_values", "cache_params", "state")
 def arguments(model: PreTrainedModel) -> frozenset[str]:
     """Which of these a model's forward pass takes; `use_cache` also where it takes any name."""
     parameters = inspect.signature(model.forward).parameters
-    names = frozenset(name for name in (*ARGUMENTS, *CACHES) if name in parameters)
+    names = frozenset(name for name in (*ARGUMENTS, KEEP, *CACHES) if name in parameters)
     return names | {"use_cache"} if _takes_any(model) else names
 
 

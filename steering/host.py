@@ -61,7 +61,8 @@ class Host:
         `under`."""
         self.openings: dict[str, Any] = {}
         """What `steering.openings` has worked out."""
-        self._base = self
+        self.base = self
+        """The same model under its own chat settings, whatever those of this view are."""
         self._views: dict[str, Host] = {}
 
     @classmethod
@@ -145,7 +146,7 @@ class Host:
         """
         if chat is None or chat == self.chat:
             return self
-        base = self._base
+        base = self.base
         if chat == base.chat:
             return base
         views, key = base._views, chat.to_json()

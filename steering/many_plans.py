@@ -132,7 +132,7 @@ class _Part:
         None where they write nothing and -1 where texts must be read whole.
         """
         whole = block is not None and (block < 0 or not self._stem.shared)
-        at_once = self._at_once(whole)
+        at_once = self._at_once()
         for start in range(0, len(plans), at_once):
             job.check()
             rows = slice(start, start + at_once)
@@ -144,11 +144,11 @@ class _Part:
                 logits = self._read_on(plans[rows], block, rows)
             yield Read(chosen[rows], self._indices, logits, self._base, self._taken, self._lengths)
 
-    def _at_once(self, whole: bool) -> int:
-        """How many plans a pass may have; one over whole texts, padded on the right, has logits at every token."""
+    def _at_once(self) -> int:
+        """How many plans a pass may have."""
         prompt = len(self._prompts[0])
         tokens = self._n * (prompt + self._each * self._longest)
-        places = self._n * self._each * (self._longest + (prompt if whole else 1))
+        places = self._n * self._each * (self._longest + 1)
         return rows_at_once(places * self._host.info.vocabulary, max(1, TOKENS // tokens))
 
     def _read_unsteered(self) -> Tensor:

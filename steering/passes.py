@@ -78,15 +78,18 @@ class Text:
     """Positions of each row that were written in it."""
 
 
-def split(batch: Batch, schedule: Schedule) -> list[Part]:
-    """The rows of a batch by where they stand in it, or one by one."""
+def split(batch: Batch, schedule: Schedule, at_once: int) -> list[Part]:
+    """The rows of a batch by where they stand in it, at most so many together, or one by one."""
     at: dict[tuple[int, int, int], list[int]] = defaultdict(list)
     starts, alone = batch.first, schedule.host.abilities.alone
     ends = starts + batch.real.sum(dim=1)
     for row, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
         at[start, end, row if alone else 0].append(row)
     parts = []
-    for (start, end, _), rows in at.items():
+    places = [
+        (where, rows[first : first + at_once]) for where, rows in at.items() for first in range(0, len(rows), at_once)
+    ]
+    for (start, end, _), rows in places:
         index, columns = torch.tensor(rows), slice(start, end)
         own = Batch(batch.ids[index, columns], batch.real[index, columns], batch.last[index] - start)
         parts.append(Part(index, columns, own, Schedule(schedule.host, [schedule.plans[row] for row in rows])))

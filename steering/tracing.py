@@ -10,23 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
-from steering.abilities import alike
+from steering.abilities import alike, last_columns
 from steering.caches import repeated
 from steering.errors import SteeringError
+from steering.exact import rows_at_once
+from steering.forwards import KEEP
 from steering.host import Host
 from steering.lane import look_for_stop
-from steering.outputs import hidden, inner, with_hidden
+from steering.outputs import hidden, with_hidden
 from steering.passes import Apart, Forward, Reader, Reads, Start, Text, end_logits, in_order, joined, split
 from steering.rows import Batch
 from steering.schedule import Coverage, Place, Schedule
-from steering.sites import Part
+from steering.stops import Stop, blocks_of, in_forward_order
 
 
 __all__ = ["Forward", "Reader", "Start", "read_on", "read_prompts", "read_replies", "read_token", "starts"]
@@ -160,12 +161,17 @@ def _read(
     keep: int = 1,
     start: Start | None = None,
 ) -> Forward:
-    """One pass over a batch, or one for each length where the model does not bear this padding."""
-    if host.abilities.takes(batch.real):
+    """One pass over a batch, or one for each length where the model does not bear this padding, and for a few rows
+    where it gives logits at every token.
+    """
+    at_once = len(batch.ids)
+    if host.abilities.keeps is None:
+        at_once = rows_at_once(batch.ids.shape[1] * host.info.vocabulary, at_once)
+    if host.abilities.takes(batch.real) and at_once == len(batch.ids):
         coverage = schedule.of_prompts(batch)
         forward = _forward(host, _inputs(batch), None, schedule, coverage, batch.last, read, places, keep, start)
         return forward if host.abilities.cache else replace(forward, cache=Text(batch, forward.written))
-    parts, reads, forwards = split(batch, schedule), Reads(batch), []
+    parts, reads, forwards = split(batch, schedule, at_once), Reads(batch), []
     for part in parts:
         own = None if start is None else Start(start.block, start.states[part.rows, part.columns])
         reader = None if read is None else reads.of(part)
@@ -195,19 +201,14 @@ def _forward(
     use_cache: bool | None = None,
 ) -> Forward:
     look_for_stop()  # whatever loop the pass belongs to
-    can = host.abilities
+    can, n_kept = host.abilities, max(1, keep)  # none are wanted where keep is 0, but 0 would mean all
     start = start if start is not None and starts(host) else None
-    accepts = can.accepts if last is not None or can.masks_steps else can.accepts - {"attention_mask"}
-    accepted = {k: v.to(host.device) for k, v in inputs.items() if k == "input_ids" or k in accepts}
-    options: dict[str, Any] = {can.cache: cache} if can.cache else {}
-    if "use_cache" in can.accepts:
-        options["use_cache"] = can.cache is not None and (start is None if use_cache is None else use_cache)
-    if "logits_to_keep" in can.accepts and (keep == 0 or bool((inputs["attention_mask"][:, -1] == 1).all())):
-        options["logits_to_keep"] = max(1, keep)  # none are wanted where keep is 0, but 0 would mean all
+    accepted = _accepted(host, inputs, steps=last is None)
+    options = _options(host, inputs, cache, n_kept, start is None if use_cache is None else use_cache)
     visits, gates = schedule.active(coverage), schedule.gates
-    stops = _in_forward_order(host, {*visits, *gates, *places})
+    stops = in_forward_order(host, {*visits, *gates, *places})
     wanted, n_rows = frozenset(places), len(inputs["input_ids"])
-    skipped = _blocks(host)[: start.block] if start is not None else []
+    skipped = blocks_of(host)[: start.block] if start is not None else []
     stands_in = [_as_output(host, block, start.states) for block in range(start.block)] if start is not None else []
     kept: dict[str, Any] = {}
     sums: dict[Place, Any] = {}
@@ -215,57 +216,58 @@ def _forward(
         with host.model.trace(accepted, **options):
             for module, output in zip(skipped, stands_in, strict=True):
                 module.skip(output)
-            for place, module, part, is_last in stops:
-                is_input = place[1] == "block_input"
-                value = module.input if is_input else module.output
+            for stop in stops:
+                place, scale = stop.place, stop.part.scale
+                value = stop.module.input if stop.is_input else stop.module.output
                 states = own = hidden(value, n_rows)
-                if part.scale != 1 or place in sums or not is_last:
-                    states = sums.pop(place, 0) + part.scale * (own.float() if own.dtype.itemsize < 4 else own)
-                if not is_last:
+                if scale != 1 or place in sums or not stop.last:
+                    states = sums.pop(place, 0) + scale * (own.float() if own.dtype.itemsize < 4 else own)
+                if not stop.last:
                     sums[place] = states
                     continue
                 for gate in gates.get(place, ()):
                     coverage.decide(gate, states, last)
                 if place in visits:
                     new = visits[place].write(states, coverage)
-                    # The module gives what the model is yet to scale, or the last of several summands; what is not
-                    # written stays as it is to the bit.
-                    put = new if states is own else (own + (new - states) / part.scale).to(own.dtype)
+                    # The module gives what the model is yet to scale, or the last of several summands; the change alone
+                    # is carried back to it, so that what is not written stays as it is to the bit.
+                    _put(stop, value, new if states is own else (own + (new - states) / scale).to(own.dtype))
                     states = new
-                    if is_input:
-                        module.input = with_hidden(value, put)
-                    else:
-                        module.output = with_hidden(value, put)
                 if place in wanted and read is not None:
                     read(place, states.clone())  # Falcon adds to its MLP's output in place
             output = host.model.output
-            kept["logits"] = output.logits[:, -max(1, keep) :].float()
+            # A copy where there are more, which a view would hold in memory.
+            more = output.logits.shape[1] > n_kept
+            kept["logits"] = output.logits[:, -n_kept:].to(torch.float32, copy=more)
             kept["cache"] = getattr(output, can.cache, None) if can.cache else None
     logits = kept["logits"] if keep > 1 else kept["logits"][:, 0]
     return Forward(logits=logits, cache=kept["cache"], written=schedule.written(coverage))
 
 
-class Stop(NamedTuple):
-    """A module that a pass comes by."""
-
-    place: Place
-    module: Any
-    part: Part
-    last: bool
-    """Whether the place's value is known behind it."""
+def _accepted(host: Host, inputs: dict[str, Tensor], *, steps: bool) -> dict[str, Tensor]:
+    """Those of the inputs that the model takes, on its device; `steps` where it goes on from a cache token by token."""
+    can = host.abilities
+    accepts = can.accepts - {"attention_mask"} if steps and not can.masks_steps else can.accepts
+    return {name: value.to(host.device) for name, value in inputs.items() if name == "input_ids" or name in accepts}
 
 
-def _in_forward_order(host: Host, places: set[Place]) -> list[Stop]:
-    """Every module that makes up one of the places, in the order in which a pass meets them."""
-    blocks, stops = _blocks(host), []
-    for block, site in places:
-        parts = host.sites.blocks[block].parts(site)
-        for part in parts:
-            module = reduce(inner, part.path.split("."), blocks[block]) if part.path else blocks[block]
-            stops.append(Stop((block, site), module, part, part is parts[-1]))
-    # A block's input comes before all that is in it, its output behind.
-    ends = {"block_input": 0, "block_output": 2}
-    return sorted(stops, key=lambda stop: (stop.place[0], ends.get(stop.place[1], 1), stop.part.order))
+def _options(host: Host, inputs: dict[str, Tensor], cache: Any, n_kept: int, use_cache: bool) -> dict[str, Any]:
+    """What a pass is asked beside its inputs."""
+    can, length = host.abilities, inputs["input_ids"].shape[1]
+    options: dict[str, Any] = {can.cache: cache} if can.cache else {}
+    if "use_cache" in can.accepts:
+        options["use_cache"] = can.cache is not None and use_cache
+    if can.keeps is not None and n_kept < length:
+        options[KEEP] = last_columns(can.keeps, n_kept, length, host.device)
+    return options
+
+
+def _put(stop: Stop, value: Any, states: Tensor) -> None:
+    """Write states into what a module is given or gives."""
+    if stop.is_input:
+        stop.module.input = with_hidden(value, states)
+    else:
+        stop.module.output = with_hidden(value, states)
 
 
 def _as_output(host: Host, block: int, states: Tensor) -> Any:
@@ -295,7 +297,3 @@ def starts(host: Host) -> bool:
 
 
 _STARTS: WeakKeyDictionary[Host, bool] = WeakKeyDictionary()
-
-
-def _blocks(host: Host) -> Any:
-    return reduce(getattr, host.sites.blocks_path.split("."), host.model)

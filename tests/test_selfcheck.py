@@ -156,17 +156,16 @@ def test_a_block_list_that_is_one_short_is_caught(tokenizer, lane) -> None:
 
 def test_blocks_in_another_order_are_caught(tokenizer, lane, monkeypatch) -> None:
     """Reads and writes agree with each other, but both are one block off."""
-    rightly = tracing._in_forward_order
+    rightly = tracing.in_forward_order
 
     def shifted(host, places):
-        modules = [module for _, module in rightly(host, {(b, s) for b in range(4) for _, s in places})]
-        by_place = dict(zip(sorted({(b, s) for b in range(4) for _, s in places}), modules, strict=True))
-        wanted = sorted(places)
-        return [(place, by_place[min(place[0] + 1, 3), place[1]]) for place in wanted if place[0] < 3]
+        stops = {stop.place: stop for stop in rightly(host, {(b, s) for b in range(4) for _, s in places})}
+        wanted = [(block, site) for block, site in sorted(places) if block < 3]
+        return [stops[block + 1, site]._replace(place=(block, site)) for block, site in wanted]
 
     host = _wrapped(tokenizer, lane, lambda host: None)
     assert outcomes(host)["block index"] == "pass"
-    monkeypatch.setattr(tracing, "_in_forward_order", shifted)
+    monkeypatch.setattr(tracing, "in_forward_order", shifted)
     assert outcomes(host)["block index"] == "fail"
 
 

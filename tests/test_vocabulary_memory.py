@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from steering.exact import LOGITS
 from steering.host import Host
-from steering.interventions import Write
+from steering.interventions import Gate, Write
 from steering.many_plans import Given, read_many
 from steering.nats import divergences
 from steering.operations import Add
@@ -95,6 +97,32 @@ def test_sweeps_over_given_replies_stay_within_it(host) -> None:
     with bounded(BOUND):
         host.run(work, title="read")
     assert seen == {(plan, item) for plan in range(4) for item in range(12)}
+
+
+@pytest.mark.parametrize("kind", ["gates", "a cache that cannot be shared", "logits at every token"])
+def test_texts_that_are_read_whole_stay_within_it(kind, host) -> None:
+    """Behind a prompt of 150 tokens a pass over five rows would have 450 MB of logits, of which 55 are wanted."""
+    limits = {"gates": {}, "a cache that cannot be shared": {"shares": False}}
+    model = copy(host)
+    model.abilities = replace(host.abilities, **limits.get(kind, {"shares": False, "keeps": None}))
+    prompt = render(host, "Hello. " * 60)
+    assert 5 * len(prompt) * VOCABULARY * 4 > 0.6 * BOUND
+    gate = Gate(torch.nn.functional.normalize(torch.ones(host.info.width), dim=0), -1e6, 1, "block_output")
+    chosen = [tuple(replace(write, gate=gate if kind == "gates" else None) for write in plan) for plan in plans(host)]
+    given = [Given(prompt, (tuple(range(5, 15)),))]
+    found: dict[str, dict[int, torch.Tensor]] = {"": {}, "bounded": {}}
+
+    def work(job, of: Host, into: dict[int, torch.Tensor]) -> None:
+        for read in read_many(job, of, given, chosen):
+            into.update((plan, each[..., :50].clone()) for plan, each in zip(read.plans, read.logits, strict=True))
+
+    with bounded(BOUND / 2):
+        host.run(lambda job: work(job, model, found["bounded"]), title="read")
+    host.run(lambda job: work(job, host, found[""]), title="read")
+    assert len(found["bounded"]) == 4
+    for plan, logits in found["bounded"].items():
+        torch.testing.assert_close(logits, found[""][plan], atol=1e-4, rtol=1e-4)  # float32 in another order
+    assert not torch.allclose(found[""][0], found[""][3], atol=1e-2), "the plans write"
 
 
 def test_refusal_tokens_are_found_within_it(host) -> None:
