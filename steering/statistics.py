@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
+from steering.lane import look_for_stop
+
 
 Z95 = 1.959963984540054
 """Two-sided 95 % quantile of the standard normal distribution."""
@@ -93,6 +95,7 @@ def auroc_intervals(
     weights_p, weights_n = _resampled(len(positive), len(negative), paired, resamples, seed)
     bounds = []
     for column in range(positive.shape[1]):
+        look_for_stop()
         wins = _wins(positive[:, column], negative[:, column])
         values = np.einsum("rp,pn,rn->r", weights_p, wins, weights_n, optimize=True) / wins.size
         bounds.append(np.quantile(values, [0.025, 0.975]))

@@ -9,6 +9,7 @@ from typing import Literal, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from steering.lane import look_for_stop
 from steering.vectors import Eraser
 
 
@@ -99,7 +100,11 @@ class StoredFitter(BaseFitter):
         self._states[side].update(zip(indices.tolist(), states, strict=True))
 
     def block_states(self, block: int) -> tuple[Tensor, Tensor]:
-        """Positive and negative states of one block in prompt order, float64, (prompt, width) each."""
+        """Positive and negative states of one block in prompt order, float64, (prompt, width) each.
+
+        A stop takes effect here: what is fitted to them takes a while, block after block.
+        """
+        look_for_stop()
         positive, negative = (
             torch.stack([side[index][block] for index in sorted(side)]).double() for side in self._states.values()
         )

@@ -14,7 +14,8 @@ from steering.vectors import Eraser
 
 @register("leace", "LEACE, with its eraser", min_train=4)
 class Leace(StoredFitter):
-    """u ∝ C^+ (m+ - m-), with C the covariance of all states, and the eraser x - l (r·(x - m)) with r along u.
+    """u ∝ C^-1 (m+ - m-), with C the covariance of all states, shrunk as in the authors' package (Bodnar et al. 2014,
+    arXiv 1308.2608), and the eraser x - l (r·(x - m)) with r along u.
 
     Least-squares concept erasure (Belrose et al. 2023, arXiv 2306.03819), by the authors' package: after the eraser no
     linear probe does better than the majority rate on the states it was fitted on, and no other such map changes them

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from steering.lane import look_for_stop
 from steering.negation import negations
 from steering.schedule import Place
 from steering.statistics import Estimate, auroc, auroc_intervals
@@ -129,6 +130,7 @@ def _line(
     scored: Scored,
     pairs: np.ndarray,
 ) -> Line:
+    look_for_stop()
     right = right_of(scored)[pairs] / 2
     draws = drawn(len(right)) @ right
     accuracy, esa = _interval(draws), _interval(np.maximum(draws, 1 - draws))

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from steering.errors import SteeringError
+from steering.lane import look_for_stop
 
 
 CONSTANT_LOSS = 0.2
@@ -126,6 +127,8 @@ def train(
     b = begin.biases.expand(*leading, *begin.biases.shape[-1:]).clone()
     moments = [torch.zeros_like(each) for each in (w, w, b, b)]
     for step in range(1, training.steps + 1):
+        if step % 10 == 0:
+            look_for_stop()
         if report is not None and step % 100 == 0:
             report(step)
         no_p, yes_p = _probabilities(both, w, b, offsets)

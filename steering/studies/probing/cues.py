@@ -11,6 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from steering.lane import look_for_stop
 from steering.negation import negations
 from steering.studies.probing.block import Scored
 
@@ -48,6 +49,7 @@ def bag_of_words(texts: Sequence[str], harmful: np.ndarray, fold: np.ndarray) ->
     """
     scores, words = np.zeros(len(texts)), np.array(texts, dtype=object)
     for each in np.unique(fold):
+        look_for_stop()
         inside = fold != each
         model = make_pipeline(
             TfidfVectorizer(ngram_range=(1, 2), token_pattern=_WORD.pattern), LogisticRegression(C=10, max_iter=1000)

@@ -10,6 +10,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from steering.extraction.lda import solve_shrunk
+from steering.lane import look_for_stop
 from steering.studies.probing.block import Prepared, Scored
 
 
@@ -93,6 +94,7 @@ def referred(given: Prepared, reference: Reference) -> Scored:
     scores = np.zeros(len(given.fold))
     for fold in range(given.folds):
         inside, differences = given.inside(fold), given.difference(fold)
+        look_for_stop()
         weights, threshold = reference.fit(differences[inside], given.harmful[inside])
         size = float(np.linalg.norm(weights)) or 1.0
         scores[~inside] = (differences[~inside] @ weights - threshold) / size

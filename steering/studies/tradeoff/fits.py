@@ -15,6 +15,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from steering.errors import SteeringError
+from steering.lane import look_for_stop
 from steering.statistics import Estimate
 
 
@@ -245,6 +246,7 @@ def _fit(
     r2 = 1 - float((residuals**2).sum()) / spread if spread > 0 else math.nan
     left_out = []
     for index in range(len(x)):
+        look_for_stop()
         rest = np.arange(len(x)) != index
         left_out.append(float(y[index] - curve(solve(x[rest], y[rest], found))(x[index : index + 1])[0]))
     held_out = math.sqrt(float(np.mean(np.square(left_out))))
