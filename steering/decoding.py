@@ -16,7 +16,7 @@ from steering.lane import Job
 from steering.pace import note_reading, note_step, seconds_per_step
 from steering.prompts import render
 from steering.replies import DecodeSettings, Divergence, Finish, Reply, Step, Written
-from steering.reply_parts import leaves_thought, parts_of
+from steering.reply_parts import parts_of, thought_length
 from steering.rows import Batch, Row
 from steering.sampling import choose
 from steering.schedule import Schedule
@@ -214,8 +214,8 @@ def _choose(host: Host, states: list[_RowState], logits: Tensor) -> Tensor:
 
 def _spent(host: Host, state: _RowState) -> Finish | None:
     """Why a reply ends here, where its thought or its answer has all its tokens."""
-    if state.before_answer is None and leaves_thought(host, state.row.prompt, state.ids):
-        state.before_answer = len(state.ids)
+    if state.before_answer is None:
+        state.before_answer = thought_length(host, state.row.prompt, state.ids)
     if state.before_answer is None:
         return "thought" if len(state.ids) >= state.row.prompt.thought_tokens else None
     return "length" if len(state.ids) - state.before_answer >= state.settings.max_new_tokens else None

@@ -12,6 +12,8 @@ from steering.lane import Job
 
 
 _SAMPLES = 16
+_READ_BEHIND_THOUGHTS = "2"
+"""Tells apart what was kept when readings still began where a thought does."""
 _KNOWN: WeakKeyDictionary[Host, str] = WeakKeyDictionary()
 
 
@@ -25,7 +27,9 @@ def fingerprint(host: Host) -> str:
     if base not in _KNOWN:
         _KNOWN[base] = base.run(lambda job: _read(base, job), title="Looking at the weights")
     weights = _KNOWN[base]
-    return weights if host.chat.default else hashlib.sha256((weights + host.chat.to_json()).encode()).hexdigest()[:16]
+    if host.chat.default:
+        return weights
+    return hashlib.sha256(f"{weights}{_READ_BEHIND_THOUGHTS}{host.chat.to_json()}".encode()).hexdigest()[:16]
 
 
 def _read(host: Host, job: Job[str]) -> str:

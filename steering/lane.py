@@ -27,12 +27,20 @@ _here = threading.local()
 _log = logging.getLogger(__name__)
 
 
-def note(text: str) -> None:
-    """Say something that whoever reads the result should know; in the job of this thread, in the log outside of any."""
+def note(text: str, *, instead_of: str = "") -> None:
+    """Say something that whoever reads the result should know; in the job of this thread, in the log outside of any.
+
+    Args:
+        text: What.
+        instead_of: What was said before and no longer holds, such as a smaller count.
+    """
     job: Job[Any] | None = getattr(_here, "job", None)
     if job is None:
         _log.warning(text)
-    elif text not in job.notes:
+        return
+    if instead_of in job.notes:
+        job.notes.remove(instead_of)
+    if text not in job.notes:
         job.notes.append(text)
 
 

@@ -27,6 +27,7 @@ from steering.forced import Replied, read_forced, replies_at_once
 from steering.host import Host
 from steering.interventions import Plan
 from steering.lane import Job
+from steering.own_thoughts import behind_thoughts
 from steering.plans import Vectors, writes_of
 from steering.prompts import render
 from steering.replies import DecodeSettings
@@ -163,10 +164,12 @@ def _check(intervention: Intervention) -> float:
 
 
 def own_replies(host: Host, texts: tuple[str, ...]) -> list[Replied]:
-    """The unsteered model's greedy replies to prompts, at most `REPLY_TOKENS` long, generated once a model."""
+    """The unsteered model's greedy answers to prompts, at most `REPLY_TOKENS` long, generated once a model; the prompts
+    end behind its thoughts where it is let think.
+    """
     known = _REPLIED.setdefault(host, {})
     if texts not in known:
-        prompts = [render(host, text) for text in texts]
+        prompts = behind_thoughts(host, [render(host, text) for text in texts])
         said = generate(host, [Row(prompt) for prompt in prompts], DecodeSettings(max_new_tokens=REPLY_TOKENS))
         known[texts] = [(prompt, reply.ids) for prompt, reply in zip(prompts, said, strict=True)]
     return known[texts]

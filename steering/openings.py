@@ -73,9 +73,9 @@ def _opening(host: Host, template: str) -> Opening:
     switches = chat.switches if asked or name is None else {**chat.switches, name: own[name][on]}
     if on:
         said = (
-            f"The model thinks first, for at most {chat.thought_tokens} tokens: judges and token limits are of the "
-            "answer, KL and counted lengths of both, and what is read at the end of the prompt is where the thought "
-            "begins."
+            f"The model thinks first, for at most {chat.thought_tokens} tokens: judges, token limits, KL and counted "
+            "lengths are of the answer, and what is read where a reply begins is read behind the unsteered model's own "
+            "thought."
         )
         return Opening(switches, chat.prefill, True, (*notes, said, *_prefilled(chat.prefill)))
     empty = _empty_thought(host, switches, markers, switched=bool(own))

@@ -82,7 +82,8 @@ def render(host: Host, messages: str | Sequence[Message], *, generation_prompt: 
     for turn in turns:
         check_prompt(turn.content)
     opening = opening_of(host)
-    begun = opening.text if generation_prompt and turns[-1].role != "assistant" else ""
+    replies = generation_prompt and turns[-1].role != "assistant"
+    begun = opening.text if replies else ""
     if not host.info.chat_template:
         text = "\n\n".join(turn.content for turn in turns)
         frame = "\n\n".join(_marker(index) for index in range(len(turns)))
@@ -96,7 +97,7 @@ def render(host: Host, messages: str | Sequence[Message], *, generation_prompt: 
     spans = _spans(text, frame, turns)
     said = max((end for _, end, role in spans if role != "assistant"), default=0)
     opened = markers_of(host.tokenizer).opens(text[said:] + begun)
-    thought_tokens = host.chat.thought_tokens if opening.thinks else 0
+    thought_tokens = host.chat.thought_tokens if opening.thinks and replies else 0
     prompt = _tokenise(host.tokenizer, text + begun, spans, special=False)
     return replace(prompt, opened=opened, thought_tokens=thought_tokens)
 

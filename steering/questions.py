@@ -15,7 +15,8 @@ from steering.errors import SteeringError
 from steering.exact import mass_of
 from steering.host import Host
 from steering.interventions import Plan
-from steering.prompts import render
+from steering.own_thoughts import behind_thoughts
+from steering.prompts import Prompt, render
 from steering.question_files import Pair, Question, read_pairs, read_questions
 from steering.resources import resource
 from steering.rows import Row
@@ -92,13 +93,17 @@ def has_set(host: Host, name: str) -> bool:
     return _shipped(host, name).is_file()
 
 
-def chances_of_answers(host: Host, questions: Sequence[Question], plan: Plan = ()) -> Tensor:
-    """Probability that the reply begins with each word of a question, with or without a space before it.
+def chances_of_answers(
+    host: Host, questions: Sequence[Question], plan: Plan = (), prompts: Sequence[Prompt] | None = None
+) -> Tensor:
+    """Probability that the answer begins with each word of a question, with or without a space before it.
 
     Args:
         host: The model.
         questions: With the same words each.
         plan: What is written.
+        prompts: The questions as they are read, where another model than `host` thought about them; else `host` is let
+            think, if its chat settings say so.
 
     Returns:
         float64, (question, word); rows sum to the mass on the words, not to 1.
@@ -107,10 +112,10 @@ def chances_of_answers(host: Host, questions: Sequence[Question], plan: Plan = (
         SteeringError: As `first_tokens`.
     """
     ids = first_tokens(host, questions[0].words)
+    asked = prompts or behind_thoughts(host, [render(host, each.messages) for each in questions])
     found = []
-    for start in range(0, len(questions), BATCH):
-        part = questions[start : start + BATCH]
-        logits = next_token_logits(host, [Row(render(host, each.messages), plan) for each in part])
+    for start in range(0, len(asked), BATCH):
+        logits = next_token_logits(host, [Row(each, plan) for each in asked[start : start + BATCH]])
         found.append(mass_of(logits, ids))
     return torch.cat(found)
 

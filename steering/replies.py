@@ -68,6 +68,11 @@ class Reply:
     """How many of `ids` are thought, delimiters included, where the model was let think."""
 
     @property
+    def answer_tokens(self) -> int:
+        """How many of `ids` are the answer: all of them where the model was not let think."""
+        return len(self.ids) - self.thought_tokens
+
+    @property
     def thought(self) -> str:
         """What the model wrote before its answer; "" where it did not think."""
         return self._parts.thought

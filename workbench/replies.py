@@ -114,13 +114,14 @@ def _pane(columns: Columns, n: int, state: str, tinted: Sequence[Sequence[float]
     count = len(reply.ids)
     end = FINISHES[reply.finish] if reply.finish else {"stopped": "stopped"}.get(state, "")
     readings = columns.readings[n] if columns.readings else ()
+    answer = readings[reply.thought_tokens :] or readings
     return pane(
         title,
         reply.text,
         hue=hue,
         corner=f"{count} token{'s' * (count != 1)}",
         foot=" · ".join(
-            filter(None, (_modified(reply.written), *_read(readings, columns.vector, hue), _thought(reply), end))
+            filter(None, (_modified(reply.written), *_read(answer, columns.vector, hue), _thought(reply), end))
         ),
         state="writing" if state == "writing" and reply.finish is None else "",
         turns=turns,
@@ -133,7 +134,7 @@ def _read(readings: Sequence[TokenReading], vector: str, hue: str) -> list[str]:
         return []
     divergence, projection = summary(readings)
     size = f"{divergence:.2g}" if divergence >= 0.001 else "under 0.001"
-    told = [f"KL to unsteered {size} nats (95th percentile of its tokens)"] if hue else []
+    told = [f"KL to unsteered {size} nats (95th percentile of its answer's tokens)"] if hue else []
     along = [] if projection is None else [f"mean projection on {vector} {projection:+.2g} × mean difference"]
     return told + along
 

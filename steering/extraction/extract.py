@@ -97,7 +97,7 @@ def extract_methods(
     reading = Reading(system, generation_prompt, reply_tokens if pooling == "mean_reply" else 0)
 
     def work(job: Job[dict[str, SteeringVector]]) -> dict[str, SteeringVector]:
-        parts = _prompts(host, contrast, reading)
+        parts = _prompts(host, contrast, reading, pooling)
         others = {method: ContrastSet.load(METHODS[method].texts) for method in methods if METHODS[method].texts}
         reader = _Reader(job, host, site, pooling, token_budget, parts, StateFiles(states) if states else None)
         fittings = {
@@ -112,7 +112,7 @@ def extract_methods(
                 fitting.update(side, indices, batch)
         scales.check_apart(site, pooling)
         for method, other in others.items():
-            reader.of(_prompts(host, other, reading, ("train",))).fit(fittings[method])
+            reader.of(_prompts(host, other, reading, pooling, ("train",))).fit(fittings[method])
         directions = {method: fitting.fitter.directions() for method, fitting in fittings.items()}
         scores = _scores(reader, directions, host.info.blocks)
         return {
@@ -185,10 +185,13 @@ class _Reader:
 
 
 def _prompts(
-    host: Host, contrast: ContrastSet, reading: Reading, splits: Sequence[Split] = _USED
+    host: Host, contrast: ContrastSet, reading: Reading, pooling: Pooling, splits: Sequence[Split] = _USED
 ) -> dict[tuple[Side, Split], list[Prompt]]:
+    to_the_end = pooling == "last_token" or (isinstance(pooling, tuple) and min(pooling, default=0) < 0)
     return {
-        (side, split): reading.prompts(host, [each.messages for each in contrast.side(side, split)])
+        (side, split): reading.prompts(
+            host, [each.messages for each in contrast.side(side, split)], to_the_end=to_the_end
+        )
         for side in _SIDES
         for split in splits
     }

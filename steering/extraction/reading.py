@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from steering.decoding import generate
 from steering.errors import SteeringError
 from steering.host import Host
-from steering.prompts import Message, Prompt, Role, render
-from steering.replies import DecodeSettings, Reply
+from steering.own_thoughts import behind_thoughts
+from steering.prompts import Message, Prompt, render
+from steering.replies import DecodeSettings
+from steering.reply_parts import answer_of, followed
 from steering.rows import Row
-from steering.token_pieces import pieces_of_reply
 
 
 REPLY_TOKENS = 32
@@ -28,8 +29,15 @@ class Reading:
     reply_tokens: int = 0
     """The most tokens that the model itself replies to a prompt without a reply; 0 lets it say nothing."""
 
-    def prompts(self, host: Host, conversations: Sequence[Sequence[Message]]) -> list[Prompt]:
+    def prompts(
+        self, host: Host, conversations: Sequence[Sequence[Message]], *, to_the_end: bool = True
+    ) -> list[Prompt]:
         """Render conversations, and let the model answer where its replies are what is read.
+
+        Args:
+            host: The model; one that is let think does so before what is read at the end of a prompt.
+            conversations: Any number.
+            to_the_end: Whether anything behind the messages is read.
 
         Raises:
             SteeringError: A system prompt for a conversation that has its own, or a reply without a token.
@@ -39,17 +47,18 @@ class Reading:
         ]
         bare = [index for index, turns in enumerate(conversations) if turns[-1].role != "assistant"]
         if not self.reply_tokens or not bare:
-            return rendered
+            return behind_thoughts(host, rendered) if to_the_end and self.generation_prompt else rendered
         asked = [render(host, self._with_system(conversations[index])) for index in bare]
         said = generate(host, [Row(prompt) for prompt in asked], DecodeSettings(max_new_tokens=self.reply_tokens))
         for index, prompt, reply in zip(bare, asked, said, strict=True):
-            if len(reply.ids) == reply.thought_tokens:
+            if not reply.answer_tokens:
                 raise SteeringError(
                     f"The model answers nothing to the prompt '{conversations[index][-1].content[:60]}'.",
                     "a reply to read.",
                     "Read another token, give the set replies, or let the thought be longer (chat.thought_tokens).",
                 )
-            rendered[index] = _answered(host, prompt, reply)
+            behind, answer = answer_of(host, prompt, reply)
+            rendered[index] = followed(host, behind, answer, "assistant")
         return rendered
 
     def _with_system(self, turns: Sequence[Message]) -> tuple[Message, ...]:
@@ -60,18 +69,3 @@ class Reading:
                 "A system prompt was given, but the contrast set has its own.", "one of both.", "Leave yours out."
             )
         return (Message("system", self.system), *turns)
-
-
-def _answered(host: Host, prompt: Prompt, said: Reply) -> Prompt:
-    """A prompt with a reply behind it, as the model itself would go on from there; what is read is the answer."""
-    reply = said.ids
-    tokens = pieces_of_reply(host.tokenizer, reply)
-    before = said.thought_tokens
-    roles: list[Role] = ["template" if index < before else "assistant" for index in range(len(tokens))]
-    return replace(
-        prompt,
-        text=prompt.text + host.tokenizer.decode(list(reply)),
-        ids=(*prompt.ids, *reply),
-        roles=(*prompt.roles, *roles),
-        tokens=(*prompt.tokens, *tokens),
-    )

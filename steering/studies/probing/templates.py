@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from steering.errors import SteeringError
 from steering.host import Host
+from steering.names import short_name
 from steering.prompts import Message, Prompt, render, render_text
 from steering.recipes import validation_error
 from steering.resources import resource
@@ -122,6 +123,13 @@ def runs_of(host: Host, template: Template, statement: str) -> Runs:
         SteeringError: They differ in more than the answer, or are too long.
     """
     no, yes = (template.prompt(host, statement, answer) for answer in (template.no, template.yes))
+    if no.thought_tokens and template.read != "answer":
+        raise SteeringError(
+            f"This template reads where the reply begins, and {short_name(host.name)} is let think there: the two runs "
+            "would differ in their thoughts too.",
+            "runs that differ in nothing but the answer.",
+            "Skip the thought (chat.thought=skip), or take a template that reads an answer, such as assistant.",
+        )
     head = _alike(no.ids, yes.ids)
     tail = _alike(no.ids[head:][::-1], yes.ids[head:][::-1])
     for prompt, answer in ((no, template.no), (yes, template.yes)):

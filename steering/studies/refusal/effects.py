@@ -15,7 +15,7 @@ from steering.forced import Replied, read_forced, replies_at_once
 from steering.host import Host
 from steering.lane import Job
 from steering.orthogonal import orthogonalised
-from steering.prompts import Prompt, render
+from steering.prompts import Prompt
 from steering.questions import (
     QUESTION_SETS,
     Question,
@@ -25,17 +25,18 @@ from steering.questions import (
     right_number,
 )
 from steering.replies import Reply
+from steering.reply_parts import answer_of
 from steering.statistics import mcnemar, mean_interval, wilson
 from steering.store import Kept
 from steering.studies.refusal.arms import NONE, REFUSAL, Arms
 from steering.studies.refusal.outcomes import Answers, Cost, Rates, rates_of
 from steering.studies.refusal.replies import Judge, Said, Speaker, judged
-from steering.studies.refusal.requests import Messages, with_system
+from steering.studies.refusal.requests import Messages, prompts_of, read_prompts_of
 from steering.studies.refusal.second import Second
 
 
 FORCED_TOKENS = 32
-"""Tokens of the model's own reply on which damage is read."""
+"""Tokens of the model's own answer on which damage is read."""
 _FORCED_ROWS = 16
 _ANSWER_TOKENS = 24
 _NEGLIGIBLE = 1e-12
@@ -50,12 +51,16 @@ class Group:
     asked: tuple[str, ...]
     """The users' messages."""
     prompts: tuple[Prompt, ...]
+    """What is answered."""
+    read: tuple[Prompt, ...]
+    """The same, up to where the answer begins: behind the unsteered model's thought where it is let think."""
 
     @classmethod
-    def of(cls, host: Host, name: str, requests: Sequence[Messages], system: str) -> Group:
-        """Render requests."""
-        prompts = tuple(render(host, with_system(each, system)) for each in requests)
-        return cls(name, bool(system.strip()), tuple(each[-1].content for each in requests), prompts)
+    def of(cls, host: Host, name: str, requests: Sequence[Messages], system: str, kept: Kept | None = None) -> Group:
+        """Render requests; thoughts are kept by digest."""
+        prompts, read = prompts_of(host, requests, system), read_prompts_of(host, requests, system, kept)
+        asked = tuple(each[-1].content for each in requests)
+        return cls(name, bool(system.strip()), asked, tuple(prompts), tuple(read))
 
 
 class Effects:
@@ -140,7 +145,7 @@ class Effects:
 
     def _rates(self, job: Job[Any], speaker: Speaker, group: Group) -> Rates:
         replies = self._replies(job, speaker, group.name, group.prompts, self._longest)
-        odds = speaker.odds(group.prompts, self._tokens)
+        odds = speaker.odds(group.read, self._tokens)
         said = tuple(judged(speaker.arm, group.name, group.system, group.asked, replies, odds, self._judge))
         if self._second and not speaker.arm.floor:
             verdicts = self._second.judge(job, group.asked, [reply.answer for reply in replies])
@@ -148,7 +153,8 @@ class Effects:
         base = self._base.setdefault((group.name, group.system), said)
         if speaker.arm.key == NONE and group.name == self._control and not self._replied:
             pairs = zip(group.prompts, replies, strict=True)
-            self._replied = [(prompt, reply.ids[:FORCED_TOKENS]) for prompt, reply in pairs if reply.ids]
+            answers = [answer_of(self._host, prompt, reply) for prompt, reply in pairs]
+            self._replied = [(prompt, ids[:FORCED_TOKENS]) for prompt, ids in answers if ids]
         return rates_of(speaker.arm, said, base)
 
     def _replies(
@@ -179,13 +185,13 @@ class Effects:
         questions = self._questions[name]
         if questions[0].words:
             return self._by_chance(name, speaker)
-        prompts = [render(self._host, each.messages) for each in questions]
+        prompts = prompts_of(self._host, [each.messages for each in questions])
         replies = self._replies(job, speaker, name, prompts, _ANSWER_TOKENS)
         right = tuple(right_number(each, reply.answer) for each, reply in zip(questions, replies, strict=True))
         return self._answers(name, right, math.nan, math.nan)
 
     def _damage(self, job: Job[Any], speaker: Speaker) -> dict[str, Any]:
-        """On the model's own replies: mean KL of each, the 95th percentile of KL and the mean loss over all tokens."""
+        """On the model's own answers: mean KL of each, the 95th percentile of KL and the mean loss over all tokens."""
         divergence, losses = [], []
         size = replies_at_once(self._host, 1, self._replied, _FORCED_ROWS)
         for start in range(0, len(self._replied), size):
@@ -205,11 +211,11 @@ class Effects:
 
     def _by_chance(self, name: str, speaker: Speaker) -> Answers:
         questions = self._questions[name]
-        prompts = [render(self._host, each.messages).ids for each in questions]
+        prompts = read_prompts_of(self._host, [each.messages for each in questions], kept=self._kept)
         chances = torch.tensor(
             speaker.remembered(
-                ("chances", prompts, questions[0].words),
-                lambda: chances_of_answers(speaker.host, questions, speaker.plan).tolist(),
+                ("chances", [prompt.ids for prompt in prompts], questions[0].words),
+                lambda: chances_of_answers(speaker.host, questions, speaker.plan, prompts).tolist(),
             ),
             dtype=torch.float64,
         )

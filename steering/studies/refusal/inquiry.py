@@ -39,7 +39,7 @@ from steering.studies.refusal.phases import (
     without_direction,
 )
 from steering.studies.refusal.replies import Said
-from steering.studies.refusal.requests import prompts_of
+from steering.studies.refusal.requests import read_prompts_of
 from steering.studies.refusal.rules import Choice, Score, choose
 from steering.studies.refusal.second import second_judge
 from steering.studies.refusal.settings import RefusalSettings
@@ -111,7 +111,7 @@ class Inquiry:
         """Step 1: requests and refusal tokens."""
         if self._second:
             self._second.try_out()
-        self.prepared = prepare(self.host, self.settings, job)
+        self.prepared = prepare(self.host, self.settings, job, self.kept)
         yield
 
     def screen(self, job: Job[Any]) -> Iterator[None]:
@@ -195,13 +195,15 @@ class Inquiry:
 
     def _locate(self, prepared: Prepared) -> Place:
         system = bool(self.settings.system.strip())
-        groups = [each for each in groups_of(self.host, self.settings, prepared.requests) if each.system == system]
-        prompts = [prompt for group in groups for prompt in group.prompts]
+        groups = [
+            each for each in groups_of(self.host, self.settings, prepared.requests, self.kept) if each.system == system
+        ]
+        prompts = [prompt for group in groups for prompt in group.read]
         asked = tuple(said for each in self.rates if each.arm == NONE and each.system == system for said in each.said)
         vector = self.vectors.get(REFUSAL)
         own = [conversation(text) for text in self.settings.prompts if text.strip()]
-        shown = prompts_of(self.host, own, self.settings.system)
-        shown = shown or [prompt for group in groups[:2] for prompt in group.prompts[:SHOWN_PROMPTS]]
+        shown = read_prompts_of(self.host, own, self.settings.system, self.kept)
+        shown = shown or [prompt for group in groups[:2] for prompt in group.read[:SHOWN_PROMPTS]]
         sides = prepared.requests.test
         target, control = prepared.requests.target_label, prepared.requests.control_label
         sided = tuple([n for n, said in enumerate(asked) if said.group == label] for label in (target, control))

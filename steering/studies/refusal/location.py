@@ -24,7 +24,7 @@ from steering.prompts import Prompt
 from steering.rows import Batch
 from steering.schedule import Place, Schedule
 from steering.statistics import Estimate, auroc, auroc_intervals, f1_interval
-from steering.studies.refusal.requests import Messages, prompts_of
+from steering.studies.refusal.requests import Messages, read_prompts_of
 from steering.tracing import read_prompts
 from steering.vectors import SteeringVector
 
@@ -207,7 +207,7 @@ def drift(
             "Name the model that this one was tuned from.",
         )
     means = [
-        [read_states(each, prompts_of(each, side, system)).double().mean(dim=0) for side in (target, control)]
+        [read_states(each, read_prompts_of(each, side, system)).double().mean(dim=0) for side in (target, control)]
         for each in (host, other)
     ]
     cosine = torch.nn.functional.cosine_similarity

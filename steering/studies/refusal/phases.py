@@ -18,7 +18,7 @@ from steering.store import Kept, digest
 from steering.studies.refusal.arms import ARMS, NONE, Arm, Arms, make_arms
 from steering.studies.refusal.candidates import Candidate, Directions, read_directions
 from steering.studies.refusal.effects import Effects, Group
-from steering.studies.refusal.requests import Requests, Sides, load_requests, prompts_of
+from steering.studies.refusal.requests import Requests, Sides, load_requests, read_prompts_of
 from steering.studies.refusal.rules import Score
 from steering.studies.refusal.screen import Screen
 from steering.studies.refusal.second import Second
@@ -54,7 +54,7 @@ class Prepared:
     """Why no direction can be looked for; empty where one can."""
 
 
-def prepare(host: Host, settings: RefusalSettings, job: Job[Any]) -> Prepared:
+def prepare(host: Host, settings: RefusalSettings, job: Job[Any], store: Kept | None = None) -> Prepared:
     """Load the requests, find the refusal tokens, and keep what the model refuses and answers as it should.
 
     Call on the model thread.
@@ -78,7 +78,9 @@ def prepare(host: Host, settings: RefusalSettings, job: Job[Any]) -> Prepared:
     if settings.both_systems and not takes_system(host):
         said = f"Only without a system prompt: {short_name(host.name)}'s chat template has no place for one."
         requests = replace(requests, notes=(*requests.notes, said))
-    train, validation = (_prompts(host, sides, settings.system) for sides in (requests.train, requests.validation))
+    train, validation = (
+        _prompts(host, sides, settings.system, store) for sides in (requests.train, requests.validation)
+    )
     job.report(1, 2, "first tokens of replies")
     tokens = find_tokens(host, *train, chosen=token_ids(host, settings.tokens))
     kept = [_as_expected(train, tokens, tokens.masses)]
@@ -154,7 +156,7 @@ def effects_of(
     return Effects(
         host,
         arms,
-        groups_of(host, settings, prepared.requests),
+        groups_of(host, settings, prepared.requests, kept),
         tokens=prepared.tokens.chosen,
         longest=settings.reply_tokens,
         questions=settings.questions,
@@ -165,7 +167,7 @@ def effects_of(
     )
 
 
-def groups_of(host: Host, settings: RefusalSettings, requests: Requests) -> list[Group]:
+def groups_of(host: Host, settings: RefusalSettings, requests: Requests, kept: Kept) -> list[Group]:
     """The test requests of every kind, under every system prompt that is asked for."""
     systems = [settings.system]
     if settings.both_systems and takes_system(host):
@@ -175,7 +177,7 @@ def groups_of(host: Host, settings: RefusalSettings, requests: Requests) -> list
         requests.control_label: requests.test.control,
         "borderline": requests.borderline,
     }
-    return [Group.of(host, name, each, system) for system in systems for name, each in kinds.items() if each]
+    return [Group.of(host, name, each, system, kept) for system in systems for name, each in kinds.items() if each]
 
 
 def without_direction() -> Arms:
@@ -183,8 +185,9 @@ def without_direction() -> Arms:
     return Arms((Arm(NONE, ARMS[NONE], Recipe()),), {})
 
 
-def _prompts(host: Host, sides: Sides, system: str) -> Prompts:
-    return prompts_of(host, sides.target, system), prompts_of(host, sides.control, system)
+def _prompts(host: Host, sides: Sides, system: str, kept: Kept | None) -> Prompts:
+    target, control = (read_prompts_of(host, side, system, kept) for side in (sides.target, sides.control))
+    return target, control
 
 
 def _masses(host: Host, prompts: Sequence[Prompt], tokens: RefusalTokens) -> list[float]:

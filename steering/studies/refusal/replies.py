@@ -108,8 +108,7 @@ class Speaker:
             if known is None:
                 missing.append(index)
             else:
-                parts = Parts(*known["parts"]) if known.get("parts") else None
-                yield index, Reply(known["text"], tuple(known["ids"]), known["finish"], Written(), parts=parts)
+                yield index, _remembered(known)
         missing.sort(key=lambda index: len(prompts[index]))
         settings = DecodeSettings(max_new_tokens=longest)
         for start in range(0, len(missing), BATCH):
@@ -122,6 +121,7 @@ class Speaker:
                     "ids": list(reply.ids),
                     "finish": reply.finish,
                     "parts": list(astuple(reply.parts)) if reply.parts else None,
+                    "thought": reply.thought_tokens,
                 }
                 yield index, reply
 
@@ -155,6 +155,17 @@ class Speaker:
         return [found[index] for index in range(len(prompts))]
 
 
+def _remembered(known: Mapping[str, Any]) -> Reply:
+    return Reply(
+        known["text"],
+        tuple(known["ids"]),
+        known["finish"],
+        Written(),
+        parts=Parts(*known["parts"]) if known.get("parts") else None,
+        thought_tokens=known.get("thought", 0),
+    )
+
+
 def judged(
     arm: Arm,
     group: str,
@@ -177,7 +188,7 @@ def judged(
                 index=index,
                 prompt=prompt,
                 text=reply.text,
-                tokens=len(reply.ids),
+                tokens=reply.answer_tokens,
                 finish=reply.finish or "",
                 content=kind.content,
                 form=kind.form,

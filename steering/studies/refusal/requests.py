@@ -16,8 +16,10 @@ from steering.demo.example import Example as DemoExample
 from steering.demo.held_out import VALIDATION_SEED, distinct, held_out_prompts, validation_prompts
 from steering.errors import SteeringError
 from steering.host import Host
+from steering.own_thoughts import behind_thoughts
 from steering.prompts import Message, Prompt, conversation, render
 from steering.resources import resource
+from steering.store import Kept
 from steering.system_prompts import renderable
 from steering.text_lists import read_texts, understood_texts
 from steering.texts.messages import text_of, without_reply
@@ -148,6 +150,13 @@ def own_systems(requests: Requests) -> tuple[str, bool]:
 def prompts_of(host: Host, requests: Sequence[Messages], system: str = "") -> list[Prompt]:
     """Rendered prompts; a system prompt stands before those that have none of their own."""
     return [render(host, with_system(each, system)) for each in requests]
+
+
+def read_prompts_of(
+    host: Host, requests: Sequence[Messages], system: str = "", kept: Kept | None = None
+) -> list[Prompt]:
+    """As `prompts_of`, for what is read where the answer begins: behind the model's own thought, if it thinks."""
+    return behind_thoughts(host, prompts_of(host, requests, system), kept)
 
 
 def with_system(messages: Messages, system: str) -> Messages:

@@ -21,10 +21,12 @@ from steering.host import Host
 from steering.interventions import Plan
 from steering.lane import Job
 from steering.many_plans import Given, Read, read_many
+from steering.own_thoughts import behind_thoughts
 from steering.pace import note_reading, seconds_per_step, seconds_per_token
 from steering.prompts import Message, Prompt, render
 from steering.questions import first_tokens
 from steering.replies import DecodeSettings
+from steering.reply_parts import followed
 from steering.rows import Row
 from steering.store import Kept, digest
 
@@ -128,7 +130,7 @@ class Reader:
         items = chunk.items
         read = {"given": self._given, "words": self._words, "text": self._text, "own": self._own}[items[0].kind]
         for preface, by_identity in groups.items():
-            group, prompts = list(by_identity.values()), self._prompts(chunk, preface)[0]
+            group, prompts = list(by_identity.values()), self._read_from(chunk, preface)
             cells: list[dict[int, Seen]] = [{} for _ in group]
             began = time.perf_counter()
             for place, index, seen in read(job, items, prompts, group):
@@ -171,6 +173,15 @@ class Reader:
             ]
             self._rendered[key] = prompts, digest("tradeoff 1", fingerprint(self._host), asked)
         return self._rendered[key]
+
+    def _read_from(self, chunk: Chunk, preface: tuple[Message, ...]) -> list[Prompt]:
+        """The prompts up to where readings begin: behind the unsteered model's thoughts, where it is let think."""
+        prompts = self._prompts(chunk, preface)[0]
+        kind = chunk.items[0].kind
+        # A reply thinks for itself; one to the bare conversation brings its thought along.
+        if kind == "text" or (kind == "own" and preface):
+            return prompts
+        return behind_thoughts(self._host, prompts, self._kept)
 
     def _key(self, chunk: Chunk, treatment: Treatment) -> str:
         return digest(self._prompts(chunk, treatment.preface)[1], treatment.identity)
@@ -218,11 +229,14 @@ class Reader:
     def _own_behind(
         self, job: Job[Any], items: Sequence[Item], prompts: Sequence[Prompt], group: Sequence[Treatment]
     ) -> Iterator[tuple[int, int, Seen]]:
-        """The unsteered model reads the bare conversation, so the two prompts differ."""
-        for index, (item, prompt) in enumerate(zip(items, prompts, strict=True)):
+        """The unsteered model reads the bare conversation, so the two prompts differ; the thought is the same."""
+        bare = [render(self._host, item.messages) for item in items]
+        behind = behind_thoughts(self._host, bare, self._kept)
+        for index, item in enumerate(items):
             job.check()
-            bare = render(self._host, item.messages)
-            base = read_forced(self._host, [()], [(bare, item.own)])
+            thought = behind[index].ids[len(bare[index]) :]
+            prompt = followed(self._host, prompts[index], thought, "template")
+            base = read_forced(self._host, [()], [(behind[index], item.own)])
             treated = read_forced(self._host, [each.plan for each in group], [(prompt, item.own)])
             for place, (kl, losses) in enumerate(
                 zip(treated.divergence(base)[:, 0].tolist(), treated.losses[:, 0].tolist(), strict=True)
@@ -247,7 +261,7 @@ class Reader:
                         "text": reply.answer,
                         "thought": reply.thought,
                         "finished": reply.finished,
-                        "tokens": len(reply.ids),
+                        "tokens": reply.answer_tokens,
                         "finish": reply.finish,
                     },
                 )
