@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from steering.chat_settings import ChatSettings
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.lane import Job
@@ -37,7 +38,7 @@ from workbench.jobs import Call, Outputs
 from workbench.markup import about_seconds, card, empty_state, heading, note
 from workbench.panel import Panel
 from workbench.prompt_card import EXAMPLES, PromptCard, positions
-from workbench.recipe_card import RecipeCard, fitting, interventions_of
+from workbench.recipe_card import RecipeCard, fitting, recipe_of
 
 
 _NO_ROWS = ""
@@ -115,15 +116,28 @@ class _Shown:
         self._ui = ui
         self._grid = gr.State(None)
         self._cells = gr.State({})
+        self._chat = gr.State(None)
+        """Chat settings of the page when the cells were generated."""
         self._html = html_block(_EMPTY, elem_id="grid-cells", js_on_load=GRID_SCRIPT)
         with gr.Row(elem_classes="sw-actions", visible=False) as self._exports:
             self._csv = gr.DownloadButton("Download CSV", size="sm", elem_id="grid-csv")
             self._page = gr.DownloadButton("Download HTML", size="sm", elem_id="grid-html")
         self._cell = html_block("", elem_id="grid-cell")
-        self.outputs = [self._html, self._grid, self._cells, self._exports, self._csv, self._page, self._cell]
+        self.outputs = [
+            self._html,
+            self._grid,
+            self._cells,
+            self._chat,
+            self._exports,
+            self._csv,
+            self._page,
+            self._cell,
+        ]
         state = [self._grid, self._cells]
         self._html.choose(self._choose, inputs=state, outputs=[self._cell], **EVENT)
-        self._html.open(self._open, inputs=state, outputs=[ui.page.sent, ui.page.tabs, ui.page.shelf_seen], **EVENT)
+        self._html.open(
+            self._open, inputs=[*state, self._chat], outputs=[ui.page.sent, ui.page.tabs, ui.page.shelf_seen], **EVENT
+        )
 
     def run(self, call: Call, **values: Any) -> Iterator[Outputs | None]:
         """Generate the cells, those known already first."""
@@ -138,7 +152,13 @@ class _Shown:
         shown = partial(grid_html, grid, warnings=host.warnings)
         job = host.submit(work, title=f"{len(grid)} replies")
         cells: dict[tuple[int, int], Cell] = {}
-        yield {self._html: shown(cells, running=True), self._grid: grid, self._cells: {}, self._cell: ""}
+        yield {
+            self._html: shown(cells, running=True),
+            self._grid: grid,
+            self._cells: {},
+            self._chat: host.chat,
+            self._cell: "",
+        }
         for done in call.follow(job):
             cells |= {(cell.x, cell.y): cell for cell in done}
             yield {self._html: shown(cells, running=True)} if done else {}
@@ -155,13 +175,14 @@ class _Shown:
         cell = cells.get((int(event.x), int(event.y)))
         return cell_html(grid, cell) if grid and cell else ""
 
-    def _open(self, event: gr.EventData, grid: Grid | None, cells: Cells) -> Any:
+    def _open(self, event: gr.EventData, grid: Grid | None, cells: Cells, chat: ChatSettings | None) -> Any:
         cell = cells.get((int(event.x), int(event.y)))
-        if grid is None or cell is None or self._ui.host is None:
+        if grid is None or cell is None or chat is None or self._ui.host is None:
             return gr.skip()
         vectors = with_methods(self._ui.host, grid, _vectors(self._ui))
         recipe = on_the_shelf(self._ui.workspace, cell.recipe, vectors)
-        return self._ui.sending("steer", SteerSettings(user=cell.user, system=grid.system, recipes=(recipe,)))
+        sent = SteerSettings(user=cell.user, system=grid.system, recipes=(recipe,))
+        return self._ui.sending("steer", sent.under(chat))
 
 
 def _place_axes() -> dict[str, Any]:
@@ -179,10 +200,8 @@ def _place_axes() -> dict[str, Any]:
 
 
 def _grid_of(values: Mapping[str, Any]) -> Grid:
-    recipe = Recipe(
-        interventions=interventions_of(values, "g", positions(values["picked"])) or (),
-        decode=decode_of(values["temperature"], values["seed"], values["length"]),
-    )
+    decode = decode_of(values["temperature"], values["seed"], values["length"])
+    recipe = recipe_of(values, "g", positions(values["picked"]), decode) or Recipe(decode=decode)
     x = parse_axis(f"{values['x']}: {values['x_values'] or ''}")
     y = parse_axis(f"{values['y']}: {values['y_values'] or ''}") if values["y"] else None
     return Grid(x, y, recipe, values["user"] or "", values["system"] or "")
@@ -254,7 +273,7 @@ def _info(kind: str) -> str:
 def _wire_receiving(ui: PanelContext, prompt: PromptCard, recipe: RecipeCard, decode: dict[str, Any]) -> None:
     def take(settings: SteerSettings) -> dict[Any, Any]:
         first = settings.recipes[0]
-        return {**prompt.show(settings), **decode_shown(decode, first.decode), **recipe.show(first.interventions)}
+        return {**prompt.show(settings), **decode_shown(decode, first.decode), **recipe.show(first)}
 
     ui.receive(take, [*prompt.inputs.values(), *decode.values(), *recipe.shown])
 

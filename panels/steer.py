@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from steering.chat_settings import ChatSettings
 from steering.host import Host
 from steering.lane import Job
 from steering.recipes import Intervention, Recipe
@@ -23,7 +24,7 @@ from workbench.jobs import Call, Outputs
 from workbench.markup import empty_state
 from workbench.panel import Panel
 from workbench.prompt_card import PromptCard, positions
-from workbench.recipe_card import RecipeCard, fitting, interventions_of, suggested
+from workbench.recipe_card import RecipeCard, fitting, recipe_of, suggested
 from workbench.reply_panes import ReplyPanes
 
 
@@ -135,8 +136,8 @@ def _settings(user: str, system: str, **values: Any) -> SteerSettings:
 
 def _recipes(values: Mapping[str, Any]) -> dict[str, Recipe]:
     picked, decode = positions(values["picked"]), _decode(values)
-    made = {letter: interventions_of(values, letter, picked) for letter in LETTERS}
-    return {letter: Recipe(interventions=each, decode=decode) for letter, each in made.items() if each is not None}
+    made = {letter: recipe_of(values, letter, picked, decode) for letter in LETTERS}
+    return {letter: recipe for letter, recipe in made.items() if recipe is not None}
 
 
 def _wire_receiving(
@@ -145,7 +146,7 @@ def _wire_receiving(
     def take(settings: SteerSettings) -> dict[Any, Any]:
         changes = {**prompt.show(settings), **decode_shown(decode, settings.recipes[0].decode), **panes.set_back()}
         for n, card in enumerate(recipes):
-            given = settings.recipes[n].interventions if n < len(settings.recipes) else None
+            given = settings.recipes[n] if n < len(settings.recipes) else None
             changes |= card.show(given) if given is not None else _visible(card, False)
         return changes
 
@@ -171,16 +172,17 @@ def _place_recipes(ui: PanelContext) -> list[RecipeCard]:
 def _wire_compare(ui: PanelContext, recipes: list[RecipeCard], compare: gr.Button) -> None:
     """Show the next recipe's card: first the opposite of the suggested strength, then an ablation."""
     top = recipes[0].slots[0].vector
-    inputs = {**{card.key: card.used for card in recipes[1:]}, "vector": top}
+    inputs = {**{card.key: card.used for card in recipes[1:]}, "vector": top, "chat": recipes[0].chat}
 
-    def reveal(vector: str | None, **used: bool) -> dict[Any, Any]:
+    def reveal(vector: str | None, chat: ChatSettings | None, **used: bool) -> dict[Any, Any]:
         hidden = [card for card in recipes[1:] if not used[card.key]]
         kept, changes = vector_named(ui, vector), {compare: gr.update(visible=len(hidden) > 1)}
         for card in hidden[:1]:
             changes |= _visible(card, True)
             if kept is not None:
                 opposite = Intervention(vector=kept.name, strength=-kept.suggested_strength)
-                changes |= card.show((opposite if card.key == "b" else Intervention(vector=kept.name, mode="ablate"),))
+                given = opposite if card.key == "b" else Intervention(vector=kept.name, mode="ablate")
+                changes |= card.show(Recipe(interventions=(given,), chat=chat))
         return changes
 
     shown = [part for card in recipes[1:] for part in card.shown]

@@ -72,7 +72,7 @@ def test_a_study_of_refusal_says_what_it_found_on_any_model(run, model) -> None:
 def test_a_model_that_is_let_think_says_that_answers_are_missing(run) -> None:
     notes, _ = run("refusal", "opened", "chat.thought=think", "chat.thought_tokens=4", "n_test=2")
     assert "thinks first" in notes
-    # 4 training, 2 validation and 2 test requests a side, borderline ones, and questions by letter: random weights end none
+    # Those of requests and of questions by letter; random weights end none.
     assert re.search(r"behind (\d+) thoughts of the unsteered model; \1 of them did not end \(within 4 tokens", notes)
     notes, _ = run("refusal", "opened")
     assert "empty thought" in notes

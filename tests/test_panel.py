@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import gradio as gr
@@ -8,14 +9,17 @@ from pydantic import BaseModel, Field
 
 from panels.steer import panel as steer
 from panels.vectors import panel as vectors
+from steering.chat_settings import ChatSettings
 from steering.errors import SteeringError
 from steering.host import Host
 from steering.recipes import GateSettings, Intervention, Recipe
+from workbench import prompt_card
 from workbench.bench import Workbench
 from workbench.context import PageState, PanelContext
 from workbench.forms import field_control
+from workbench.generation import SteerSettings
 from workbench.panel import Panel, check_panel
-from workbench.recipe_card import interventions_of, slot_names
+from workbench.recipe_card import RecipeCard, recipe_of, slot_names
 from workbench.shell import build
 from workbench.vector_comparison import contrast_given
 
@@ -135,7 +139,7 @@ def _slots(**changes: Any) -> dict[str, Any]:
         for number, slot in enumerate(slot_names("a"))
         for name, value in first.items()
     }
-    return {**slots, "recipe_a": True}
+    return {**slots, "recipe_a": True, "chat_a": None}
 
 
 def test_the_recipe_on_the_page_is_the_recipe_that_runs() -> None:
@@ -145,7 +149,7 @@ def test_the_recipe_on_the_page_is_the_recipe_that_runs() -> None:
         "mode_a3": "ablate",
         "strength_a3": 1.0,
     }
-    assert interventions_of(given) == (
+    assert recipe_of(given).interventions == (
         Intervention(vector="joy", blocks=(2, 3, 4), strength=1.5, unit="raw", scope="reply"),
         Intervention(vector="joy", mode="ablate", blocks=(2, 3, 4), strength=1.0, unit="raw", scope="reply"),
     )
@@ -155,15 +159,17 @@ def test_a_gate_and_a_clamp_on_the_page_are_those_of_the_recipe() -> None:
     given = _slots(mode="clamp", clamp="ceil", gate="mood", threshold=0.25, side="below", per="token", unit="nats")
     gate = GateSettings(vector="mood", threshold=0.25, side="below", per="token")
     expected = Intervention(vector="joy", mode="clamp", clamp="ceil", strength=1.5, unit="nats", gate=gate)
-    assert interventions_of(given) == (expected,)
+    assert recipe_of(given).interventions == (expected,)
 
 
 def test_picked_tokens_and_a_span_reach_the_recipe_and_an_unused_recipe_is_none() -> None:
-    picked = interventions_of(_slots(scope="picked", mode="ablate", others=["mood"]), "a", (3, 4))
-    assert picked == (Intervention(vector="joy", mode="ablate", others=("mood",), strength=1.5, scope=(3, 4)),)
+    picked = recipe_of(_slots(scope="picked", mode="ablate", others=["mood"]), "a", (3, 4))
+    assert picked.interventions == (
+        Intervention(vector="joy", mode="ablate", others=("mood",), strength=1.5, scope=(3, 4)),
+    )
     # What was chosen under Ablate and is hidden now does not count.
-    assert interventions_of(_slots(others=["mood"])) == (Intervention(vector="joy", strength=1.5),)
-    assert interventions_of({**_slots(), "recipe_a": False}) is None
+    assert recipe_of(_slots(others=["mood"])).interventions == (Intervention(vector="joy", strength=1.5),)
+    assert recipe_of({**_slots(), "recipe_a": False}) is None
 
 
 @pytest.mark.parametrize(
@@ -179,7 +185,42 @@ def test_picked_tokens_and_a_span_reach_the_recipe_and_an_unused_recipe_is_none(
 )
 def test_a_recipe_that_is_not_filled_in_says_what_is_missing(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(SteeringError, match=said):
-        interventions_of(_slots(**changes))
+        recipe_of(_slots(**changes))
+
+
+def test_recipes_bring_the_chat_settings_under_which_they_were_made(tiny_host, tmp_path: Any) -> None:
+    host = tiny_host("llama")
+    bench = Workbench(workspace=tmp_path, lane=host.lane)
+    bench.model.host = host.under(ChatSettings(prefill="Well,"))
+    own, pages = ChatSettings(prefill="Sure,", system="user"), ChatSettings(prefill="Well,")
+    with gr.Blocks():
+        ui = PanelContext(bench, PageState(), "Test", "test")
+        ui.page.tabs, card = gr.Tabs(), RecipeCard(ui, title="Recipe")
+    sent = ui.sending("other", SteerSettings(recipes=(Recipe(), Recipe(chat=own))))[ui.page.sent].settings.recipes
+    assert [recipe.chat for recipe in sent] == [pages, own]
+    shown = card.show(sent[1])
+    assert set(shown) <= set(card.shown)
+    assert shown[card.chat] == own
+    assert "Sure," in next(str(value) for part, value in shown.items() if part.elem_id == "chat-of-a")
+    assert recipe_of({**_slots(), "chat_a": shown[card.chat]}).on(host).chat == own
+    # What holds on the page anyway is not held fast.
+    assert card.show(sent[0])[card.chat] is None
+    assert recipe_of({**_slots(), "chat_a": None}).on(bench.host).chat == pages
+
+
+def test_the_tokens_of_a_prompt_are_those_under_the_recipes_chat_settings(tiny_host, tmp_path: Any) -> None:
+    host = tiny_host("llama")
+    bench = Workbench(workspace=tmp_path, lane=host.lane)
+    bench.model.host = host
+    with gr.Blocks():
+        ui = PanelContext(bench, PageState(), "Test", "test")
+        card = RecipeCard(ui, title="Recipe")
+    chips = [
+        prompt_card._chips(ui, "Hello.", "", "", [card], {**_slots(), "chat_a": chat})
+        for chat in (None, ChatSettings(prefill="Surely"))
+    ]
+    assert "Surely" not in "".join(re.findall(r">([^<]*)<", chips[0]))
+    assert "Surely" in "".join(re.findall(r">([^<]*)<", chips[1]))
 
 
 def test_steer_runs_headless_with_the_vectors_of_a_workspace(demo: Host, tmp_path: Any) -> None:

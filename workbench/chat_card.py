@@ -14,6 +14,7 @@ from steering.recipes import validation_error
 from steering.templates import switches_of
 from workbench.bench import Workbench
 from workbench.blocks import html_block
+from workbench.chat_words import typed
 from workbench.commands import pairs
 from workbench.context import PanelContext
 from workbench.markup import note
@@ -73,13 +74,6 @@ def chat_settings(switches: str, thought_tokens: float | None, **given: Any) -> 
         return ChatSettings.model_validate({**fields, "thought_tokens": thought_tokens or 512})
     except ValidationError as error:
         raise validation_error("The chat settings", error, known=fields) from error
-
-
-def typed(chat: ChatSettings) -> str:
-    """Switches as they are typed."""
-    return ", ".join(
-        f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in chat.switches.items()
-    )
 
 
 def chat_html(host: Host) -> str:

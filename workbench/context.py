@@ -207,8 +207,12 @@ class PanelContext:
             self.quick(button.click, send, inputs=inputs, outputs=[self.page.sent, self.page.tabs])
 
     def sending(self, to: str, settings: SteerSettings) -> dict[Any, Any]:
-        """The changes that send something to a panel and open it; for outputs `page.sent` and `page.tabs`."""
-        return {self.page.sent: Sent(to, settings), self.page.tabs: gr.update(selected=to)}
+        """The changes that send something to a panel and open it; for outputs `page.sent` and `page.tabs`.
+
+        Recipes carry chat settings: their own, or those that hold on the page.
+        """
+        sent = settings.under(self.host.chat) if self.host else settings
+        return {self.page.sent: Sent(to, sent), self.page.tabs: gr.update(selected=to)}
 
     def receive(self, take: Callable[[SteerSettings], Outputs], outputs: Sequence[Any]) -> None:
         """Say what changes when another panel sends a prompt with recipes."""

@@ -9,6 +9,7 @@ from typing import Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from steering.chat_settings import ChatSettings
 from steering.decoding import check, generate, streamed
 from steering.host import Host
 from steering.interventions import Plan
@@ -52,6 +53,11 @@ class SteerSettings(BaseModel):
         if len({recipe.decode for recipe in self.recipes}) > 1:
             raise ValueError("recipes that are compared need the same decode settings")
         return self
+
+    def under(self, chat: ChatSettings) -> Self:
+        """The same with chat settings for the recipes that have none."""
+        recipes = [each if each.chat else each.model_copy(update={"chat": chat}) for each in self.recipes]
+        return self.model_copy(update={"recipes": tuple(recipes)})
 
 
 def rows_for(

@@ -271,4 +271,4 @@ class ProbeView:
         given = {"vector": vector.name, "strength": _SENT_STRENGTH, "unit": "residual_norm"}
         recipe = Recipe.model_validate({"interventions": [given]})
         recipe = on_the_shelf(self._ui.workspace, recipe, {vector.name: vector})
-        return SteerSettings(user=found.texts[1], recipes=(recipe,))
+        return SteerSettings(user=found.texts[1], recipes=(recipe,)).under(found.host.chat)

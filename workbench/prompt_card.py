@@ -72,7 +72,7 @@ class PromptCard:
 
     def wire(self, recipes: Sequence[RecipeCard]) -> None:
         """Keep the tokens true to the prompt, the model and what the recipes write; let them be picked."""
-        written = ("scope_", "used_", "vector_", "recipe_")
+        written = ("scope_", "used_", "vector_", "recipe_", "chat_")
         scopes = {name: part for card in recipes for name, part in card.inputs.items() if name.startswith(written)}
         inputs = {**self.inputs, **scopes}
 
@@ -140,7 +140,7 @@ def _chips(
     if host is None:
         return _UNKNOWN
     try:
-        prompt = render(host, conversation(user or "", system or ""))
+        prompt = render(host.under(slots[f"chat_{recipes[0].key}"]), conversation(user or "", system or ""))
         chosen = positions(picked)
     except SteeringError as error:
         return note(str(error))

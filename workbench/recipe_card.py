@@ -7,13 +7,16 @@ from typing import Any
 
 import gradio as gr
 
+from steering.chat_settings import ChatSettings
 from steering.recipes import Intervention, Recipe
+from steering.replies import DecodeSettings
 from steering.vectors import SteeringVector
 from workbench.blocks import html_block
+from workbench.chat_words import in_words
 from workbench.context import PanelContext, Sent
 from workbench.generation import LETTERS
 from workbench.intervention_slot import intervention_of, place_slot, vector_named
-from workbench.markup import heading
+from workbench.markup import heading, note
 
 
 MOST = 3
@@ -21,7 +24,7 @@ MOST = 3
 
 
 class RecipeCard:
-    """One recipe's controls. Give `inputs` to a handler and its values to `interventions_of`."""
+    """One recipe's controls. Give `inputs` to a handler and its values to `recipe_of`."""
 
     def __init__(
         self,
@@ -49,6 +52,8 @@ class RecipeCard:
         self.key = key
         self.hue = hue
         self.used = gr.State(used)
+        self.chat = gr.State(None)
+        """Chat settings that came with the recipe from another panel; the page's where None."""
         names = fitting(ui)
         with gr.Column(elem_classes="sw-card", visible=used, elem_id=f"recipe-{key}") as self.card:
             html_block(heading(title, hue=hue))
@@ -56,14 +61,19 @@ class RecipeCard:
                 place_slot(ui, name, used=n == 0, names=names, picking=picking)
                 for n, name in enumerate(slot_names(key)[:most])
             ]
+            self._chat_said = html_block("", elem_id=f"chat-of-{key}")
+            drop = gr.Button("Use the page's chat settings", visible=False, size="sm", elem_classes="sw-link")
             if most > 1:
                 add = gr.Button("+ add an intervention", size="sm", elem_classes="sw-link", elem_id=f"add-{key}")
             if not used:
                 self.remove = gr.Button(f"Remove {title}", size="sm", elem_classes="sw-link")
         self.inputs: dict[str, Any] = {
             f"recipe_{key}": self.used,
+            f"chat_{key}": self.chat,
             **{name: part for slot in self.slots for name, part in slot.inputs.items()},
         }
+        self._drop = drop
+        ui.quick(drop.click, lambda: self._show_chat(None), outputs=[self.chat, self._chat_said, drop])
         if most > 1:
             self._wire_add(add)
         self._wire_shelf(follows=used)
@@ -71,16 +81,27 @@ class RecipeCard:
     @property
     def shown(self) -> list[Any]:
         """Every component that `show` may change."""
-        return [self.card, self.used, *(part for slot in self.slots for part in slot.shown)]
+        of_chat = [self.chat, self._chat_said, self._drop]
+        return [self.card, self.used, *of_chat, *(part for slot in self.slots for part in slot.shown)]
 
-    def show(self, interventions: tuple[Intervention, ...]) -> dict[Any, Any]:
-        """Set every control to a recipe's interventions; more of them than it holds are left out."""
+    def show(self, recipe: Recipe) -> dict[Any, Any]:
+        """Set every control to a recipe's interventions, more of which than it holds are left out, and to its chat
+        settings where they are not the page's.
+        """
+        interventions = recipe.interventions
         changes: dict[Any, Any] = {self.card: gr.update(visible=True), self.used: True}
+        changes |= self._show_chat(recipe.chat)
         names = fitting(self._ui)
         for n, slot in enumerate(self.slots):
             given = interventions[n] if n < len(interventions) else None
             changes |= slot.show(given, vector_named(self._ui, given.vector) if given else None, names)
         return changes
+
+    def _show_chat(self, chat: ChatSettings | None) -> dict[Any, Any]:
+        host = self._ui.host
+        own = None if host is None or chat == host.chat else chat
+        said = "" if own is None else note(f"Under its own chat settings: {in_words(own)}.")
+        return {self.chat: own, self._chat_said: said, self._drop: gr.update(visible=own is not None)}
 
     def _wire_add(self, add: gr.Button) -> None:
         used = {f"used_{slot.name}": slot.used for slot in self.slots}
@@ -150,10 +171,16 @@ def slot_names(key: str) -> list[str]:
     return [f"{key}{n}" for n in range(1, MOST + 1)]
 
 
-def interventions_of(
-    values: Mapping[str, Any], key: str = "a", picked: tuple[int, ...] = ()
-) -> tuple[Intervention, ...] | None:
-    """A recipe's interventions from the values of `RecipeCard.inputs`; None where the recipe is not used.
+def recipe_of(
+    values: Mapping[str, Any], key: str = "a", picked: tuple[int, ...] = (), decode: DecodeSettings | None = None
+) -> Recipe | None:
+    """A recipe from the values of `RecipeCard.inputs`; None where it is not used.
+
+    Args:
+        values: By the names of the inputs.
+        key: The card's.
+        picked: Tokens of the prompt.
+        decode: How tokens are chosen.
 
     Raises:
         SteeringError: As `intervention_of`.
@@ -162,7 +189,11 @@ def interventions_of(
         return None
     names = [name for name in slot_names(key) if f"vector_{name}" in values]
     given = [intervention_of(values, name, picked) for name in names]
-    return tuple(each for each in given if each is not None)
+    return Recipe(
+        interventions=tuple(each for each in given if each is not None),
+        decode=decode or DecodeSettings(),
+        chat=values[f"chat_{key}"],
+    )
 
 
 def suggested(vector: SteeringVector) -> Recipe:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from steering.chat_settings import ChatSettings
 from steering.errors import SteeringError
 from steering.recipes import Recipe
 from steering.studies.refusal import RECIPE, REFUSAL, Inquiry, figures, location_figures, result_of
@@ -58,6 +59,8 @@ class Shown:
     prompt: str
     """A target request, for other panels."""
     system: str
+    chat: ChatSettings
+    """Those under which the direction was found."""
 
 
 class RefusalView:
@@ -273,7 +276,9 @@ class RefusalView:
 
     def _kept(self, inquiry: Inquiry) -> Shown:
         target = inquiry.prepared.requests.test.target[0][-1].content if inquiry.prepared else ""
-        return Shown(tuple(inquiry.rates), inquiry.vectors.get(REFUSAL), target, inquiry.settings.system)
+        return Shown(
+            tuple(inquiry.rates), inquiry.vectors.get(REFUSAL), target, inquiry.settings.system, inquiry.host.chat
+        )
 
     def _read(self, event: gr.EventData, shown: Shown | None) -> str:
         arm, group, system = event.pick.split("|")
@@ -289,7 +294,7 @@ class RefusalView:
             raise SteeringError("There is no direction to send yet.", remedy="Score the candidates first.")
         name = self._ui.workspace.put(shown.vector)
         recipe: Recipe = RECIPE.renamed({REFUSAL: name})
-        return SteerSettings(user=shown.prompt, system=shown.system, recipes=(recipe,))
+        return SteerSettings(user=shown.prompt, system=shown.system, recipes=(recipe,)).under(shown.chat)
 
 
 def _picked(event: gr.EventData) -> str:

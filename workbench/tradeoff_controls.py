@@ -20,7 +20,7 @@ from workbench.generation import SteerSettings
 from workbench.intervention_slot import vector_named
 from workbench.jobs import Outputs
 from workbench.markup import READY, about_seconds, escape, heading, note
-from workbench.recipe_card import RecipeCard, interventions_of
+from workbench.recipe_card import RecipeCard, recipe_of
 from workbench.upload_field import place_upload
 
 
@@ -78,8 +78,8 @@ class TradeoffControls:
         Raises:
             SteeringError: Naming the field that is wrong.
         """
-        interventions = interventions_of(values, "t") or ()
-        own = (Recipe(interventions=interventions),) if interventions else ()
+        recipe = recipe_of(values, "t")
+        own = (recipe,) if recipe and recipe.interventions else ()
         if not own and not values["more"]:
             raise SteeringError("The recipe is empty.", "an intervention.", "Extract a vector first, under Vectors.")
         given = {name: values[name] for name in self._parts if values[name] is not None}
@@ -222,7 +222,7 @@ class TradeoffControls:
             f'<li><b class="sw-letter sw-{letter.lower()}">{letter}</b> {escape(recipe_title(recipe))}</li>'
             for letter, recipe in zip(letters, more, strict=False)
         )
-        shown = self._recipe.show(first.interventions)
+        shown = self._recipe.show(first)
         if not fits:
             shown |= {self._recipe.card: gr.update(visible=False), self._recipe.used: False}
         ready = READY if more else ""

@@ -194,4 +194,5 @@ class TradeoffView:
             raise SteeringError("There is nothing to send yet.", remedy="Run the comparison first.")
         found = shown.picture.found
         recipe = on_the_shelf(self._ui.workspace, recommended(shown.picture), found.curves.vectors)
-        return SteerSettings(user=found.asked["alignment"].items[0].messages[-1].content, recipes=(recipe,))
+        user = found.asked["alignment"].items[0].messages[-1].content
+        return SteerSettings(user=user, recipes=(recipe,)).under(found.host.chat)
