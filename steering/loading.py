@@ -109,7 +109,7 @@ def _load_adapted(name: str, checkpoint: Checkpoint, adapter: Adapter, options: 
         base = _load_whole(adapter.base, where, base_options, job, tokenizer_from=adapter.folder)
     except SteeringError as error:
         said = f"The base of the {adapter.kind} adapter '{name}' cannot be loaded. {error.given}"
-        remedy = f"{error.remedy} Or name the base that you have: --base (LoadOptions.base)."
+        remedy = f"{error.remedy} Or name the base that you have: --base (LoadOptions.base; on the page under More)."
         raise SteeringError(said, error.expected, remedy) from error
     merge = not is_quantised(base.model)
     model = apply_adapter(name, adapter, base.model, merge=merge)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from steering.errors import SteeringError
@@ -18,6 +19,7 @@ from workbench import listeners
 from workbench.bench import Workbench
 from workbench.jobs import Call, Slots, drive
 from workbench.listeners import Listeners
+from workbench.shell import build
 
 
 @pytest.fixture
@@ -39,6 +41,39 @@ def test_code_of_a_model_runs_for_the_one_that_is_trusted_alone(bench: Any) -> N
     bench.trusted = ""
     bench.load("", asked)
     assert bench.loads[-1] == ("", False)
+
+
+def test_a_base_that_a_visitor_names_is_allowed_and_trusted_by_itself(bench: Any) -> None:
+    bench.trusted = "org/own-code"
+    bench.load("org/own-code", LoadOptions(base="org/other"))  # the other's code would run
+    bench.load("org/adapter", LoadOptions(base="org/own-code"))
+    bench.load("org/adapter", LoadOptions())
+    assert [trusts for _, trusts in bench.loads] == [False, True, False]
+    bench.visitors_load = frozenset({"demo", "org/adapter"})
+    bench.load("org/adapter", LoadOptions(base="demo"))
+    with pytest.raises(SteeringError, match=r"'/srv/base'.*--allow-models"):
+        bench.load("org/adapter", LoadOptions(base="/srv/base"))
+
+
+def test_the_base_in_the_form_is_the_base_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, asked = Workbench(workspace=tmp_path / "home"), []
+
+    def load(name: str, options: LoadOptions) -> None:
+        asked.append((name, options.base))
+        raise SteeringError("Not now.")
+
+    monkeypatch.setattr(made, "load", load)
+    page = build(made)
+    (press,) = [
+        each for each in page.fns.values() if any(getattr(part, "elem_id", "") == "model-base" for part in each.inputs)
+    ]
+    values = {"model-name": " lora ", "model-base": " org/base "}
+    request = gr.Request(session_hash="somebody")
+    for base in (" org/base ", ""):
+        values["model-base"] = base
+        given = [values.get(part.elem_id, part.value) for part in press.inputs]
+        assert any("Not now" in str(step) for step in press.fn(request, *given))
+    assert asked == [("lora", "org/base"), ("lora", None)]
 
 
 def test_visitors_load_what_is_allowed(bench: Any) -> None:

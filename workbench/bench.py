@@ -142,19 +142,27 @@ class Workbench:
         return self.model.host
 
     def load(self, name: str, options: LoadOptions) -> Job[Host]:
-        """Load a model for a visitor. Its own code runs only where whoever started the workbench trusts that model.
+        """Load a model for a visitor. Its own code runs only where whoever started the workbench trusts that model, or
+        the base that is named for an adapter, since it is the base's code that runs.
 
         Raises:
-            SteeringError: Visitors may not load it, or another model is being loaded.
+            SteeringError: Visitors may not load it or its base, or another model is being loaded.
         """
-        if ANY not in self.visitors_load and name not in self.visitors_load:
-            known = ", ".join(sorted(self.visitors_load)) or "none: the model is the same for all visitors"
-            raise SteeringError(
-                f"'{name[:80]}' cannot be loaded from this page, which others can reach too.",
-                f"one of the models that are allowed ({known}).",
-                "Whoever runs the workbench can allow more with --allow-models.",
-            )
-        return self.model.load(name, replace(options, trust_remote_code=bool(name) and name == self.trusted))
+        self._check_visitors(name)
+        if options.base:
+            self._check_visitors(options.base)
+        whose = options.base or name
+        return self.model.load(name, replace(options, trust_remote_code=bool(whose) and whose == self.trusted))
+
+    def _check_visitors(self, name: str) -> None:
+        if ANY in self.visitors_load or name in self.visitors_load:
+            return
+        known = ", ".join(sorted(self.visitors_load)) or "none: the model is the same for all visitors"
+        raise SteeringError(
+            f"'{name[:80]}' cannot be loaded from this page, which others can reach too.",
+            f"one of the models that are allowed ({known}).",
+            "Whoever runs the workbench can allow more with --allow-models.",
+        )
 
     @property
     def seen(self) -> tuple[int, int, bool]:

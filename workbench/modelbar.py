@@ -55,12 +55,18 @@ def place_model_bar(bench: Workbench, state: PageState) -> ModelBar:
                     ["auto", *DTYPES], value="auto", label="Precision", info="auto: float32 on a CPU, else as stored"
                 )
                 device = gr.Textbox("auto", label="Device", info="auto, cpu, cuda, cuda:1, mps")
+                base = gr.Textbox(
+                    "",
+                    label="Base of an adapter",
+                    info="a folder or an id, where the one that a LoRA adapter names is not there",
+                    elem_id="model-base",
+                )
         html_block(_demo_list())
         html_block(note("The model in use stays until the new one stands. Vectors on the shelf stay in any case."))
         place_chat(bench, context)
         context.error_slot()
     shown = gr.State(False)
-    _wire(bench, context, switch, form, shown, load, {"name": name, "dtype": dtype, "device": device})
+    _wire(bench, context, switch, form, shown, load, {"name": name, "dtype": dtype, "device": device, "base": base})
     return ModelBar(html, context)
 
 
@@ -80,8 +86,9 @@ def _wire(
     def toggle(shown: bool) -> dict[Any, Any]:
         return {form: gr.update(visible=not shown), shown_state: not shown}
 
-    def load_model(call: Call, *, name: str | None, dtype: str, device: str) -> Iterator[dict[Any, Any]]:
-        job = bench.load((name or "").strip(), LoadOptions(dtype=dtype, device=device.strip() or "auto"))
+    def load_model(call: Call, *, name: str | None, dtype: str, device: str, base: str) -> Iterator[dict[Any, Any]]:
+        options = LoadOptions(dtype=dtype, device=device.strip() or "auto", base=(base or "").strip() or None)
+        job = bench.load((name or "").strip(), options)
         # Other visitors wait for this model too, so that leaving the page must not stop it.
         for _ in call.follow(job, own=False):
             yield {}
