@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from steering.confines import Confines, confined
 from steering.errors import SteeringError
 from steering.texts.understanding import understand
+from workbench.bench import Workbench
+from workbench.context import PageState, PanelContext
 from workbench.file_preview import file_preview
-from workbench.upload_field import _preview, uploaded
+from workbench.upload_field import _preview, place_upload, uploaded
 
 
 def upload(folder: Path, name: str, text: str) -> str:
@@ -56,3 +59,26 @@ def test_a_file_of_another_kind_is_refused_with_the_way_out(tmp_path: Path) -> N
         with pytest.raises(SteeringError, match="has the columns good, bad"):
             _preview(source, "contrast")
         assert "the columns good and bad" in _preview(f"{source}::good,bad", "contrast")
+
+
+def test_a_field_shows_an_upload_by_its_own_name_and_holds_its_source(tmp_path: Path) -> None:
+    bench = Workbench(workspace=tmp_path / "home")
+    bench.confines = Confines(tmp_path, hub=False, models=frozenset())
+    with gr.Blocks() as page:
+        ui = PanelContext(bench, PageState(), "Test", "test")
+        field = gr.Dropdown([("Demo", "demo")], value="demo", allow_custom_value=True, elem_id="field")
+        uploads = place_upload(ui, field, "Upload", "texts", sets=lambda: [("Demo", "demo")])
+    take, again = [each.fn for each in page.fns.values() if field in each.outputs]
+    source = upload(tmp_path, "adv.csv", "goal,target\nDo it.,Sure\n")
+
+    done = take(str(tmp_path / "0" / "adv.csv"), {})
+    assert done[field]["value"] == source
+    assert done[field]["choices"] == [("Demo", "demo"), ("adv.csv", source)]
+    # What is typed behind the name is a column of the same file; any other text stays what it is.
+    typed = again("adv.csv::target", done[uploads])
+    assert typed[field]["value"] == f"{source}::target"
+    assert ("adv.csv::target", f"{source}::target") in typed[field]["choices"]
+    assert again("adv.csv::goal", typed[uploads])[field]["value"] == f"{source}::goal"
+    assert field not in again("other.csv", typed[uploads])
+    # Nobody else's page knows what the name stands for.
+    assert field not in again("adv.csv", {})

@@ -22,6 +22,7 @@ from workbench.upload_field import place_upload
 
 _FIELDS = ProbeSettings.model_fields
 _OWN = "The model's own"
+_SETS = [(_OWN, ""), ("Demo: acts", "demo"), ("General", "general")]
 
 
 class ProbeControls:
@@ -57,14 +58,14 @@ class ProbeControls:
 
     def _place_statements(self) -> None:
         self.inputs["statements"] = gr.Dropdown(
-            [(_OWN, ""), ("Demo: acts", "demo"), ("General", "general")],
+            _SETS,
             value="",
             label="Pairs of a safe and a harmful statement",
             info="or hub:owner/name",
             allow_custom_value=True,
             elem_id="probe-statements",
         )
-        place_upload(self._ui, self.inputs["statements"], "Upload pairs", "statements")
+        place_upload(self._ui, self.inputs["statements"], "Upload pairs", "statements", sets=lambda: _SETS)
         self.inputs["formulation"] = gr.Radio(
             [("All", ""), ("Concurrent", "concurrent"), ("Negation", "negation")],
             value="",

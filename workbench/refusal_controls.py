@@ -93,7 +93,7 @@ class RefusalControls:
             elem_id="refusal-data",
             allow_custom_value=True,
         )
-        place_upload(self._ui, self.inputs["data"], "Upload a contrast set", "contrast")
+        place_upload(self._ui, self.inputs["data"], "Upload a contrast set", "contrast", sets=lambda: sets)
         self.inputs["tokens"] = gr.Dropdown(
             [],
             value=[],
@@ -113,7 +113,14 @@ class RefusalControls:
                 ("control", "Your own controls", "Upload controls"),
                 ("borderline", "Your own borderline requests", "Upload borderline requests"),
             ):
-                self._text(name, label, "hub:owner/name, or upload a file")
+                self.inputs[name] = gr.Dropdown(
+                    [],
+                    value=None,
+                    label=label,
+                    info="hub:owner/name, or upload a file",
+                    allow_custom_value=True,
+                    elem_id=f"refusal-{name}",
+                )
                 place_upload(self._ui, self.inputs[name], upload, "texts")
             self._text("column", "Column that holds the texts", "text, prompt, instruction, goal …")
 

@@ -21,11 +21,12 @@ from workbench.intervention_slot import vector_named
 from workbench.jobs import Outputs
 from workbench.markup import READY, about_seconds, escape, heading, note
 from workbench.recipe_card import RecipeCard, recipe_of
-from workbench.upload_field import place_upload
+from workbench.upload_field import Named, place_upload
 
 
 _FIELDS = TradeoffSettings.model_fields
 _BY_VECTOR = "What the recipe's vector is about"
+_QUESTIONS = [("Knowledge", "knowledge"), ("Truth", "truth")]
 _COMPARED = {
     "ablation": "Ablation, by its share",
     "prompt": "System prompt",
@@ -118,18 +119,20 @@ class TradeoffControls:
             allow_custom_value=True,
             elem_id="tradeoff-alignment",
         )
-        place_upload(self._ui, self._parts["alignment"], "Upload answer pairs", "pairs")
+        self._own_pairs = place_upload(
+            self._ui, self._parts["alignment"], "Upload answer pairs", "pairs", sets=lambda: _sets(self._ui)
+        )
         self._parts["alignment_by"] = _measure("alignment", "read by", "tradeoff-alignment-by")
         self._parts["helpfulness"] = _measure("helpfulness", "Helpfulness", "tradeoff-helpfulness")
         self._parts["questions"] = gr.Dropdown(
-            [("Knowledge", "knowledge"), ("Truth", "truth")],
+            _QUESTIONS,
             value=_FIELDS["questions"].default,
             label="Questions",
             info="or a file of MMLU, TruthfulQA or BBQ, or hub:owner/name",
             allow_custom_value=True,
             elem_id="tradeoff-questions",
         )
-        place_upload(self._ui, self._parts["questions"], "Upload questions", "questions")
+        place_upload(self._ui, self._parts["questions"], "Upload questions", "questions", sets=lambda: _QUESTIONS)
         self._parts["also"] = gr.CheckboxGroup(
             [(upper_first(measure.title), name) for name, measure in MEASURES.items() if _may_be_further(name)],
             value=list(_FIELDS["also"].default),
@@ -168,7 +171,7 @@ class TradeoffControls:
     def _wire(self) -> None:
         ui = self._ui
         # The pairs that there are depend on the model.
-        ui.watch("model", call=self._offer, outputs=[self._parts["alignment"]])
+        ui.watch("model", call=self._offer, inputs={"own": self._own_pairs}, outputs=[self._parts["alignment"]])
         # Only what the size depends on: for every input of an event the browser searches all components of the page.
         counted = {name: self._parts[name] for name in _COUNTED} | {"more": self._more}
         triggers = [part.change for part in counted.values()]
@@ -186,8 +189,8 @@ class TradeoffControls:
         cleared = {self._more: (), self._sent: "", self._recipe.card: gr.update(visible=True), self._recipe.used: True}
         ui.quick(self._clear.click, lambda: cleared, outputs=list(cleared))
 
-    def _offer(self) -> Outputs:
-        return {self._parts["alignment"]: gr.update(choices=_sets(self._ui))}
+    def _offer(self, own: Named) -> Outputs:
+        return {self._parts["alignment"]: gr.update(choices=[*_sets(self._ui), *own.items()])}
 
     def _tell(self, more: tuple[Recipe, ...], **values: Any) -> Outputs:
         host = self._ui.host

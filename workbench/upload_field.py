@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +16,60 @@ from workbench.context import PanelContext
 from workbench.file_preview import file_preview
 
 
-def place_upload(ui: PanelContext, field: gr.components.Component, label: str, kind: str) -> None:
+Named = dict[str, str]
+"""Uploads of a page: what stands in a field, which is a file's own name perhaps with `::COLUMN`, and its source."""
+
+
+def place_upload(
+    ui: PanelContext,
+    field: gr.Dropdown,
+    label: str,
+    kind: str,
+    *,
+    sets: Callable[[], Sequence[tuple[str, str]]] = list,
+) -> gr.State:
     """Place the button for a field that takes the name of a set, and what was understood of the file beneath.
 
-    A file that cannot be read as this kind is refused at once, and the field stays as it was.
+    A file that cannot be read as this kind is refused at once, and the field stays as it was. The field shows an upload
+    by its own name; its value is the source, which only somebody knows who has the file (`steering.confines`).
 
     Args:
         ui: Of the panel.
-        field: A text box, or a drop-down list that takes values of one's own.
+        field: A drop-down list that takes values of one's own.
         label: What is uploaded, such as "Upload targets".
         kind: What the file must hold, a key of `steering.texts.understanding.KINDS`.
+        sets: What else can be chosen, as (shown, value).
+
+    Returns:
+        The field's uploads so far, a `Named`.
     """
     button = gr.UploadButton(label, size="sm", file_types=list(TAKEN), elem_id=f"{field.elem_id}-upload")
-    shown = html_block("", elem_id=f"{field.elem_id}-preview")
+    shown, uploads = html_block("", elem_id=f"{field.elem_id}-preview"), gr.State({})
 
-    def take(path: str) -> dict[Any, Any]:
-        source = uploaded(path)
-        return {shown: _preview(source, kind), field: gr.update(value=source)}
+    def show(source: str, names: Named) -> dict[Any, Any]:
+        preview = _preview(source, kind)
+        if not source.startswith(UPLOAD):
+            return {shown: preview}
+        known = {**names, source.removeprefix(UPLOAD).partition("/")[2]: source}
+        return {shown: preview, uploads: known, field: gr.update(choices=[*sets(), *known.items()], value=source)}
 
-    def again(source: str | None) -> dict[Any, Any]:
-        return {shown: _preview(source or "", kind)}
+    def take(path: str, names: Named) -> dict[Any, Any]:
+        return show(uploaded(path), names)
 
-    ui.quick(button.upload, take, inputs={"path": button}, outputs=[field, shown])
-    # What was chosen behind `::` is read anew; a text box is read when it is left, not with every letter.
-    changed = [field.input] if isinstance(field, gr.Dropdown) else [field.submit, field.blur]
-    ui.quick(changed, again, inputs={"source": field}, outputs=[shown])
+    def again(given: str | None, names: Named) -> dict[Any, Any]:
+        return show(source_of(given or "", names), names)
+
+    changed = [field, shown, uploads]
+    ui.quick(button.upload, take, inputs={"path": button, "names": uploads}, outputs=changed)
+    # What was typed behind `::` is read anew.
+    ui.quick(field.input, again, inputs={"given": field, "names": uploads}, outputs=changed)
+    return uploads
+
+
+def source_of(given: str, names: Named) -> str:
+    """What a field's text stands for, where somebody typed on behind the name of an upload."""
+    name, mark, column = given.partition("::")
+    return f"{names[name]}{mark}{column}" if name in names else given
 
 
 def _preview(source: str, kind: str) -> str:
