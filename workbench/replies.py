@@ -111,7 +111,7 @@ def _pane(columns: Columns, n: int, state: str, tinted: Sequence[Sequence[float]
     if not columns.replies:
         return pane(title, "", hue=hue, state=state, turns=turns)
     reply = columns.replies[n]
-    count = len(reply.ids)
+    count, thought = reply.answer_tokens, reply.thought_tokens
     end = FINISHES[reply.finish] if reply.finish else {"stopped": "stopped"}.get(state, "")
     readings = columns.readings[n] if columns.readings else ()
     answer = readings[reply.thought_tokens :] or readings
@@ -119,7 +119,7 @@ def _pane(columns: Columns, n: int, state: str, tinted: Sequence[Sequence[float]
         title,
         reply.text,
         hue=hue,
-        corner=f"{count} token{'s' * (count != 1)}",
+        corner=f"{count} token{'s' * (count != 1)}{f' behind {thought} of thought' if thought else ''}",
         foot=" · ".join(
             filter(None, (_modified(reply.written), *_read(answer, columns.vector, hue), _thought(reply), end))
         ),
