@@ -10,7 +10,6 @@ import gradio as gr
 
 from steering.chat_settings import ChatSettings
 from steering.errors import SteeringError
-from steering.recipes import Recipe
 from steering.studies.refusal import RECIPE, REFUSAL, Inquiry, figures, location_figures, result_of
 from steering.studies.refusal.arms import NONE
 from steering.studies.refusal.candidates import cosines
@@ -52,15 +51,13 @@ _BLOCKS = (
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What clicks need of the inquiry that is on the page; it holds no model."""
+    """What clicks need of the inquiry that is on the page, with a target request for other panels; it holds no model."""
 
     rates: tuple[Rates, ...]
     vector: SteeringVector | None
     prompt: str
-    """A target request, for other panels."""
     system: str
     chat: ChatSettings
-    """Those under which the direction was found."""
 
 
 class RefusalView:
@@ -276,9 +273,8 @@ class RefusalView:
 
     def _kept(self, inquiry: Inquiry) -> Shown:
         target = inquiry.prepared.requests.test.target[0][-1].content if inquiry.prepared else ""
-        return Shown(
-            tuple(inquiry.rates), inquiry.vectors.get(REFUSAL), target, inquiry.settings.system, inquiry.host.chat
-        )
+        vector, system = inquiry.vectors.get(REFUSAL), inquiry.settings.system
+        return Shown(tuple(inquiry.rates), vector, target, system, inquiry.host.chat)
 
     def _read(self, event: gr.EventData, shown: Shown | None) -> str:
         arm, group, system = event.pick.split("|")
@@ -293,8 +289,8 @@ class RefusalView:
         if shown is None or shown.vector is None:
             raise SteeringError("There is no direction to send yet.", remedy="Score the candidates first.")
         name = self._ui.workspace.put(shown.vector)
-        recipe: Recipe = RECIPE.renamed({REFUSAL: name})
-        return SteerSettings(user=shown.prompt, system=shown.system, recipes=(recipe,)).under(shown.chat)
+        recipes = (RECIPE.renamed({REFUSAL: name}),)
+        return SteerSettings(user=shown.prompt, system=shown.system, recipes=recipes).under(shown.chat)
 
 
 def _picked(event: gr.EventData) -> str:
