@@ -51,7 +51,7 @@ _BLOCKS = (
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What clicks need of the inquiry that is on the page, with a target request for other panels; it holds no model."""
+    """What clicks need of the inquiry on the page, with a target request for other panels; it holds no model."""
 
     rates: tuple[Rates, ...]
     vector: SteeringVector | None
@@ -288,8 +288,7 @@ class RefusalView:
     def _sent(self, shown: Shown | None) -> SteerSettings:
         if shown is None or shown.vector is None:
             raise SteeringError("There is no direction to send yet.", remedy="Score the candidates first.")
-        name = self._ui.workspace.put(shown.vector)
-        recipes = (RECIPE.renamed({REFUSAL: name}),)
+        recipes = (RECIPE.renamed({REFUSAL: self._ui.workspace.put(shown.vector)}),)
         return SteerSettings(user=shown.prompt, system=shown.system, recipes=recipes).under(shown.chat)
 
 
