@@ -19,6 +19,22 @@ from steering.weight_files import check_no_pointer, read_header
 _WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 _KIND = "a LoRA or DoRA adapter of a causal language model, as peft saves it"
 _EMBEDDINGS = ("embed_tokens", "lm_head", "wte", "word_embeddings", "embed_in", "embed_out", "embeddings")
+_NEVER_MERGED = {
+    **dict.fromkeys(
+        (
+            "PROMPT_TUNING",
+            "MULTITASK_PROMPT_TUNING",
+            "P_TUNING",
+            "PREFIX_TUNING",
+            "CPT",
+            "ADAPTION_PROMPT",
+            "CARTRIDGE",
+        ),
+        "learned vectors that stand before the prompt",
+    ),
+    **dict.fromkeys(("XLORA", "POLY"), "several adapters, mixed anew for every text"),
+}
+"""Kinds that cannot be added to a base's weights, and what they are."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +101,12 @@ def _folder(name: str, checkpoint: Checkpoint, revision: str | None) -> Path | N
 
 def _kind(name: str, said: dict[str, Any]) -> str:
     kind, task = str(said.get("peft_type") or "unknown"), said.get("task_type")
+    if kind in _NEVER_MERGED:
+        raise SteeringError(
+            f"The adapter '{name}' is of the kind {kind}: {_NEVER_MERGED[kind]}.",
+            f"{_KIND}.",
+            "It cannot be merged into weights either: load its base alone, or another adapter.",
+        )
     if kind != "LORA":
         raise SteeringError(
             f"The adapter '{name}' is of the kind {kind}.",
@@ -93,6 +115,12 @@ def _kind(name: str, said: dict[str, Any]) -> str:
         )
     if task not in (None, "CAUSAL_LM"):
         raise SteeringError(f"The adapter '{name}' is for another task: {task}.", f"{_KIND}.", "Choose another one.")
+    if said.get("alora_invocation_tokens"):
+        raise SteeringError(
+            f"The adapter '{name}' is an activated LoRA, which counts only behind certain tokens of a text.",
+            f"{_KIND}, which counts everywhere.",
+            "Load its base alone, or another adapter.",
+        )
     return "DoRA" if said.get("use_dora") else "LoRA"
 
 
@@ -137,7 +165,7 @@ def _base(name: str, folder: Path, stated: Any, given: str | None) -> str:
     return stated
 
 
-def apply_adapter(name: str, adapter: Adapter, model: Any, *, merge: bool) -> Any:
+def apply_adapter(name: str, adapter: Adapter, model: Any) -> tuple[Any, str]:
     """The base with the adapter: W becomes W + (alpha / r) B A, rescaled to the trained norms for DoRA.
 
     Hu et al. 2021, arXiv 2106.09685; Liu et al. 2024, arXiv 2402.09353.
@@ -146,8 +174,10 @@ def apply_adapter(name: str, adapter: Adapter, model: Any, *, merge: bool) -> An
         name: What the user typed, for messages.
         adapter: The adapter.
         model: The base as loaded; it is changed.
-        merge: Whether to add the adapter to the weights. Quantised weights stay as they are, and the adapter's layers
-            stand beside them.
+
+    Returns:
+        The model, and a note on how the adapter was applied: added to the weights, or, where these are packed or
+        shared, by layers of its own beside them.
 
     Raises:
         SteeringError: The adapter does not fit this base.
@@ -164,11 +194,37 @@ def apply_adapter(name: str, adapter: Adapter, model: Any, *, merge: bool) -> An
             applied = PeftModel.from_pretrained(model, str(adapter.folder), torch_device=str(model.device))
             expected = set(get_peft_model_state_dict(applied, save_embedding_layers=False))
             _check_fit(name, adapter, expected, set(weights))
-            return applied.merge_and_unload() if merge else applied.get_base_model()
+            reason = _why_beside(read_json(adapter.folder / ADAPTER), model, weights)
+            how = (
+                f"applied beside the weights of {adapter.base}, {reason}"
+                if reason
+                else f"added to the weights of {adapter.base}"
+            )
+            note = f"The {adapter.kind} adapter is {how}."
+            return (applied.get_base_model() if reason else applied.merge_and_unload()), note
     except SteeringError:
         raise
     except Exception as error:  # peft raises what it likes where shapes or names do not fit
         raise _no_fit(name, adapter, first_line(error)) from error
+
+
+def _why_beside(said: dict[str, Any], model: nn.Module, weights: dict[str, Any]) -> str:
+    """Why an adapter cannot be added to the weights without changing what it computes; "" where it can."""
+    if _is_quantised(model):
+        return "which are quantised"
+    if said.get("layer_replication"):
+        return "which its repeated blocks share"
+    if said.get("lora_bias"):
+        return "which have no biases for its own to be added to"
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()  # type: ignore[operator]
+    if head is not None and head.weight is embedding.weight and any(_of_embedding(k) and "lora_" in k for k in weights):
+        return "which embedding and output head share"
+    return ""
+
+
+def _of_embedding(key: str) -> bool:
+    """Whether a tensor of an adapter belongs to the embedding or the output head."""
+    return any(part in _EMBEDDINGS for part in key.split("."))
 
 
 def _check_rank(name: str, adapter: Adapter, weights: dict[str, Any]) -> None:
@@ -187,16 +243,19 @@ def _make_room(model: Any, weights: dict[str, Any]) -> None:
     new = [
         len(tensor)
         for key, tensor in weights.items()
-        if tensor.ndim == 2 and "lora_" not in key and key.split(".")[-2] in _EMBEDDINGS
+        if tensor.ndim == 2
+        and "lora_" not in key
+        and key.removesuffix(".base_layer.weight").removesuffix(".weight").endswith(_EMBEDDINGS)
     ]
     if new and max(new) != rows:
         model.resize_token_embeddings(max(new), mean_resizing=False)
 
 
 def _check_fit(name: str, adapter: Adapter, expected: set[str], found: set[str]) -> None:
-    # Whole embeddings, and what peft 0.21 writes twice beside them after a resize.
+    # Whole embeddings, which peft saves beside what it adds to them, and twice after a resize.
     whole = ("modules_to_save", "original_module", *_EMBEDDINGS)
-    own = {key for key in found if "lora_" not in key and key.rpartition(".")[0].endswith(whole)}
+    paths = {key: key.rpartition(".")[0].removesuffix(".base_layer") for key in found if "lora_" not in key}
+    own = {key for key, path in paths.items() if path.endswith(whole)}
     missing, left = sorted(expected - found), sorted(found - expected - own)
     if missing:
         raise _no_fit(name, adapter, f"its files lack {len(missing)} tensors that the base asks for: {missing[0]}")
@@ -212,7 +271,7 @@ def _no_fit(name: str, adapter: Adapter, reason: str) -> SteeringError:
     )
 
 
-def is_quantised(model: nn.Module) -> bool:
+def _is_quantised(model: nn.Module) -> bool:
     """Whether weights are packed, so that nothing can be added to them."""
     return getattr(model, "hf_quantizer", None) is not None and not all(
         each.is_floating_point() for each in model.parameters()

@@ -178,11 +178,17 @@ def number_of_blocks(config: Any) -> int | None:
 def context_of(config: Any, tokenizer: Any) -> tuple[int, str]:
     """The most positions, prompt and reply together, and a note where the configuration does not say it."""
     for part in (text_config(config), config):
-        for name in _CONTEXT:
-            number = getattr(part, name, None)
-            if isinstance(number, int) and number > 0:
-                return number, ""
+        if number := _positions(part):
+            return number, ""
     limit = getattr(tokenizer, "model_max_length", None)
     if isinstance(limit, int) and 0 < limit < _UNTOLD:
         return limit, f"The context of {limit} tokens is the tokenizer's; the configuration says none."
     return _ASSUMED, f"The configuration says no context length; {_ASSUMED} tokens are assumed."
+
+
+def _positions(part: Any) -> int | None:
+    """What a configuration says of its positions: rather what its file says than what every model of its class has."""
+    found = {name: getattr(part, name, None) for name in _CONTEXT}
+    numbers = {name: number for name, number in found.items() if isinstance(number, int) and number > 0}
+    told = [n for name, n in numbers.items() if n != getattr(type(part), name, None) and name != "block_size"]
+    return next(iter((*told, *numbers.values())), None)

@@ -18,6 +18,7 @@ from steering.chat_settings import ChatSettings
 from steering.configurations import number_of_blocks
 from steering.errors import SteeringError
 from steering.forwards import of_the_model, put_right
+from steering.generation_settings import end_ids
 from steering.lane import Job, Lane
 from steering.loading import LoadOptions, load_model
 from steering.model_info import ModelInfo, describe
@@ -55,7 +56,7 @@ class Host:
         task = "text-generation" if model.can_generate() else "feature-extraction"
         with quiet():  # the pipeline knows no wrappers, and says so at length
             self.model = TransformersModel(model, tokenizer=tokenizer, task=task)
-        self.end_ids = _end_ids(model, tokenizer)
+        self.end_ids = end_ids(model, tokenizer)
         self.chat = ChatSettings()
         """How the chat template is used; never changed, since what is known of a host is known under it: see
         `under`."""
@@ -199,10 +200,3 @@ def cause(error: BaseException) -> str:
     """An exception of another library, in a line."""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return f"{type(error).__name__}: {first[:300]}" if first else type(error).__name__
-
-
-def _end_ids(model: PreTrainedModel, tokenizer: Any) -> frozenset[int]:
-    generation = getattr(model, "generation_config", None)
-    stated = getattr(generation, "eos_token_id", None)
-    ids = stated if isinstance(stated, list) else [stated]
-    return frozenset(i for i in (*ids, tokenizer.eos_token_id) if isinstance(i, int))

@@ -51,6 +51,13 @@ def load_error(name: str, checkpoint: Checkpoint, error: Exception, what: str) -
             f"The model '{name}' needs a package that is not installed: {first_line(error)}",
             remedy=f"Install it: pip install {wanted}",
         )
+    if "Weights only load failed" in said:
+        return SteeringError(
+            f"The weights file of '{name}' holds Python objects beside tensors; reading these could run code, so its "
+            "weights cannot be read.",
+            "tensors by name, as save_pretrained writes them.",
+            "Load it where you trust it, and save it again with save_pretrained.",
+        )
     if _no_room(said):
         return SteeringError(
             f"There is no room in memory for '{name}': {first_line(error)}",

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
-from steering.adapters import Adapter, apply_adapter, find_adapter, is_quantised
+from steering.adapters import Adapter, apply_adapter, find_adapter
 from steering.checkpoints import Checkpoint, demo_models, locate
 from steering.configurations import number_of_blocks, read_configuration
 from steering.errors import SteeringError
+from steering.generation_settings import about_generation, check_generation_file
 from steering.gguf_models import check_gguf
 from steering.lane import Job
 from steering.load_errors import load_error
@@ -111,9 +112,7 @@ def _load_adapted(name: str, checkpoint: Checkpoint, adapter: Adapter, options: 
         said = f"The base of the {adapter.kind} adapter '{name}' cannot be loaded. {error.given}"
         remedy = f"{error.remedy} Or name the base that you have: --base (LoadOptions.base; on the page under More)."
         raise SteeringError(said, error.expected, remedy) from error
-    merge = not is_quantised(base.model)
-    model = apply_adapter(name, adapter, base.model, merge=merge)
-    how = "added to the weights" if merge else "applied beside the quantised weights"
+    model, note = apply_adapter(name, adapter, base.model)
     check_finite(name, model)
     return replace(
         base,
@@ -122,7 +121,7 @@ def _load_adapted(name: str, checkpoint: Checkpoint, adapter: Adapter, options: 
         revision=options.revision if checkpoint.source == "hub" else base.revision,
         adapter=adapter.kind,
         base=adapter.base,
-        notes=(f"The {adapter.kind} adapter is {how} of {adapter.base}.", *base.notes),
+        notes=(note, *base.notes),
     )
 
 
@@ -142,6 +141,7 @@ def _load_whole(
     precision = dtype if isinstance(dtype, torch.dtype) else getattr(config, "dtype", None) or torch.float32
     check_size(name, loader, config, stored=stored, dtype=precision, device=placed, own_code=own_code)
     tokenizer = read_tokenizer(name, checkpoint, options, tokenizer_from)
+    check_generation_file(checkpoint.folder)
     job.report(1, 3, "reading the weights")
     model, loading = _weights(name, checkpoint, loader, options, device, dtype)
     notes = check_loaded(name, model, loading, allow=options.allow_missing)
@@ -149,7 +149,7 @@ def _load_whole(
     if is_wrapper(model.config):
         notes.append(f"The language model of a {type(model).__name__}: text alone, its other parts are not used.")
         model = text_generator(model)
-    notes += about_tokens(model, tokenizer)
+    notes += [*about_tokens(model, tokenizer), *about_generation(model)]
     return Loaded(
         model=model,
         tokenizer=tokenizer,

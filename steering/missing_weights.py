@@ -42,9 +42,17 @@ def check_loaded(name: str, model: nn.Module, loading: Mapping[str, Any], *, all
         given, expected = found[0]
         more = f" And: {' '.join(problem for problem, _ in found[1:])}" if len(found) > 1 else ""
         raise SteeringError(f"'{name}': {given}{more}", expected, f"Check that all its files are there; {_ALLOW}")
-    heads = sorted(key for key in loading.get("unexpected_keys", ()) if _HEADS.search(key))
+    heads = sorted(key for key in loading.get("unexpected_keys", ()) if _is_part_of_its_own(key, model))
     notes = [f"The weights hold {_some(heads)}, which a text generator does not use."] if heads else []
     return [*problems, *notes]
+
+
+def _is_part_of_its_own(key: str, model: nn.Module) -> bool:
+    """Whether a tensor belongs to a part that the model does not have, such as a reward head or one of Medusa's."""
+    first, _, rest = key.partition(".")
+    known = {name for name, _ in model.named_children()}
+    known |= {name for child in model.children() for name, _ in child.named_children()}
+    return bool(_HEADS.search(key)) or (rest.endswith("weight") and first not in known)
 
 
 def check_finite(name: str, model: nn.Module) -> None:
@@ -79,9 +87,24 @@ def _missing(model: nn.Module, loading: Mapping[str, Any]) -> list[tuple[str, st
     if not missing:
         return []
     head = _missing_head(model, missing)
+    if elsewhere := _elsewhere(missing, loading.get("unexpected_keys", ())):
+        return [elsewhere]
     what = "the output head is not in its files, so that they are no text generator's"
     said = f"{what}: {_some(missing)}." if head else f"{_tensors(missing)} not in its files: {_some(missing)}."
     return [(f"{said} They would be made anew, at random.", "weights for every part of the model.")]
+
+
+def _elsewhere(missing: Sequence[str], unexpected: Iterable[str]) -> tuple[str, str] | None:
+    """What is said where all that is missing lies in the files under other names."""
+    left = set(unexpected)
+    prefixes = (key.removesuffix(missing[0]) for key in left if key.endswith(missing[0]))
+    if prefix := next((each for each in sorted(prefixes) if all(each + key in left for key in missing)), None):
+        said = f"its {len(missing):,} tensors are in the files under other names, each with '{prefix}' in front."
+        return said, f"the names that transformers gives them: take '{prefix}' off, and save the weights again."
+    if left and len(missing) > len(left) and not any("." in key for key in left):
+        said = f"its files hold {_some(sorted(left))} and no tensors of the model: a checkpoint of a training."
+        return said, "the tensors by name, as save_pretrained writes them."
+    return None
 
 
 def _missing_head(model: nn.Module, missing: Iterable[str]) -> bool:

@@ -64,9 +64,9 @@ def _opening(host: Host, template: str) -> Opening:
         return Opening({}, chat.prefill, False, _prefilled(chat.prefill))
     _check(host)
     markers, notes = markers_of(tokenizer), template_notes(tokenizer)
-    if not markers.pairs:
-        return Opening(chat.switches, chat.prefill, False, (*notes, *_prefilled(chat.prefill)))
     own = _own_switches(tokenizer, chat.switches)
+    if not markers.pairs and not own:
+        return Opening(chat.switches, chat.prefill, False, (*notes, *_prefilled(chat.prefill)))
     asked = [name for name in own if name in chat.switches]
     on = chat.thought == "think" or (chat.thought == "auto" and any(not _is_off(chat.switches[each]) for each in asked))
     name = next(iter(own), None)
@@ -145,7 +145,7 @@ def _behind_user(tokenizer: Any, switches: Mapping[str, Value], *, whole: bool =
 def _empty_thought(host: Host, switches: Mapping[str, Value], markers: Markers, *, switched: bool) -> str:
     """What closes a thought before it begins; "" where the template has done that, or the model does not think."""
     start = _behind_user(host.tokenizer, switches)
-    if start is None or markers.closes(start):
+    if start is None or not markers.pairs or markers.closes(start):
         return ""
     opening, closing = markers.pairs[0]
     if markers.opens(start):

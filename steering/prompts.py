@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from jinja2 import TemplateError, TemplateSyntaxError
+
 from steering.bounds import check_prompt
 from steering.errors import SteeringError
 from steering.names import short_name
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from steering.host import Host
 
 _ALTERNATE = "Start with a user message, and let the roles alternate."
+_ALONE = "Give it what it asks for (a template switch, a system prompt), or mend the template."
 _TO_USER = "Put it into the user's message (chat settings: chat.system=user or --system-place user), or leave it out."
 Role = Literal["template", "system", "user", "assistant"]
 
@@ -155,13 +158,32 @@ def _templated(host: Host, turns: tuple[Message, ...], generation_prompt: bool, 
             switches=switches,
         )
     except Exception as error:  # jinja raises whatever the template's author chose
-        roles = [turn.role for turn in turns]
-        said = str(error).strip().rstrip(".") or type(error).__name__
-        raise SteeringError(
-            f"The chat template of {short_name(host.name)} refuses the roles {', '.join(roles)}: '{said}'.",
-            "a conversation that the template allows (many templates take no system message).",
-            _TO_USER if "system" in roles else _ALTERNATE,
-        ) from error
+        raise _refused(host, [turn.role for turn in turns], error) from error
+
+
+def _refused(host: Host, roles: list[str], error: Exception) -> SteeringError:
+    """What a template raises, by its cause."""
+    name = short_name(host.name)
+    said = (str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__)[:200]
+    if "continue_final_message" in said:
+        return SteeringError(
+            f"The chat template of {name} does not write the assistant's message as it was said.",
+            "a template that writes it as it is, so that the model can go on from it.",
+            "End with a user message.",
+        )
+    # What a template raises by itself is a TemplateError; all else went wrong in it.
+    if isinstance(error, TemplateSyntaxError) or (type(error) is not TemplateError and "system" not in roles):
+        return SteeringError(
+            f"The chat template of {name} cannot be applied: {said}.",
+            "a whole template in Jinja, with what transformers offers to it.",
+            "Set the variable that it misses (--template-set), or mend the template.",
+        )
+    alternate = all((role == "user") == (index % 2 == 0) for index, role in enumerate(roles))
+    return SteeringError(
+        f"The chat template of {name} refuses the roles {', '.join(roles)}: '{said}'.",
+        "a conversation that the template allows (many templates take no system message).",
+        _TO_USER if "system" in roles else _ALONE if alternate else _ALTERNATE,
+    )
 
 
 def _spans(text: str, frame: str, turns: tuple[Message, ...]) -> list[tuple[int, int, Role]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
@@ -18,7 +18,7 @@ Value = bool | int | float | str
 DATE = datetime(2024, 7, 26)
 """The day that templates which write today's date are told: Llama 3's own default. A date that moves would change
 every prompt, and with it every digest, overnight."""
-_DATES = re.compile(r"strftime_now\(\s*('[^']*'|\"[^\"]*\")\s*\)")
+_DATES = re.compile(r"strftime_now\s*\(\s*(?:format\s*=\s*)?('[^']*'|\"[^\"]*\")\s*\)")
 _GIVEN = frozenset(
     {"messages", "tools", "documents", "add_generation_prompt", "continue_final_message", "loop", "caller"}
 )
@@ -59,7 +59,7 @@ def template_notes(tokenizer: Any) -> tuple[str, ...]:
         notes.append(
             f"The chat template writes today's date; it is held at {DATE:%d %B %Y}, so that prompts stay the same."
         )
-    if "strftime_now(" in template_of(tokenizer):
+    if re.search(r"strftime_now\s*\(", template_of(tokenizer)):
         notes.append("The chat template writes today's date, so prompts and digests change from day to day.")
     return tuple(notes)
 
@@ -81,9 +81,9 @@ def applied(
         open_reply: Whether the last message is left open after its content.
         switches: Values of variables that the template reads.
     """
-    if _content_form(tokenizer) == "parts":
-        messages = [{**each, "content": [{"type": "text", "text": each["content"]}]} for each in messages]
-    return _applied(tokenizer, messages, generation_prompt, open_reply, switches or {})
+    in_parts = _in_parts(tokenizer)
+    written = [{**each, "content": _part(each["content"])} if each["role"] in in_parts else each for each in messages]
+    return _applied(tokenizer, written, generation_prompt, open_reply, switches or {})
 
 
 def _applied(
@@ -103,23 +103,35 @@ def _applied(
     )
 
 
-_FORMS: WeakKeyDictionary[Any, tuple[str, Literal["text", "parts"]]] = WeakKeyDictionary()
+_FORMS: WeakKeyDictionary[Any, tuple[str, frozenset[str]]] = WeakKeyDictionary()
 
 
-def _content_form(tokenizer: Any) -> Literal["text", "parts"]:
-    """Whether a content goes in as text or as a list of parts: templates that want a list drop or refuse a text."""
+def _part(text: str) -> list[dict[str, str]]:
+    return [{"type": "text", "text": text}]
+
+
+def _in_parts(tokenizer: Any) -> frozenset[str]:
+    """The roles whose content goes in as a list of parts: templates that want one drop or refuse a text."""
     template = template_of(tokenizer)
     known = _FORMS.get(tokenizer)
     if known is None or known[0] != template:
-        part = [{"type": "text", "text": _MARK}]
-        parts = not _shows(tokenizer, _MARK) and _shows(tokenizer, part)
-        known = _FORMS[tokenizer] = (template, "parts" if parts else "text")
+        user = {"role": "user", "content": "Hello."}
+        found = {"user"} if _wants_parts(tokenizer, [], "user", []) else set()
+        other = {**user, "content": _part("Hello.")} if found else user
+        found |= {"system"} if _wants_parts(tokenizer, [], "system", [other]) else set()
+        found |= {"assistant"} if _wants_parts(tokenizer, [other], "assistant", []) else set()
+        known = _FORMS[tokenizer] = (template, frozenset(found))
     return known[1]
 
 
-def _shows(tokenizer: Any, content: Any) -> bool:
+def _wants_parts(tokenizer: Any, before: list[Any], role: str, after: list[Any]) -> bool:
+    text, part = ([*before, {"role": role, "content": content}, *after] for content in (_MARK, _part(_MARK)))
+    return not _shows(tokenizer, text) and _shows(tokenizer, part)
+
+
+def _shows(tokenizer: Any, messages: list[Any]) -> bool:
     try:
-        text = _applied(tokenizer, [{"role": "user", "content": content}], True, False, {})
+        text = _applied(tokenizer, messages, True, False, {})
     except Exception:  # jinja raises whatever the template's author chose
         return False
     # A list that is written out as Python would write it has not been understood.

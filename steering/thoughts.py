@@ -13,7 +13,9 @@ from weakref import WeakKeyDictionary
 from steering.templates import applied, template_of, words_of
 
 
-_WORDS = r"(?:think|thought|reason|analys|reflect|inner|scratch|deliberat|monolog|(?<![a-z])cot(?![a-z])|思考)"
+_WORDS = (
+    r"(?:think|thought|reason|analys|reflect|rationale|inner|scratch|deliberat|monolog|(?<![a-z])cot(?![a-z])|思考)"
+)
 _TAG = re.compile(
     rf"(?:<\|?|\[|◁|【|⟨|＜)[^\s<>\[\]◁▷【】⟨⟩'\"`]{{0,30}}?{_WORDS}[^\s<>\[\]◁▷【】⟨⟩'\"`]{{0,30}}(?:>|\]|▷|】|⟩|＞)",
     re.IGNORECASE,
@@ -37,6 +39,9 @@ _WRAPPER = re.compile(
     r"(?P<inside>.*?)(?:<\|?(?:/|end_of_|end_)(?P=name)\|?>\s*)?\Z",
     re.IGNORECASE | re.DOTALL,
 )
+_CHANNEL = "<|channel|>analysis"
+_CLOSING = {"begin": "end", "start": "end", "open": "close", "prefix": "suffix"}
+_OPENS = re.compile(rf"(?<![a-z])(?:{'|'.join(_CLOSING)})(?![a-z])", re.IGNORECASE)
 _THOUGHT, _ANSWER = "\ue004thought\ue005", "\ue004answer\ue005"
 
 
@@ -213,9 +218,22 @@ def _read(tokenizer: Any, template: str) -> Markers:
     cut = [(_opening_for(tag, tags), tag) for tag in _closings(words) if _cuts(tokenizer, tag)]
     named = [(tag, end) for tag in tags for end in tags if _ENDS.search(end) and tag != end and _are_pair(tag, end)]
     prose = [("Here is my thought process:", "Here is my response:")] if "Here is my thought process:" in words else []
-    found = dict.fromkeys((*([written] if written else []), *cut, *named, *prose))
+    opened = _opened(_tried(tokenizer, [{"role": "user", "content": "Hello."}]) or "")
+    found = dict.fromkeys((*([written] if written else []), *cut, *named, *prose, *opened))
     keys = {_key(opening): (opening, closing) for opening, closing in reversed(found)}
     return Markers(tuple(reversed(keys.values())))
+
+
+def _opened(prompt: str) -> list[tuple[str, str]]:
+    """A thought that the generation prompt opens, with the closing that belongs to it by its form."""
+    if (prompt := prompt.rstrip()).endswith((_CHANNEL, f"{_CHANNEL}<|message|>")):
+        return [(f"{_CHANNEL}<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>")]
+    last = next((found[0] for found in _TAG.finditer(prompt) if found.end() == len(prompt)), "")
+    if not last or _ENDS.search(last):
+        return []
+    turned = _OPENS.sub(lambda word: _CLOSING[word[0].lower()], last)
+    turned = re.sub(r"\A(\W+)", r"\1/", last) if turned == last else turned
+    return [(last, turned.upper() if last.isupper() else turned)]
 
 
 def _are_pair(opening: str, closing: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,15 +11,18 @@ from transformers import AutoTokenizer
 from transformers.utils import logging
 
 from steering.checkpoints import Checkpoint
-from steering.configurations import context_of
+from steering.configurations import context_of, read_json
 from steering.errors import SteeringError
 from steering.load_errors import load_error
+from steering.weight_files import check_no_pointer
 
 
 if TYPE_CHECKING:
     from steering.loading import LoadOptions
 
 _FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
+_TEMPLATES = ("chat_template.jinja", "chat_template.json")
+_SIDE = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", *_TEMPLATES)
 
 
 @contextmanager
@@ -54,6 +56,7 @@ def read_tokenizer(name: str, checkpoint: Checkpoint, options: LoadOptions, own:
     keywords: dict[str, Any] = {"revision": None if brought else options.revision}
     if checkpoint.gguf and not brought:
         keywords["gguf_file"] = checkpoint.gguf
+    _check_pointers(own if own is not None and brought else checkpoint.folder)
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=options.trust_remote_code, **keywords)
@@ -61,6 +64,14 @@ def read_tokenizer(name: str, checkpoint: Checkpoint, options: LoadOptions, own:
         raise _tokenizer_error(name, checkpoint, error) from error
     _take_template(tokenizer, [folder for folder in (own, checkpoint.folder) if folder is not None])
     return tokenizer
+
+
+def _check_pointers(folder: Path | None) -> None:
+    """Refuse a Git LFS pointer in place of a file that is read; one beside a whole tokenizer.json is not."""
+    whole = folder is not None and (folder / "tokenizer.json").exists()
+    for name in ("tokenizer.json", *_SIDE) if whole else (*_FILES, "merges.txt", *_SIDE):
+        if folder is not None and (folder / name).exists():
+            check_no_pointer(folder / name)
 
 
 def _tokenizer_error(name: str, checkpoint: Checkpoint, error: Exception) -> SteeringError:
@@ -71,6 +82,9 @@ def _tokenizer_error(name: str, checkpoint: Checkpoint, error: Exception) -> Ste
             "tokenizer.json, or tokenizer.model, vocab.json and their like, beside config.json.",
             "Copy the tokenizer files of the model that it was made from into the folder.",
         )
+    for file in (folder / each for each in (*_FILES, *_SIDE) if folder is not None):
+        if file.suffix == ".json" and file.exists():
+            read_json(file)  # which says what is wrong with it
     return load_error(name, checkpoint, error, "its tokenizer cannot be read")
 
 
@@ -79,12 +93,11 @@ def _take_template(tokenizer: Any, folders: list[Path]) -> None:
     if tokenizer.chat_template:
         return
     for folder in folders:
-        if (file := folder / "chat_template.jinja").is_file():
+        if (file := folder / _TEMPLATES[0]).is_file():
             tokenizer.chat_template = file.read_text(encoding="utf-8")
             return
-        if (file := folder / "chat_template.json").is_file():
-            said = json.loads(file.read_text(encoding="utf-8"))
-            tokenizer.chat_template = said.get("chat_template") if isinstance(said, dict) else None
+        if (file := folder / _TEMPLATES[1]).is_file():
+            tokenizer.chat_template = read_json(file).get("chat_template")
             return
 
 

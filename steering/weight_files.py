@@ -51,7 +51,11 @@ def check_weights(folder: Path) -> Stored:
         elif shapes is not None:
             header = read_header(path)
             shapes.update({name: shape for name, (shape, _) in header.items()})
-            packed += [name for name, (_, kind) in header.items() if name.endswith("weight") and kind[:1] in ("I", "U")]
+            packed += [
+                name
+                for name, (_, kind) in header.items()
+                if name.endswith("weight") and (kind[0] in "IU" or kind == "BOOL")
+            ]
     return Stored(total, shapes, tuple(packed))
 
 
@@ -86,7 +90,7 @@ def check_no_pointer(path: Path) -> None:
             return
     raise SteeringError(
         f"'{path}' is a Git LFS pointer, a few lines in place of the file itself.",
-        _NEEDS,
+        "the file.",
         "Run `git lfs pull` in that folder, or download it with `hf download`.",
     )
 

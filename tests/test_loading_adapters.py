@@ -41,7 +41,7 @@ def model(width: int = 32, seed: int = 0) -> LlamaForCausalLM:
 def adapt(base: LlamaForCausalLM, folder, seed: int = 1, **options):
     """Save an adapter with random weights for a base."""
     adapted = get_peft_model(
-        base, LoraConfig(r=4, lora_alpha=8, target_modules=TARGETS, task_type="CAUSAL_LM", **options)
+        base, LoraConfig(**{"r": 4, "lora_alpha": 8, "target_modules": TARGETS, "task_type": "CAUSAL_LM", **options})
     )
     torch.manual_seed(seed)
     with torch.no_grad():
@@ -146,8 +146,10 @@ def test_a_wrong_base_is_refused(lora, tmp_path, lane) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"peft_type": "PROMPT_TUNING"}, "of the kind PROMPT_TUNING"),
-        ({"peft_type": "IA3"}, "of the kind IA3"),
+        ({"peft_type": "PROMPT_TUNING"}, "of the kind PROMPT_TUNING.*cannot be merged into weights either"),
+        ({"peft_type": "XLORA"}, "of the kind XLORA: several adapters.*cannot be merged into weights either"),
+        ({"peft_type": "IA3"}, "of the kind IA3.*Merge it into its base with peft"),
+        ({"alora_invocation_tokens": [5, 6]}, "an activated LoRA"),
         ({"task_type": "SEQ_CLS"}, "for another task: SEQ_CLS"),
         ({"target_modules": ["nothing_of_this"]}, "does not fit the base"),
         ({"r": 10**9}, "says a rank of 1000000000"),
@@ -205,3 +207,34 @@ def test_a_whole_model_beside_an_adapter_is_asked_about(base, lora, lane) -> Non
     with pytest.raises(SteeringError, match="a whole model and an adapter"):
         Host.load(str(lora), lane=lane)
     assert re.search("LoRA on", Host.load(str(lora), lane=lane, options=LoadOptions(base=str(base))).info.summary)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize(
+    ("options", "shared"),
+    [
+        ({"target_modules": ["embed_tokens", "q_proj"]}, True),
+        ({"target_modules": ["lm_head"]}, True),
+        ({"modules_to_save": ["lm_head", "embed_tokens"]}, False),
+        ({"rank_pattern": {"q_proj": 8}, "alpha_pattern": {"layers.0.self_attn.v_proj": 3}}, False),
+    ],
+)
+def test_an_adapter_of_embedding_and_head_is_what_peft_computes(options, shared, tied, tmp_path, lane) -> None:
+    whole = model()
+    if tied:
+        whole.config.tie_word_embeddings = True
+        whole.tie_weights()
+    folder = saved(whole, tmp_path / "base")
+    own = adapt(LlamaForCausalLM.from_pretrained(folder), tmp_path / "own", **options)
+    host = Host.load(str(say(own, base_model_name_or_path=str(folder))), lane=lane)
+    torch.testing.assert_close(logits(host), of_peft(folder, own, host), rtol=1e-4, atol=1e-3)  # as above
+    beside = any("beside the weights" in note and "output head share" in note for note in host.info.notes)
+    assert beside == (tied and shared)
+
+
+@pytest.mark.parametrize("options", [{"layer_replication": [[0, 2], [1, 2]]}, {"lora_bias": True}])
+def test_what_merging_would_change_stands_beside_the_weights(options, base, tmp_path, lane) -> None:
+    folder = adapt(LlamaForCausalLM.from_pretrained(base), tmp_path / "own", **options)
+    host = Host.load(str(say(folder, base_model_name_or_path=str(base))), lane=lane)
+    assert "applied beside the weights" in host.info.notes[0]
+    torch.testing.assert_close(logits(host), of_peft(base, folder, host), rtol=1e-4, atol=1e-3)

@@ -201,3 +201,30 @@ def test_a_template_beside_the_tokenizer_is_taken(folder, lane) -> None:
     host = Host.load(str(folder), lane=lane)
     assert host.info.chat_template
     assert re.search("Hello", render(host, "Hello.").text)
+
+
+def test_a_context_under_another_name_counts_before_what_every_model_of_the_class_has() -> None:
+    from transformers import BigBirdConfig
+
+    from steering.configurations import context_of
+
+    assert context_of(LlamaConfig(max_seq_len=77), None) == (77, "")
+    assert context_of(LlamaConfig(max_position_embeddings=99, max_seq_len=77), None) == (99, "")
+    assert context_of(BigBirdConfig(block_size=16), None) == (4096, "")  # its blocks of attention
+
+
+def said_of_generation(folder, **said) -> None:
+    file = folder / "generation_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **said}))
+
+
+def test_what_the_models_own_generate_does_besides_is_told(folder, lane) -> None:
+    said_of_generation(folder, repetition_penalty=1.05, temperature=0.7, suppress_tokens=[5], num_beams=1)
+    (note,) = [each for each in Host.load(str(folder), lane=lane).info.notes if "generation_config" in each]
+    assert "repetition_penalty = 1.05, suppress_tokens = [5]: replies here are decoded without" in note
+
+
+@pytest.mark.parametrize("stated", [7, 7.0, [7], [[7], [9]], [7, "<|end|>"]])
+def test_end_tokens_are_read_however_they_are_written(stated, folder, lane) -> None:
+    said_of_generation(folder, eos_token_id=stated)
+    assert 7 in Host.load(str(folder), lane=lane).end_ids

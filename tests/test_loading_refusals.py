@@ -194,7 +194,12 @@ FOLDERS = {
         r"of type 'llama9'.*saved by transformers 9\.1\.0.*newer transformers",
     ),
     "no UTF-8": (lambda f: (f / "config.json").write_bytes(b"\xff\xfe{}"), r"is no JSON"),
-    "a broken tokenizer": (_text("tokenizer.json", "{"), r"its tokenizer cannot be read"),
+    "a broken tokenizer": (_text("tokenizer.json", "{"), r"tokenizer\.json' is no JSON"),
+    "a broken tokenizer's configuration": (
+        _text("tokenizer_config.json", '{"a'),
+        r"tokenizer_config\.json' is no JSON",
+    ),
+    "a broken generation_config": (_text("generation_config.json", ""), r"generation_config\.json' is no JSON"),
 }
 
 

@@ -141,7 +141,17 @@ def test_a_file_that_ends_too_early_is_damaged(share, folder, lane) -> None:
     assert re.search(r"model\.safetensors' is damaged", refused(folder, lane))
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.safetensors",
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+        "generation_config.json",
+    ],
+)
 def test_a_git_lfs_pointer_is_named(name, folder, lane) -> None:
     (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 123456\n")
     assert re.search(rf"{name}' is a Git LFS pointer.*git lfs pull", refused(folder, lane))
@@ -238,3 +248,30 @@ def test_a_bare_base_model_is_refused_by_its_head(tmp_path, lane) -> None:
     folder = tmp_path / "bare"
     randomise(LlamaForCausalLM(LlamaConfig(**_SIZES))).model.save_pretrained(folder)
     assert "output head is not in its files" in refused(with_tokenizer(folder), lane)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "transformer."])
+def test_tensors_under_other_names_are_found_by_what_stands_before_them(prefix, folder, lane) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save({prefix + name: tensor for name, tensor in tensors.items()}, folder / "pytorch_model.bin")
+    assert f"under other names, each with '{prefix}' in front" in refused(folder, lane)
+
+
+def test_the_checkpoint_of_a_training_is_said(folder, lane) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save({"state_dict": tensors, "step": 3}, folder / "pytorch_model.bin")
+    assert "hold state_dict, step and no tensors of the model" in refused(folder, lane)
+    torch.save(LlamaForCausalLM(LlamaConfig(**_SIZES)), folder / "pytorch_model.bin")
+    assert "holds Python objects beside tensors" in refused(folder, lane)
+
+
+def test_parts_that_a_text_generator_does_not_have_are_told(folder, lane) -> None:
+    change(folder, lambda t: t.update({"medusa_head.0.linear.weight": torch.ones(32, 32)}))
+    assert any("medusa_head.0.linear.weight" in note for note in Host.load(str(folder), lane=lane).info.notes)
+
+
+def test_truth_values_in_place_of_weights_are_refused(folder, lane) -> None:
+    change(folder, lambda t: t.update({"model.layers.0.mlp.up_proj.weight": torch.ones(64, 32, dtype=torch.bool)}))
+    assert "whole numbers (model.layers.0.mlp.up_proj.weight" in refused(folder, lane)

@@ -82,6 +82,25 @@ def test_a_template_that_refuses_the_roles_is_quoted(demo, monkeypatch) -> None:
     assert "Expected" not in noted
 
 
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{% for m in messages %}{{ m.content }", r"cannot be applied: unexpected '}'"),
+        (
+            "{{ persona.name }}{{ messages[0]['content'] }}",
+            r"cannot be applied: 'persona' is undefined.*--template-set",
+        ),
+        ("{% for t in tools %}{% endfor %}{{ messages[0]['content'] }}", r"cannot be applied: 'NoneType'"),
+        ("{{ raise_exception('tools first') }}", r"refuses the roles user: 'tools first'.*Give it what it asks for"),
+    ],
+)
+def test_a_template_that_fails_is_told_by_its_cause(template, message, demo, monkeypatch) -> None:
+    monkeypatch.setattr(demo.tokenizer, "chat_template", template)
+    with pytest.raises(SteeringError, match=message) as found:
+        render(demo, "Hello.")
+    assert "roles alternate" not in str(found.value)
+
+
 def test_any_text_round_trips_through_bytes(demo) -> None:
     for text in ("Grüße, 你好 🙂", "qzxv blorp"):
         assert text_of(render(demo, text), "user").strip() == text or "\ufffd" in text_of(render(demo, text), "user")

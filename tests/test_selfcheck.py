@@ -24,6 +24,11 @@ from workbench.cli import app
 from workbench.selfcheck_card import checks_html, verdict
 
 
+TURNS = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
+ENDS_WITH_USER = "{% if messages[-1].role != 'user' %}{{ raise_exception('the last turn is the user\\'s') }}{% endif %}"
+GENERATION_PROMPT = "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+
+
 def outcomes(host) -> dict[str, str]:
     return {check.name: check.outcome for check in self_check(host)}
 
@@ -191,6 +196,24 @@ def test_a_second_start_token_is_caught(tokenizer, lane) -> None:
     twice.chat_template = "{{ bos_token }}" + twice.chat_template
     found = outcomes(Host.wrap(deepcopy(tiny_model("llama")), twice, name="twice", lane=lane))
     assert found["template"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("template", "outcome"),
+    [
+        (TURNS, "fail"),  # nothing opens a reply
+        (TURNS + GENERATION_PROMPT, "pass"),
+        (ENDS_WITH_USER + TURNS + GENERATION_PROMPT, "pass"),
+    ],
+)
+def test_a_generation_prompt_that_lacks_what_comes_before_replies_is_noticed(
+    template, outcome, tiny_host, tokenizer, monkeypatch
+) -> None:
+    host = tiny_host("llama")
+    other = deepcopy(tokenizer)
+    other.chat_template = template
+    monkeypatch.setattr(host, "tokenizer", other)
+    assert shortly(host)["template"] == outcome
 
 
 def test_steering_that_leaks_between_threads_is_caught(tokenizer, lane, monkeypatch) -> None:

@@ -54,6 +54,35 @@ def test_delimiters_are_read_from_the_template(tokenizer, family) -> None:
     assert split(f"{opening}{closing}Yes.", markers) == Parts("", "Yes.")
 
 
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ("<think>\n", "</think>"),
+        ("[THINK]", "[/THINK]"),
+        ("<seed:think>", "</seed:think>"),
+        ("<|begin_of_thought|>", "<|end_of_thought|>"),
+        ("<|START_THINKING|>", "<|END_THINKING|>"),
+        ("<reasoning>", "</reasoning>"),
+        ("◁think▷", "◁/think▷"),
+        ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+    ],
+)
+def test_a_thought_that_the_generation_prompt_alone_opens_is_found(host, opening, closing) -> None:
+    host.tokenizer.chat_template = PLAIN.replace("<|assistant|>{% endif %}", f"<|assistant|>{opening}{{% endif %}}")
+    prompt = render(host, "Hello.")
+    spaces = "\n\n" if opening.endswith("\n") else ""
+    assert prompt.text.endswith(f"<|assistant|>{opening}{spaces[1:]}{closing}{spaces}")
+    assert not prompt.opened
+    assert render(host.under(ChatSettings(thought="think")), "Hello.").opened
+
+
+def test_a_switch_of_thought_without_delimiters_turns_it_off(host) -> None:
+    host.tokenizer.chat_template = "{{ 'Think. ' if thinking | default(true) }}" + PLAIN
+    assert not render(host, "Hello.").text.startswith("Think.")
+    assert any("thinking=False" in note for note in chat_notes(host))
+    assert render(host.under(ChatSettings(thought="think")), "Hello.").text.startswith("Think.")
+
+
 @pytest.mark.parametrize("template", [PLAIN, NO_SYSTEM, PARTS])
 def test_a_template_without_thought_names_none(tokenizer, template) -> None:
     assert markers_of(with_template(tokenizer, template)).pairs == ()
@@ -250,6 +279,17 @@ def test_contents_go_in_as_the_template_reads_them(tiny_host, tokenizer, monkeyp
     prompt = render(host, [Message("system", "Be kind."), Message("user", "Hello there.")])
     assert prompt.text == "<|system|>Be kind.<|end|><|user|>Hello there.<|end|><|assistant|>"
     assert {"system", "user", "template"} == set(prompt.roles)
+
+
+def test_every_role_has_its_content_as_the_template_reads_it(tiny_host, tokenizer, monkeypatch) -> None:
+    host = tiny_host("llama")
+    mixed = PARTS.replace("{% for part in m['content'] %}", "{% if m.role == 'assistant' %}{{ m.content }}{% else %}")
+    mixed = mixed.replace("{% if part['type'] == 'text' %}{{ part['text'] }}", "{{ m.content[0].text }}", 1)
+    mixed = mixed.replace("{% endif %}{% endfor %}<|end|>", "{% endif %}<|end|>")
+    monkeypatch.setattr(host, "tokenizer", with_template(tokenizer, mixed))
+    turns = [Message("user", "Hello."), Message("assistant", "Fine."), Message("user", "And?")]
+    said = "<|user|>Hello.<|end|><|assistant|>Fine.<|end|><|user|>And?<|end|><|assistant|>"
+    assert render(host, turns).text == said
 
 
 def test_of_several_templates_the_default_is_used_and_named(tokenizer) -> None:

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from steering.decoding import generate
+from steering.errors import SteeringError
+from steering.host import Host
 from steering.interventions import Write
 from steering.operations import Ablate
-from steering.prompts import Message, render
+from steering.prompts import Message, Prompt, render
 from steering.replies import DecodeSettings
 from steering.rows import Batch, Row
 from steering.schedule import Schedule
@@ -22,6 +24,7 @@ from steering.tracing import read_prompts, read_replies, read_token
 
 
 _TOKENS, _ROUNDS = 6, 2
+_REPLY = "Good day."
 
 
 def _hook_parity(bench: Bench) -> str:
@@ -175,6 +178,15 @@ def room(bench: Bench, largest: float) -> str:
     return f"the largest state is {largest:.3g}; {bench.host.info.dtype} holds {torch.finfo(dtype).max:.2g}"
 
 
+def _answered(host: Host) -> Prompt:
+    """A conversation with a reply in it, at its end or, for templates that end with a user message, before that."""
+    said = [Message("user", SHORT), Message("assistant", _REPLY)]
+    try:
+        return render(host, said)
+    except SteeringError:
+        return render(host, [*said, Message("user", "Thank you.")])
+
+
 def _template(bench: Bench) -> str:
     host = bench.host
     if not host.info.chat_template:
@@ -186,12 +198,18 @@ def _template(bench: Bench) -> str:
         raise Failed("the template does not hold the user's text")
     if not prompt.text.rpartition(SHORT)[2].strip():
         raise Failed("no generation prompt was found after the user's text")
-    answered = render(host, [Message("user", SHORT), Message("assistant", "Good day.")])
+    answered = _answered(host)
     alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(prompt.text, answered.text, strict=False)))
     more = prompt.text[alike:]
     if _without_markers(bench, more).strip() or (not more and answered.ids[: len(prompt)] != prompt.ids):
         raise Failed(
             "a reply is not a continuation of the prompt: the generation prompt is not what comes before replies"
+        )
+    bare = render(host, SHORT, generation_prompt=False)
+    lacking = answered.text[len(bare.text) :].partition(_REPLY)[0]
+    if prompt.text == bare.text and not more and _without_markers(bench, lacking).strip():
+        raise Failed(
+            f"the template opens no reply: '{lacking.strip()}', which comes before replies, is not in the prompt"
         )
     begun = ", which begins inside a thought" if prompt.opened else ""
     count = 0 if start is None else prompt.ids.count(start)
