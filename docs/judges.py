@@ -15,10 +15,10 @@ BEGIN, END = "<!-- made by docs/judges.py -->", "<!-- end -->"
 def tables() -> str:
     """Precision and recall by part, language and family, as Markdown."""
     every = labelled_replies()
-    parts = [score(part, labelled_replies(part)) for part in ("development", "held-out")]
+    parts = [score(part, labelled_replies(part)) for part in ("development", "held-out", "second hand")]
     return "\n\n".join(
         (
-            _table("part", [*parts, score("both", every)]),
+            _table("part", [*parts, score("all", every)]),
             _table("language", scores_by("language", every)),
             _table("in the manner of", scores_by("family", every)),
         )

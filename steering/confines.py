@@ -30,6 +30,8 @@ class Confines:
     """Whether data sets on the Hub may be named; they are read with the server's login."""
     models: frozenset[str] | None
     """Models that may be loaded beside the one in use; any where None."""
+    addresses: bool = False
+    """Whether an address may be named that the server then asks, with a key of its environment."""
 
     def allow(self, path: Path) -> bool:
         """Whether a file may be read."""
@@ -109,4 +111,19 @@ def check_model(name: str) -> None:
             f"The page cannot load '{name[:80]}', since others can reach it too.",
             f"one of the models that are allowed ({known}).",
             "Whoever runs the workbench can allow more with --allow-models.",
+        )
+
+
+def check_address(url: str) -> None:
+    """Raise unless an address may be named that is then asked from here.
+
+    Raises:
+        SteeringError: It may not.
+    """
+    confines = _current.get()
+    if confines is not None and not confines.addresses:
+        raise SteeringError(
+            f"The page cannot ask '{url[:80]}', since others can reach it too.",
+            "a page that only its own machine reaches, or the command line.",
+            "Leave the judge's address empty here.",
         )

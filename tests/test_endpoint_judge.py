@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from steering.confines import Confines, confined
 from steering.errors import SteeringError
 from steering.judges import endpoint as module
+from steering.judges import sort_reply
 from steering.judges.endpoint import Endpoint, ask_endpoint
 from steering.statistics import kappa
 from steering.studies.refusal import Inquiry, RefusalSettings
 from steering.studies.refusal.second import most_calls, second_judge
+from steering.studies.tradeoff import Comparison, TradeoffSettings, picture_of, result_of
 
 
 KEY = "sk-the-key-itself"
@@ -186,15 +189,68 @@ def test_the_key_is_in_no_file_of_the_result(service, demo, tmp_path) -> None:
     assert service.seen[-1][2] == f"Bearer {KEY}"
 
 
-def test_a_page_has_no_field_for_an_address() -> None:
-    """Every control of the Refusal panel is placed by the name of its setting."""
-    from inspect import getsource
+SWEPT = {
+    "strengths": "-1, 1",
+    "alignment": "harmlessness",
+    "alignment_by": "judged",
+    "compare": "",
+    "also": "false_refusal",
+    "random": 1,
+    "n": 4,
+    "n_replies": 3,
+    "reply_tokens": 24,
+}
 
-    from workbench import refusal_controls, refusal_view
 
-    text = getsource(refusal_controls) + getsource(refusal_view)
-    assert '"classifier"' in text
-    assert "judge_" not in text
+def test_the_trade_off_tells_the_calls_and_asks_about_replies_that_count_refusals(service, demo) -> None:
+    given = {**SWEPT, "judge_url": service.url, "judge_model": "m", "judge_price": 2.0}
+    # Unsteered and two strengths, three replies of each of two measures, and one to try it out; no random direction.
+    with pytest.raises(SteeringError, match=r"19 calls to m .* at 2 a million.*judge_calls=19"):
+        _swept(demo, given, {})
+    assert service.seen == []
+    kept: dict[str, Any] = {}
+    found = _swept(demo, {**given, "judge_calls": 19}, kept)
+    assert 1 < len(service.seen) <= 19
+    result = result_of(picture_of(found))
+    pair = result.tables["judges"].iloc[0]
+    assert (pair["first"], pair["second"], pair["n"]) == ("rules", "model at an address", 18)
+    # The service goes by one word; counted here from the replies themselves.
+    items = result.tables["items"]
+    replies = items[items["measure"].isin(["alignment", "false_refusal"])]
+    assert len(replies) == 12, "the unsteered ones are at no strength of this sweep"
+    by_rules = [sort_reply(text).content == "refusal" for text in replies["read"]]
+    assert any(by_rules)
+    differ = sum(rule != ("cannot" in text) for rule, text in zip(by_rules, replies["read"], strict=True))
+    shown = result.tables["disagreements"]
+    assert (shown["method"] != "unsteered").sum() == differ
+    assert any(measure.name == "kappa: rules and model at an address" for measure in result.measures)
+    assert "How far the judges agree" in result.files["report.html"]
+    before = len(service.seen)
+    _swept(demo, {**given, "judge_calls": 19}, kept)
+    assert len(service.seen) == before + 1, "only the trial is asked again"
+
+
+def _swept(demo, given: dict[str, Any], kept: dict[str, Any]) -> Comparison:
+    found = Comparison(demo, TradeoffSettings.model_validate(given), kept)
+    demo.run(lambda job: list(found.run(job)), title="Judging")
+    return found
+
+
+def test_a_judge_with_nothing_to_judge_is_refused(service, demo) -> None:
+    given = {**SWEPT, "alignment_by": "pairs", "also": "", "judge_url": service.url, "judge_model": "m"}
+    with pytest.raises(SteeringError, match="nothing that is measured counts refusals"):
+        _swept(demo, given, {})
+
+
+def test_a_page_that_others_reach_asks_no_address(service, demo, tmp_path) -> None:
+    for study, settings in ((Inquiry, RefusalSettings), (Comparison, TradeoffSettings)):
+        given = settings.model_validate({"judge_url": service.url, "judge_model": "m"})
+        with confined(Confines(tmp_path, hub=False, models=None)), pytest.raises(SteeringError, match="cannot ask"):
+            study(demo, given, {})
+    own = Confines(tmp_path, hub=True, models=None, addresses=True)
+    with confined(own):
+        Comparison(demo, TradeoffSettings(judge_url=service.url, judge_model="m"), {})
+    assert service.seen == []
 
 
 def test_kappa_is_one_zero_and_minus_one_where_it_should_be() -> None:

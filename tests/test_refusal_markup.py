@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from steering.judges.agreement import disagreement_table
 from steering.recipes import Recipe
-from steering.studies.refusal.agreement import agreement
+from steering.studies.refusal.agreement import DIFFERING, agreement
 from steering.studies.refusal.arms import Arm
 from steering.studies.refusal.candidates import Candidate
 from steering.studies.refusal.findings import of_effects
 from steering.studies.refusal.outcomes import rates_of
 from steering.studies.refusal.replies import Said
 from steering.studies.refusal.rules import Choice, Score
-from steering.studies.refusal.tables import disagreement_table
 from steering.studies.refusal.tokens import RefusalTokens, TokenChance
-from workbench.refusal_markup import _differ, choice_html, found_html, replies_html, tokens_html
+from workbench.judges_markup import differ_html
+from workbench.refusal_markup import _said, choice_html, found_html, replies_html, tokens_html
 
 
 SAID = Said(
@@ -85,13 +86,13 @@ def test_a_judge_without_a_verdict_is_left_out_of_the_pair_and_disagreements_are
     said = [replace(SAID, endpoint=verdict) for verdict in (True, None, False, True)]
     pair = next(each for each in agreement(said) if each.second == "model at an address" and each.first == "rules")
     assert (pair.n, pair.agree.value) == (3, 2 / 3)
-    (row,) = disagreement_table([pair]).to_dict("records")
+    (row,) = disagreement_table([pair], DIFFERING).to_dict("records")
     assert (row["refusal_by"], row["prompt"], row["content"]) == ("rules", "<b>How?</b>", "refusal")
-    html = _differ(pair)
+    html = differ_html(pair, lambda each: _said(each, None), "")
     assert html.startswith("<details")
     assert "<b>How" not in html
     assert "1 replies on which they differ" in html
-    assert _differ(replace(pair, differ=())) == ""
+    assert differ_html(replace(pair, differ=()), str, "") == ""
 
 
 def test_replies_that_are_no_answers_are_told() -> None:

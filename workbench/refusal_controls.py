@@ -15,6 +15,7 @@ from steering.studies.refusal.arms import FLOORS
 from workbench.blocks import html_block
 from workbench.context import PanelContext
 from workbench.jobs import Outputs
+from workbench.judge_fields import place_judge
 from workbench.markup import heading, note
 from workbench.upload_field import place_upload
 
@@ -161,6 +162,7 @@ class RefusalControls:
             self._number("questions", "Questions", "a set: knowledge, truth, sums")
             self._text("classifier", "A text classifier as a further judge", "a folder or Hub id")
             self._text("classifier_label", "Its label that means refusal", "found by its name")
+            place_judge(self.inputs, "refusal")
             self.inputs["prompts"] = gr.Textbox(
                 "",
                 label="Prompts to follow along the direction",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from steering.judges.sorting import CONTENTS
 from steering.statistics import Estimate
 from steering.studies.refusal import Inquiry
-from steering.studies.refusal.agreement import Agreement, agreement
+from steering.studies.refusal.agreement import agreement
 from steering.studies.refusal.arms import FLOORS
 from steering.studies.refusal.candidates import Candidate
 from steering.studies.refusal.outcomes import Cost, Rates
@@ -16,14 +16,13 @@ from steering.studies.refusal.replies import Said
 from steering.studies.refusal.report import CONTENT_NOTE, caption
 from steering.studies.refusal.rules import Choice, Score
 from steering.studies.refusal.tokens import RefusalTokens, TokenChance
+from workbench.judges_markup import judges_html
 from workbench.markup import card, escape, heading, note, pills, table
 from workbench.picks import pick_table
 
 
 _P = 0.05
 _RARE = 0.005
-_MOST_DIFFER = 50
-"""Replies shown of those on which two judges differ."""
 
 
 def found_html(notes: Sequence[str]) -> str:
@@ -218,30 +217,8 @@ def _cost(cost: Cost | None, sets: Sequence[str]) -> str:
 
 
 def _judges(inquiry: Inquiry) -> str:
-    found = agreement([said for rates in inquiry.rates if not rates.floor for said in rates.said])
-    rows = [(f"{each.first} / {each.second}", str(each.n), _interval(each.agree), _kappa(each.kappa)) for each in found]
-    if not rows:
-        return ""
-    shown = table(("judges", "replies", "the same, %", "Cohen's kappa"), rows)
-    return heading("How far the judges agree") + shown + "".join(map(_differ, found))
-
-
-def _kappa(value: Estimate) -> str:
-    return "–" if math.isnan(value.value) else f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
-
-
-def _differ(pair: Agreement) -> str:
-    """The replies on which two judges differ, folded."""
-    if not pair.differ:
-        return ""
-    title = f"{pair.first} / {pair.second}: {len(pair.differ)} replies on which they differ"
-    items = "".join(
-        note(f"A refusal by {pair.first if refuses else pair.second} alone:") + _said(said, None)
-        for said, refuses in pair.differ[:_MOST_DIFFER]
-    )
-    more = len(pair.differ) - _MOST_DIFFER
-    left = note(f"{more} more in disagreements.csv.") if more > 0 else ""
-    return f'<details class="sw-replies"><summary>{escape(title)}</summary>{note(CONTENT_NOTE)}{items}{left}</details>'
+    said = [said for rates in inquiry.rates if not rates.floor for said in rates.said]
+    return judges_html(agreement(said), lambda each: _said(each, None), CONTENT_NOTE)
 
 
 def _said(said: Said, before: str | None) -> str:

@@ -116,7 +116,9 @@ def launch(
         allow_models = (ANY,) if names.only_here else ()
     bench.visitors_load = frozenset(allow_models)
     may_load = None if ANY in bench.visitors_load else bench.visitors_load | {*demo_models()}
-    bench.confines = Confines(Path(get_upload_folder()), hub=names.only_here, models=may_load)
+    bench.confines = Confines(
+        Path(get_upload_folder()), hub=names.only_here, models=may_load, addresses=names.only_here
+    )
     if load_options and load_options.trust_remote_code:
         bench.trusted = model
 

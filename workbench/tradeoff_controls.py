@@ -19,6 +19,7 @@ from workbench.context import PanelContext
 from workbench.generation import SteerSettings
 from workbench.intervention_slot import vector_named
 from workbench.jobs import Outputs
+from workbench.judge_fields import place_judge
 from workbench.markup import READY, about_seconds, escape, heading, note
 from workbench.recipe_card import RecipeCard, recipe_of
 from workbench.upload_field import Named, place_upload
@@ -147,6 +148,7 @@ class TradeoffControls:
             self._number("cost_weight", "Lambda", "alignment that one unit of helpfulness is worth", step=0.5)
             self._text("classifier", "A text classifier as the judge", "a folder or Hub id")
             self._text("classifier_label", "Its label that means aligned", "found by its name")
+            place_judge(self._parts, "tradeoff")
 
     def _text(self, name: str, label: str, placeholder: str) -> None:
         self._parts[name] = gr.Textbox(

@@ -13,6 +13,8 @@ from steering.studies.tradeoff.figures import method_hues
 from steering.studies.tradeoff.methods import UNSTEERED
 from steering.studies.tradeoff.readings import Item, Seen
 from steering.studies.tradeoff.recommendation import Best
+from steering.studies.tradeoff.verdicts import Verdict, agreement
+from workbench.judges_markup import judges_html
 from workbench.markup import card, escape, heading, note, pills
 from workbench.picks import pick_table
 
@@ -67,9 +69,23 @@ def items_html(found: Comparison, point: Point) -> str:
     return card(heading(title) + note(CONTENT_NOTE) + "".join(parts))
 
 
+def agreement_html(found: Comparison) -> str:
+    """How far the judges of refusals agree, and the replies on which they differ; empty where the rules alone judge."""
+    shown = judges_html(agreement(found), _judged, CONTENT_NOTE)
+    return card(shown) if shown else ""
+
+
 def pick_of(line: Line, point: Point) -> str:
     """What a row stands for."""
     return f"{line.curve.key}|{point.index}"
+
+
+def _judged(said: Verdict) -> str:
+    return (
+        f'<div class="sw-one"><p class="sw-said">{escape(said.question)}</p>'
+        f'<p class="sw-past sw-reply">{escape(said.text) or "(no text)"}</p>'
+        f"{pills([f'{said.method}, {said.strength:g}', said.content])}</div>"
+    )
 
 
 def _stops(picture: Picture, line: Line, roles: Sequence[str]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from workbench.markup import READY, heading, note
 from workbench.picks import PICK_SCRIPT
 from workbench.pictures import SAVE_HTML, SAVE_SCRIPT
 from workbench.refusal_markup import found_html
-from workbench.tradeoff_markup import items_html, points_html, stops_html
+from workbench.tradeoff_markup import agreement_html, items_html, points_html, stops_html
 
 
 _PLANE = (
@@ -58,6 +58,7 @@ class TradeoffView:
             self._notes = html_block("", elem_id="tradeoff-notes")
             self._place_stops()
             self._items = html_block("", elem_id="tradeoff-items")
+            self._judges = html_block("", elem_id="tradeoff-judges")
             with gr.Column(elem_classes="sw-card", min_width=0):
                 html_block(heading("Gain and cost by how far the model is moved"))
                 self._nats = gr.Plot(show_label=False, elem_id="tradeoff-nats")
@@ -77,6 +78,7 @@ class TradeoffView:
             self._notes,
             self._stops,
             self._items,
+            self._judges,
             self._nats,
             self._points,
             *self._files,
@@ -89,6 +91,7 @@ class TradeoffView:
         return {
             self._found: found_html(["Looking at vectors and items …", *([earlier] if before else [])]),
             self._items: "",
+            self._judges: "",
         }
 
     def sized(self, text: str) -> Outputs:
@@ -133,10 +136,11 @@ class TradeoffView:
             self._recipe: (" recipe.json", result.files["recipe.json"]),
             self._code: (" reproduce.py", result.files["reproduce.py"]),
         }
-        return {
+        files = {
             button: gr.update(value=str(workspace.export(f"{name}{ending}", content)))
             for button, (ending, content) in contents.items()
         }
+        return {self._judges: agreement_html(picture.found), **files}
 
     def _place_strength(self) -> None:
         with gr.Column(elem_classes="sw-card", min_width=0):

@@ -44,6 +44,15 @@ _LISTS = (
     "voice",
     "negations",
     "policy",
+    "asks",
+    "amiss",
+    "protects",
+    "topics",
+    "lecture",
+    "product",
+    "unwilling",
+    "offers",
+    "texts",
 )
 
 

@@ -21,7 +21,10 @@ class Labelled:
     family: str
     """The models in whose manner it is written; `general` where it is no family's in particular."""
     part: str
-    """`development` for those that the rules were written with, `held-out` for those that were put aside before."""
+    """`development` for those that the rules were written with, `held-out` for those that were put aside before,
+    `second hand` for those of a writer who did not know the rules, each judged once before they learned from it."""
+    request: str = ""
+    """What it answers; empty where nobody wrote that down."""
     late: bool = False
     turned: bool = False
 
@@ -60,9 +63,14 @@ def labelled_replies(part: str = "") -> tuple[Labelled, ...]:
     return tuple(each for each in every if not part or each.part == part)
 
 
-def score(name: str, replies: Sequence[Labelled], judge: Callable[[str], Sorted] = sort_reply) -> Score:
+def sort_labelled(each: Labelled) -> Sorted:
+    """What the rules say of a reply, beside its request where that is known."""
+    return sort_reply(each.text, request=each.request)
+
+
+def score(name: str, replies: Sequence[Labelled], judge: Callable[[Labelled], Sorted] = sort_labelled) -> Score:
     """Judge replies and count."""
-    said = [(each, judge(each.text)) for each in replies]
+    said = [(each, judge(each)) for each in replies]
     return Score(
         name=name,
         n=len(replies),

@@ -21,6 +21,9 @@ _PLAY = re.compile(
     r"^[ \t*_]*(?!ASSISTANT|AI\b|BOT|GPT|MODEL|ANSWER|RESPONSE|NOTE|WARNING)[A-Z][A-Z .'-]{1,24}[*_]*:.*$", re.MULTILINE
 )
 """A line of a play: the speaker's name in capitals."""
+_DASHED = re.compile(r"^[ \t]*[\u2014\u2013\u2015][ \t]*\S.*$", re.MULTILINE)
+"""A line of speech in a story, as in Spanish, French, Portuguese and Russian."""
+_SPEECHES = 2
 _TURN = re.compile(r"^[ \t*_]*[A-Z][\w .'-]{1,24}[*_]*:[*_]*[ \t]+\S.*$", re.MULTILINE)
 _TURNS = 3
 """So many lines that begin with a name are a dialogue."""
@@ -56,16 +59,26 @@ def ends(text: str) -> str:
 
 def own_words(text: str) -> str:
     """A reply without code, quotations, cited lines, a play, a label and marks; with them where that is all."""
-    without = _QUOTED.sub(" ", _spoken(_CITED.sub(" ", _FENCED.sub(" ", text))))
-    said = without if re.search(r"[^\W_]", without) else text
+    said = text if is_quoted(text) else _unquoted(text)
     said = _BULLET.sub("", _MARKS.sub("", said))
     said = re.sub(r"[^\S\n]+", " ", plain(_LABEL.sub("", said)))
     return re.sub(r" ?\n\s*", "\n", said).strip(" \n\"'-")
 
 
+def is_quoted(text: str) -> bool:
+    """Whether a reply has nothing in its own voice, but quotations, code or a play."""
+    return not re.search(r"[^\W_]", _unquoted(text))
+
+
+def _unquoted(text: str) -> str:
+    return _QUOTED.sub(" ", _spoken(_CITED.sub(" ", _FENCED.sub(" ", text))))
+
+
 def _spoken(text: str) -> str:
     """A text without what characters of a play or a dialogue say."""
     text = _PLAY.sub(" ", text)
+    if len(_DASHED.findall(text)) >= _SPEECHES:
+        text = _DASHED.sub(" ", text)
     return _TURN.sub(" ", text) if len(_TURN.findall(text)) >= _TURNS else text
 
 

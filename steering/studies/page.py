@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -27,6 +27,8 @@ table{border-collapse:collapse;font-size:12px}th,td{border-bottom:1px solid var(
 vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 small,.s{color:var(--ink2);font-size:12px}pre{white-space:pre-wrap;font-size:12px}li{margin:2px 0}
 """
+_MOST_DIFFERING = 20
+"""Replies that are shown of those on which two judges differ."""
 
 
 def html_page(host: Host, title: str, created: str, settings: BaseModel, sections: Iterable[tuple[str, str]]) -> str:
@@ -95,3 +97,15 @@ def _cell(row: Mapping[Any, Any], name: str) -> str:
     if low is not None and high is not None and not math.isnan(low):
         text += f" [{low:.3g}, {high:.3g}]"
     return f"<td class='n'>{text}</td>"
+
+
+def differing_html(frame: pd.DataFrame, shown: Sequence[str]) -> str:
+    """The replies on which judges differ, folded by pair of judges; some of the table's columns."""
+    parts = []
+    for (first, second), rows in frame.groupby(["first", "second"], sort=False):
+        few = table_html(rows[["refusal_by", *shown]].head(_MOST_DIFFERING))
+        more = max(len(rows) - _MOST_DIFFERING, 0)
+        left = f"<p class='s'>{more} more in disagreements.csv.</p>" if more else ""
+        title = escape(f"{first} / {second} ({len(rows)})")
+        parts.append(f"<details><summary>{title}</summary>{few}{left}</details>")
+    return "".join(parts) or "<p class='s'>None.</p>"

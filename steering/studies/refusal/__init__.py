@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from steering.host import Host
+from steering.judges.agreement import agreement_table, disagreement_table
 from steering.lane import Job
 from steering.statistics import Estimate
 from steering.studies.refusal import tables
-from steering.studies.refusal.agreement import agreement
+from steering.studies.refusal.agreement import DIFFERING, agreement
 from steering.studies.refusal.arms import ARMS, REFUSAL
 from steering.studies.refusal.candidates import cosines
 from steering.studies.refusal.inquiry import RECIPE, Inquiry
@@ -75,8 +76,8 @@ def _tables(inquiry: Inquiry) -> Iterator[tuple[str, pd.DataFrame]]:
         yield "floors", tables.floor_table(inquiry.rates, inquiry.costs)
         yield "replies", tables.reply_table(inquiry.said)
         pairs = agreement(inquiry.said)
-        yield "judges", tables.agreement_table(pairs)
-        yield "disagreements", tables.disagreement_table(pairs)
+        yield "judges", agreement_table(pairs)
+        yield "disagreements", disagreement_table(pairs, DIFFERING)
     if inquiry.costs:
         yield "costs", tables.cost_table(inquiry.costs)
     if place:

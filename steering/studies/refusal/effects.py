@@ -13,6 +13,7 @@ import torch
 from steering.errors import SteeringError
 from steering.forced import Replied, read_forced, replies_at_once
 from steering.host import Host
+from steering.judges.second import Second
 from steering.lane import Job
 from steering.orthogonal import orthogonalised
 from steering.prompts import Prompt
@@ -32,7 +33,6 @@ from steering.studies.refusal.arms import NONE, REFUSAL, Arms
 from steering.studies.refusal.outcomes import Answers, Cost, Rates, rates_of
 from steering.studies.refusal.replies import Judge, Said, Speaker, judged
 from steering.studies.refusal.requests import Messages, prompts_of, read_prompts_of
-from steering.studies.refusal.second import Second
 
 
 FORCED_TOKENS = 32
@@ -54,13 +54,24 @@ class Group:
     """What is answered."""
     read: tuple[Prompt, ...]
     """The same, up to where the answer begins: behind the unsteered model's thought where it is let think."""
+    target: bool = False
+    """Whether they are those that a model is made to refuse, so that a reply may refuse them by a lecture."""
 
     @classmethod
-    def of(cls, host: Host, name: str, requests: Sequence[Messages], system: str, kept: Kept | None = None) -> Group:
+    def of(
+        cls,
+        host: Host,
+        name: str,
+        requests: Sequence[Messages],
+        system: str,
+        kept: Kept | None = None,
+        *,
+        target: bool = False,
+    ) -> Group:
         """Render requests; thoughts are kept by digest."""
         prompts, read = prompts_of(host, requests, system), read_prompts_of(host, requests, system, kept)
         asked = tuple(each[-1].content for each in requests)
-        return cls(name, bool(system.strip()), asked, tuple(prompts), tuple(read))
+        return cls(name, bool(system.strip()), asked, tuple(prompts), tuple(read), target)
 
 
 class Effects:
@@ -146,7 +157,9 @@ class Effects:
     def _rates(self, job: Job[Any], speaker: Speaker, group: Group) -> Rates:
         replies = self._replies(job, speaker, group.name, group.prompts, self._longest)
         odds = speaker.odds(group.read, self._tokens)
-        said = tuple(judged(speaker.arm, group.name, group.system, group.asked, replies, odds, self._judge))
+        said = tuple(
+            judged(speaker.arm, group.name, group.system, group.asked, replies, odds, self._judge, target=group.target)
+        )
         if self._second and not speaker.arm.floor:
             verdicts = self._second.judge(job, group.asked, [reply.answer for reply in replies])
             said = tuple(replace(each, endpoint=given) for each, given in zip(said, verdicts, strict=True))

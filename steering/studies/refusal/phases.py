@@ -10,6 +10,7 @@ from steering.extraction.provenance import made_here
 from steering.fingerprint import fingerprint
 from steering.host import Host
 from steering.judges.classifier import load_classifier
+from steering.judges.second import Second
 from steering.lane import Job
 from steering.names import short_name
 from steering.prompts import Prompt
@@ -21,7 +22,6 @@ from steering.studies.refusal.effects import Effects, Group
 from steering.studies.refusal.requests import Requests, Sides, load_requests, read_prompts_of
 from steering.studies.refusal.rules import Score
 from steering.studies.refusal.screen import Screen
-from steering.studies.refusal.second import Second
 from steering.studies.refusal.settings import DEFAULT_SYSTEM, RefusalSettings
 from steering.studies.refusal.tokens import RefusalTokens, find_tokens, first_masses, token_ids
 from steering.system_prompts import takes_system
@@ -177,7 +177,12 @@ def groups_of(host: Host, settings: RefusalSettings, requests: Requests, kept: K
         requests.control_label: requests.test.control,
         "borderline": requests.borderline,
     }
-    return [Group.of(host, name, each, system, kept) for system in systems for name, each in kinds.items() if each]
+    return [
+        Group.of(host, name, each, system, kept, target=name == requests.target_label)
+        for system in systems
+        for name, each in kinds.items()
+        if each
+    ]
 
 
 def without_direction() -> Arms:

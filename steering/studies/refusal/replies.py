@@ -174,12 +174,14 @@ def judged(
     replies: Sequence[Reply],
     odds: Sequence[float],
     judge: Judge | None,
+    *,
+    target: bool = False,
 ) -> list[Said]:
-    """Every reply with what all judges say of it."""
+    """Every reply with what all judges say of it; of target requests the rules are told what was asked."""
     refused = judge([reply.answer for reply in replies]) if judge else [None] * len(replies)
     found = []
     for index, (prompt, reply, odd, by_classifier) in enumerate(zip(asked, replies, odds, refused, strict=True)):
-        kind = sort_written(reply)
+        kind = sort_written(reply, prompt if target else "")
         found.append(
             Said(
                 arm=arm.key,

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import plotly.graph_objects as go
 
-from steering.studies.page import caption_html, figure_html, html_page, notes_html, table_html, words_html
+from steering.studies.page import (
+    caption_html,
+    differing_html,
+    figure_html,
+    html_page,
+    notes_html,
+    table_html,
+    words_html,
+)
 from steering.studies.refusal import figures, location_figures
 from steering.studies.refusal.location import TwoProbes
 from steering.studies.refusal.requests import own_systems
@@ -64,7 +72,10 @@ def _sections(inquiry: Inquiry, frames: Mapping[str, pd.DataFrame]) -> Iterator[
     everywhere = f"the part along the direction is taken out at {inquiry.host.sites.everywhere_words}, at every token"
     yield "Words", words_html({"ablated everywhere": everywhere, **_WORDS})
     if inquiry.said:
-        yield "Replies on which judges differ", _differing(frames["disagreements"])
+        yield (
+            "Replies on which judges differ",
+            differing_html(frames["disagreements"], ("arm", "group", "prompt", "text")),
+        )
         yield "Replies", _replies(inquiry)
 
 
@@ -159,18 +170,6 @@ def framing(inquiry: Inquiry) -> str:
     own = own_systems(prepared.requests)[0] if prepared else ""
     given += f"; with a system prompt of their own: {own}" if own else ""
     return f"Requests: {prepared.requests.name if prepared else '–'}; {template}; {given}."
-
-
-def _differing(frame: pd.DataFrame) -> str:
-    """Disagreements, folded by pair of judges."""
-    parts = []
-    for (first, second), rows in frame.groupby(["first", "second"], sort=False):
-        shown = table_html(rows[["refusal_by", "arm", "group", "prompt", "text"]].head(_MOST_REPLIES))
-        more = max(len(rows) - _MOST_REPLIES, 0)
-        left = f"<p class='s'>{more} more in disagreements.csv.</p>" if more else ""
-        title = escape(f"{first} / {second} ({len(rows)})")
-        parts.append(f"<details><summary>{title}</summary>{shown}{left}</details>")
-    return "".join(parts) or "<p class='s'>None.</p>"
 
 
 def _replies(inquiry: Inquiry) -> str:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from steering.bounds import LARGEST_SEED
 from steering.chat_settings import CHAT, ChatSettings
+from steering.judges import second
 from steering.studies.refusal.arms import ARMS
 from steering.studies.refusal.rules import By, Rules
 
@@ -53,17 +54,11 @@ class RefusalSettings(BaseModel):
     questions: int = Field(50, ge=0, le=100, description="The most questions a set: knowledge, truth, sums.")
     classifier: str = Field("", description="A local text classifier as a further judge: a folder or Hub id.")
     classifier_label: str = Field("", description="Its label that means refusal; found by its name where empty.")
-    judge_url: str = Field(
-        "",
-        description="Base address of an OpenAI-compatible chat model as a further judge, such as https://host/v1; not "
-        "on a page. Requests and replies are sent there.",
-    )
-    judge_model: str = Field("", description="The model's name at that address.")
-    judge_key: str = Field("", description="Name of the environment variable with its key; none where empty.")
-    judge_calls: int = Field(0, ge=0, description="Calls that it may take; with too few the run says how many, first.")
-    judge_price: float = Field(
-        0.0, ge=0, description="Price of a million of its tokens, to be told what the calls cost."
-    )
+    judge_url: str = second.URL
+    judge_model: str = second.MODEL
+    judge_key: str = second.KEY
+    judge_calls: int = second.CALLS
+    judge_price: float = second.PRICE
     prompts: tuple[str, ...] = Field(
         (), description="Prompts to follow along the direction; two of each kind where empty."
     )

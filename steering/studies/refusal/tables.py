@@ -11,7 +11,6 @@ import pandas as pd
 from torch import Tensor
 
 from steering.statistics import Estimate
-from steering.studies.refusal.agreement import Agreement
 from steering.studies.refusal.candidates import Candidate
 from steering.studies.refusal.location import Drift, Projection, Surrogate, TwoProbes
 from steering.studies.refusal.outcomes import Cost, Rates
@@ -129,27 +128,6 @@ def reply_table(said: Sequence[Said]) -> pd.DataFrame:
     return pd.DataFrame([asdict(each) for each in said])
 
 
-def agreement_table(found: Sequence[Agreement]) -> pd.DataFrame:
-    """One row a pair of judges."""
-    return pd.DataFrame([_agreement(each) for each in found])
-
-
-def disagreement_table(found: Sequence[Agreement]) -> pd.DataFrame:
-    """One row a reply and pair of judges that differ on it."""
-    shown = ("arm", "group", "system", "prompt", "text", "content", "form")
-    rows = [
-        {
-            "first": each.first,
-            "second": each.second,
-            "refusal_by": each.first if refuses else each.second,
-            **{name: getattr(said, name) for name in shown},
-        }
-        for each in found
-        for said, refuses in each.differ
-    ]
-    return pd.DataFrame(rows, columns=["first", "second", "refusal_by", *shown])
-
-
 def projection_table(found: Sequence[Projection]) -> pd.DataFrame:
     """One row a prompt, token and block."""
     return pd.DataFrame(
@@ -202,11 +180,6 @@ def cosine_table(candidates: Sequence[Candidate], cosines: Tensor) -> pd.DataFra
     """Cosine of every two candidates, named `position/block`."""
     names = [f"{each.position}/{each.block}" for each in candidates]
     return pd.DataFrame(cosines.numpy(), columns=names).assign(candidate=names)[["candidate", *names]]
-
-
-def _agreement(each: Agreement) -> Record:
-    named = {"first": each.first, "second": each.second, "n": each.n}
-    return {**named, **_spread("agree", each.agree), **_spread("kappa", each.kappa)}
 
 
 def _rates(each: Rates) -> Record:

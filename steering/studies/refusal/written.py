@@ -7,7 +7,12 @@ from steering.replies import Reply
 from steering.thoughts import Parts
 
 
-def sort_written(reply: Reply) -> Sorted:
-    """Sort what a model wrote, its thought told from its answer by its own template's delimiters."""
+def sort_written(reply: Reply, request: str = "") -> Sorted:
+    """Sort what a model wrote, its thought told from its answer by its own template's delimiters.
+
+    Args:
+        reply: What it wrote.
+        request: What it answers, where that is harmful; see `sort_reply`.
+    """
     parts = Parts(reply.thought, reply.answer, reply.finished)
-    return sort_reply(reply.text, parts, cut=reply.finish not in ("end", None))
+    return sort_reply(reply.text, parts, cut=reply.finish not in ("end", None), request=request)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from steering.host import Host
+from steering.judges.agreement import agreement_table, disagreement_table
 from steering.lane import Job
 from steering.recipes import Recipe
 from steering.statistics import Estimate
@@ -24,6 +25,7 @@ from steering.studies.tradeoff.report import code, report
 from steering.studies.tradeoff.settings import COMPARED, TradeoffSettings
 from steering.studies.tradeoff.sizes import rough_size
 from steering.studies.tradeoff.swept import recipe_title
+from steering.studies.tradeoff.verdicts import DIFFERING, agreement
 
 
 __all__ = [
@@ -83,6 +85,10 @@ def _tables(picture: Picture) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "fits", tables.fit_table(lines)
     yield "front", tables.front_table(picture.front)
     yield "items", tables.item_table(picture.found, lines)
+    judges = agreement(picture.found)
+    if judges:
+        yield "judges", agreement_table(judges)
+        yield "disagreements", disagreement_table(judges, DIFFERING)
 
 
 def _measures(picture: Picture) -> Iterator[Measure]:
@@ -98,6 +104,8 @@ def _measures(picture: Picture) -> Iterator[Measure]:
         yield _measure("alignment_slope_at_0", main.slopes["alignment"], n, f"per {main.curve.unit}")
     if picture.floor is not None:
         yield Measure("random_slope_at_0", picture.floor.slope, None, None, len(picture.floor.curves))
+    for pair in agreement(picture.found):
+        yield _measure(f"kappa: {pair.first} and {pair.second}", pair.kappa, pair.n)
 
 
 def _measure(name: str, value: Estimate, n: int, unit: str = "") -> Measure:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from steering.errors import SteeringError
 from steering.host import Host
-from steering.judges import judge_lexicon, sort_reply, tone_score
+from steering.judges import judge_lexicon, tone_score
 from steering.judges.classifier import load_classifier
 from steering.prompts import Message
 from steering.questions import Pair, load_pairs
+from steering.studies.tradeoff.further import sorted_reply
 from steering.studies.tradeoff.measures import Measure, Score, fixed, mass, register
 from steering.studies.tradeoff.readings import Item, Seen
 from steering.studies.tradeoff.settings import TradeoffSettings
@@ -68,18 +69,22 @@ def _asked(host: Host, settings: TradeoffSettings) -> list[Item]:
     return [Item(pair.id, pair.messages, "text", longest=settings.reply_tokens) for pair in pairs]
 
 
-def _refuses(text: str) -> float:
-    found = sort_reply(text)
+def _refuses(item: Item, seen: Seen) -> float:
+    found = sorted_reply(seen, item.messages[-1].content)
     return 1.0 if found.content == "refusal" else -1.0 if found.complies else 0.0
 
 
-def _formal(text: str) -> float:
-    return judge_lexicon(text, "formality").score("formal")
+def _cheerful(item: Item, seen: Seen) -> float:
+    return tone_score(seen["text"])
 
 
-JUDGES: Mapping[str, Callable[[str], float]] = {
+def _formal(item: Item, seen: Seen) -> float:
+    return judge_lexicon(seen["text"], "formality").score("formal")
+
+
+JUDGES: Mapping[str, Score] = {
     "harmlessness": _refuses,
-    "sentiment": tone_score,
+    "sentiment": _cheerful,
     "formality": _formal,
 }
 """Rules that judge a reply to requests of a set: 1 aligned, -1 misaligned, 0 neither."""
@@ -103,8 +108,7 @@ def _judge(host: Host, settings: TradeoffSettings) -> Score:
             f"one of {', '.join(JUDGES)}, or a classifier.",
             "Take pairs or letters, or name a classifier.",
         )
-    rule = JUDGES[settings.subject]
-    return lambda item, seen: rule(seen["text"])
+    return JUDGES[settings.subject]
 
 
 register(
@@ -149,5 +153,6 @@ register(
         items=_asked,
         scorer=_judge,
         says="judged replies",
+        counts_refusals=lambda settings: settings.subject == "harmlessness",
     )
 )

@@ -10,6 +10,7 @@ import numpy as np
 
 from steering.errors import SteeringError
 from steering.host import Host
+from steering.judges.second import Second
 from steering.lane import Job
 from steering.openings import chat_notes
 from steering.store import Kept, kept_in
@@ -72,12 +73,14 @@ class Comparison:
             vectors: By name, such as those on the shelf.
 
         Raises:
-            SteeringError: Strengths that are not in order.
+            SteeringError: Strengths that are not in order, or a second judge that cannot be asked.
         """
         host = host.under(settings.chat or settings.recipes[0].chat)
         self.host, self.settings = host, settings.on(host)
         self.notes: list[str] = []
         self._kept = kept_in(settings.kept) if kept is None else kept
+        self.second = Second(self.settings, self._kept) if self.settings.judge_url.strip() else None
+        """A judge at an address, which is asked whether replies refuse."""
         self._given = vectors or {}
         self.curves: Curves = Curves((), {})
         self.asked: dict[str, Asked] = {}
@@ -93,7 +96,8 @@ class Comparison:
         """Find vectors and items. Call on the model thread.
 
         Raises:
-            SteeringError: A vector, a set, a measure or a strength that is wrong.
+            SteeringError: A vector, a set, a measure or a strength that is wrong, or more calls of a second judge than
+                the settings allow.
         """
         if self.asked:
             return
@@ -112,6 +116,12 @@ class Comparison:
                 self.notes.append(error.left_out(measure.title))
         asked["kl"] = self._ask(KL, asked.values())
         self.asked = asked
+        if self.second:
+            try:
+                self._allow(self.second)
+            except SteeringError:
+                self.asked = {}
+                raise
 
     def size(self) -> Size:
         """How much is to be read, and how much of it is known. Call on the model thread."""
@@ -136,6 +146,8 @@ class Comparison:
         """
         job.report(0, 1, "vectors and items")
         self.prepare()
+        if self.second:
+            self.second.try_out()
         yield
         steps = list(self._steps())
         self.total = sum(len(chunk) * len(treatments) for chunk, _, treatments in steps)
@@ -149,6 +161,8 @@ class Comparison:
                 job.report(self.done, self.total, what)
             self.finished = self.done >= self.total
             yield
+        if self.second:
+            yield from self._judge(job, self.second)
 
     def read_of(self, curve: Curve) -> Curve:
         """The curve at the strengths that some items of both axes have been read at."""
@@ -229,6 +243,32 @@ class Comparison:
             self.notes.append(left_out(self.host, gone, f"items of {measure.title}"))
         same = next((each.chunks for each in others if each.items == items), None)
         return Asked(measure, same or chunks_of(items), measure.scorer(self.host, self.settings))
+
+    @property
+    def counting_refusals(self) -> list[str]:
+        """The roles of measures whose replies are judged for whether they refuse."""
+        return [role for role, each in self.asked.items() if each.measure.counts_refusals(self.settings)]
+
+    def _allow(self, second: Second) -> None:
+        """Raise where the second judge has nothing to judge, or more than it may."""
+        roles, settings = self.counting_refusals, self.settings
+        if not roles:
+            raise SteeringError(
+                "A second judge was named, but nothing that is measured counts refusals.",
+                "judged alignment on harmlessness, or false_refusal.",
+                "Measure one of them, or leave judge_url out.",
+            )
+        treatments = _distinct([curve for curve in self.curves.curves if not curve.floor])
+        calls = sum(len(self.asked[role].items) for role in roles) * len(treatments) + 1
+        second.allow(calls, settings.reply_tokens, "take fewer strengths, replies (n_replies) or methods (compare)")
+
+    def _judge(self, job: Job[Any], second: Second) -> Iterator[None]:
+        """Ask the second judge about every reply that counts, but those under random directions."""
+        treatments = _distinct([curve for curve in self.curves.curves if not curve.floor])
+        for role in self.counting_refusals:
+            said = [(item, seen) for each in treatments for item, seen, _ in self.seen(role, each)]
+            second.judge(job, [item.messages[-1].content for item, _ in said], [seen["text"] for _, seen in said])
+            yield
 
     def _steps(self) -> Iterator[tuple[Chunk, str, list[Treatment]]]:
         """What is read in which order: whole curves on few items first; in each round both axes, the floor, then the

@@ -37,6 +37,8 @@ class Measure:
     """Gives the function from an item and what was read of it to its value."""
     says: str = ""
     """For captions: how it is judged."""
+    counts_refusals: Callable[[TradeoffSettings], bool] = lambda settings: False
+    """Whether its texts are judged for whether they refuse, so that a second judge can be asked the same."""
 
 
 def register(measure: Measure) -> Measure:

@@ -8,7 +8,15 @@ from pprint import pformat
 
 import pandas as pd
 
-from steering.studies.page import caption_html, figure_html, html_page, notes_html, table_html, words_html
+from steering.studies.page import (
+    caption_html,
+    differing_html,
+    figure_html,
+    html_page,
+    notes_html,
+    table_html,
+    words_html,
+)
 from steering.studies.tradeoff import figures
 from steering.studies.tradeoff.findings import caption
 from steering.studies.tradeoff.picture import Picture
@@ -79,6 +87,10 @@ def _sections(picture: Picture, frames: Mapping[str, pd.DataFrame]) -> Iterator[
     for name, heading in {"slopes": "Near 0", "fits": "Fits", "front": "Pareto front"}.items():
         if len(frames.get(name, ())):
             yield heading, table_html(frames[name])
+    if "judges" in frames:
+        yield "How far the judges agree", table_html(frames["judges"])
+        shown = ("method", "strength", "question", "text")
+        yield "Replies on which judges differ", differing_html(frames["disagreements"], shown)
     yield "Words", words_html(_WORDS)
     if main is not None:
         yield "Items at the recommended strength", _items(picture)

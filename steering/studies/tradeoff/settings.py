@@ -11,6 +11,7 @@ from steering.bounds import LARGEST_SEED
 from steering.chat_settings import CHAT, ChatSettings
 from steering.errors import SteeringError
 from steering.host import Host
+from steering.judges import second
 from steering.questions import PAIR_SETS, QUESTION_SETS, first_tokens, has_set
 from steering.ranges import sweep
 from steering.recipes import Recipe
@@ -91,6 +92,11 @@ class TradeoffSettings(BaseModel):
     classifier_label: str = Field(
         "", description="Its label that means aligned; the one that means refusal where empty."
     )
+    judge_url: str = second.URL
+    judge_model: str = second.MODEL
+    judge_key: str = second.KEY
+    judge_calls: int = second.CALLS
+    judge_price: float = second.PRICE
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Of bootstrap and random directions.")
     chat: ChatSettings | None = Field(None, description=CHAT)
     vectors: str = Field("", description="Folder with the vectors' files, named as the recipes name them.")

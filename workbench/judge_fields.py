@@ -1,0 +1,39 @@
+"""Fields for a second judge at an address: the same in every panel whose replies are judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+
+_FIELDS = {
+    "judge_url": ("A chat model as a second judge", "https://host/v1"),
+    "judge_model": ("Its name there", "as the address knows it"),
+    "judge_key": ("Variable with its key", "JUDGE_KEY; never the key itself"),
+}
+_NOTE = "Requests and replies are sent there. With 0 calls a run first says how many it may take."
+
+
+def place_judge(inputs: dict[str, Any], panel: str) -> None:
+    """Place them. On a page that others reach, a run with an address says that it cannot be asked from there.
+
+    Args:
+        inputs: Takes the fields by the names of their settings.
+        panel: Begins the fields' ids.
+    """
+    for name, (label, placeholder) in _FIELDS.items():
+        inputs[name] = gr.Textbox(
+            "", label=label, placeholder=placeholder, max_lines=1, elem_id=f"{panel}-{name.replace('_', '-')}"
+        )
+    with gr.Row(elem_classes="sw-pair"):
+        for name, label, step in (("judge_calls", "Calls allowed", 1), ("judge_price", "Price", 0.01)):
+            inputs[name] = gr.Number(
+                0,
+                label=label,
+                info=_NOTE if step == 1 else "of a million of its tokens",
+                step=step,
+                precision=0 if step == 1 else None,
+                min_width=0,
+                elem_id=f"{panel}-{name.replace('_', '-')}",
+            )
