@@ -25,9 +25,10 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-# 10,000 generated inputs for each reader of files, each held against 5 s and 1 GB; the tests run 200 of each.
+# 10,000 generated inputs for every reader, setting, command and event of the page, each held against 5 s and 1 GB; the tests
+# run 60 to 300 of each.
 fuzz: $(VENV)/.installed-dev
-	STEERING_FUZZ=10000 $(BIN)/python -m pytest tests/test_text_fuzz.py tests/test_settings_fuzz.py
+	STEERING_FUZZ=10000 $(BIN)/python -m pytest tests/test_text_fuzz.py tests/test_settings_fuzz.py tests/test_loading_fuzz.py tests/test_page_fuzz.py
 
 # The three large studies on odd models, as a user would start them; half an hour.
 abroad: $(VENV)/.installed-dev

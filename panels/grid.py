@@ -36,6 +36,7 @@ from workbench.grid_markup import GRID_SCRIPT, Cells, cell_html, grid_html
 from workbench.intervention_slot import vector_named
 from workbench.jobs import Call, Outputs
 from workbench.markup import about_seconds, card, empty_state, heading, note
+from workbench.page_inputs import number_of
 from workbench.panel import Panel
 from workbench.prompt_card import EXAMPLES, PromptCard, positions
 from workbench.recipe_card import RecipeCard, fitting, recipe_of
@@ -172,17 +173,21 @@ class _Shown:
         job.result()
 
     def _choose(self, event: gr.EventData, grid: Grid | None, cells: Cells) -> str:
-        cell = cells.get((int(event.x), int(event.y)))
+        cell = _cell_at(event, cells)
         return cell_html(grid, cell) if grid and cell else ""
 
     def _open(self, event: gr.EventData, grid: Grid | None, cells: Cells, chat: ChatSettings | None) -> Any:
-        cell = cells.get((int(event.x), int(event.y)))
+        cell = _cell_at(event, cells)
         if grid is None or cell is None or chat is None or self._ui.host is None:
             return gr.skip()
         vectors = with_methods(self._ui.host, grid, _vectors(self._ui))
         recipe = on_the_shelf(self._ui.workspace, cell.recipe, vectors)
         sent = SteerSettings(user=cell.user, system=grid.system, recipes=(recipe,))
         return self._ui.sending("steer", sent.under(chat))
+
+
+def _cell_at(event: gr.EventData, cells: Cells) -> Cell | None:
+    return cells.get((number_of(event, "x"), number_of(event, "y")))
 
 
 def _place_axes() -> dict[str, Any]:

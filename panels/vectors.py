@@ -32,6 +32,7 @@ from workbench.file_preview import file_preview
 from workbench.jobs import Call, Outputs
 from workbench.markup import empty_state, heading, note
 from workbench.panel import Panel
+from workbench.upload_field import chosen
 from workbench.vector_comparison import VectorComparison, contrast_given
 from workbench.vector_markup import about_vector, blocks_html, others_html, separation_caption, tokens_html
 from workbench.workspace import Entry
@@ -116,12 +117,15 @@ def _place_contrast(ui: PanelContext) -> gr.Dropdown:
             elem_id="contrast-upload",
         )
 
-    def add(path: str) -> dict[Any, Any]:
+    def add(sent: str | None) -> dict[Any, Any]:
+        path = chosen(sent)
         shown = _preview(path)
         return {contrast: gr.update(choices=[*names, (Path(path).name, path)], value=path), preview: shown}
 
-    ui.quick(contrast.input, lambda source: {preview: _preview(source)}, inputs={"source": contrast}, outputs=[preview])
-    ui.quick(upload.upload, add, inputs={"path": upload}, outputs=[contrast, preview])
+    ui.quick(
+        contrast.input, lambda source: {preview: _preview(source or "")}, inputs={"source": contrast}, outputs=[preview]
+    )
+    ui.quick(upload.upload, add, inputs={"sent": upload}, outputs=[contrast, preview])
     return contrast
 
 

@@ -17,7 +17,6 @@ from workbench.blocks import EVENT, URGENT, html_block
 from workbench.generation import SteerSettings
 from workbench.jobs import Call, Handler, Outputs, Slots, drive, stop_job
 from workbench.markup import error_card
-from workbench.places import without_places
 
 
 _log = logging.getLogger(__name__)
@@ -164,7 +163,7 @@ class PanelContext:
     ) -> None:
         """Redraw something whenever another model stands, the shelf changes, a vector is picked or an event fires.
 
-        The first two also happen when the page opens. The error card stays as it is.
+        The first two also happen when the page opens. The error card stays as it is: `Page` shows what is wrong.
 
         Args:
             triggers: "model", "shelf", "picked", or events such as `textbox.change`.
@@ -180,11 +179,8 @@ class PanelContext:
 
         def handle(*values: Any) -> dict[Any, Any]:
             # Gradio takes an empty mapping for a missing value of every output.
-            try:
-                with confined(self.bench.confines):
-                    return dict(call(**dict(zip(names, values, strict=True)))) or gr.skip()
-            except SteeringError as error:  # what is redrawn has no error card of its own
-                raise gr.Error(without_places(str(error)), print_exception=False) from error
+            with confined(self.bench.confines):
+                return dict(call(**dict(zip(names, values, strict=True)))) or gr.skip()
 
         # One listener for all of them, where the last trigger counts: two would race with values of different age.
         gr.on(events, handle, inputs=components, outputs=list(outputs), trigger_mode="always_last", **EVENT)

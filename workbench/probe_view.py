@@ -257,9 +257,9 @@ class ProbeView:
             self._pairs: pairs_html(picture, place, part),
         }
 
-    def _chosen(self, part: str, place: str, of: str, method: str, shown: Shown | None) -> dict[Any, Any]:
+    def _chosen(self, part: str, place: str, of: str, method: str, shown: Shown | None) -> Any:
         if shown is None:
-            return {}
+            return gr.skip()
         places = {place_title(shown.picture.found, each): each for each in shown.picture.found.at}
         return self._of_place(shown.picture, places.get(place, shown.picture.least), part, of, method)
 

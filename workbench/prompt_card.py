@@ -16,6 +16,7 @@ from workbench.context import PanelContext
 from workbench.generation import SteerSettings
 from workbench.intervention_slot import PICKED
 from workbench.markup import heading, note
+from workbench.page_inputs import number_of
 from workbench.recipe_card import RecipeCard, slot_names
 from workbench.token_markup import PICK_SCRIPT, roles_legend, token_chips
 
@@ -89,7 +90,9 @@ class PromptCard:
         def pick(event: gr.EventData, *values: Any) -> dict[Any, Any]:
             """Toggle a run of tokens; the first intervention writes at what is picked, unless another one does."""
             given = dict(zip(names, values, strict=True))
-            chosen = _toggled(positions(given["picked"], quiet=True), int(event.first), int(event.last))
+            chosen = _toggled(
+                positions(given["picked"], quiet=True), number_of(event, "first"), number_of(event, "last")
+            )
             slots = [slot for card in recipes for slot in slot_names(card.key)]
             used = [given[f"scope_{slot}"] for slot in slots if given[f"used_{slot}"]]
             changes: dict[Any, Any] = {self.picked: compact(chosen)}

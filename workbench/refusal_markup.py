@@ -169,12 +169,17 @@ def _effect(arm: str, title: str, columns: Sequence[tuple[str, bool]], sets: Seq
     return f"<tr><td class='sw-nowrap'>{escape(title)}</td>{cells}{_cost(cost, sets)}</tr>"
 
 
+def pick_of(rates: Rates) -> str:
+    """What a cell of the table stands for."""
+    return f"{rates.arm}|{rates.group}|{int(rates.system)}"
+
+
 def _rate(rates: Rates | None) -> str:
     if rates is None:
         return '<td class="sw-n">–</td>'
     star = "*" if rates.p_value < _P else ""
     broken = f", {_percent(rates.degenerate.value)} of them degenerate" if rates.degenerate.value else ""
-    pick = f"{rates.arm}|{rates.group}|{int(rates.system)}"
+    pick = pick_of(rates)
     marks = f"{star}{'†' if broken else ''}{'‡' if rates.unfinished.value else ''}"
     title = f"Read the {rates.n} replies{broken}"
     return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from workbench.exports import spreadsheet
 from workbench.generation import SteerSettings
 from workbench.jobs import Outputs
 from workbench.markup import READY, heading, note
+from workbench.page_inputs import text_of
 from workbench.picks import PICK_SCRIPT
 from workbench.refusal_markup import (
     candidates_html,
@@ -29,6 +30,7 @@ from workbench.refusal_markup import (
     choice_html,
     effects_html,
     found_html,
+    pick_of,
     replies_html,
     tokens_html,
 )
@@ -206,7 +208,10 @@ class RefusalView:
         self._maps_along = gr.State([])
         self._charts = [damage, probes, blocks, cosines, self._which, self._along, self._maps_along]
         self._which.input(
-            lambda which, maps: maps[which], inputs=[self._which, self._maps_along], outputs=[self._along], **EVENT
+            lambda which, maps: maps[which] if maps else None,
+            inputs=[self._which, self._maps_along],
+            outputs=[self._along],
+            **EVENT,
         )
 
     def _chosen(self, inquiry: Inquiry) -> Outputs:
@@ -277,10 +282,9 @@ class RefusalView:
         return Shown(tuple(inquiry.rates), vector, target, system, inquiry.host.chat)
 
     def _read(self, event: gr.EventData, shown: Shown | None) -> str:
-        arm, group, system = event.pick.split("|")
-        found = {(each.arm, each.group, int(each.system)): each for each in shown.rates} if shown else {}
-        rates = found.get((arm, group, int(system)))
-        return replies_html(rates, found.get((NONE, group, int(system)))) if rates else ""
+        found = {pick_of(each): each for each in shown.rates} if shown else {}
+        rates = found.get(text_of(event, "pick"))
+        return replies_html(rates, found.get(pick_of(replace(rates, arm=NONE)))) if rates else ""
 
     def _put(self, shown: Shown | None) -> Outputs:
         return {self._ui.page.picked: self._ui.workspace.put(shown.vector)} if shown and shown.vector else {}
@@ -293,7 +297,7 @@ class RefusalView:
 
 
 def _picked(event: gr.EventData) -> str:
-    return str(event.pick)
+    return text_of(event, "pick")
 
 
 def _asked(tokens: tuple[str, ...], roles: tuple[str, ...]) -> str:

@@ -22,6 +22,7 @@ from workbench.generation import cautions, measure_strengths, rows_for, steer, v
 from workbench.intervention_slot import vector_named
 from workbench.jobs import Call, Outputs
 from workbench.markup import card, heading, note
+from workbench.page_inputs import number_of
 from workbench.recipe_card import fitting
 from workbench.recipe_words import applied
 from workbench.replies import Columns, divergence_html, legend_html, recipes_html, replies_html, title_of, token_html
@@ -175,7 +176,9 @@ class ReplyPanes:
         return shown
 
     def _choose(self, event: gr.EventData, columns: Columns) -> str:
-        return token_html(columns, int(event.column), int(event.token)) if columns.readings else ""
+        column, token = number_of(event, "column"), number_of(event, "token")
+        there = column < len(columns.readings) and token < len(columns.readings[column])
+        return token_html(columns, column, token) if there else ""
 
     def _read(
         self, call: Call, columns: Columns, colour: Any, kept: tuple[Any, Sequence[Row]], along: str | None

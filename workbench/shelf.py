@@ -16,6 +16,7 @@ from workbench.cards import shelf, unreadable_card, vector_card
 from workbench.context import PageState, PanelContext
 from workbench.convention_fields import convention_of, place_convention
 from workbench.markup import error_card, note
+from workbench.page_inputs import text_of
 from workbench.recipe_card import fitting
 from workbench.workspace import Unreadable
 
@@ -64,11 +65,11 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
         return {state.picked: bench.workspace.put(vector), understood: "".join(map(note, said))}
 
     def pick(event: gr.EventData) -> str:
-        return str(event.name)
+        return text_of(event, "name")
 
     def remove(event: gr.EventData) -> dict[Any, Any]:
         try:
-            bench.workspace.remove(str(event.name))
+            bench.workspace.remove(text_of(event, "name"))
         except SteeringError as error:  # another page was quicker
             return {errors: error_card(error), state.shelf_seen: bench.seen}
         return {errors: "", state.shelf_seen: bench.seen}

@@ -26,6 +26,7 @@ from workbench.context import PageState, PanelContext
 from workbench.guard import Names
 from workbench.markup import empty_state, error_card, escape
 from workbench.modelbar import place_model_bar
+from workbench.page_inputs import Page
 from workbench.panel import Panel
 from workbench.serving import SESSIONS, guarded, serve_until_ended
 from workbench.shelf import place_shelf
@@ -50,7 +51,7 @@ _RESIZE = "() => { setTimeout(() => window.dispatchEvent(new Event('resize')), 5
 
 def build(bench: Workbench) -> gr.Blocks:
     """Lay out the page of a workbench."""
-    with gr.Blocks(title=NAME, analytics_enabled=False, fill_width=True) as page:
+    with Page(title=NAME, analytics_enabled=False, fill_width=True) as page:
         state = PageState()
         bar = place_model_bar(bench, state)
         # Outside the tabs: Gradio counts every child of a row of tabs as a tab.

@@ -18,10 +18,11 @@ from workbench.exports import spreadsheet
 from workbench.generation import SteerSettings, on_the_shelf
 from workbench.jobs import Outputs
 from workbench.markup import READY, heading, note
+from workbench.page_inputs import text_of
 from workbench.picks import PICK_SCRIPT
 from workbench.pictures import SAVE_HTML, SAVE_SCRIPT
 from workbench.refusal_markup import found_html
-from workbench.tradeoff_markup import agreement_html, items_html, points_html, stops_html
+from workbench.tradeoff_markup import agreement_html, items_html, pick_of, points_html, stops_html
 
 
 _PLANE = (
@@ -189,9 +190,10 @@ class TradeoffView:
         return changes[self._strength], changes[self._caption]
 
     def _read(self, event: gr.EventData, shown: Shown | None) -> str:
-        key, index = event.pick.rsplit("|", 1)
-        lines = {line.curve.key: line for line in shown.picture.shown} if shown else {}
-        return items_html(shown.picture.found, lines[key].points[int(index)]) if shown and key in lines else ""
+        pick = text_of(event, "pick")
+        lines = shown.picture.shown if shown else ()
+        points = {pick_of(line, point): point for line in lines for point in line.points}
+        return items_html(shown.picture.found, points[pick]) if shown and pick in points else ""
 
     def _sent(self, shown: Shown | None) -> SteerSettings:
         if shown is None:

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from steering.confines import UPLOAD
+from steering.errors import SteeringError
 from steering.texts.formats import TAKEN
 from steering.texts.understanding import understand
 from workbench.blocks import html_block
@@ -53,8 +54,8 @@ def place_upload(
         known = {**names, source.removeprefix(UPLOAD).partition("/")[2]: source}
         return {shown: preview, uploads: known, field: gr.update(choices=[*sets(), *known.items()], value=source)}
 
-    def take(path: str, names: Named) -> dict[Any, Any]:
-        return show(uploaded(path), names)
+    def take(path: str | None, names: Named) -> dict[Any, Any]:
+        return show(uploaded(chosen(path)), names)
 
     def again(given: str | None, names: Named) -> dict[Any, Any]:
         return show(source_of(given or "", names), names)
@@ -70,6 +71,17 @@ def source_of(given: str, names: Named) -> str:
     """What a field's text stands for, where somebody typed on behind the name of an upload."""
     name, mark, column = given.partition("::")
     return f"{names[name]}{mark}{column}" if name in names else given
+
+
+def chosen(path: str | None) -> str:
+    """The path of what a button uploaded.
+
+    Raises:
+        SteeringError: Nothing was.
+    """
+    if path is None:
+        raise SteeringError("No file was chosen.", "a file.", "Choose one with the button.")
+    return path
 
 
 def _preview(source: str, kind: str) -> str:

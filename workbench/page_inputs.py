@@ -1,0 +1,172 @@
+"""What a page's events are given: values as the page itself sends them, or one clear message.
+
+Whoever reaches the page can send any JSON in place of what a control would. Gradio hands most of it on as it is, so the
+kinds of values are looked at once for all events, before any handler sees them.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from steering.bounds import check_prompt
+from steering.errors import SteeringError
+from workbench.places import without_places
+
+
+MOST_TOKENS = 100_000
+"""Of a place in a text or a table that is clicked."""
+
+_log = logging.getLogger(__name__)
+
+
+class Page(gr.Blocks):
+    """Blocks whose events take what their controls can send, and answer everything else with a message."""
+
+    async def process_api(self, block_fn: Any, inputs: list[Any], *given: Any, **options: Any) -> dict[str, Any]:
+        """As Gradio's; any failure becomes a message that the page shows."""
+        try:
+            return await super().process_api(block_fn, inputs, *given, **options)
+        except SteeringError as error:  # of an event that has no error card of its own
+            raise _shown(without_places(str(error))) from error
+        except gr.Error as error:
+            error.print_exception = False  # a message for visitors
+            raise
+        except Exception as error:
+            _log.exception("an event of the page failed")
+            raise _shown(f"This did not work ({type(error).__name__}). The log of the server says more.") from error
+
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *given: Any, **options: Any) -> Any:
+        """As Gradio's, for values that the controls can send.
+
+        Raises:
+            SteeringError: Another number of values, or one that its control never has.
+        """
+        wanted = block_fn.inputs
+        if not isinstance(inputs, list) or len(inputs) < len(wanted):
+            raise SteeringError(
+                "The page sent fewer values than this takes.", f"{len(wanted)} values.", "Load the page again."
+            )
+        for component, value in zip(wanted, inputs, strict=False):
+            check_input(component, value)
+        # A list of which nothing is chosen may come as an empty one.
+        sent = [None if value == [] and _single(part) else value for part, value in zip(wanted, inputs, strict=False)]
+        try:
+            return await super().preprocess_data(block_fn, sent, *given, **options)
+        except gr.Error:
+            raise
+        except Exception as error:  # all that it works on is what was sent
+            raise SteeringError(
+                f"The page sent a value that its control cannot have ({type(error).__name__}).",
+                "a value that the page offers, or a file that was uploaded on it.",
+                "Load the page again.",
+            ) from error
+
+
+def check_input(component: Any, value: Any) -> None:
+    """Raise unless a control can have a value.
+
+    Raises:
+        SteeringError: It cannot.
+    """
+    if value is None and not (isinstance(component, gr.Radio) and component.value is not None):
+        return
+    for kinds, (fits, expected) in _KINDS.items():
+        if isinstance(component, kinds) and not fits(component, value):
+            label = getattr(component, "label", None) or type(component).__name__
+            raise SteeringError(f"{label}: {_words(value)} was given.", expected, "Correct it, or load the page again.")
+    if isinstance(value, str) and not component.stateful:
+        check_prompt(value)
+
+
+def text_of(event: gr.EventData, name: str) -> str:
+    """What a click says under a name.
+
+    Raises:
+        SteeringError: Nothing, or no text.
+    """
+    value = _detail(event, name)
+    if not isinstance(value, str):
+        raise _unclear(name)
+    check_prompt(value)
+    return value
+
+
+def number_of(event: gr.EventData, name: str) -> int:
+    """The place that a click says under a name: a number from 0, sent as one or as digits.
+
+    Raises:
+        SteeringError: Nothing, no number, or one beyond every text and table.
+    """
+    value = _detail(event, name)
+    digits = (
+        str(value) if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS else value
+    )
+    if not (isinstance(digits, str) and digits.isascii() and digits.isdigit() and len(digits) < 6):
+        raise _unclear(name)
+    return int(digits)
+
+
+def _detail(event: gr.EventData, name: str) -> Any:
+    return event._data.get(name) if isinstance(event._data, dict) else None
+
+
+def _unclear(name: str) -> SteeringError:
+    return SteeringError(f"The click does not say where it was ({name}).", remedy="Load the page again.")
+
+
+def _number(component: Any, value: Any) -> bool:
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
+
+
+def _choice(component: Any, value: Any) -> bool:
+    if _single(component):
+        return value == [] or isinstance(value, str) or _offered(component, value)
+    return _texts(component, value)
+
+
+def _single(component: Any) -> bool:
+    return isinstance(component, gr.Dropdown) and not component.multiselect
+
+
+def _offered(component: Any, value: Any) -> bool:
+    return not isinstance(value, list | dict) and any(value == choice for _, choice in component.choices)
+
+
+def _texts(component: Any, value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _file(component: Any, value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("path"), str)
+
+
+_KINDS: dict[Any, tuple[Callable[[Any, Any], bool], str]] = {
+    (gr.Number, gr.Slider): (_number, "a finite number."),
+    gr.Textbox: (lambda component, value: isinstance(value, str), "a text."),
+    gr.Checkbox: (lambda component, value: isinstance(value, bool), "true or false."),
+    gr.Radio: (lambda component, value: isinstance(value, str | int), "one of its choices."),
+    gr.CheckboxGroup: (_texts, "a list of its choices."),
+    gr.Dropdown: (_choice, "one of its choices, or several where it takes several."),
+    gr.UploadButton: (_file, "a file that was uploaded on this page."),
+}
+"""Kinds of controls -> whether one can have a value, and what it takes in words."""
+
+
+def _words(value: Any) -> str:
+    """A value by what it is, since it may be of any size."""
+    if isinstance(value, str | list | dict):
+        size = "characters" if isinstance(value, str) else "values"
+        return f"a {type(value).__name__} of {len(value)} {size}"
+    return f"a number that is none ({type(value).__name__})" if isinstance(value, int | float) else "nothing"
+
+
+def _shown(text: str) -> gr.Error:
+    return gr.Error(text, print_exception=False)
