@@ -137,9 +137,17 @@ def _in_folder(folder: Path) -> Checkpoint:
         return Checkpoint(str(folder), "folder", ggufs[0])
     if not (folder / CONFIG).exists():
         raise _no_configuration(folder, ggufs)
-    if not any((folder / name).is_file() for name in WEIGHTS):
-        raise _no_weights(folder, ggufs)
     return Checkpoint(str(folder), "folder")
+
+
+def check_present(folder: Path) -> None:
+    """Raise unless a folder holds weights. Called when its configuration was read: what a model is counts first.
+
+    Raises:
+        SteeringError: What it holds instead.
+    """
+    if not any((folder / name).is_file() for name in WEIGHTS):
+        raise _no_weights(folder, sorted(path.name for path in folder.glob("*.gguf")))
 
 
 def _no_configuration(folder: Path, ggufs: list[str]) -> SteeringError:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from steering.adapters import Adapter, apply_adapter, find_adapter
-from steering.checkpoints import Checkpoint, demo_models, locate
+from steering.checkpoints import Checkpoint, check_present, demo_models, locate
 from steering.configurations import number_of_blocks, read_configuration
 from steering.errors import SteeringError
 from steering.generation_settings import about_generation, check_generation_file
@@ -128,10 +128,14 @@ def _load_adapted(name: str, checkpoint: Checkpoint, adapter: Adapter, options: 
 def _load_whole(
     name: str, checkpoint: Checkpoint, options: LoadOptions, job: Job[Any], *, tokenizer_from: Path | None = None
 ) -> Loaded:
-    stored = _stored(checkpoint)
+    # Of a GGUF file transformers reads the configuration itself; of a folder its kind is told before its weights are.
+    stored = check_gguf(Path(checkpoint.path) / checkpoint.gguf) if checkpoint.gguf else None
     config, written = read_configuration(name, checkpoint, options)
     own_code = bool(written.get("auto_map")) and options.trust_remote_code
     loader = model_class(name, config, own_code=own_code)
+    if checkpoint.folder is not None and stored is None:
+        check_present(checkpoint.folder)
+        stored = check_weights(checkpoint.folder)
     quantisation = stored_quantisation(name, written)
     _check_packed(name, stored, quantisation)
     _check_embedding_model(name, checkpoint, options)
@@ -165,14 +169,6 @@ def _how_stored(checkpoint: Checkpoint, options: LoadOptions, stored: str | None
     if checkpoint.gguf:
         return "GGUF, dequantised"
     return f"quantised to {options.quantisation}" if options.quantisation else stored
-
-
-def _stored(checkpoint: Checkpoint) -> Stored | None:
-    if checkpoint.folder is None:
-        return None
-    if checkpoint.gguf is None:
-        return check_weights(checkpoint.folder)
-    return check_gguf(checkpoint.folder / checkpoint.gguf)
 
 
 def _check_packed(name: str, stored: Stored | None, quantisation: str | None) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
+
+import torch
+from packaging.version import Version
 
 from steering.errors import SteeringError
 
@@ -25,10 +29,28 @@ _LIBRARIES: dict[str, tuple[tuple[str, ...], str]] = {
     "eetq": (("kernels",), "kernels"),
     "sinq": (("sinq",), "sinq"),
     "fp_quant": (("fp_quant",), "fp_quant"),
-    "higgs": (("flute",), "flute-kernel"),
+    "fbgemm_fp8": (("fbgemm_gpu",), "fbgemm-gpu"),
+    "fouroversix": (("fouroversix",), "fouroversix --no-build-isolation"),
+    "higgs": (("flute", "fast_hadamard_transform"), "flute-kernel fast_hadamard_transform"),
 }
 """By the name of a method: the packages that read it, and what to install."""
-_BY_TRANSFORMERS = ("fp8", "mxfp8", "fbgemm_fp8", "mxfp4", "nvfp4", "bitnet", "gguf", "gemma", "metal", "fouroversix")
+_BY_TRANSFORMERS = ("fp8", "mxfp8", "mxfp4", "bitnet", "gguf", "gemma", "metal")
+"""Need no package: where the device has no operation for them, transformers unpacks the weights. It knows nvfp4, but
+not as weights are stored."""
+_ON_A_GPU = ("eetq", "fbgemm_fp8", "fp_quant", "higgs", "spqr", "vptq")
+"""Which transformers' quantizers refuse to read where there is none (its `validate_environment`, 5.23)."""
+_FIRST = {
+    "auto_round": "0.5.0",
+    "bitsandbytes": "0.46.1",
+    "compressed_tensors": "0.15.0",
+    "gptqmodel": "1.4.3",
+    "hqq": "0.2.1",
+    "kernels": "0.18.2",
+    "optimum": "1.24.0",
+    "torchao": "0.15.0",
+    "vptq": "0.0.4",
+}
+"""The first version of a package that transformers 5.23 takes."""
 
 
 def stored_quantisation(name: str, written: dict[str, Any]) -> str | None:
@@ -75,13 +97,31 @@ def check_library(name: str, method: str) -> None:
     Raises:
         SteeringError: It is not.
     """
-    packages, install = _LIBRARIES.get(method, ((), ""))
-    missing = [package for package in packages if not _installed(package)]
-    if missing:
+    if method in _ON_A_GPU and not (torch.cuda.is_available() or torch.xpu.is_available()):
         raise SteeringError(
-            f"The weights of '{name}' are quantised by {method}, which needs {' and '.join(missing)}: not installed.",
-            remedy=f"Install it: pip install {install}",
+            f"The weights of '{name}' are quantised by {method}, which runs on a GPU alone; this machine has none.",
+            "a machine with a GPU, or other weights.",
+            "Load the model that it was made from, or a copy in another format.",
         )
+    packages, install = _LIBRARIES.get(method, ((), ""))
+    if wanted := [said for package in packages if (said := _lacking(package))]:
+        raise SteeringError(
+            f"The weights of '{name}' are stored quantised ({method}). To read them, {' and '.join(wanted)}.",
+            remedy=f"Install what is missing: pip install -U {install}",
+        )
+
+
+def _lacking(package: str) -> str:
+    """What is wrong with a package, "" where nothing is."""
+    if not _installed(package):
+        return f"the package {package} is needed, which is not installed"
+    first = _FIRST.get(package)
+    try:
+        there = metadata.version(package)
+    except metadata.PackageNotFoundError:  # installed under another name, or by hand
+        return ""
+    old = first is not None and Version(there) < Version(first)
+    return f"the package {package} is needed in version {first} or newer, and {there} is installed" if old else ""
 
 
 def _installed(package: str) -> bool:
@@ -101,10 +141,10 @@ def on_load(kind: str) -> Any:
         raise SteeringError(
             f"The quantisation '{kind}' was asked for.", f"{' or '.join(QUANTISATIONS)}.", "Choose one."
         )
-    if not _installed("bitsandbytes"):
+    if wanted := _lacking("bitsandbytes"):
         raise SteeringError(
-            f"The quantisation '{kind}' needs bitsandbytes, which is not installed.",
-            remedy="Install it: pip install 'steering-workbench[quantisation]'.",
+            f"To quantise a model to {kind} while it is loaded, {wanted}.",
+            remedy="Install it: pip install 'steering-workbench[quantisation]'",
         )
     from transformers import BitsAndBytesConfig
 

@@ -26,6 +26,7 @@ from steering.errors import SteeringError
 from steering.host import Host
 from steering.load_errors import load_error
 from steering.loading import LoadOptions
+from steering.quantised import _BY_TRANSFORMERS, _LIBRARIES, _ON_A_GPU
 
 
 _SIZES = {
@@ -245,20 +246,66 @@ def test_what_must_not_be_read_is_said(name, model_folder, lane, monkeypatch) ->
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"quant_method": "gptq", "bits": 4}, r"quantised by gptq, which needs gptqmodel.*\[gptq\]"),
-        ({"quant_method": "awq", "bits": 4}, r"quantised by awq, which needs gptqmodel.*\[gptq\]"),
-        ({"quant_method": "compressed-tensors"}, r"which needs compressed_tensors.*\[compressed-tensors\]"),
-        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, r"which needs bitsandbytes.*\[quantisation\]"),
-        ({"load_in_8bit": True}, r"which needs bitsandbytes.*\[quantisation\]"),
+        (
+            {"quant_method": "gptq", "bits": 4},
+            r"quantised \(gptq\)\..*gptqmodel is needed, which is not installed and .*optimum.*\[gptq\]",
+        ),
+        ({"quant_method": "awq", "bits": 4}, r"quantised \(awq\)\..*gptqmodel.*\[gptq\]"),
+        ({"quant_method": "compressed-tensors"}, r"the package compressed_tensors is needed.*\[compressed-tensors\]"),
+        (
+            {"quant_method": "bitsandbytes", "load_in_4bit": True},
+            r"the package bitsandbytes is needed.*\[quantisation\]",
+        ),
+        ({"load_in_8bit": True}, r"the package bitsandbytes is needed.*\[quantisation\]"),
+        ({"quant_method": "hqq"}, r"the package hqq is needed"),
+        ({"quant_method": "spqr"}, r"quantised by spqr, which runs on a GPU alone; this machine has none"),
+        ({"quant_method": "higgs"}, r"quantised by higgs, which runs on a GPU alone"),
+        ({"quant_method": "nvfp4"}, r"quantised by the method 'nvfp4', which transformers does not read"),
         ({"quant_method": "exl2"}, r"quantised by the method 'exl2', which transformers does not read"),
         ({"bits": 3}, r"a method that its configuration does not name"),
     ],
 )
 def test_the_package_that_quantised_weights_need_is_named_first(said, message, model_folder, lane, monkeypatch) -> None:
     monkeypatch.setattr("steering.quantised._installed", lambda package: False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     edited(model_folder, quantization_config=said)
     (model_folder / "tokenizer.json").unlink()  # before anything else is read
     assert re.search(message, refused(model_folder, lane))
+
+
+@pytest.mark.parametrize("method", sorted(_ON_A_GPU))
+def test_with_a_gpu_its_package_is_named(method, model_folder, lane, monkeypatch) -> None:
+    monkeypatch.setattr("steering.quantised._installed", lambda package: False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    edited(model_folder, quantization_config={"quant_method": method})
+    assert re.search(
+        r"To read them, the package \w+ is needed, which is not installed.*pip install", refused(model_folder, lane)
+    )
+
+
+def test_every_method_of_transformers_is_known() -> None:
+    from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
+
+    known = {*_LIBRARIES, *_BY_TRANSFORMERS, "nvfp4", "bitsandbytes_4bit", "bitsandbytes_8bit"}
+    assert set(AUTO_QUANTIZATION_CONFIG_MAPPING) <= known
+
+
+def test_an_old_package_is_named_with_the_version_that_is_needed(model_folder, lane, monkeypatch) -> None:
+    monkeypatch.setattr("steering.quantised._installed", lambda package: True)
+    monkeypatch.setattr("steering.quantised.metadata.version", lambda package: "0.9")
+    edited(model_folder, quantization_config={"quant_method": "compressed-tensors"})
+    assert "compressed_tensors is needed in version 0.15.0 or newer, and 0.9 is installed" in refused(
+        model_folder, lane
+    )
+
+
+def test_what_a_model_is_comes_before_the_weights_it_lacks(tmp_path, lane) -> None:
+    from transformers import T5Config
+
+    T5Config(architectures=["T5ForConditionalGeneration"]).save_pretrained(tmp_path)
+    said = refused(tmp_path, lane)
+    assert "no weights" not in said
+    assert "encoder" in said
 
 
 def test_weights_of_mlx_are_said(model_folder, lane) -> None:

@@ -130,12 +130,12 @@ def test_whatever_is_sent_is_answered(visitor: Visitor, data: st.DataObject) -> 
     for _ in range(data.draw(st.integers(0, 3)) if values else 0):
         place = data.draw(st.integers(0, len(values) - 1))
         values[place] = data.draw(st.one_of(HOSTILE, OFTEN, fitting(event.inputs[place])))
-    began = time.monotonic()
+    began = time.process_time()  # of this process alone: others may take the machine
     visitor.send(event, values[: data.draw(st.sampled_from([None, None, None, -1]))], data.draw(CLICKS))
     assert not visitor.tracebacks.seen, visitor.tracebacks.seen
     assert "joy" in visitor.bench.workspace.names()
     if LONG:
-        assert time.monotonic() - began < 5
+        assert time.process_time() - began < 5
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1_500_000  # kB, torch and the page included
 
 

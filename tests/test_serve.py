@@ -63,12 +63,17 @@ def test_the_command_serves_the_page(tmp_path: Path) -> None:
     assert page is not None, log.read_text()
     assert "Steering Workbench" in page
     assert "steering-workbench" in page  # the style sheet is in the head
+    assert f"The workbench is at http://127.0.0.1:{port}" in log.read_text()
 
 
 def test_a_taken_port_is_refused_with_the_next_step(taken: int, tmp_path: Path) -> None:
     with pytest.raises(SteeringError, match=f"127.0.0.1:{taken}") as caught:
         launch("demo", port=taken, workspace=tmp_path, prevent_thread_lock=True)
     assert f"--port {taken + 1}" in caught.value.remedy
+    told: list[str] = []
+    with pytest.raises(SteeringError):
+        launch("demo", port=taken, workspace=tmp_path, prevent_thread_lock=True, tell=told.append)
+    assert not told  # no address is given out that belongs to something else
 
 
 def _answer(address: str, server: subprocess.Popen[bytes]) -> str | None:

@@ -9,6 +9,8 @@ import gzip
 import io
 import json
 import lzma
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -292,3 +294,24 @@ def test_a_file_on_which_pyarrow_ends_the_process_is_an_error(tmp_path, monkeypa
     pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "a.parquet")
     with pytest.raises(SteeringError, match=r"a\.parquet cannot be read: it is damaged"):
         read_file(tmp_path / "a.parquet")
+
+
+def test_a_parquet_file_is_read_within_bounded_memory(tmp_path) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("what is used already is read from /proc")
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"text": ["a" * 100] * 200_000}), path)
+    program = (
+        "import resource, sys; from steering.texts import parquet_files as files; import pyarrow.parquet;"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize();"
+        "files._MEMORY = used + int(sys.argv.pop()); files._main()"
+    )
+    bounds = {"enough": 2 * 1024**3, "too little": 20 * 1024**2}
+    told = {}
+    for name, more in bounds.items():
+        command = [sys.executable, "-c", program, str(path), "rows.parquet", str(more)]
+        done = subprocess.run(command, capture_output=True, check=False)
+        told[name] = done.stdout
+    assert len(json.loads(told["enough"])["rows"]) == 200_000
+    # Where the memory ends decides whether there was any left to say it in; the parent says it then.
+    assert not told["too little"] or "more memory than is left" in json.loads(told["too little"])["error"][0]

@@ -63,7 +63,6 @@ def serve(
         from steering.loading import LoadOptions
         from workbench.shell import launch
 
-        ERR.print(f"The workbench opens at http://{address}:{port} (Ctrl-C ends it).", highlight=False)
         launch(
             model,
             host=address,
@@ -75,6 +74,7 @@ def serve(
             load_options=LoadOptions(**{key: value for key, value in load.items() if key != "chat"}),
             chat=chat_of(load["chat"]),
             open_browser=open_browser,
+            tell=lambda at: ERR.print(f"The workbench is at {at} (Ctrl-C ends it).", highlight=False),
         )
 
 

@@ -181,9 +181,11 @@ class ReplyPanes:
         return token_html(columns, column, token) if there else ""
 
     def _read(
-        self, call: Call, columns: Columns, colour: Any, kept: tuple[Any, Sequence[Row]], along: str | None
+        self, call: Call, columns: Columns, colour: Any, kept: tuple[Any, Sequence[Row]] | None, along: str | None
     ) -> Iterator[Outputs | None]:
         """Read the tokens again, along another vector."""
+        if not kept:
+            raise SteeringError("There are no replies to read yet.", remedy="Run first.")
         info, rows = kept
         if info is not call.host.info:
             raise SteeringError("These replies are another model's.", remedy="Run again, then choose the vector.")

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,7 @@ def launch(
     chat: ChatSettings | None = None,
     open_browser: bool = False,
     prevent_thread_lock: bool = False,
+    tell: Callable[[str], None] | None = None,
 ) -> gr.Blocks:
     """Serve the workbench. The page is up at once; the model loads behind it, as the model thread's first job.
 
@@ -106,6 +107,7 @@ def launch(
         chat: How the chat template is used; can be changed on the page.
         open_browser: Open the page in the browser.
         prevent_thread_lock: Return while the server runs, for tests and notebooks; `page.close()` ends it.
+        tell: Called with the page's address once it is up.
 
     Raises:
         SteeringError: The port is taken, or the workspace cannot be written.
@@ -124,7 +126,10 @@ def launch(
         bench.trusted = model
 
     def start() -> gr.Blocks:
-        return _start(bench, model, (load_options, chat), names, host, port, open_browser)
+        page = _start(bench, model, (load_options, chat), names, host, port, open_browser)
+        if tell:
+            tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        return page
 
     on_main = threading.current_thread() is threading.main_thread()
     page: gr.Blocks = start() if prevent_thread_lock or not on_main else serve_until_ended(bench, start)

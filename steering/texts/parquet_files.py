@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ _BATCH = 2000
 
 _SECONDS = 120
 """That a file may take."""
+_MEMORY = 2 * 1024**3
+"""Bytes of address space that its process may take, most of it reserved by libraries and never used."""
 
 
 def read_parquet(path: Path, name: str) -> list[dict[str, Any]]:
@@ -40,9 +43,15 @@ def read_parquet(path: Path, name: str) -> list[dict[str, Any]]:
             command, capture_output=True, timeout=_SECONDS, env={**os.environ, "PYTHONPATH": roots}, check=False
         )
         told: dict[str, Any] = json.loads(done.stdout)
-    except (ValueError, OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
         raise SteeringError(
-            f"{name} cannot be read: it is damaged.", "a well-formed .parquet file.", "Mend the file."
+            f"{name} took longer than {_SECONDS} seconds to read.", "a smaller file.", "Split it, or write it as JSONL."
+        ) from error
+    except (ValueError, OSError) as error:
+        raise SteeringError(
+            f"{name} cannot be read: it is damaged, or takes more than {_MEMORY / 1e9:.0f} GB of memory.",
+            "a well-formed .parquet file.",
+            "Mend the file, or split it.",
         ) from error
     if "error" in told:
         raise SteeringError(*told["error"])
@@ -67,6 +76,8 @@ def read_here(path: Path, name: str) -> list[dict[str, Any]]:
             texts = _checked(plain, name)
         with pq.ParquetFile(path, read_dictionary=texts) as file:
             return _rows(file, name)
+    except MemoryError as error:
+        raise too_large(name, "takes more memory than is left to it", f"{_MEMORY / 1e9:.0f} GB") from error
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError) as error:
         what = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise SteeringError(
@@ -130,8 +141,20 @@ def _unpacked(array: pa.Array) -> int:
     return int(array.nbytes)
 
 
+def _bound_memory() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has no such bound
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    bound = _MEMORY if most == resource.RLIM_INFINITY else min(_MEMORY, most)
+    with suppress(OSError, ValueError):  # nor has every other system
+        resource.setrlimit(resource.RLIMIT_AS, (bound, most))
+
+
 def _main() -> None:
     """Print a file's rows, or what is wrong with it, as JSON."""
+    _bound_memory()
     try:
         told: dict[str, Any] = {"rows": read_here(Path(sys.argv[1]), sys.argv[2])}
     except SteeringError as error:
