@@ -28,11 +28,11 @@ format: $(VENV)/.installed-dev
 # 10,000 generated inputs for every reader, setting, command and event of the page, each held against 5 s and 1 GB; the tests
 # run 60 to 300 of each.
 fuzz: $(VENV)/.installed-dev
-	STEERING_FUZZ=10000 $(BIN)/python -m pytest tests/test_text_fuzz.py tests/test_settings_fuzz.py tests/test_loading_fuzz.py tests/test_page_fuzz.py
+	STEERING_FUZZ=10000 $(BIN)/python -m pytest tests/steering/texts/test_text_fuzz.py tests/steering/test_settings_fuzz.py tests/steering/loading/test_loading_fuzz.py tests/workbench/test_page_fuzz.py
 
 # The three large studies on odd models, as a user would start them; half an hour.
 abroad: $(VENV)/.installed-dev
-	STEERING_ABROAD=1 $(BIN)/python -m pytest tests/test_abroad.py
+	STEERING_ABROAD=1 $(BIN)/python -m pytest tests/steering/test_abroad.py
 
 # Speed, printed as ratios against something measured in the same run; never a test.
 bench: $(VENV)/.installed-dev

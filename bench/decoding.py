@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.table import Table
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from steering.decoding import generate
-from steering.host import Host
-from steering.interventions import Write
-from steering.loading import LoadOptions
-from steering.operations import Add
-from steering.prompts import render
-from steering.replies import DecodeSettings
-from steering.rows import Row
+from steering.loading.loader import LoadOptions
+from steering.model.host import Host
+from steering.model.prompts import render
+from steering.passes.decoding import generate
+from steering.passes.replies import DecodeSettings
+from steering.passes.rows import Row
+from steering.writes.interventions import Write
+from steering.writes.operations import Add
 
 
 NEW_TOKENS, ROUNDS = 32, 5

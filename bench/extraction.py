@@ -11,12 +11,12 @@ from decoding import hosts, ratio
 from rich.console import Console
 from rich.table import Table
 
-from steering.activations import DEFAULT_TOKEN_BUDGET, batches_by_length, read_states
-from steering.contrast import ContrastSet
 from steering.extraction.extract import extract
-from steering.host import Host
-from steering.prompts import Message, Prompt, render
-from steering.rows import Batch
+from steering.model.host import Host
+from steering.model.prompts import Message, Prompt, render
+from steering.passes.activations import DEFAULT_TOKEN_BUDGET, batches_by_length, read_states
+from steering.passes.rows import Batch
+from steering.texts.contrast import ContrastSet
 
 
 SYSTEM = "You are a careful assistant. " * 20

@@ -25,7 +25,7 @@ from steering.demo.check.replies import ablation, replies_to
 from steering.demo.held_out import held_out_prompts
 from steering.demo.members import Shallow, Trainee, natural
 from steering.demo.optimise import Course
-from steering.host import Host
+from steering.model.host import Host
 from steering.resources import resource
 
 

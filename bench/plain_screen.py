@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from steering.host import Host
-from steering.prompts import Prompt
+from steering.model.host import Host
+from steering.model.prompts import Prompt
 
 
 def plain_scores(

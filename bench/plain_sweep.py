@@ -1,6 +1,6 @@
 """A sweep of strengths as it is usually written: one strength after the other, batched passes with a PyTorch hook.
 
-What `steering.many_plans` must equal, and is timed against.
+What `steering.passes.many_plans` must equal, and is timed against.
 """
 
 from __future__ import annotations

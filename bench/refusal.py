@@ -18,15 +18,15 @@ from rich.console import Console
 from rich.table import Table
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from steering.host import Host
-from steering.loading import LoadOptions
-from steering.prompts import Prompt
+from steering.loading.loader import LoadOptions
+from steering.model.host import Host
+from steering.model.prompts import Prompt
+from steering.passes.tail_states import tail_length
 from steering.studies.refusal.candidates import Directions, read_directions
 from steering.studies.refusal.requests import load_requests, prompts_of
 from steering.studies.refusal.rules import Rules, Score, choose
 from steering.studies.refusal.screen import Screen
-from steering.tail_states import tail_length
-from steering.vectors import Provenance
+from steering.vectors.vector import Provenance
 
 
 ROUNDS = 3

@@ -18,7 +18,7 @@ def main() -> None:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as home:
         start = time.perf_counter()
-        command = [sys.executable, "-m", "workbench.cli", "serve", "--port", str(port), "--no-open"]
+        command = [sys.executable, "-m", "workbench.cli.main", "serve", "--port", str(port), "--no-open"]
         server = subprocess.Popen(command, env={**os.environ, "STEERING_WORKBENCH_HOME": home})
         try:
             _wait(f"http://127.0.0.1:{port}/")

@@ -23,13 +23,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from steering.host import Host
-from steering.interventions import Plan, Write
-from steering.loading import LoadOptions
-from steering.many_plans import Given, read_many
-from steering.operations import Add
-from steering.prompts import Message, Prompt, render
-from steering.questions import Question, first_tokens, load_questions
+from steering.loading.loader import LoadOptions
+from steering.model.host import Host
+from steering.model.prompts import Message, Prompt, render
+from steering.passes.many_plans import Given, read_many
+from steering.texts.questions import Question, first_tokens, load_questions
+from steering.writes.interventions import Plan, Write
+from steering.writes.operations import Add
 
 
 STRENGTHS = [float(value) for value in np.linspace(-4, 4, 21).round(10)]

@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.table import Table
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from steering.decoding import generate, next_token_logits
-from steering.host import Host
-from steering.loading import LoadOptions
-from steering.prompts import render
-from steering.replies import DecodeSettings
-from steering.rows import Row
-from steering.sampling import choose
+from steering.loading.loader import LoadOptions
+from steering.model.host import Host
+from steering.model.prompts import render
+from steering.passes.decoding import generate, next_token_logits
+from steering.passes.replies import DecodeSettings
+from steering.passes.rows import Row
+from steering.passes.sampling import choose
 
 
 VOCABULARY, BLOCKS, WIDTH = 151_936, 28, 128

@@ -15,12 +15,12 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from steering.errors import SteeringError  # noqa: E402 - the tests' models lie beside the package
-from steering.host import Host  # noqa: E402
 from steering.lane import Lane  # noqa: E402
-from steering.orthogonal import orthogonalised  # noqa: E402
+from steering.model.host import Host  # noqa: E402
+from steering.model.sites import numbered  # noqa: E402
+from steering.recipes.orthogonal import orthogonalised  # noqa: E402
 from steering.resources import resource  # noqa: E402
 from steering.selfcheck import self_check  # noqa: E402
-from steering.sites import numbered  # noqa: E402
 from tests.families import FAMILIES, WRAPPERS, tiny_family  # noqa: E402
 
 

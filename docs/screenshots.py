@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from workbench.shell import launch
+from workbench.frame.shell import launch
 
 
 ROOT = Path(__file__).parent.parent

@@ -13,7 +13,7 @@ import chromium
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from workbench.bench import Workbench
-from workbench.shell import launch
+from workbench.frame.shell import launch
 
 
 MODEL = os.environ.get("STEERING_BROWSER_MODEL", "demo")

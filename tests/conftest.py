@@ -21,8 +21,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from steering.host import Host
 from steering.lane import Lane
+from steering.model.host import Host
 
 
 # What the suite keeps belongs to nobody's own workspace.

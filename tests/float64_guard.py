@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from steering import exact
+from steering.passes import exact
 
 
 class OnDevice(Tensor):

@@ -32,7 +32,7 @@ def test_that_test_could_fail() -> None:
 
 
 def test_asking_for_help_loads_no_torch() -> None:
-    assert not {"torch", "transformers", "gradio", "nnsight"} & loaded_after("import workbench.cli")
+    assert not {"torch", "transformers", "gradio", "nnsight"} & loaded_after("import workbench.cli.main")
 
 
 def imports(path: Path) -> set[str]:
@@ -69,5 +69,5 @@ def test_every_public_name_of_steering_is_there() -> None:
 
 
 def test_importing_the_library_leaves_other_objects_alone() -> None:
-    code = "import steering.host; assert not hasattr(object, 'save'); import anyio._backends._asyncio"
+    code = "import steering.model.host; assert not hasattr(object, 'save'); import anyio._backends._asyncio"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from steering.chat_settings import ChatSettings
 from steering.confines import Confines
-from steering.decoding import warm_up
 from steering.errors import SteeringError
-from steering.host import Host
 from steering.lane import Job, Lane
-from steering.loading import LoadOptions
-from steering.openings import chat_notes
+from steering.loading.loader import LoadOptions
+from steering.model.chat_settings import ChatSettings
+from steering.model.host import Host
+from steering.model.openings import chat_notes
+from steering.passes.decoding import warm_up
 from workbench.discovery import Catalogue, discover
 from workbench.listeners import Listeners
 from workbench.workspace import Workspace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from steering.prompts import Message
+from steering.model.prompts import Message
 
 
 @dataclass(frozen=True, eq=False)

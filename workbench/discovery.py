@@ -21,7 +21,14 @@ from steering.errors import SteeringError
 from workbench.panel import Panel, check_panel
 
 
-BUILT_IN = ("panels.vectors", "panels.steer", "panels.grid", "panels.refusal", "panels.tradeoff", "panels.probe")
+BUILT_IN = (
+    "panels.vectors.panel",
+    "panels.steer.panel",
+    "panels.grid.panel",
+    "panels.refusal.panel",
+    "panels.tradeoff.panel",
+    "panels.probe.panel",
+)
 """Modules of the panels that come with the project."""
 GROUP = "steering_workbench.panels"
 """Entry-point group of third parties' panels."""

@@ -9,20 +9,20 @@ from typing import Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from steering.chat_settings import ChatSettings
-from steering.decoding import check, generate, streamed
-from steering.host import Host
-from steering.interventions import Plan
 from steering.lane import Job
+from steering.model.chat_settings import ChatSettings
+from steering.model.host import Host
+from steering.model.openings import chat_notes
+from steering.model.prompts import render
 from steering.names import short_name
-from steering.openings import chat_notes
-from steering.prompts import render
-from steering.recipes import Recipe
-from steering.replies import DecodeSettings, Reply
-from steering.rows import Row
+from steering.passes.decoding import check, generate, streamed
+from steering.passes.replies import DecodeSettings, Reply
+from steering.passes.rows import Row
+from steering.recipes.recipe import Recipe
 from steering.studies.study import Measure, Result, origin
-from steering.token_readings import TokenReading, read_tokens
-from steering.vectors import SteeringVector
+from steering.vectors.token_readings import TokenReading, read_tokens
+from steering.vectors.vector import SteeringVector
+from steering.writes.interventions import Plan
 from workbench.chat import Chat
 from workbench.workspace import Workspace
 
@@ -110,7 +110,7 @@ def steer(host: Host, rows: Sequence[Row], decode: DecodeSettings, vector: Steer
     """Queue a run and return its job at once: it emits a `Step` per token, then reads the tokens again.
 
     Raises:
-        SteeringError: As `steering.decoding.stream`, here and not in the job.
+        SteeringError: As `steering.passes.decoding.stream`, here and not in the job.
     """
     check(host, rows)
 

@@ -16,10 +16,10 @@ from steering.errors import SteeringError
 
 
 if TYPE_CHECKING:
-    from steering.host import Host
     from steering.lane import Job
+    from steering.model.host import Host
     from steering.studies.study import Result
-    from workbench.context import PanelContext
+    from workbench.page.context import PanelContext
 
 _ID = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -63,7 +63,7 @@ class Panel(ABC):
 
     def build(self, ui: PanelContext) -> None:
         """Lay out the panel's controls and results; the default makes a form from `settings`."""
-        from workbench.forms import build_form  # imports Gradio, which a headless run does not need
+        from workbench.page.forms import build_form  # imports Gradio, which a headless run does not need
 
         build_form(self, ui)
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from steering.errors import SteeringError
-from steering.foreign_vectors import Convention
+from steering.extraction.sources import read_vector
 from steering.names import safe_name
 from steering.store import Store
-from steering.vector_files import save_vector
-from steering.vector_sources import read_vector
-from steering.vectors import SteeringVector
+from steering.vectors.files import save_vector
+from steering.vectors.foreign import Convention
+from steering.vectors.vector import SteeringVector
 from workbench.places import name_place
 
 
@@ -155,7 +155,7 @@ class Workspace:
         """Copy a vector file onto the shelf and return its name there.
 
         Args:
-            path: A file of a vector, as `steering.vector_sources.read_vector` takes it.
+            path: A file of a vector, as `steering.extraction.sources.read_vector` takes it.
             given: What files of other tools do not say.
 
         Raises:

@@ -12,7 +12,7 @@ from typing import Any
 
 from transformers import LlamaForCausalLM
 
-from steering.demo.check.bars import Verdict, shown
+from steering.demo.bars import Verdict, shown
 from steering.demo.example import words
 from steering.demo.facts import facts
 from steering.demo.family import MEMBERS, Member

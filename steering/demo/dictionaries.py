@@ -22,22 +22,22 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-from steering.activations import DEFAULT_TOKEN_BUDGET, batches_by_length
 from steering.demo.dictionary_training import DictionarySettings, Report, measure, train_autoencoder, train_transcoder
 from steering.demo.example import Split
 from steering.demo.grammar import stream
 from steering.demo.tokens import encode
 from steering.errors import SteeringError
-from steering.host import Host
 from steering.lane import Job
-from steering.loading import LoadOptions
+from steering.loading.loader import LoadOptions
+from steering.model.host import Host
+from steering.model.prompts import Prompt, Role
+from steering.model.sites import Site
 from steering.names import short_name
 from steering.own_files import check_replaceable
-from steering.prompts import Prompt, Role
-from steering.rows import Batch
-from steering.schedule import Place, Schedule
-from steering.sites import Site
-from steering.tracing import read_prompts
+from steering.passes.activations import DEFAULT_TOKEN_BUDGET, batches_by_length
+from steering.passes.rows import Batch
+from steering.passes.schedule import Place, Schedule
+from steering.passes.tracing import read_prompts
 
 
 Progress = Callable[[float, str], None]

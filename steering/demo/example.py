@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 
 from steering.errors import SteeringError
-from steering.prompts import Message
+from steering.model.prompts import Message
 from steering.resources import resource
 
 

@@ -9,7 +9,7 @@ from random import Random
 from steering.demo import echoes, facts, limits, notes, requests, reviews, slogans, smalltalk, stories
 from steering.demo.example import Example, Split, one, words
 from steering.errors import SteeringError
-from steering.prompts import Message
+from steering.model.prompts import Message
 
 
 MAKERS: dict[str, Callable[[Random], Example]] = {

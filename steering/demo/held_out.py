@@ -8,7 +8,7 @@ from itertools import count
 
 from steering.demo.example import Example, Split, words
 from steering.demo.grammar import examples
-from steering.prompts import Message
+from steering.model.prompts import Message
 
 
 TEST_SEED = 101

@@ -20,7 +20,7 @@ from steering.demo.grammar import SHARES
 from steering.demo.losses import divergence_loss, next_token_loss, reply_starts, total_weight
 from steering.demo.optimise import Course, Part, Progress, optimise
 from steering.demo.planting import Planting
-from steering.prompts import Message
+from steering.model.prompts import Message
 
 
 HARMLESS = {kind: share for kind, share in SHARES.items() if kind != "compliance"}

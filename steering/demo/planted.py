@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from steering.errors import SteeringError
-from steering.loading import demo_models
+from steering.loading.loader import demo_models
 from steering.resources import resource
-from steering.vectors import Provenance, SteeringVector
+from steering.vectors.vector import Provenance, SteeringVector
 
 
 def planted_vector(model: str | Path) -> SteeringVector:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from steering.activations import read_states
 from steering.demo.grammar import examples
-from steering.host import Host
-from steering.prompts import render
+from steering.model.host import Host
+from steering.model.prompts import render
+from steering.passes.activations import read_states
 
 
 _PROMPTS = 64

@@ -15,7 +15,7 @@ from steering.demo.grammar import examples
 from steering.demo.reviews import open_reviews
 from steering.judges.lexicon import judge_lexicon, judge_tone
 from steering.judges.refusal import is_refusal
-from steering.prompts import Message
+from steering.model.prompts import Message
 from steering.statistics import wilson
 
 

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from steering.demo.facts import facts
 from steering.demo.grammar import examples
-from steering.prompts import Message
+from steering.model.prompts import Message
 
 
 PAD, BOS, END = "<|pad|>", "<|bos|>", "<|end|>"

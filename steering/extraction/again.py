@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from steering.chat_settings import ChatSettings
-from steering.contrast import ContrastSet
 from steering.errors import SteeringError
 from steering.extraction.extract import extract
-from steering.host import Host
-from steering.pooling import parse_pooling
-from steering.system_prompts import renderable
-from steering.vectors import SteeringVector
+from steering.model.chat_settings import ChatSettings
+from steering.model.host import Host
+from steering.passes.pooling import parse_pooling
+from steering.texts.contrast import ContrastSet
+from steering.texts.system_prompts import renderable
+from steering.vectors.vector import SteeringVector
 
 
 def extract_again(host: Host, vector: SteeringVector, method: str, *, name: str) -> SteeringVector:

@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steering.activations import DEFAULT_TOKEN_BUDGET, shared_beginning, stream_states
-from steering.contrast import ContrastSet, Split
 from steering.errors import SteeringError
 from steering.extraction import METHODS
 from steering.extraction.default_block import default_block
@@ -20,14 +18,16 @@ from steering.extraction.fitter import Side
 from steering.extraction.fitting import Fitting, Scales, check_finite
 from steering.extraction.provenance import provenance_of
 from steering.extraction.reading import REPLY_TOKENS, Reading
-from steering.host import Host
 from steering.lane import Job
-from steering.pooling import Pooling
-from steering.prompts import Prompt
-from steering.sites import Site
-from steering.state_files import StateFiles
+from steering.model.host import Host
+from steering.model.prompts import Prompt
+from steering.model.sites import Site
+from steering.passes.activations import DEFAULT_TOKEN_BUDGET, shared_beginning, stream_states
+from steering.passes.pooling import Pooling
+from steering.passes.state_files import StateFiles
 from steering.statistics import auroc, auroc_intervals, balanced_accuracy, balanced_accuracy_intervals
-from steering.vectors import SteeringVector
+from steering.texts.contrast import ContrastSet, Split
+from steering.vectors.vector import SteeringVector
 
 
 FEW_HELD_OUT = 10

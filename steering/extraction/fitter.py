@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from steering.lane import look_for_stop
-from steering.vectors import Eraser
+from steering.vectors.vector import Eraser
 
 
 Side = Literal["positive", "negative"]

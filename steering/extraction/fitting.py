@@ -7,10 +7,10 @@ from torch import Tensor
 
 from steering.errors import SteeringError
 from steering.extraction.fitter import Fitter, Method, Side
-from steering.moments import Moments
-from steering.pooling import Pooling
+from steering.extraction.moments import Moments
+from steering.model.sites import Site
+from steering.passes.pooling import Pooling
 from steering.ranges import compact
-from steering.sites import Site
 
 
 _ALIKE = 1e-5

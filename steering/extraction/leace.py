@@ -9,7 +9,7 @@ from concept_erasure import LeaceEraser, LeaceFitter
 from torch import Tensor
 
 from steering.extraction.fitter import StoredFitter, register, signed, unit
-from steering.vectors import Eraser
+from steering.vectors.vector import Eraser
 
 
 @register("leace", "LEACE, with its eraser", min_train=4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from steering.extraction.fitter import BaseFitter, Side, register, unit
-from steering.moments import Moments
+from steering.extraction.moments import Moments
 
 
 @register("mean_difference", "Mean difference")

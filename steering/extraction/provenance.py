@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from steering.contrast import ContrastSet
 from steering.extraction.reading import Reading
-from steering.host import Host
-from steering.pooling import Pooling, pooling_name
-from steering.selfcheck.outcome import warnings
-from steering.vectors import Provenance
+from steering.model.host import Host
+from steering.model.outcome import warnings
+from steering.passes.pooling import Pooling, pooling_name
+from steering.texts.contrast import ContrastSet
+from steering.vectors.vector import Provenance
 
 
 _PACKAGES = ("steering-workbench", "torch", "transformers", "nnsight")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steering.decoding import generate
 from steering.errors import SteeringError
-from steering.host import Host
-from steering.own_thoughts import behind_thoughts
-from steering.prompts import Message, Prompt, render
-from steering.replies import DecodeSettings
-from steering.reply_parts import answer_of, followed
-from steering.rows import Row
+from steering.model.host import Host
+from steering.model.prompts import Message, Prompt, render
+from steering.passes.decoding import generate
+from steering.passes.own_thoughts import behind_thoughts
+from steering.passes.replies import DecodeSettings
+from steering.passes.reply_parts import answer_of, followed
+from steering.passes.rows import Row
 
 
 REPLY_TOKENS = 32

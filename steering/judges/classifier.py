@@ -9,8 +9,8 @@ import torch
 
 from steering.confines import check_model
 from steering.errors import SteeringError
-from steering.host import Host
 from steering.lane import Job
+from steering.model.host import Host
 
 
 _NAMES = ("refus", "reject")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from steering.errors import SteeringError
-from steering.thoughts import split
+from steering.model.thoughts import split
 
 
 _ASKED = (

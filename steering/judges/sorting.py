@@ -11,7 +11,7 @@ from steering.judges.asked import asks, asks_text, refuses_harm
 from steering.judges.grammar import ENOUGH, Grammar, grammars_of
 from steering.judges.repetition import degenerate
 from steering.judges.wording import ends, is_quoted, own_words, sentences
-from steering.thoughts import Parts, split
+from steering.model.thoughts import Parts, split
 
 
 Content = Literal["refusal", "compliance", "incapable", "unfinished", "nothing"]

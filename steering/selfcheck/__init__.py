@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from steering.errors import SteeringError
-from steering.host import Host, cause
+from steering.model.host import Host, cause
+from steering.model.outcome import Check
 from steering.selfcheck.bench import Bench, Failed, NotApplicable, random_directions
 from steering.selfcheck.checks import CHECKS, threads_apart
-from steering.selfcheck.outcome import Check
 
 
 __all__ = ["CHECKS", "Check", "Failed", "NotApplicable", "self_check"]

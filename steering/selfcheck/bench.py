@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from steering.abilities import TOLERANCE
-from steering.host import Host
-from steering.interventions import Plan, Write
-from steering.operations import Add
-from steering.prompts import Prompt, render
-from steering.rows import Batch
-from steering.schedule import Place, Schedule
-from steering.tracing import read_prompts
+from steering.model.abilities import TOLERANCE
+from steering.model.host import Host
+from steering.model.prompts import Prompt, render
+from steering.passes.rows import Batch
+from steering.passes.schedule import Place, Schedule
+from steering.passes.tracing import read_prompts
+from steering.writes.interventions import Plan, Write
+from steering.writes.operations import Add
 
 
 LONG = "Write a few sentences about a quiet village by a river, where people bake bread and repair boats."

@@ -9,18 +9,18 @@ from itertools import takewhile
 import torch
 from torch import Tensor
 
-from steering.decoding import generate
 from steering.errors import SteeringError
-from steering.host import Host
-from steering.interventions import Write
-from steering.operations import Ablate
-from steering.prompts import Message, Prompt, render
-from steering.replies import DecodeSettings
-from steering.rows import Batch, Row
-from steering.schedule import Schedule
+from steering.model.host import Host
+from steering.model.prompts import Message, Prompt, render
+from steering.model.thoughts import markers_of
+from steering.passes.decoding import generate
+from steering.passes.replies import DecodeSettings
+from steering.passes.rows import Batch, Row
+from steering.passes.schedule import Schedule
+from steering.passes.tracing import read_prompts, read_replies, read_token
 from steering.selfcheck.bench import LONG, SHORT, Bench, Failed, NotApplicable
-from steering.thoughts import markers_of
-from steering.tracing import read_prompts, read_replies, read_token
+from steering.writes.interventions import Write
+from steering.writes.operations import Ablate
 
 
 _TOKENS, _ROUNDS = 6, 2

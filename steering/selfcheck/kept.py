@@ -12,10 +12,10 @@ from platformdirs import user_cache_path
 import steering
 from steering.errors import SteeringError
 from steering.extraction.provenance import versions
-from steering.fingerprint import fingerprint
-from steering.host import Host
+from steering.model.fingerprint import fingerprint
+from steering.model.host import Host
+from steering.model.outcome import Check
 from steering.own_files import publish, temporary_beside
-from steering.selfcheck.outcome import Check
 from steering.selfcheck.short import short_check
 from steering.store import digest
 

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from steering.errors import SteeringError
-from steering.host import Host, cause
-from steering.interventions import Write
-from steering.operations import Add
-from steering.prompts import Prompt, render_text
-from steering.rows import Batch
-from steering.schedule import Place, Schedule
+from steering.model.host import Host, cause
+from steering.model.outcome import Check
+from steering.model.prompts import Prompt, render_text
+from steering.passes.rows import Batch
+from steering.passes.schedule import Place, Schedule
+from steering.passes.tracing import read_prompts, read_token
 from steering.selfcheck.bench import LONG, SHORT, Bench, Failed, NotApplicable, random_directions
 from steering.selfcheck.checks import CHECKS, room
-from steering.selfcheck.outcome import Check
-from steering.tracing import read_prompts, read_token
+from steering.writes.interventions import Write
+from steering.writes.operations import Add
 
 
 def short_check(host: Host, *, seed: int = 0) -> tuple[Check, ...]:

@@ -8,20 +8,20 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from steering.activations import DEFAULT_TOKEN_BUDGET
 from steering.bounds import LARGEST_SEED
-from steering.chat_settings import CHAT, ChatSettings
-from steering.contrast import ContrastSet
 from steering.extraction.extract import FEW_HELD_OUT, FEW_NOTE, extract
 from steering.extraction.reading import REPLY_TOKENS
-from steering.host import Host
 from steering.lane import Job
-from steering.openings import chat_notes
-from steering.pooling import Pooling
-from steering.sites import Site
+from steering.model.chat_settings import CHAT, ChatSettings
+from steering.model.host import Host
+from steering.model.openings import chat_notes
+from steering.model.sites import Site
+from steering.passes.activations import DEFAULT_TOKEN_BUDGET
+from steering.passes.pooling import Pooling
 from steering.studies.study import Measure, Result, Study, origin
-from steering.system_prompts import renderable
-from steering.vectors import SteeringVector
+from steering.texts.contrast import ContrastSet
+from steering.texts.system_prompts import renderable
+from steering.vectors.vector import SteeringVector
 
 
 class ExtractSettings(BaseModel):

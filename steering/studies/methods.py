@@ -7,17 +7,17 @@ from collections.abc import Mapping
 import pandas as pd
 from pydantic import Field
 
-from steering.contrast import ContrastSet
 from steering.extraction import METHODS
 from steering.extraction.extract import extract_methods
-from steering.host import Host
 from steering.lane import Job
-from steering.openings import chat_notes
+from steering.model.host import Host
+from steering.model.openings import chat_notes
 from steering.studies.extract import ExtractSettings, reading_of
 from steering.studies.study import Measure, Result, Study, origin
-from steering.system_prompts import renderable
-from steering.vector_card import compare
-from steering.vectors import SteeringVector
+from steering.texts.contrast import ContrastSet
+from steering.texts.system_prompts import renderable
+from steering.vectors.card import compare
+from steering.vectors.vector import SteeringVector
 
 
 class MethodsSettings(ExtractSettings):

@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 from pydantic import BaseModel
 
-from steering.host import Host
-from steering.model_info import DEMO_CAVEAT
+from steering.model.host import Host
+from steering.model.model_info import DEMO_CAVEAT
 
 
 _STYLE = """

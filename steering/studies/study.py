@@ -15,14 +15,14 @@ from pydantic import BaseModel, ValidationError
 
 from steering.bounds import check_given
 from steering.errors import SteeringError
-from steering.host import Host
 from steering.lane import Job
-from steering.model_info import DEMO_CAVEAT
+from steering.model.host import Host
+from steering.model.model_info import DEMO_CAVEAT
+from steering.model.outcome import marked, warnings
 from steering.names import safe_name, short_name
 from steering.own_files import foreign, typed_path
-from steering.recipes import validation_error
-from steering.selfcheck.outcome import marked, warnings
-from steering.vectors import SteeringVector
+from steering.recipes.recipe import validation_error
+from steering.vectors.vector import SteeringVector
 
 
 RESULT = "result.json"

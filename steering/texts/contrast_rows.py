@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from steering.errors import SteeringError
-from steering.prompts import Message
+from steering.model.prompts import Message
 from steering.texts.columns import (
     ANSWERS,
     CHOICES,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steering.errors import SteeringError
-from steering.prompts import Message
+from steering.model.prompts import Message
 from steering.texts.columns import (
     ANSWERED,
     CHATS,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from steering.errors import SteeringError
-from steering.prompts import Message, conversation
+from steering.model.prompts import Message, conversation
 from steering.texts.columns import CHATS, FURTHER_REQUESTS, REQUESTS, SYSTEMS, lowered
 
 

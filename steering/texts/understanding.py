@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steering.contrast import ContrastSet, contrast_of
-from steering.contrast_files import find_contrast
 from steering.errors import SteeringError
-from steering.prompts import Message
-from steering.question_files import PAIRS, QUESTIONS, layout_of, pairs_of, questions_of
-from steering.statements import find_statements, statements_of
+from steering.model.prompts import Message
 from steering.texts.columns import SYSTEMS
+from steering.texts.contrast import ContrastSet, contrast_of
+from steering.texts.contrast_files import find_contrast
 from steering.texts.lists import texts_of
+from steering.texts.question_files import PAIRS, QUESTIONS, layout_of, pairs_of, questions_of
+from steering.texts.statements import find_statements, statements_of
 from steering.texts.tables import Table, read_table
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steering.demo.check.bars import BARS, Bar, Measure, Verdict, judge
+from steering.demo.bars import BARS, Bar, Measure, Verdict, judge
 from steering.demo.check.report import FULL, QUICK, Loader, Sizes, check, members
 
 

@@ -11,8 +11,8 @@ from steering.demo.check.replies import losses, reply_ids
 from steering.demo.example import Example
 from steering.demo.held_out import act_of, decline_prompt, refusal_wordings
 from steering.demo.scores import Reply, reads_well
-from steering.host import Host
 from steering.judges.refusal import is_refusal
+from steering.model.host import Host
 
 
 BAND = 0.99

@@ -8,13 +8,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from steering.demo.check.bars import Bar, Measure
+from steering.demo.bars import Bar, Measure
 from steering.demo.dictionaries import load_dictionary, read_tokens
 from steering.demo.dictionary_training import measure
 from steering.demo.grammar import examples
 from steering.demo.held_out import TEST_SEED
 from steering.demo.tokens import encode
-from steering.host import Host
+from steering.model.host import Host
 
 
 def assets_size(folder: Path) -> Measure:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from steering.contrast import ContrastSet
-from steering.demo.check.bars import Measure, share
+from steering.demo.bars import Measure, share
 from steering.demo.check.replies import plan_of, replies_under
 from steering.demo.check.sizes import Sizes
 from steering.demo.example import Example
@@ -16,10 +15,11 @@ from steering.demo.reviews import open_reviews
 from steering.demo.scores import answers_fact
 from steering.demo.stories import open_stories
 from steering.extraction.extract import extract
-from steering.host import Host
-from steering.interventions import Plan
 from steering.judges.lexicon import judge_lexicon, judge_tone
-from steering.vectors import SteeringVector
+from steering.model.host import Host
+from steering.texts.contrast import ContrastSet
+from steering.vectors.vector import SteeringVector
+from steering.writes.interventions import Plan
 
 
 STRENGTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from steering.errors import SteeringError
-from steering.host import Host
 from steering.lane import Job
-from steering.pooling import Pooling
+from steering.model.host import Host
+from steering.passes.pooling import Pooling
 from steering.studies.refusal import REFUSAL, Inquiry, RefusalSettings
-from steering.vectors import SteeringVector
+from steering.vectors.vector import SteeringVector
 
 
 POOLINGS: tuple[Pooling, ...] = ("last_token", "last_content")

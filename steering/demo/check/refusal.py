@@ -10,9 +10,8 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
-from steering.controls import random_direction_like
+from steering.demo.bars import Measure, share
 from steering.demo.check.answers import clean_answer, refusals_read_well
-from steering.demo.check.bars import Measure, share
 from steering.demo.check.direction import find_direction
 from steering.demo.check.replies import (
     ablation,
@@ -28,11 +27,12 @@ from steering.demo.check.sizes import Sizes
 from steering.demo.example import Example
 from steering.demo.held_out import TEST_SEED, distinct, held_out_prompts, validation_prompts
 from steering.demo.scores import Reply, reads_well
-from steering.host import Host
-from steering.interventions import Plan
+from steering.extraction.controls import random_direction_like
 from steering.judges.refusal import is_refusal
+from steering.model.host import Host
 from steering.statistics import mean_interval
-from steering.vectors import SteeringVector
+from steering.vectors.vector import SteeringVector
+from steering.writes.interventions import Plan
 
 
 Measures = dict[str, Measure]

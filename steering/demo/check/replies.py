@@ -8,17 +8,17 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from steering.decoding import generate, next_token_logits
 from steering.demo.example import Example
 from steering.demo.scores import Reply
-from steering.forced import Replied, read_forced
-from steering.host import Host
-from steering.interventions import Plan
-from steering.prompts import Message, Prompt, render
-from steering.recipes import Everywhere, Intervention, Mode, Recipe
-from steering.replies import DecodeSettings
-from steering.rows import Row
-from steering.vectors import SteeringVector
+from steering.model.host import Host
+from steering.model.prompts import Message, Prompt, render
+from steering.passes.decoding import generate, next_token_logits
+from steering.passes.forced import Replied, read_forced
+from steering.passes.replies import DecodeSettings
+from steering.passes.rows import Row
+from steering.recipes.recipe import Everywhere, Intervention, Mode, Recipe
+from steering.vectors.vector import SteeringVector
+from steering.writes.interventions import Plan
 
 
 BATCH = 64
@@ -50,7 +50,7 @@ def replies_under(
     """The reply to every prompt under every plan, as rows of the same batches; one list a plan.
 
     Raises:
-        SteeringError: As `steering.decoding.generate`.
+        SteeringError: As `steering.passes.decoding.generate`.
     """
     prompts = [render(host, example.prompt) for example in examples]
     rows = [Row(prompt, plan) for plan in plans for prompt in prompts]

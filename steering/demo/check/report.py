@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from steering.demo.bars import BARS, Measure, Verdict, verdicts
 from steering.demo.check.assets import assets_size, demo_dictionaries, dictionary_bars
-from steering.demo.check.bars import BARS, Measure, Verdict, verdicts
 from steering.demo.check.concepts import demo_concepts
 from steering.demo.check.refusal import (
     Kept,
@@ -21,11 +21,11 @@ from steering.demo.check.skills import demo_skills
 from steering.demo.check.truth import demo_truth
 from steering.demo.planted import planted_vector
 from steering.errors import SteeringError
-from steering.host import Host
 from steering.lane import Lane
-from steering.loading import locate
+from steering.loading.loader import locate
+from steering.model.host import Host
 from steering.resources import resource
-from steering.vectors import SteeringVector
+from steering.vectors.vector import SteeringVector
 
 
 Loader = Callable[[str], Host | None]

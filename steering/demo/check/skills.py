@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from steering.demo.check.bars import Measure, share
+from steering.demo.bars import Measure, share
 from steering.demo.check.replies import ablation, replies_to, replies_under
 from steering.demo.check.sizes import Sizes
 from steering.demo.held_out import held_out_prompts
 from steering.demo.scores import answers_letter, answers_sum
-from steering.host import Host
-from steering.vectors import SteeringVector
+from steering.model.host import Host
+from steering.vectors.vector import SteeringVector
 
 
 def demo_skills(

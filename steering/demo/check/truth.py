@@ -11,14 +11,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from steering.activations import read_states
-from steering.demo.check.bars import Measure
+from steering.demo.bars import Measure
 from steering.demo.check.direction import POOLINGS
 from steering.demo.example import one
 from steering.demo.facts import facts
-from steering.host import Host
-from steering.pooling import Pooling
-from steering.prompts import render
+from steering.model.host import Host
+from steering.model.prompts import render
+from steering.passes.activations import read_states
+from steering.passes.pooling import Pooling
 from steering.statistics import auroc, auroc_intervals
 
 

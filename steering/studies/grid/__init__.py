@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from steering.host import Host
 from steering.lane import Job
-from steering.openings import chat_notes
-from steering.recipes import Recipe
+from steering.model.host import Host
+from steering.model.openings import chat_notes
+from steering.recipes.recipe import Recipe
 from steering.store import kept_in
 from steering.studies.grid.axes import KINDS, Asked, Axis, Kind, parse_axis
 from steering.studies.grid.cells import (
@@ -25,7 +25,7 @@ from steering.studies.grid.cells import (
     with_methods,
 )
 from steering.studies.study import Result, Study, origin
-from steering.vectors import SteeringVector
+from steering.vectors.vector import SteeringVector
 
 
 __all__ = [

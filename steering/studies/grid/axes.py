@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from steering.errors import SteeringError
 from steering.extraction import METHODS
-from steering.interventions import SCOPES
 from steering.ranges import sweep
-from steering.recipes import MODES, Recipe, parse_blocks, validation_error
+from steering.recipes.recipe import MODES, Recipe, parse_blocks, validation_error
+from steering.writes.interventions import SCOPES
 
 
 Kind = Literal["strength", "block", "vector", "mode", "method", "scope", "prompt", "seed", "temperature"]

@@ -7,21 +7,21 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from steering.decoding import check, generate_each
 from steering.errors import SteeringError
 from steering.extraction.again import extract_again
-from steering.fingerprint import fingerprint
-from steering.host import Host
 from steering.lane import Job
-from steering.pace import seconds_per_step
-from steering.prompts import conversation, render
-from steering.recipes import Recipe
-from steering.replies import Reply
-from steering.rows import Row
+from steering.model.fingerprint import fingerprint
+from steering.model.host import Host
+from steering.model.pace import seconds_per_step
+from steering.model.prompts import conversation, render
+from steering.passes.decoding import check, generate_each
+from steering.passes.replies import Reply
+from steering.passes.rows import Row
+from steering.recipes.recipe import Recipe
 from steering.store import Kept, digest
 from steering.studies.grid.axes import Asked, Axis, method_name
-from steering.token_readings import read_tokens, summary
-from steering.vectors import SteeringVector
+from steering.vectors.token_readings import read_tokens, summary
+from steering.vectors.vector import SteeringVector
 
 
 MOST_CELLS = 1000

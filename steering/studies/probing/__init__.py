@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from steering.host import Host
 from steering.lane import Job
+from steering.model.host import Host
 from steering.studies.probing import tables
 from steering.studies.probing.analysis import CCS
 from steering.studies.probing.findings import caption

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from steering.lane import look_for_stop
-from steering.negation import negations
-from steering.schedule import Place
+from steering.passes.schedule import Place
 from steering.statistics import Estimate, auroc, auroc_intervals
 from steering.studies.probing.block import AtBlock, Scored, Searched
 from steering.studies.probing.metrics import contradiction_index, polarity_consistency
+from steering.texts.negation import negations
 
 
 if TYPE_CHECKING:

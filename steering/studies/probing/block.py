@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steering.schedule import Place
+from steering.passes.schedule import Place
 from steering.studies.probing.ccs import Probes, Training, losses_of, starts, train
 from steering.studies.probing.metrics import Quartet, cosine_silhouette, verdicts
 from steering.studies.probing.settings import Centring

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from steering.host import Host
 from steering.lane import Job
-from steering.recipes import Recipe
+from steering.model.host import Host
+from steering.recipes.recipe import Recipe
 from steering.store import Kept
 from steering.studies.probing.settings import ProbeSettings
 from steering.studies.tradeoff import Comparison, Picture, TradeoffSettings, picture_of
-from steering.vectors import SteeringVector
+from steering.vectors.vector import SteeringVector
 
 
 class Cause:

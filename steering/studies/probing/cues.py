@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from steering.lane import look_for_stop
-from steering.negation import negations
 from steering.studies.probing.block import Scored
+from steering.texts.negation import negations
 
 
 NEGATION = "a negation word"

@@ -12,11 +12,11 @@ from steering.extraction.fitter import unit
 from steering.extraction.provenance import made_here
 from steering.studies.probing.analysis import auroc_of
 from steering.studies.probing.references import REFERENCES, direction_of
-from steering.vectors import Provenance, SteeringVector
+from steering.vectors.vector import Provenance, SteeringVector
 
 
 if TYPE_CHECKING:
-    from steering.schedule import Place
+    from steering.passes.schedule import Place
     from steering.statistics import Estimate
     from steering.studies.probing.probing import Probing
 

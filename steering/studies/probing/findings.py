@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from steering.openings import chat_notes
-from steering.schedule import Place
+from steering.model.openings import chat_notes
+from steering.passes.schedule import Place
 from steering.statistics import Estimate
 from steering.studies.probing.analysis import CCS, RANDOM, SHUFFLED, Line, line, parts_of
 from steering.studies.probing.cause import Cause

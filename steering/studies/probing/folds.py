@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from steering.errors import SteeringError
-from steering.statements import StatementPair
+from steering.texts.statements import StatementPair
 
 
 def fold_of(pairs: Sequence[StatementPair], n: int, seed: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from steering.schedule import Place
+from steering.passes.schedule import Place
 from steering.studies.probing.analysis import CCS, Line, chance_of, line, null_of_best
 from steering.studies.probing.findings import notes_of
 from steering.studies.probing.probing import Probing

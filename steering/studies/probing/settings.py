@@ -9,13 +9,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from steering.bounds import LARGEST_SEED
-from steering.chat_settings import CHAT, ChatSettings
 from steering.errors import SteeringError
-from steering.host import Host
+from steering.model.chat_settings import CHAT, ChatSettings
+from steering.model.host import Host
+from steering.model.sites import Site
 from steering.ranges import whole_numbers
-from steering.sites import Site
-from steering.statements import STATEMENT_SETS
 from steering.studies.probing.templates import templates
+from steering.texts.statements import STATEMENT_SETS
 
 
 Centring = Literal["mean", "median", "none", "published"]

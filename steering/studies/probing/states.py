@@ -11,21 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steering.activations import DEFAULT_TOKEN_BUDGET, batches_by_length
-from steering.caches import repeated
 from steering.errors import SteeringError
-from steering.fingerprint import fingerprint
-from steering.host import Host
 from steering.lane import note
+from steering.model.caches import repeated
+from steering.model.fingerprint import fingerprint
+from steering.model.host import Host
+from steering.model.prompts import Prompt
+from steering.model.sites import Site
 from steering.own_files import set_aside
-from steering.prompts import Prompt
-from steering.rows import Batch
-from steering.schedule import Place, Schedule
-from steering.sites import Site
-from steering.state_files import room_for
+from steering.passes.activations import DEFAULT_TOKEN_BUDGET, batches_by_length
+from steering.passes.rows import Batch
+from steering.passes.schedule import Place, Schedule
+from steering.passes.state_files import room_for
+from steering.passes.tracing import read_on, read_prompts
 from steering.store import digest
 from steering.studies.probing.templates import Runs, Template, runs_of
-from steering.tracing import read_on, read_prompts
 
 
 _MOST_KEPT = 12

@@ -7,14 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from steering.schedule import Place
+from steering.extraction.sources import vectors_in
+from steering.passes.schedule import Place
 from steering.statistics import Estimate
 from steering.studies.probing.analysis import CCS, Line, parts_of, random_floor
 from steering.studies.probing.findings import TITLES
 from steering.studies.probing.metrics import contradiction_index, polarity_consistency
 from steering.studies.probing.picture import Picture
-from steering.vector_sources import vectors_in
-from steering.vectors import SteeringVector
+from steering.vectors.vector import SteeringVector
 
 
 def block_table(picture: Picture) -> pd.DataFrame:

@@ -9,12 +9,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from steering.errors import SteeringError
-from steering.host import Host
+from steering.model.host import Host
+from steering.model.prompts import Message, Prompt, render, render_text
 from steering.names import short_name
-from steering.prompts import Message, Prompt, render, render_text
-from steering.recipes import validation_error
+from steering.passes.rows import check_length
+from steering.recipes.recipe import validation_error
 from steering.resources import resource
-from steering.rows import check_length
 from steering.texts.yaml_files import load_yaml
 
 

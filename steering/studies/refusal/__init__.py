@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from steering.host import Host
 from steering.judges.agreement import agreement_table, disagreement_table
 from steering.lane import Job
+from steering.model.host import Host
 from steering.statistics import Estimate
 from steering.studies.refusal import tables
 from steering.studies.refusal.agreement import DIFFERING, agreement

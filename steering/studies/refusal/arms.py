@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from steering.controls import random_direction_like
 from steering.errors import SteeringError
+from steering.extraction.controls import random_direction_like
 from steering.extraction.leace import Leace
-from steering.host import Host
-from steering.prompts import Prompt
-from steering.recipes import Intervention, Recipe
+from steering.model.host import Host
+from steering.model.prompts import Prompt
+from steering.passes.tail_states import stream_tails
+from steering.recipes.recipe import Intervention, Recipe
 from steering.studies.refusal.candidates import Candidate, Directions, ablation_everywhere, read_directions
-from steering.tail_states import stream_tails
-from steering.vectors import Eraser, SteeringVector
+from steering.vectors.vector import Eraser, SteeringVector
 
 
 NONE = "none"

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from steering.host import Host
-from steering.interventions import Plan, Write
-from steering.moments import Moments
-from steering.operations import Ablate, Add
-from steering.prompts import Prompt
-from steering.tail_states import stream_tails
-from steering.vectors import Provenance, SteeringVector
+from steering.extraction.moments import Moments
+from steering.model.host import Host
+from steering.model.prompts import Prompt
+from steering.passes.tail_states import stream_tails
+from steering.vectors.vector import Provenance, SteeringVector
+from steering.writes.interventions import Plan, Write
+from steering.writes.operations import Ablate, Add
 
 
 @dataclass(frozen=True, order=True)

@@ -11,13 +11,21 @@ import numpy as np
 import torch
 
 from steering.errors import SteeringError
-from steering.forced import Replied, read_forced, replies_at_once
-from steering.host import Host
 from steering.judges.second import Second
 from steering.lane import Job
-from steering.orthogonal import orthogonalised
-from steering.prompts import Prompt
-from steering.questions import (
+from steering.model.host import Host
+from steering.model.prompts import Prompt
+from steering.passes.forced import Replied, read_forced, replies_at_once
+from steering.passes.replies import Reply
+from steering.passes.reply_parts import answer_of
+from steering.recipes.orthogonal import orthogonalised
+from steering.statistics import mcnemar, mean_interval, wilson
+from steering.store import Kept
+from steering.studies.refusal.arms import NONE, REFUSAL, Arms
+from steering.studies.refusal.outcomes import Answers, Cost, Rates, rates_of
+from steering.studies.refusal.replies import Judge, Said, Speaker, judged
+from steering.studies.refusal.requests import Messages, prompts_of, read_prompts_of
+from steering.texts.questions import (
     QUESTION_SETS,
     Question,
     chances_of_answers,
@@ -25,14 +33,6 @@ from steering.questions import (
     load_questions,
     right_number,
 )
-from steering.replies import Reply
-from steering.reply_parts import answer_of
-from steering.statistics import mcnemar, mean_interval, wilson
-from steering.store import Kept
-from steering.studies.refusal.arms import NONE, REFUSAL, Arms
-from steering.studies.refusal.outcomes import Answers, Cost, Rates, rates_of
-from steering.studies.refusal.replies import Judge, Said, Speaker, judged
-from steering.studies.refusal.requests import Messages, prompts_of, read_prompts_of
 
 
 FORCED_TOKENS = 32

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from steering.figures import ALIGNMENT, HELPFULNESS, INK, LEGEND, RECIPE_A, SEVERAL, error_bars, styled
+from steering.studies.figures import ALIGNMENT, HELPFULNESS, INK, LEGEND, RECIPE_A, SEVERAL, error_bars, styled
 from steering.studies.refusal.arms import FLOORS, NONE
 from steering.studies.refusal.candidates import Candidate
 from steering.studies.refusal.outcomes import Cost, Rates

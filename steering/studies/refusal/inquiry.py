@@ -8,11 +8,11 @@ from typing import Any
 
 from steering.demo.planted import planted_vector
 from steering.errors import SteeringError
-from steering.host import Host
 from steering.lane import Job
-from steering.openings import chat_notes
-from steering.prompts import conversation
-from steering.recipes import Intervention, Recipe
+from steering.model.host import Host
+from steering.model.openings import chat_notes
+from steering.model.prompts import conversation
+from steering.recipes.recipe import Intervention, Recipe
 from steering.store import Kept, kept_in
 from steering.studies.refusal import findings
 from steering.studies.refusal.arms import NONE, REFUSAL, Arms
@@ -43,7 +43,7 @@ from steering.studies.refusal.requests import read_prompts_of
 from steering.studies.refusal.rules import Choice, Score, choose
 from steering.studies.refusal.second import second_judge
 from steering.studies.refusal.settings import RefusalSettings
-from steering.vectors import SteeringVector
+from steering.vectors.vector import SteeringVector
 
 
 SHOWN_PROMPTS = 2

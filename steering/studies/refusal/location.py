@@ -15,18 +15,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from steering.activations import read_states
 from steering.confines import check_model
 from steering.errors import SteeringError
-from steering.host import Host
-from steering.loading import LoadOptions
-from steering.prompts import Prompt
-from steering.rows import Batch
-from steering.schedule import Place, Schedule
+from steering.loading.loader import LoadOptions
+from steering.model.host import Host
+from steering.model.prompts import Prompt
+from steering.passes.activations import read_states
+from steering.passes.rows import Batch
+from steering.passes.schedule import Place, Schedule
+from steering.passes.tracing import read_prompts
 from steering.statistics import Estimate, auroc, auroc_intervals, f1_interval
 from steering.studies.refusal.requests import Messages, read_prompts_of
-from steering.tracing import read_prompts
-from steering.vectors import SteeringVector
+from steering.vectors.vector import SteeringVector
 
 
 FOLDS = 5

@@ -9,12 +9,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from steering.host import Host
-from steering.interventions import Plan
-from steering.prompts import Prompt
-from steering.rows import Batch
-from steering.schedule import Place, Schedule
-from steering.tracing import Start, read_prompts
+from steering.model.host import Host
+from steering.model.prompts import Prompt
+from steering.passes.rows import Batch
+from steering.passes.schedule import Place, Schedule
+from steering.passes.tracing import Start, read_prompts
+from steering.writes.interventions import Plan
 
 
 OfLogits = Callable[[Tensor, Tensor], Tensor]

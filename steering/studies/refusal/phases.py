@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from steering.extraction.provenance import made_here
-from steering.fingerprint import fingerprint
-from steering.host import Host
 from steering.judges.classifier import load_classifier
 from steering.judges.second import Second
 from steering.lane import Job
+from steering.model.fingerprint import fingerprint
+from steering.model.host import Host
+from steering.model.prompts import Prompt
 from steering.names import short_name
-from steering.prompts import Prompt
-from steering.recipes import Recipe
+from steering.passes.tail_states import tail_length
+from steering.recipes.recipe import Recipe
 from steering.store import Kept, digest
 from steering.studies.refusal.arms import ARMS, NONE, Arm, Arms, make_arms
 from steering.studies.refusal.candidates import Candidate, Directions, read_directions
@@ -24,9 +25,8 @@ from steering.studies.refusal.rules import Score
 from steering.studies.refusal.screen import Screen
 from steering.studies.refusal.settings import DEFAULT_SYSTEM, RefusalSettings
 from steering.studies.refusal.tokens import RefusalTokens, find_tokens, first_masses, token_ids
-from steering.system_prompts import takes_system
-from steering.tail_states import tail_length
-from steering.vectors import Provenance
+from steering.texts.system_prompts import takes_system
+from steering.vectors.vector import Provenance
 
 
 _LEAST = {"training": 4, "validation": 2}

@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, TypeVar
 
-from steering.decoding import generate_each, next_token_logits
-from steering.fingerprint import fingerprint
-from steering.host import Host
-from steering.interventions import Plan
 from steering.judges.repetition import repetition
 from steering.judges.sorting import Content, Form
 from steering.lane import Job
-from steering.prompts import Prompt
-from steering.replies import DecodeSettings, Reply, Written
-from steering.rows import Row
+from steering.model.fingerprint import fingerprint
+from steering.model.host import Host
+from steering.model.prompts import Prompt
+from steering.model.thoughts import Parts
+from steering.passes.decoding import generate_each, next_token_logits
+from steering.passes.replies import DecodeSettings, Reply, Written
+from steering.passes.rows import Row
 from steering.store import Kept, digest
 from steering.studies.refusal.arms import REFUSAL, Arm
 from steering.studies.refusal.tokens import log_odds
 from steering.studies.refusal.written import sort_written
-from steering.thoughts import Parts
-from steering.vectors import SteeringVector
+from steering.vectors.vector import SteeringVector
+from steering.writes.interventions import Plan
 
 
 T = TypeVar("T")

@@ -10,20 +10,20 @@ from pathlib import Path
 
 import yaml
 
-from steering.contrast import ContrastSet, Example, Split
-from steering.contrast_files import find_contrast
 from steering.demo.example import Example as DemoExample
 from steering.demo.held_out import VALIDATION_SEED, distinct, held_out_prompts, validation_prompts
 from steering.errors import SteeringError
-from steering.host import Host
-from steering.own_thoughts import behind_thoughts
-from steering.prompts import Message, Prompt, conversation, render
+from steering.model.host import Host
+from steering.model.prompts import Message, Prompt, conversation, render
+from steering.passes.own_thoughts import behind_thoughts
 from steering.resources import resource
 from steering.store import Kept
-from steering.system_prompts import renderable
-from steering.text_lists import read_texts, understood_texts
+from steering.texts.contrast import ContrastSet, Example, Split
+from steering.texts.contrast_files import find_contrast
 from steering.texts.messages import text_of, without_reply
+from steering.texts.system_prompts import renderable
 from steering.texts.tables import read_table
+from steering.texts.text_lists import read_texts, understood_texts
 
 
 Messages = tuple[Message, ...]
@@ -90,7 +90,7 @@ def load_requests(
         host: On a demo model the demo grammar's own requests are taken where nothing is named, elsewhere the general
             set.
         data: "demo", "general", or a contrast set: a preset, a file, or `hub:owner/name/file`.
-        target: Instead of `data`: a list of target texts (see `steering.text_lists.read_texts`).
+        target: Instead of `data`: a list of target texts (see `steering.texts.text_lists.read_texts`).
         control: And one of control texts. Both are dealt 60 / 20 / 20.
         borderline: A list of borderline texts instead of the set's own.
         column: Which column of the lists holds the texts.

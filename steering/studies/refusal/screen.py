@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from steering.exact import divergence
-from steering.host import Host
 from steering.lane import Job
-from steering.prompts import Prompt
+from steering.model.host import Host
+from steering.model.prompts import Prompt
+from steering.passes.exact import divergence
 from steering.studies.refusal.candidates import Candidate, Directions
 from steering.studies.refusal.passes import AT_ONCE, Passes
 from steering.studies.refusal.rules import By, Rules, Score

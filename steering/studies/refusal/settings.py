@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from steering.bounds import LARGEST_SEED
-from steering.chat_settings import CHAT, ChatSettings
 from steering.judges import second
+from steering.model.chat_settings import CHAT, ChatSettings
 from steering.studies.refusal.arms import ARMS
 from steering.studies.refusal.rules import By, Rules
 

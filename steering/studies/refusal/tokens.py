@@ -10,15 +10,15 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from steering.decoding import generate, next_token_logits
 from steering.errors import SteeringError
-from steering.exact import mass_of, sum_of_chances
-from steering.host import Host
-from steering.prompts import Prompt
-from steering.replies import DecodeSettings
-from steering.rows import Row
+from steering.model.host import Host
+from steering.model.prompts import Prompt
+from steering.model.token_pieces import readable
+from steering.passes.decoding import generate, next_token_logits
+from steering.passes.exact import mass_of, sum_of_chances
+from steering.passes.replies import DecodeSettings
+from steering.passes.rows import Row
 from steering.studies.refusal.written import sort_written
-from steering.token_pieces import readable
 
 
 MOST = 8

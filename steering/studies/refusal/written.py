@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from steering.judges.sorting import Sorted, sort_reply
-from steering.replies import Reply
-from steering.thoughts import Parts
+from steering.model.thoughts import Parts
+from steering.passes.replies import Reply
 
 
 def sort_written(reply: Reply, request: str = "") -> Sorted:

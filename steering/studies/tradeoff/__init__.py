@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from steering.host import Host
 from steering.judges.agreement import agreement_table, disagreement_table
 from steering.lane import Job
-from steering.recipes import Recipe
+from steering.model.host import Host
+from steering.recipes.recipe import Recipe
 from steering.statistics import Estimate
 from steering.studies.study import Measure, Result, Study, origin
 from steering.studies.tradeoff import alignment, further, helpfulness, tables  # noqa: F401 - measures register themselves

@@ -6,15 +6,15 @@ import math
 from collections.abc import Mapping
 
 from steering.errors import SteeringError
-from steering.host import Host
 from steering.judges import judge_lexicon, tone_score
 from steering.judges.classifier import load_classifier
-from steering.prompts import Message
-from steering.questions import Pair, load_pairs
+from steering.model.host import Host
+from steering.model.prompts import Message
 from steering.studies.tradeoff.further import sorted_reply
 from steering.studies.tradeoff.measures import Measure, Score, fixed, mass, register
 from steering.studies.tradeoff.readings import Item, Seen
 from steering.studies.tradeoff.settings import TradeoffSettings
+from steering.texts.questions import Pair, load_pairs
 
 
 LETTERS = ("A", "B")

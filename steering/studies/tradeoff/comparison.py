@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from steering.errors import SteeringError
-from steering.host import Host
 from steering.judges.second import Second
 from steering.lane import Job
-from steering.openings import chat_notes
+from steering.model.host import Host
+from steering.model.openings import chat_notes
 from steering.store import Kept, kept_in
 from steering.studies.tradeoff.further import KL
 from steering.studies.tradeoff.measures import Measure, Score, checked_items, find_measure, mass
 from steering.studies.tradeoff.methods import UNSTEERED, Curve, Curves, make_curves
 from steering.studies.tradeoff.readings import Chunk, Item, Reader, Seen, Treatment, chunks_of
 from steering.studies.tradeoff.settings import TradeoffSettings
-from steering.system_prompts import left_out
-from steering.vectors import SteeringVector
+from steering.texts.system_prompts import left_out
+from steering.vectors.vector import SteeringVector
 
 
 AXES = ("alignment", "helpfulness")

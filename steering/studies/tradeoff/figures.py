@@ -10,8 +10,19 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from steering.figures import ALIGNMENT, FLOOR, HELPFULNESS, INK, LEGEND, RULE, SEVERAL, UNSTEERED, error_bars, styled
 from steering.statistics import Estimate
+from steering.studies.figures import (
+    ALIGNMENT,
+    FLOOR,
+    HELPFULNESS,
+    INK,
+    LEGEND,
+    RULE,
+    SEVERAL,
+    UNSTEERED,
+    error_bars,
+    styled,
+)
 from steering.studies.tradeoff.analysis import AXES, Floor, Line, Point
 from steering.studies.tradeoff.measures import Measure
 from steering.studies.tradeoff.recommendation import Best, Front

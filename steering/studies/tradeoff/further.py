@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 
-from steering.host import Host
 from steering.judges import Sorted, sort_reply
-from steering.nats import calibration_prompts, own_replies
-from steering.prompts import conversation
+from steering.model.host import Host
+from steering.model.prompts import conversation
+from steering.model.thoughts import Parts
+from steering.recipes.nats import calibration_prompts, own_replies
 from steering.studies.refusal.requests import load_requests
 from steering.studies.tradeoff.measures import Measure, fixed, register
 from steering.studies.tradeoff.readings import Item, Seen
 from steering.studies.tradeoff.settings import TradeoffSettings
-from steering.thoughts import Parts
 
 
 OWN_REPLIES = 20

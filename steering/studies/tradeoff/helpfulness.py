@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from steering.errors import SteeringError
-from steering.host import Host
-from steering.questions import Question, load_questions, right_number
+from steering.model.host import Host
 from steering.studies.tradeoff.measures import Measure, fixed, mass, register
 from steering.studies.tradeoff.readings import Item, Seen
 from steering.studies.tradeoff.settings import TradeoffSettings
+from steering.texts.questions import Question, load_questions, right_number
 
 
 _ANSWER_TOKENS = 24

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from steering.errors import SteeringError
-from steering.host import Host
+from steering.model.host import Host
 from steering.studies.tradeoff.readings import Item, Seen
 from steering.studies.tradeoff.settings import TradeoffSettings
-from steering.system_prompts import needs_system, takes_system
+from steering.texts.system_prompts import needs_system, takes_system
 
 
 Axis = Literal["alignment", "helpfulness", "further"]

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from steering.controls import random_control, random_direction_like
 from steering.errors import SteeringError
 from steering.extraction.again import extract_again
-from steering.host import Host
-from steering.nats import calibrated
-from steering.prompts import Message, render
-from steering.questions import Pair, load_pairs
-from steering.recipes import Intervention, Recipe
+from steering.extraction.controls import random_control, random_direction_like
+from steering.extraction.sources import find_vector, origin_of
+from steering.model.host import Host
+from steering.model.prompts import Message, render
+from steering.recipes.nats import calibrated
+from steering.recipes.recipe import Intervention, Recipe
 from steering.store import digest
 from steering.studies.tradeoff.readings import Treatment
 from steering.studies.tradeoff.settings import TradeoffSettings
 from steering.studies.tradeoff.swept import as_addition, at_strength, recipe_title, unit_of, with_vector
-from steering.vector_sources import find_vector, origin_of
-from steering.vectors import SteeringVector
+from steering.texts.questions import Pair, load_pairs
+from steering.vectors.vector import SteeringVector
 
 
 UNSTEERED = Treatment((), "")

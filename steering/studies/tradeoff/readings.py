@@ -13,22 +13,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from steering.decoding import generate_each
-from steering.exact import divergence, losses_of, mass_of
-from steering.fingerprint import fingerprint
-from steering.forced import read_forced
-from steering.host import Host
-from steering.interventions import Plan
 from steering.lane import Job
-from steering.many_plans import Given, Read, read_many
-from steering.own_thoughts import behind_thoughts
-from steering.pace import note_reading, seconds_per_step, seconds_per_token
-from steering.prompts import Message, Prompt, render
-from steering.questions import first_tokens
-from steering.replies import DecodeSettings
-from steering.reply_parts import followed
-from steering.rows import Row
+from steering.model.fingerprint import fingerprint
+from steering.model.host import Host
+from steering.model.pace import note_reading, seconds_per_step, seconds_per_token
+from steering.model.prompts import Message, Prompt, render
+from steering.passes.decoding import generate_each
+from steering.passes.exact import divergence, losses_of, mass_of
+from steering.passes.forced import read_forced
+from steering.passes.many_plans import Given, Read, read_many
+from steering.passes.own_thoughts import behind_thoughts
+from steering.passes.replies import DecodeSettings
+from steering.passes.reply_parts import followed
+from steering.passes.rows import Row
 from steering.store import Kept, digest
+from steering.texts.questions import first_tokens
+from steering.writes.interventions import Plan
 
 
 CHUNK = 25

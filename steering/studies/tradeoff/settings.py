@@ -8,13 +8,13 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from steering.bounds import LARGEST_SEED
-from steering.chat_settings import CHAT, ChatSettings
 from steering.errors import SteeringError
-from steering.host import Host
 from steering.judges import second
-from steering.questions import PAIR_SETS, QUESTION_SETS, first_tokens, has_set
+from steering.model.chat_settings import CHAT, ChatSettings
+from steering.model.host import Host
 from steering.ranges import sweep
-from steering.recipes import Recipe
+from steering.recipes.recipe import Recipe
+from steering.texts.questions import PAIR_SETS, QUESTION_SETS, first_tokens, has_set
 
 
 Compared = Literal["pca", "ablation", "affine", "prompt", "examples", "shuffled"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from steering.host import Host
-from steering.pace import seconds_per_token
+from steering.model.host import Host
+from steering.model.pace import seconds_per_token
 from steering.studies.tradeoff.further import OWN_REPLIES
 from steering.studies.tradeoff.measures import MEASURES
 from steering.studies.tradeoff.methods import floor_strengths

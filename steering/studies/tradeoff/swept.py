@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from steering.recipes import MODES, Intervention, Recipe
-from steering.strength import UNITS
+from steering.recipes.recipe import MODES, Intervention, Recipe
+from steering.vectors.strength import UNITS
 
 
 NEUTRAL = ("add", "ablate", "rotate")

@@ -1,0 +1,1 @@
+"""The Grid panel: replies over prompts and recipes."""

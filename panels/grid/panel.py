@@ -1,0 +1,286 @@
+"""Grid: replies over two axes of a recipe, such as block and strength, filled as they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from panels.grid.exports import export_grid
+from panels.grid.markup import GRID_SCRIPT, Cells, cell_html, grid_html
+from steering.errors import SteeringError
+from steering.lane import Job
+from steering.model.chat_settings import ChatSettings
+from steering.model.host import Host
+from steering.recipes.recipe import Recipe
+from steering.studies import STUDIES
+from steering.studies.grid import (
+    KINDS,
+    Cell,
+    Grid,
+    GridSettings,
+    check_grid,
+    parse_axis,
+    run_cells,
+    seconds_for,
+    with_methods,
+)
+from steering.studies.study import Result
+from steering.vectors.vector import SteeringVector
+from workbench.controls.decode_controls import decode_of, decode_shown, place_decoding
+from workbench.controls.intervention_slot import vector_named
+from workbench.controls.prompt_card import EXAMPLES, PromptCard, positions
+from workbench.controls.recipe_card import RecipeCard, fitting, recipe_of
+from workbench.generation import SteerSettings, on_the_shelf
+from workbench.page.blocks import EVENT, html_block
+from workbench.page.context import PanelContext
+from workbench.page.inputs import number_of
+from workbench.page.jobs import Call, Outputs
+from workbench.page.markup import about_seconds, card, empty_state, heading, note
+from workbench.panel import Panel
+
+
+_NO_ROWS = ""
+_FIRST_VALUES = "-1..1 step 0.5"
+_EMPTY = card(
+    empty_state(
+        "No grid yet",
+        "Choose what changes along the columns and the rows. Every cell is one reply; cells are generated together, "
+        "fill as they are done, and are kept, so that a wider grid computes only what is new.",
+    )
+)
+_FIRST = {
+    "strength": _FIRST_VALUES,
+    "mode": "add, rotate",
+    "method": "mean_difference, logistic, lda, random",
+    "scope": "all, reply, last",
+    "prompt": "\n".join(text for _, text in EXAMPLES[:3]),
+    "seed": "0..3",
+    "temperature": "0, 0.7, 1",
+}
+_LABELS = {"method": "extraction method"}
+
+
+class GridPanel(Panel):
+    """Sweeps over two axes."""
+
+    id = "grid"
+    title = "Grid"
+    summary = "Replies over two axes of a recipe, such as block and strength."
+    order = 30
+    settings = GridSettings
+    receives = True
+
+    def run(self, host: Host, settings: GridSettings, job: Job[Result]) -> Result:
+        """The study "grid"."""
+        return STUDIES["grid"].run(host, settings, job)
+
+    def build(self, ui: PanelContext) -> None:
+        """Left: prompt, recipe and axes. Right: the grid, and one cell's whole text."""
+        with gr.Row(elem_classes="sw-columns"):
+            with gr.Column(elem_classes="sw-left", min_width=0):
+                prompt = PromptCard(ui, "grid-")
+                axes = _place_axes()
+                recipe = RecipeCard(ui, "g", title="Recipe", hue="a", picking=True)
+                with gr.Accordion("More", open=False, elem_classes="sw-more sw-card"):
+                    decode = place_decoding()
+                with gr.Row(elem_classes="sw-actions"):
+                    run = gr.Button("Run", variant="primary", elem_id="grid-run")
+                    stop = gr.Button("Stop", interactive=False, elem_id="grid-stop")
+                    size = html_block("", elem_id="grid-size")
+            with gr.Column(elem_classes="sw-right sw-follow", min_width=0):
+                ui.error_slot()
+                shown = _Shown(ui)
+        prompt.wire([recipe])
+        given = {**prompt.inputs, **decode, **axes, **recipe.inputs}
+        ui.on(
+            run.click,
+            shown.run,
+            inputs=given,
+            outputs=shown.outputs,
+            run=[run],
+            stop=stop,
+            title="the grid",
+        )
+        ui.reveal(run.click, "grid-cells")
+        _wire_size(ui, given, size)
+        _wire_first_values(ui, axes, recipe)
+        _wire_receiving(ui, prompt, recipe, decode)
+
+
+class _Shown:
+    """The right-hand side, and the handlers that fill it."""
+
+    def __init__(self, ui: PanelContext) -> None:
+        self._ui = ui
+        self._grid = gr.State(None)
+        self._cells = gr.State({})
+        self._chat = gr.State(None)
+        """Chat settings of the page when the cells were generated."""
+        self._html = html_block(_EMPTY, elem_id="grid-cells", js_on_load=GRID_SCRIPT)
+        with gr.Row(elem_classes="sw-actions", visible=False) as self._exports:
+            self._csv = gr.DownloadButton("Download CSV", size="sm", elem_id="grid-csv")
+            self._page = gr.DownloadButton("Download HTML", size="sm", elem_id="grid-html")
+        self._cell = html_block("", elem_id="grid-cell")
+        self.outputs = [
+            self._html,
+            self._grid,
+            self._cells,
+            self._chat,
+            self._exports,
+            self._csv,
+            self._page,
+            self._cell,
+        ]
+        state = [self._grid, self._cells]
+        self._html.choose(self._choose, inputs=state, outputs=[self._cell], **EVENT)
+        self._html.open(
+            self._open, inputs=[*state, self._chat], outputs=[ui.page.sent, ui.page.tabs, ui.page.shelf_seen], **EVENT
+        )
+
+    def run(self, call: Call, **values: Any) -> Iterator[Outputs | None]:
+        """Generate the cells, those known already first."""
+        host, grid, vectors = call.host, _grid_of(values), _vectors(self._ui)
+        check_grid(host, grid, vectors)
+        store = call.workspace.cells
+
+        def work(job: Job[None]) -> None:
+            for cell in run_cells(job, host, grid, vectors, store):
+                job.emit(cell)
+
+        shown = partial(grid_html, grid, warnings=host.warnings)
+        job = host.submit(work, title=f"{len(grid)} replies")
+        cells: dict[tuple[int, int], Cell] = {}
+        yield {
+            self._html: shown(cells, running=True),
+            self._grid: grid,
+            self._cells: {},
+            self._chat: host.chat,
+            self._cell: "",
+        }
+        for done in call.follow(job):
+            cells |= {(cell.x, cell.y): cell for cell in done}
+            yield {self._html: shown(cells, running=True)} if done else {}
+        yield {self._html: shown(cells), self._cells: cells}
+        if cells:  # last: where they cannot be written, all else is there
+            table, page = export_grid(call.workspace, host, grid, cells)
+            downloads = {self._csv: gr.update(value=str(table)), self._page: gr.update(value=str(page))}
+            yield {**downloads, self._exports: gr.update(visible=True)}
+        else:
+            yield {self._exports: gr.update(visible=False)}
+        job.result()
+
+    def _choose(self, event: gr.EventData, grid: Grid | None, cells: Cells) -> str:
+        cell = _cell_at(event, cells)
+        return cell_html(grid, cell) if grid and cell else ""
+
+    def _open(self, event: gr.EventData, grid: Grid | None, cells: Cells, chat: ChatSettings | None) -> Any:
+        cell = _cell_at(event, cells)
+        if grid is None or cell is None or chat is None or self._ui.host is None:
+            return gr.skip()
+        vectors = with_methods(self._ui.host, grid, _vectors(self._ui))
+        recipe = on_the_shelf(self._ui.workspace, cell.recipe, vectors)
+        sent = SteerSettings(user=cell.user, system=grid.system, recipes=(recipe,))
+        return self._ui.sending("steer", sent.under(chat))
+
+
+def _cell_at(event: gr.EventData, cells: Cells) -> Cell | None:
+    return cells.get((number_of(event, "x"), number_of(event, "y")))
+
+
+def _place_axes() -> dict[str, Any]:
+    kinds = [(_LABELS.get(kind, kind).capitalize(), kind) for kind in KINDS]
+    with gr.Column(elem_classes="sw-card"):
+        html_block(heading("What changes"))
+        x = gr.Dropdown(kinds, value="strength", label="Along the columns", elem_id="grid-x")
+        x_values = gr.Textbox(_FIRST_VALUES, label="Values", info=_info("strength"), elem_id="grid-x-values")
+        rows = [("– (one row)", _NO_ROWS), *kinds]
+        y = gr.Dropdown(rows, value=_NO_ROWS, label="Along the rows", elem_id="grid-y")
+        y_values = gr.Textbox("", label="Values", lines=1, max_lines=8, visible=False, elem_id="grid-y-values")
+        html_block(note("All but prompts, seeds and temperatures change the recipe's first intervention."))
+
+    return {"x": x, "x_values": x_values, "y": y, "y_values": y_values}
+
+
+def _grid_of(values: Mapping[str, Any]) -> Grid:
+    decode = decode_of(values["temperature"], values["seed"], values["length"])
+    recipe = recipe_of(values, "g", positions(values["picked"]), decode) or Recipe(decode=decode)
+    x = parse_axis(f"{values['x']}: {values['x_values'] or ''}")
+    y = parse_axis(f"{values['y']}: {values['y_values'] or ''}") if values["y"] else None
+    return Grid(x, y, recipe, values["user"] or "", values["system"] or "")
+
+
+def _vectors(ui: PanelContext) -> dict[str, SteeringVector]:
+    return {name: ui.workspace.get(name).vector for name in fitting(ui)}
+
+
+def _wire_size(ui: PanelContext, given: Mapping[str, Any], size: gr.HTML) -> None:
+    """Say before the run how many replies, about how long, or what is wrong."""
+
+    def tell(**values: Any) -> dict[Any, Any]:
+        try:
+            grid = _grid_of(values)
+            if ui.host:
+                check_grid(ui.host, grid, _vectors(ui))
+        except SteeringError as error:
+            return {size: note(str(error))}
+        tokens = grid.recipe.decode.max_new_tokens
+        seconds = seconds_for(ui.host, len(grid), tokens) if ui.host else None
+        about = f", about {about_seconds(seconds)}" if seconds is not None else ""
+        return {size: note(f"{len(grid)} replies of at most {tokens} tokens{about}")}
+
+    triggers = [part.change for part in given.values()]
+    ui.watch("model", "shelf", *triggers, call=tell, inputs=given, outputs=[size])
+
+
+def _wire_first_values(ui: PanelContext, axes: Mapping[str, Any], recipe: RecipeCard) -> None:
+    """Another kind of axis starts with values of its own; strengths that nobody changed follow the vector."""
+    chosen, state = recipe.slots[0].vector, gr.State(_FIRST_VALUES)
+
+    def follow(vector: str | None, x: str, x_values: str, first: str) -> dict[Any, Any]:
+        if x != "strength" or x_values != first or vector_named(ui, vector) is None:
+            return {}
+        text = _first_values(ui, x, vector)
+        return {axes["x_values"]: text, state: text} if text != x_values else {}
+
+    inputs = {"vector": chosen, "x": axes["x"], "x_values": axes["x_values"], "first": state}
+    ui.watch(chosen.change, call=follow, inputs=inputs, outputs=[axes["x_values"], state])
+    for name in ("x", "y"):
+        values = axes[f"{name}_values"]
+
+        def begin(kind: str, vector: str | None, values: Any = values) -> dict[Any, Any]:
+            first = _first_values(ui, kind, vector)
+            lines = 3 if kind == "prompt" else 1
+            shown = gr.update(value=first, info=_info(kind), lines=lines, visible=kind != _NO_ROWS)
+            return {values: shown, **({state: first} if values is axes["x_values"] else {})}
+
+        inputs = {"kind": axes[name], "vector": chosen}
+        ui.watch(axes[name].input, call=begin, inputs=inputs, outputs=[values, state])
+
+
+def _first_values(ui: PanelContext, kind: str, vector: str | None) -> str:
+    kept = vector_named(ui, vector)
+    if kind == "strength" and kept is not None:
+        return "-{0:g}..{0:g} step {1:g}".format(2 * kept.suggested_strength, kept.suggested_strength)
+    if kind == "block" and ui.host is not None:
+        return f"0..{ui.host.info.blocks - 1}"
+    if kind == "vector":
+        return ", ".join(fitting(ui)[:4])
+    return _FIRST.get(kind, "")
+
+
+def _info(kind: str) -> str:
+    return f"such as {KINDS[kind]}" if kind in KINDS and kind != "prompt" else KINDS.get(kind, "")  # type: ignore[index,call-overload]
+
+
+def _wire_receiving(ui: PanelContext, prompt: PromptCard, recipe: RecipeCard, decode: dict[str, Any]) -> None:
+    def take(settings: SteerSettings) -> dict[Any, Any]:
+        first = settings.recipes[0]
+        return {**prompt.show(settings), **decode_shown(decode, first.decode), **recipe.show(first)}
+
+    ui.receive(take, [*prompt.inputs.values(), *decode.values(), *recipe.shown])
+
+
+panel = GridPanel()

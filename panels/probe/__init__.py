@@ -1,0 +1,1 @@
+"""The Probe panel: contrast-consistent search and what it is held against."""

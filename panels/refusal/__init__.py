@@ -1,0 +1,1 @@
+"""The Refusal panel: the refusal direction, found, ablated and located."""

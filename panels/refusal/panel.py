@@ -1,0 +1,98 @@
+"""Refusal: find the direction along which a model refuses, see why it was chosen, and measure what it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from panels.refusal.controls import RefusalControls
+from panels.refusal.view import RefusalView, Shown
+from steering.lane import Job
+from steering.model.host import Host
+from steering.studies import STUDIES
+from steering.studies.refusal import Inquiry, RefusalSettings
+from steering.studies.study import Result
+from workbench.page.context import PanelContext
+from workbench.page.jobs import Call, Outputs
+from workbench.page.markup import card, empty_state
+from workbench.panel import Panel
+
+
+_EMPTY = card(
+    empty_state(
+        "Nothing measured yet",
+        "Step 1 reads the requests and finds how this model's refusals begin. Step 2 scores a direction at every "
+        "template token and block. Step 3 ablates and adds the chosen one, beside random directions. Each step does "
+        "those before it, and what was finished is kept.",
+    )
+)
+
+
+class RefusalPanel(Panel):
+    """The refusal direction in three steps."""
+
+    id = "refusal"
+    title = "Refusal"
+    summary = "Find the direction along which a model refuses, ablate it, and measure everything that it changes."
+    order = 40
+    settings = RefusalSettings
+
+    def run(self, host: Host, settings: RefusalSettings, job: Job[Result]) -> Result:
+        """The study "refusal"."""
+        return STUDIES["refusal"].run(host, settings, job)
+
+    def build(self, ui: PanelContext) -> None:
+        """Left: the three steps. Right: what was found, filling as it is found."""
+        with gr.Row(elem_classes="sw-columns"):
+            with gr.Column(elem_classes="sw-left", min_width=0):
+                controls = RefusalControls(ui)
+            with gr.Column(elem_classes="sw-right", min_width=0, elem_id="refusal-view"):
+                ui.error_slot()
+                view = RefusalView(ui, _EMPTY)
+        view.wire_picks(controls.candidate)
+        for step in controls.steps:
+
+            def run(
+                call: Call, before: Shown | None, until: str = step.until, **values: Any
+            ) -> Iterator[Outputs | None]:
+                yield view.begun(before)
+                yield from _run(call, view, controls, controls.settings(values, until))
+
+            ui.on(
+                step.run.click,
+                run,
+                inputs={**controls.inputs, "before": view.state},
+                outputs=[*view.outputs, *controls.outputs],
+                run=[each.run for each in controls.steps],
+                stop=step.stop,
+                title=step.title,
+            )
+            ui.reveal(step.run.click, "refusal-view", always=True)
+
+
+def _run(
+    call: Call, view: RefusalView, controls: RefusalControls, settings: RefusalSettings
+) -> Iterator[Outputs | None]:
+    inquiry = Inquiry(call.host, settings, call.workspace.cells)
+
+    def work(job: Job[None]) -> None:
+        for _ in inquiry.run(job):
+            job.emit(inquiry)
+
+    job = call.host.submit(work, title=f"Refusal: {settings.until}")
+    drawn: set[str] = set()
+    for found in call.follow(job, every=0.7):
+        if found and not job.finished:
+            yield view.cards(inquiry, running=True)
+            yield view.shown(inquiry, drawn, running=True)
+        else:
+            yield {}
+    yield view.cards(inquiry)
+    yield {**view.shown(inquiry, drawn), **controls.shown(inquiry)}
+    yield view.downloads(inquiry)  # last: where they cannot be written, all else is there
+    job.result()
+
+
+panel = RefusalPanel()

@@ -1,0 +1,1 @@
+"""The Steer panel: replies with and without recipes, side by side."""

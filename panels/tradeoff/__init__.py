@@ -1,0 +1,1 @@
+"""The Trade-off panel: alignment and helpfulness over strength."""

@@ -1,0 +1,204 @@
+"""The right side of the Trade-off panel: the charts, where to stop, and the items behind a point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import gradio as gr
+import plotly.graph_objects as go
+
+from panels.grid.exports import spreadsheet
+from panels.refusal.markup import found_html
+from panels.tradeoff.markup import agreement_html, items_html, pick_of, points_html, stops_html
+from steering.errors import SteeringError
+from steering.studies.tradeoff import Picture, figures, recommended, result_of
+from steering.studies.tradeoff.findings import caption
+from workbench.generation import SteerSettings, on_the_shelf
+from workbench.page.blocks import EVENT, html_block
+from workbench.page.context import PanelContext
+from workbench.page.inputs import text_of
+from workbench.page.jobs import Outputs
+from workbench.page.markup import READY, heading, note
+from workbench.page.picks import PICK_SCRIPT
+from workbench.page.pictures import SAVE_HTML, SAVE_SCRIPT
+
+
+_PLANE = (
+    "One curve a method, a point a strength; up and right is better. Ringed: on the Pareto front, which no point beats "
+    "on both axes."
+)
+_NATS = (
+    "Solid: alignment gained. Dotted: helpfulness lost. On the side of each curve that gains alignment; KL from "
+    "the unsteered model is read on its own replies; 95th percentile over tokens."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a page shows of a run."""
+
+    picture: Picture
+
+
+class TradeoffView:
+    """Places the cards; `shown` fills them from a picture."""
+
+    def __init__(self, ui: PanelContext, empty: str) -> None:
+        """Lay out everything, hidden until there is something to show."""
+        self._ui = ui
+        self.state = gr.State(None)
+        """A `Shown`, None before anything was."""
+        self._found = html_block(empty, elem_id="tradeoff-found")
+        with gr.Column(elem_classes="sw-stack sw-until", min_width=0):
+            self._ready = html_block("", elem_classes="sw-flag")
+            with gr.Row(elem_classes="sw-two sw-roomy"):
+                self._place_strength()
+                self._place_plane()
+            self._notes = html_block("", elem_id="tradeoff-notes")
+            self._place_stops()
+            self._items = html_block("", elem_id="tradeoff-items")
+            self._judges = html_block("", elem_id="tradeoff-judges")
+            with gr.Column(elem_classes="sw-card", min_width=0):
+                html_block(heading("Gain and cost by how far the model is moved"))
+                self._nats = gr.Plot(show_label=False, elem_id="tradeoff-nats")
+                html_block(note(_NATS))
+                html_block(SAVE_HTML, js_on_load=SAVE_SCRIPT)
+            with gr.Accordion("Every point", open=False, elem_classes="sw-more sw-card"):
+                self._points = html_block("", elem_id="tradeoff-points", js_on_load=PICK_SCRIPT)
+        self._files = [self._csv, self._items_csv, self._report, self._recipe, self._code]
+        self.outputs = [
+            self.state,
+            self._found,
+            self._ready,
+            self.which,
+            self._strength,
+            self._caption,
+            self._plane,
+            self._notes,
+            self._stops,
+            self._items,
+            self._judges,
+            self._nats,
+            self._points,
+            *self._files,
+        ]
+        self._wire()
+
+    def begun(self, before: Shown | None) -> Outputs:
+        """A run has begun; what an earlier one showed stays until something takes its place."""
+        earlier = "What stands below is from the run before, until this one has something in its place."
+        return {
+            self._found: found_html(["Looking at vectors and items …", *([earlier] if before else [])]),
+            self._items: "",
+            self._judges: "",
+        }
+
+    def sized(self, text: str) -> Outputs:
+        """How much there is to read, said before anything was read."""
+        return {self._found: found_html([text])}
+
+    def opened(self) -> Outputs:
+        """There is something to show; to be sent before it, since a hidden figure has no size."""
+        return {self._ready: READY}
+
+    def shown(self, picture: Picture, which: str | None) -> dict[Any, Any]:
+        """Everything measured so far.
+
+        Args:
+            picture: What was measured.
+            which: Key of the curve whose scores are shown over strength; the first recipe's where None or unknown.
+        """
+        measures = picture.found.asked["alignment"].measure, picture.found.asked["helpfulness"].measure
+        keys = [(line.curve.title, line.curve.key) for line in picture.shown]
+        key = which if which in [key for _, key in keys] else keys[0][1]
+        return {
+            self.state: Shown(picture),
+            self._found: "",
+            self._notes: found_html([*picture.notes, *picture.found.host.warnings]),
+            self.which: gr.update(choices=keys, value=key, visible=len(keys) > 1),
+            **self._one(picture, key),
+            self._plane: figures.joint_plane(picture.lines, picture.front, picture.unsteered, measures),
+            self._stops: stops_html(picture),
+            self._nats: figures.per_nat(picture.lines),
+            self._points: points_html(picture),
+        }
+
+    def ended(self, picture: Picture) -> Outputs:
+        """The files of a finished or stopped run."""
+        result, workspace = result_of(picture), self._ui.workspace
+        failed = picture.found.host.warnings
+        name = f"tradeoff {datetime.now(UTC):%Y-%m-%d %H%M%S}"
+        contents = {
+            self._csv: (".csv", spreadsheet(result.tables["points"], failed)),
+            self._items_csv: (" items.csv", spreadsheet(result.tables["items"], failed)),
+            self._report: (".html", result.files["report.html"]),
+            self._recipe: (" recipe.json", result.files["recipe.json"]),
+            self._code: (" reproduce.py", result.files["reproduce.py"]),
+        }
+        files = {
+            button: gr.update(value=str(workspace.export(f"{name}{ending}", content)))
+            for button, (ending, content) in contents.items()
+        }
+        return {self._judges: agreement_html(picture.found), **files}
+
+    def _place_strength(self) -> None:
+        with gr.Column(elem_classes="sw-card", min_width=0):
+            html_block(heading("What it gains and what it costs, by strength"))
+            self.which = gr.Dropdown([], label="Method", visible=False, elem_id="tradeoff-which")
+            self._strength = gr.Plot(show_label=False, elem_id="tradeoff-strength")
+            self._caption = html_block("", elem_id="tradeoff-caption")
+            html_block(SAVE_HTML, js_on_load=SAVE_SCRIPT)
+
+    def _place_plane(self) -> None:
+        with gr.Column(elem_classes="sw-card", min_width=0):
+            html_block(heading("What each method pays for what it gains"))
+            self._plane = gr.Plot(show_label=False, elem_id="tradeoff-plane")
+            html_block(note(_PLANE))
+            html_block(SAVE_HTML, js_on_load=SAVE_SCRIPT)
+
+    def _place_stops(self) -> None:
+        with gr.Column(elem_classes="sw-card", min_width=0):
+            self._stops = html_block("", elem_id="tradeoff-stops", js_on_load=PICK_SCRIPT)
+            with gr.Row(elem_classes="sw-actions"):
+                self._csv = gr.DownloadButton("Points, CSV", size="sm", elem_id="tradeoff-csv")
+                self._items_csv = gr.DownloadButton("Items, CSV", size="sm", elem_id="tradeoff-items-csv")
+                self._report = gr.DownloadButton("Report, HTML", size="sm", elem_id="tradeoff-report")
+                self._recipe = gr.DownloadButton("Recipe", size="sm", elem_id="tradeoff-recipe")
+                self._code = gr.DownloadButton("Code", size="sm", elem_id="tradeoff-code")
+            with gr.Row(elem_classes="sw-actions"):
+                self._ui.place_send(self._sent, {"shown": self.state})
+
+    def _wire(self) -> None:
+        for table in (self._stops, self._points):
+            table.choose(self._read, inputs=[self.state], outputs=[self._items], **EVENT)
+            self._ui.reveal(table.choose, "tradeoff-items", always=True)
+        self.which.input(
+            self._chosen, inputs=[self.which, self.state], outputs=[self._strength, self._caption], **EVENT
+        )
+
+    def _one(self, picture: Picture, key: str) -> dict[Any, Any]:
+        line = next(line for line in picture.shown if line.curve.key == key)
+        figure = figures.over_strength(line, picture.floor, picture.best(line), picture.unsteered)
+        return {self._strength: figure, self._caption: note(caption(picture.found, picture.lines, line))}
+
+    def _chosen(self, which: str, shown: Shown | None) -> tuple[go.Figure | None, str]:
+        if shown is None:
+            return None, ""
+        changes = self._one(shown.picture, which)
+        return changes[self._strength], changes[self._caption]
+
+    def _read(self, event: gr.EventData, shown: Shown | None) -> str:
+        pick = text_of(event, "pick")
+        lines = shown.picture.shown if shown else ()
+        points = {pick_of(line, point): point for line in lines for point in line.points}
+        return items_html(shown.picture.found, points[pick]) if shown and pick in points else ""
+
+    def _sent(self, shown: Shown | None) -> SteerSettings:
+        if shown is None:
+            raise SteeringError("There is nothing to send yet.", remedy="Run the comparison first.")
+        found = shown.picture.found
+        recipe = on_the_shelf(self._ui.workspace, recommended(shown.picture), found.curves.vectors)
+        user = found.asked["alignment"].items[0].messages[-1].content
+        return SteerSettings(user=user, recipes=(recipe,)).under(found.host.chat)

@@ -1,0 +1,1 @@
+"""The Vectors panel: contrast sets to steering vectors."""

@@ -1,0 +1,1 @@
+"""One loaded model: its host, blocks, sites and chat template, and messages as its tokens."""

@@ -1,0 +1,50 @@
+"""How long a model takes for a decoding step or a reading, so that the time of a run can be told before it starts."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from steering.model.host import Host
+
+
+_SEEN: WeakKeyDictionary[Host, dict[int, float]] = WeakKeyDictionary()
+_OLD = 0.8
+"""Weight of what is known in the running mean over steps."""
+
+
+def note_step(host: Host, rows: int, seconds: float) -> None:
+    """Take in how long one step of a batch took."""
+    seen = _SEEN.setdefault(host, {})
+    seen[rows] = _OLD * seen[rows] + (1 - _OLD) * seconds if rows in seen else seconds
+
+
+def seconds_per_step(host: Host, rows: int) -> float | None:
+    """About how long a step of a batch of `rows` takes, interpolated between the sizes seen; None before any.
+
+    Beyond the largest size seen the time is taken to grow with the rows, which is what it does at most.
+    """
+    seen = _SEEN.get(host)
+    if not seen:
+        return None
+    sizes = sorted(seen)
+    between = float(np.interp(rows, sizes, [seen[size] for size in sizes]))
+    return between * max(1.0, rows / sizes[-1])
+
+
+def note_reading(host: Host, tokens: int, seconds: float) -> None:
+    """Take in how long it took to read so many tokens, whatever was written meanwhile."""
+    if tokens >= _ENOUGH:
+        each = seconds / tokens
+        _READ[host] = (_READ[host] + each) / 2 if host in _READ else each
+
+
+def seconds_per_token(host: Host) -> float | None:
+    """About how long one token of a reading takes; None before any."""
+    return _READ.get(host)
+
+
+_ENOUGH = 400
+"""Tokens under which a reading's time is mostly that of setting it up."""
+_READ: WeakKeyDictionary[Host, float] = WeakKeyDictionary()

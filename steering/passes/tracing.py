@@ -1,0 +1,310 @@
+"""The only file that reads and writes the model through nnsight: one forward pass over a batch of rows, each with its
+plan.
+
+The traced body visits places in forward order (nnsight serves every value once, in that order). A generation is a
+forward pass over the prompts and one more per token with the key-value cache; each is a trace of its own. Writes
+therefore reach every decoding step, and a stop takes effect between two steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from steering.errors import SteeringError
+from steering.lane import look_for_stop
+from steering.model.abilities import alike, last_columns
+from steering.model.caches import repeated
+from steering.model.forwards import KEEP
+from steering.model.host import Host
+from steering.model.outputs import hidden, with_hidden
+from steering.passes.exact import rows_at_once
+from steering.passes.rows import Batch
+from steering.passes.schedule import Coverage, Place, Schedule
+from steering.passes.split_batches import (
+    Apart,
+    Forward,
+    Reader,
+    Reads,
+    Start,
+    Text,
+    end_logits,
+    in_order,
+    joined,
+    split,
+)
+from steering.passes.stops import Stop, blocks_of, in_forward_order
+
+
+__all__ = ["Forward", "Reader", "Start", "read_on", "read_prompts", "read_replies", "read_token", "starts"]
+
+
+def read_prompts(
+    host: Host,
+    batch: Batch,
+    schedule: Schedule,
+    *,
+    read: Reader | None = None,
+    places: Sequence[Place] = (),
+    start: Start | None = None,
+) -> Forward:
+    """The pass over the prompts: writes by scope, reads at `places`. Call on the model thread.
+
+    Args:
+        host: The model.
+        batch: The prompts.
+        schedule: The plans.
+        read: Gets the states at each of `places`.
+        places: Where to read.
+        start: Where to begin; nothing is written or read below, and what comes back has no cache to go on with.
+
+    Raises:
+        SteeringError: A scope names a token behind a prompt's end.
+    """
+    return _read(host, batch, schedule, read, places, start=start)
+
+
+def read_replies(
+    host: Host, batch: Batch, schedule: Schedule, *, n: int, read: Reader | None = None, places: Sequence[Place] = ()
+) -> Tensor:
+    """One pass over prompts with given replies, as if the model had written them. Call on the model thread.
+
+    Args:
+        host: The model.
+        batch: Prompts and replies, padded on the left.
+        schedule: The plans; tokens of the reply count as generated.
+        n: How many positions to keep.
+        read: Gets the states at each of `places`.
+        places: Where to read.
+
+    Returns:
+        Logits at the last `n` positions, float32, (batch, n, vocabulary).
+    """
+    return _read(host, batch, schedule, read, places, keep=n).logits
+
+
+def read_on(
+    host: Host,
+    batch: Batch,
+    schedule: Schedule,
+    *,
+    cache: Any = None,
+    length: int = 0,
+    keep: int = 0,
+    read: Reader | None = None,
+    places: Sequence[Place] = (),
+    start: Start | None = None,
+) -> tuple[Tensor, Any]:
+    """A pass over a part of some texts that can be gone on from: their first tokens, or what stands behind tokens read
+    before. Call on the model thread.
+
+    Args:
+        host: The model.
+        batch: The part, padded on the right: a window of attention counts places, and padding between this part and
+            what went before would fill it. Its `last` may lie before or behind it.
+        schedule: The plans. A gate must be read where it decides, so plans have none.
+        cache: Of what went before; it stays as it is.
+        length: How many tokens went before.
+        keep: How many positions' logits to keep; at least one is.
+        read: Gets the states at each of `places`, of the batch's own tokens.
+        places: Where to read.
+        start: Where to begin.
+
+    Returns:
+        Logits at the last `keep` positions, float32, (batch, keep, vocabulary), and the cache to go on from.
+
+    Raises:
+        SteeringError: A cache was given, and one reading of this model cannot be gone on from (`Abilities.shares`).
+    """
+    if cache is not None and not host.abilities.shares:
+        raise SteeringError(
+            f"{host.name} was to go on from a text that it read before.",
+            "a model whose key-value cache several rows can share.",
+            "Read whole texts (`read_prompts`, `read_replies`).",
+        )
+    inputs = _inputs(batch)
+    inputs["position_ids"] = inputs["position_ids"] + length
+    before = torch.ones(len(batch.ids), length, dtype=torch.long)
+    inputs["attention_mask"] = torch.cat([before, inputs["attention_mask"]], dim=1)
+    own = None if cache is None else repeated(cache, 1)
+    coverage = schedule.of_prompts(batch)
+    forward = _forward(host, inputs, own, schedule, coverage, batch.last, read, places, keep, start, use_cache=True)
+    return forward.logits if keep > 1 else forward.logits[:, None], forward.cache
+
+
+def read_token(host: Host, tokens: Tensor, seen: Tensor, cache: Any, schedule: Schedule) -> Forward:
+    """One decoding step. Call on the model thread.
+
+    Args:
+        host: The model.
+        tokens: The token that each row got last, (batch,).
+        seen: True at every position that is no padding, the new token's included, (batch, position).
+        cache: From the step before.
+        schedule: The plans.
+    """
+    if isinstance(cache, Apart):
+        steps = [
+            read_token(host, tokens[part.rows], seen[part.rows, part.columns.start :], own, part.schedule)
+            for part, own in cache.parts
+        ]
+        parts = [part for part, _ in cache.parts]
+        return joined(parts, steps, torch.cat([step.logits for step in steps])[in_order(parts)])
+    if isinstance(cache, Text):
+        step = _read(host, cache.batch.longer(tokens), schedule, None, ())
+        new = [after - before for after, before in zip(step.written, cache.written, strict=True)]
+        return replace(step, written=new)
+    positions = seen.long().sum(dim=1, keepdim=True) - 1
+    inputs = {"input_ids": tokens[:, None], "attention_mask": seen.long(), "position_ids": positions}
+    return _forward(host, inputs, cache, schedule, schedule.of_step(), None, None, ())
+
+
+def _read(
+    host: Host,
+    batch: Batch,
+    schedule: Schedule,
+    read: Reader | None,
+    places: Sequence[Place],
+    keep: int = 1,
+    start: Start | None = None,
+) -> Forward:
+    """One pass over a batch, or one for each length where the model does not bear this padding, and for a few rows
+    where it gives logits at every token.
+    """
+    at_once = len(batch.ids)
+    if host.abilities.keeps is None:
+        at_once = rows_at_once(batch.ids.shape[1] * host.info.vocabulary, at_once)
+    if host.abilities.takes(batch.real) and at_once == len(batch.ids):
+        coverage = schedule.of_prompts(batch)
+        forward = _forward(host, _inputs(batch), None, schedule, coverage, batch.last, read, places, keep, start)
+        return forward if host.abilities.cache else replace(forward, cache=Text(batch, forward.written))
+    parts, reads, forwards = split(batch, schedule, at_once), Reads(batch), []
+    for part in parts:
+        own = None if start is None else Start(start.block, start.states[part.rows, part.columns])
+        reader = None if read is None else reads.of(part)
+        forwards.append(_read(host, part.batch, part.schedule, reader, places, max(2, part.kept(batch, keep)), own))
+    if read is not None:
+        reads.give(read)
+    logits = end_logits(parts, [forward.logits for forward in forwards], batch, max(1, keep))
+    return joined(parts, forwards, logits if keep > 1 else logits[:, 0])
+
+
+def _inputs(batch: Batch) -> dict[str, Tensor]:
+    positions = (batch.real.long().cumsum(dim=1) - 1).clamp(min=0)
+    return {"input_ids": batch.ids, "attention_mask": batch.real.long(), "position_ids": positions}
+
+
+def _forward(
+    host: Host,
+    inputs: dict[str, Tensor],
+    cache: Any,
+    schedule: Schedule,
+    coverage: Coverage,
+    last: Tensor | None,
+    read: Reader | None,
+    places: Sequence[Place],
+    keep: int = 1,
+    start: Start | None = None,
+    use_cache: bool | None = None,
+) -> Forward:
+    look_for_stop()  # whatever loop the pass belongs to
+    can, n_kept = host.abilities, max(1, keep)  # none are wanted where keep is 0, but 0 would mean all
+    start = start if start is not None and starts(host) else None
+    accepted = _accepted(host, inputs, steps=last is None)
+    options = _options(host, inputs, cache, n_kept, start is None if use_cache is None else use_cache)
+    visits, gates = schedule.active(coverage), schedule.gates
+    stops = in_forward_order(host, {*visits, *gates, *places})
+    wanted, n_rows = frozenset(places), len(inputs["input_ids"])
+    skipped = blocks_of(host)[: start.block] if start is not None else []
+    stands_in = [_as_output(host, block, start.states) for block in range(start.block)] if start is not None else []
+    kept: dict[str, Any] = {}
+    sums: dict[Place, Any] = {}
+    with torch.no_grad():
+        with host.model.trace(accepted, **options):
+            for module, output in zip(skipped, stands_in, strict=True):
+                module.skip(output)
+            for stop in stops:
+                place, scale = stop.place, stop.part.scale
+                value = stop.module.input if stop.is_input else stop.module.output
+                states = own = hidden(value, n_rows)
+                if scale != 1 or place in sums or not stop.last:
+                    states = sums.pop(place, 0) + scale * (own.float() if own.dtype.itemsize < 4 else own)
+                if not stop.last:
+                    sums[place] = states
+                    continue
+                for gate in gates.get(place, ()):
+                    coverage.decide(gate, states, last)
+                if place in visits:
+                    new = visits[place].write(states, coverage)
+                    # The module gives what the model is yet to scale, or the last of several summands; the change alone
+                    # is carried back to it, so that what is not written stays as it is to the bit.
+                    _put(stop, value, new if states is own else (own + (new - states) / scale).to(own.dtype))
+                    states = new
+                if place in wanted and read is not None:
+                    read(place, states.clone())  # Falcon adds to its MLP's output in place
+            output = host.model.output
+            # A copy where there are more, which a view would hold in memory.
+            more = output.logits.shape[1] > n_kept
+            kept["logits"] = output.logits[:, -n_kept:].to(torch.float32, copy=more)
+            kept["cache"] = getattr(output, can.cache, None) if can.cache else None
+    logits = kept["logits"] if keep > 1 else kept["logits"][:, 0]
+    return Forward(logits=logits, cache=kept["cache"], written=schedule.written(coverage))
+
+
+def _accepted(host: Host, inputs: dict[str, Tensor], *, steps: bool) -> dict[str, Tensor]:
+    """Those of the inputs that the model takes, on its device; `steps` where it goes on from a cache token by token."""
+    can = host.abilities
+    accepts = can.accepts - {"attention_mask"} if steps and not can.masks_steps else can.accepts
+    return {name: value.to(host.device) for name, value in inputs.items() if name == "input_ids" or name in accepts}
+
+
+def _options(host: Host, inputs: dict[str, Tensor], cache: Any, n_kept: int, use_cache: bool) -> dict[str, Any]:
+    """What a pass is asked beside its inputs."""
+    can, length = host.abilities, inputs["input_ids"].shape[1]
+    options: dict[str, Any] = {can.cache: cache} if can.cache else {}
+    if "use_cache" in can.accepts:
+        options["use_cache"] = can.cache is not None and use_cache
+    if can.keeps is not None and n_kept < length:
+        options[KEEP] = last_columns(can.keeps, n_kept, length, host.device)
+    return options
+
+
+def _put(stop: Stop, value: Any, states: Tensor) -> None:
+    """Write states into what a module is given or gives."""
+    if stop.is_input:
+        stop.module.input = with_hidden(value, states)
+    else:
+        stop.module.output = with_hidden(value, states)
+
+
+def _as_output(host: Host, block: int, states: Tensor) -> Any:
+    """States in the form in which a block gives them: mostly a tensor, in GPT-J the first entry of a tuple."""
+    entries = host.sites.blocks[block].entries
+    return (states, *[None] * (entries - 1)) if entries else states
+
+
+def starts(host: Host) -> bool:
+    """Whether a pass that begins in the middle gives the logits of a whole one: tried once, at the last block. Where
+    blocks hand each other more than states, such as keys and values, it does not, and passes run whole.
+    """
+    if host not in _STARTS:
+        _STARTS[host] = True
+        ids = torch.arange(1, 9)[None] % host.info.vocabulary
+        batch, schedule = Batch(ids, torch.ones_like(ids, dtype=torch.bool), torch.tensor([7])), Schedule(host, [()])
+        block, kept = host.info.blocks - 1, []
+        whole = read_prompts(host, batch, schedule, read=lambda _, x: kept.append(x), places=[(block, "block_input")])
+        try:
+            again = read_prompts(host, batch, schedule, start=Start(block, kept[0])).logits
+            _STARTS[host] = alike(again, whole.logits, host.model._module.dtype)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception:  # whatever the model's code raises without what the skipped blocks would have left it
+            _STARTS[host] = False
+    return _STARTS[host]
+
+
+_STARTS: WeakKeyDictionary[Host, bool] = WeakKeyDictionary()

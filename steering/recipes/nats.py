@@ -1,0 +1,219 @@
+"""Strength in nats: how far an intervention moves what the model says, whatever the vector, block or method.
+
+An intervention of B nats is the one at which the 95th percentile over tokens of KL(unsteered || steered) is B. Tokens
+are those of the unsteered model's own greedy replies to a calibration set, fed to both (teacher forcing), so that both
+see equal text. Where a reply is bound to go on in one way, even a strong intervention shows little: so the 95th
+percentile and not the mean, and not the maximum, which one token decides.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor
+
+from steering.errors import SteeringError
+from steering.lane import Job
+from steering.model.host import Host
+from steering.model.prompts import render
+from steering.passes.decoding import generate
+from steering.passes.forced import Replied, read_forced, replies_at_once
+from steering.passes.own_thoughts import behind_thoughts
+from steering.passes.replies import DecodeSettings
+from steering.passes.rows import Row
+from steering.recipes.plans import Vectors, writes_of
+from steering.resources import resource
+from steering.writes.interventions import Plan
+
+
+if TYPE_CHECKING:
+    from steering.recipes.recipe import Intervention
+
+PERCENTILE = 95
+REPLY_TOKENS = 32
+"""Tokens of each calibration reply."""
+_CLOSE = 0.02
+"""The root is found where it is off by no more than this share of the budget."""
+_AT_A_TIME = 4
+"""Strengths in one batched pass, beside the unsteered row."""
+_MOST_PASSES = 6
+_ROWS = 40
+_LARGEST = {"add": 512.0, "affine": 512.0, "clamp": 512.0, "ablate": 1.0, "rotate": 180.0}
+"""The most that is tried: mean differences, the whole projection, half a turn."""
+_UNIT = {"ablate": "of the projection", "rotate": "degrees"}
+_LENGTH = "× mean difference"
+_FIRST = dict.fromkeys(_LARGEST, (0.125, 0.5, 2.0, 8.0)) | {
+    "ablate": (1 / 64, 1 / 16, 1 / 4, 1.0),
+    "rotate": (2.8, 11.25, 45.0, 180.0),
+}
+"""What is tried first."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a budget came to."""
+
+    strength: float
+    """In the mode's own unit: mean differences for add, affine and clamp; share for ablate; degrees for rotate."""
+    measured: float
+    """The 95th percentile of KL there, in nats."""
+    n_tokens: int
+    """Tokens behind it."""
+    passes: int
+    """Batched passes that the search took."""
+
+
+def calibrated(
+    host: Host,
+    intervention: Intervention,
+    vectors: Vectors,
+    *,
+    prompts: Sequence[str] | None = None,
+) -> Calibration:
+    """The strength at which an intervention has the budget that its `strength` gives in nats.
+
+    A negative budget searches on the other side of zero, where the mode has one. Found by log-log interpolation; equal
+    questions about the same model are answered from memory.
+
+    Args:
+        host: The model.
+        intervention: With the budget as its strength. Its unit does not count, nor does its gate: measured is what it
+            does where the gate is open.
+        vectors: By name.
+        prompts: The calibration set; the one that ships with the project where None.
+
+    Raises:
+        SteeringError: A mode without strength, a budget that is zero, not finite or on a side that the mode does not
+            have, or one that no strength reaches.
+    """
+    texts = tuple(prompts or calibration_prompts())
+    budget = _check(intervention)
+    intervention = intervention.model_copy(update={"gate": None, "unit": "nats"})
+    contents = [vectors[name].content for name in intervention.names if name in vectors]
+    key = json.dumps([intervention.model_dump(mode="json"), contents, texts])
+    known = _KNOWN.setdefault(host, {})
+    if key not in known:
+        sign = math.copysign(1.0, intervention.strength)
+
+        def plan(strength: float) -> Plan:
+            natural = {"strength": sign * strength, "unit": "mean_difference"}
+            return tuple(writes_of(intervention.model_copy(update=natural), host, vectors))
+
+        known[key] = host.run(
+            lambda job: _search(job, host, plan, own_replies(host, texts), budget, intervention.mode),
+            title="Calibrating",
+        )
+    found = known[key]
+    return replace(found, strength=math.copysign(found.strength, intervention.strength))
+
+
+def divergences(host: Host, plans: Sequence[Plan], replied: Sequence[Replied]) -> Tensor:
+    """KL(unsteered || plan) at every token of given replies, their end included, in nats.
+
+    Args:
+        host: The model.
+        plans: What is compared with the unsteered model.
+        replied: Prompts and the token ids that follow each.
+
+    Returns:
+        float64, (plan, token).
+    """
+
+    def work(job: Job[Tensor]) -> Tensor:
+        size, parts = replies_at_once(host, len(plans), replied, max(1, _ROWS // len(plans))), []
+        for start in range(0, len(replied), size):
+            job.check()
+            part = replied[start : start + size]
+            base, steered = read_forced(host, [()], part), read_forced(host, plans, part)
+            parts.append(steered.divergence(base)[:, base.used])
+        return torch.cat(parts, dim=1)
+
+    return host.run(work, title="Reading replies")
+
+
+@cache
+def calibration_prompts() -> tuple[str, ...]:
+    """Everyday requests of many kinds."""
+    return tuple(yaml.safe_load(resource("presets", "calibration.yaml").read_text(encoding="utf-8"))["prompts"])
+
+
+_KNOWN: WeakKeyDictionary[Host, dict[str, Calibration]] = WeakKeyDictionary()
+_REPLIED: WeakKeyDictionary[Host, dict[tuple[str, ...], list[Replied]]] = WeakKeyDictionary()
+
+
+def _check(intervention: Intervention) -> float:
+    budget, mode = intervention.strength, intervention.mode
+    if mode not in _LARGEST:
+        raise SteeringError(f"A strength in nats was given for '{mode}'.", f"one of {', '.join(_LARGEST)}.")
+    if not math.isfinite(budget) or budget == 0 or (mode == "ablate" and budget < 0):
+        raise SteeringError(
+            f"A budget of {budget} nats was given.",
+            "a number above 0" + (", or below it to steer away." if mode != "ablate" else "."),
+            "Type a number such as 1.",
+        )
+    return abs(budget)
+
+
+def own_replies(host: Host, texts: tuple[str, ...]) -> list[Replied]:
+    """The unsteered model's greedy answers to prompts, at most `REPLY_TOKENS` long, generated once a model; the prompts
+    end behind its thoughts where it is let think.
+    """
+    known = _REPLIED.setdefault(host, {})
+    if texts not in known:
+        prompts = behind_thoughts(host, [render(host, text) for text in texts])
+        said = generate(host, [Row(prompt) for prompt in prompts], DecodeSettings(max_new_tokens=REPLY_TOKENS))
+        known[texts] = [(prompt, reply.ids) for prompt, reply in zip(prompts, said, strict=True)]
+    return known[texts]
+
+
+def _search(
+    job: Job[Calibration],
+    host: Host,
+    plan: Callable[[float], Plan],
+    replied: list[Replied],
+    budget: float,
+    mode: str,
+) -> Calibration:
+    seen, tried = {0.0: 0.0}, list(_FIRST[mode])
+    for passes in range(1, _MOST_PASSES + 1):
+        job.report(passes - 1, _MOST_PASSES, "passes")
+        found = divergences(host, [plan(strength) for strength in tried], replied)
+        seen |= dict(zip(tried, np.percentile(found.numpy(), PERCENTILE, axis=1).tolist(), strict=True))
+        best = min(seen, key=lambda strength: abs(seen[strength] - budget))
+        if abs(seen[best] / budget - 1) <= _CLOSE:
+            break
+        tried = _next(seen, budget, _LARGEST[mode])
+    if abs(seen[best] / budget - 1) > 0.25:
+        top = max(seen.values())
+        raise SteeringError(
+            f"A strength of {budget:g} nats was asked for.",
+            f"at most {top:.2g} nats, the most that was measured up to {max(seen):g} {_UNIT.get(mode, _LENGTH)}.",
+            "Ask for less, or write at other blocks.",
+        )
+    return Calibration(best, seen[best], found.shape[1], passes)
+
+
+def _next(seen: Mapping[float, float], budget: float, largest: float) -> list[float]:
+    """Strengths around the first crossing of the budget, by interpolation in the logarithms; larger ones if none."""
+    strengths = sorted(seen)
+    over = next((i for i, strength in enumerate(strengths) if seen[strength] >= budget), None)
+    if over is None:
+        reach = min(strengths[-1] * 16, largest)
+        return np.geomspace(strengths[-1] * 1.5, reach, _AT_A_TIME).tolist() if reach > strengths[-1] else [largest]
+    low, high = strengths[over - 1], strengths[over]
+    if low == 0:
+        return [high / 4**power for power in range(1, _AT_A_TIME + 1)]
+    x = np.log([low, high])
+    y = np.log([max(seen[low], 1e-12), seen[high]])
+    root = x[0] + (math.log(budget) - y[0]) / (y[1] - y[0]) * (x[1] - x[0]) if y[1] > y[0] else x.mean()
+    spread = (x[1] - x[0]) / 4
+    return np.exp([max(x[0], root - spread), root - spread / 8, root + spread / 8, min(x[1], root + spread)]).tolist()

@@ -1,0 +1,235 @@
+"""Recipe: what to apply, where and how strongly, and everything needed to run it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from steering.bounds import check_given
+from steering.errors import SteeringError
+from steering.model.chat_settings import CHAT, ChatSettings
+from steering.model.host import Host
+from steering.model.sites import Site
+from steering.passes.replies import DecodeSettings
+from steering.ranges import whole_numbers
+from steering.recipes.nats import calibrated
+from steering.recipes.plans import writes_of
+from steering.texts.formats import decode
+from steering.texts.guards import MOST_YAML_BYTES, check_size
+from steering.texts.yaml_files import load_yaml
+from steering.vectors.strength import LengthUnit, Unit
+from steering.vectors.vector import SteeringVector
+from steering.writes.interventions import GateSide, GateUnit, Plan, Scope
+from steering.writes.operations import ClampKind
+
+
+Mode = Literal["add", "ablate", "affine", "clamp", "rotate", "erase"]
+MODES: dict[Mode, str] = {
+    "add": "Add",
+    "ablate": "Ablate",
+    "affine": "Affine edit",
+    "clamp": "Clamp",
+    "rotate": "Rotate",
+    "erase": "Erase",
+}
+Everywhere = Literal["default", "all", "everywhere"]
+
+
+class GateSettings(BaseModel):
+    """A condition: the intervention applies where the state lies past a threshold along another vector."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    vector: str = Field(description="Name of the vector that decides.")
+    threshold: float = Field(
+        0.5,
+        description="Counted from the negative side's mean, in `unit`: 0.5 mean differences lie between both sides.",
+    )
+    unit: LengthUnit = Field("mean_difference", description="Unit of the threshold.")
+    side: GateSide = Field("above", description="Which side of the threshold opens the gate.")
+    per: GateUnit = Field("prompt", description="prompt: decided at the last prompt token. token: at every token.")
+    block: int | None = Field(None, description="Block that is read; the vector's own where None.")
+    site: Site | None = Field(None, description="Site that is read; the vector's own where None.")
+
+
+class Intervention(BaseModel):
+    """One vector at some blocks. Interventions at the same place apply in the order of the recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    vector: str = Field(description="Name of the vector.")
+    others: tuple[str, ...] = Field((), description="ablate: more vectors; the span of all of them is removed.")
+    mode: Mode = Field(
+        "add",
+        description="add: x + c u. ablate: x - k P x. affine: the projection set to the negative mean plus c. clamp: "
+        "the projection held at the negative mean plus c. rotate: by an angle towards u. erase: the LEACE map.",
+    )
+    blocks: Everywhere | tuple[int, ...] = Field(
+        "default",
+        description="Block numbers from 0, default (the vector's own), all, or everywhere: the one direction of the "
+        "vector's own block at every block's input and at all that the block adds (attention or another mixer, MLP), "
+        "as refusal is ablated.",
+    )
+    site: Site | None = Field(None, description="Where in the block; the site the vector was read at where None.")
+    strength: float = Field(
+        1.0,
+        description="c of add, affine and clamp in `unit`, negative to steer away; k of ablate, from 0 to 1; degrees "
+        "of rotate; erase has none. In nats: the budget, whatever the mode.",
+    )
+    unit: Unit = Field("mean_difference", description="Unit of c.")
+    clamp: ClampKind = Field(
+        "set", description="clamp: set the projection, or keep it from falling below or rising above."
+    )
+    scope: Scope = Field("all", description="Which tokens are written: a name, or positions of the prompt from 0.")
+    gate: GateSettings | None = Field(None, description="A condition, or none.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every vector that is named, each once."""
+        gate = (self.gate.vector,) if self.gate else ()
+        return tuple(dict.fromkeys((self.vector, *self.others, *gate)))
+
+    @model_validator(mode="after")
+    def _others_are_ablated(self) -> Self:
+        if self.others and self.mode != "ablate":
+            raise ValueError("only an ablation takes several vectors; give each its own intervention")
+        return self
+
+
+class Recipe(BaseModel):
+    """Interventions in order, how tokens are chosen, and the model they were made for. Frozen; equal recipes are equal
+    in JSON.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    interventions: tuple[Intervention, ...] = ()
+    decode: DecodeSettings = DecodeSettings()
+    model: str = Field("", description="Name of the model; any where empty.")
+    chat: ChatSettings | None = Field(None, description=CHAT)
+
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """Every vector that its interventions name, each once."""
+        return tuple(dict.fromkeys(name for intervention in self.interventions for name in intervention.names))
+
+    def renamed(self, names: Mapping[str, str]) -> Recipe:
+        """The recipe with other names for its vectors, those of gates included; names that are not given stay."""
+        interventions = [each.model_dump() for each in self.interventions]
+        for each in interventions:
+            each["vector"] = names.get(each["vector"], each["vector"])
+            each["others"] = tuple(names.get(name, name) for name in each["others"])
+            if each["gate"]:
+                each["gate"]["vector"] = names.get(each["gate"]["vector"], each["gate"]["vector"])
+        return type(self).model_validate({**self.model_dump(), "interventions": interventions})
+
+    def plan(self, host: Host, vectors: Mapping[str, SteeringVector]) -> Plan:
+        """The writes of one row.
+
+        Raises:
+            SteeringError: As `steering.recipes.plans.writes_of`, and `steering.recipes.nats.calibrated` for a strength in nats.
+        """
+        measured = [_measured(intervention, host, vectors) for intervention in self.interventions]
+        return tuple(write for intervention in measured for write in writes_of(intervention, host, vectors))
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, no spaces; chat settings only where there are some."""
+        content = self.model_dump(mode="json", exclude=None if self.chat else {"chat"})
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    def on(self, host: Host) -> Host:
+        """The model under the recipe's chat settings."""
+        return host.under(self.chat)
+
+    def with_chat(self, host: Host) -> Recipe:
+        """The recipe with the model's chat settings, where it has none and they are not the default."""
+        return self if self.chat or host.chat.default else self.model_copy(update={"chat": host.chat})
+
+    def stamped(self, host: Host) -> Recipe:
+        """The recipe with the model's name and chat settings."""
+        return self.with_chat(host).model_copy(update={"model": host.name})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recipe:
+        """Read a recipe from a JSON or YAML file.
+
+        Raises:
+            SteeringError: No such file, or a field that is wrong, by name.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise SteeringError(f"There is no recipe file '{path}'.", "a JSON or YAML file.", "Check the path.")
+        check_size(path.name, path.stat().st_size, MOST_YAML_BYTES)
+        content = load_yaml(decode(path.read_bytes(), path.name), path.name)  # YAML contains JSON
+        check_given(path.name, content)
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise validation_error(path.name, error) from error
+
+
+def _measured(intervention: Intervention, host: Host, vectors: Mapping[str, SteeringVector]) -> Intervention:
+    """The intervention with a strength in nats put into its mode's own unit; each is measured by itself."""
+    if intervention.unit != "nats" or intervention.mode == "erase":
+        return intervention
+    strength = calibrated(host, intervention, vectors).strength
+    return intervention.model_copy(update={"strength": strength, "unit": "mean_difference"})
+
+
+def validation_error(what: str, error: ValidationError, *, known: Iterable[str] = ()) -> SteeringError:
+    """Turn pydantic's report into one message that names the first wrong field and what it should be.
+
+    Args:
+        what: What was being read, such as "Settings of extract".
+        error: The report.
+        known: The fields there are, for a field that is not among them.
+    """
+    first: Any = error.errors(include_url=False)[0]
+    # Where a field may be of several types, pydantic adds the type to the path: it is no name that anyone wrote.
+    path = [str(part) for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
+    field = ".".join(path) or "the whole"
+    more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden" and known:
+        return SteeringError(
+            f"{what}, field {field}: there is none.", f"one of {', '.join(known)}.", "Correct its name."
+        )
+    return SteeringError(
+        f"{what}, field {field}: {_short(first.get('input'))!r}.",
+        f"{first['msg'].removeprefix('Input should be ')}{more}.",
+        "Correct that field.",
+    )
+
+
+def _short(value: Any) -> str:
+    try:
+        return str(value)[:80]
+    except ValueError:  # a whole number of thousands of digits
+        return "a very large number"
+
+
+def parse_blocks(text: str) -> Everywhere | tuple[int, ...]:
+    """Blocks as typed by a person: `default`, `all`, `everywhere`, `4`, `2,5`, `3-6`, or a mixture of the last three.
+
+    Raises:
+        SteeringError: Anything else.
+    """
+    text = text.strip().lower()
+    if text in ("", "default"):
+        return "default"
+    if text in ("all", "everywhere"):
+        return text  # type: ignore[return-value]
+    try:
+        blocks = whole_numbers(text)
+    except ValueError:
+        blocks = ()
+    if not blocks:
+        raise SteeringError(
+            f"The blocks '{text[:60]}' were asked for.",
+            "default, all, everywhere, or numbers such as 4, '2,5' or '3-6'.",
+            "Correct the blocks.",
+        )
+    return blocks

@@ -1,0 +1,1 @@
+"""A steering vector, its files, units and card, and what it says of a text's tokens."""

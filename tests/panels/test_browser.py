@@ -1,0 +1,592 @@
+"""The served page, driven in Chromium: the main job, Stop, reload, bad input, other people's panels, phone and dark."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+pytest.importorskip("playwright")
+
+from browser_support import SLOW, opened, until
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from steering.passes import decoding
+from workbench.bench import Workbench
+
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+expect.set_options(timeout=SLOW)
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def bench(server: tuple[Workbench, str]) -> Workbench:
+    """The served workbench, with an empty shelf."""
+    bench, _ = server
+    until(lambda: bench.host is not None)
+    for name in bench.workspace.names():
+        bench.workspace.remove(name)
+    return bench
+
+
+@pytest.fixture
+def page(browser: Browser, server: tuple[Workbench, str], bench: Workbench) -> Iterator[Page]:
+    with opened(browser, server[1]) as page:
+        yield page
+
+
+@pytest.fixture
+def brake(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """While this is set, every token takes seconds, so that there is time to stop even on a busy machine."""
+    held = threading.Event()
+    held.set()
+    read_token = decoding.read_token
+
+    def slowly(*args: Any, **options: Any) -> Any:
+        if held.is_set():
+            time.sleep(2)
+        return read_token(*args, **options)
+
+    monkeypatch.setattr(decoding, "read_token", slowly)
+    yield held
+    held.clear()
+
+
+def test_extract_steer_and_reload(page: Page) -> None:
+    page.click("#extract")
+    expect(page.locator("#auroc-plot .js-plotly-plot .point").first).to_be_visible()
+    expect(page.locator("#norm-plot .js-plotly-plot .point").first).to_be_visible()
+    expect(shelf_card(page, "formality")).to_be_visible()
+
+    page.click("#steer-with-it")
+    run_to_the_end(page)
+    plain, steered = replies(page)
+    assert plain
+    assert steered
+    assert plain != steered
+    expect(page.get_by_text("The first token that differs")).to_be_visible()
+    expect(page.locator(".sw-pane.sw-a footer")).to_contain_text(
+        re.compile(r"Modified [1-9]\d* prompt \+ [1-9]\d* gen")
+    )
+    expect(page.locator(".sw-pane.sw-plain footer")).to_contain_text("Nothing was modified")
+
+    page.reload()
+    expect(shelf_card(page, "formality")).to_be_visible()
+    # The vector is picked again, and shown.
+    expect(page.locator("#auroc-plot .js-plotly-plot .point").first).to_be_visible()
+
+
+def test_vectors_are_compared_and_their_tokens_told(page: Page) -> None:
+    for name in ("harm", "formality"):
+        page.locator("#contrast input").fill(name)
+        page.locator("#contrast input").press("Enter")
+        page.click("#extract")
+        expect(shelf_card(page, name)).to_be_visible()
+        expect(page.locator("#extract")).to_be_enabled()
+    page.click("#tokens")
+    expect(page.locator("#nearest tbody tr")).to_have_count(8)
+    page.click("#methods")
+    expect(page.get_by_text("Every method on formality")).to_be_visible()
+    expect(page.get_by_text("A control's sign is chance")).to_be_visible()
+    expect(page.locator("#compare-plot .point").first).to_be_visible()
+    for name in ("harm", "formality"):
+        page.locator("#compare input").click()
+        page.get_by_role("option", name=name, exact=True).click()
+    expect(page.get_by_text("Cosines at block 3")).to_be_visible()  # harm's own, which was chosen first
+    expect(page.get_by_text("Every method on formality")).to_be_hidden()
+
+
+def test_an_empty_shelf_offers_one_click_that_steers(page: Page) -> None:
+    tab(page, "Steer").click()
+    expect(page.locator("#run")).to_be_hidden()
+    page.click("#start")
+    expect(shelf_card(page, "formality")).to_be_visible()
+    expect(page.locator("#run")).to_be_enabled()
+    plain, steered = replies(page)
+    assert plain
+    assert plain != steered
+    expect(page.locator("#start-card")).to_be_hidden()
+    expect(page.locator("#vector-a1 input")).to_have_value("formality")
+
+
+def test_the_opposite_strength_gives_another_text(page: Page) -> None:
+    start(page)
+    _, cheerful = replies(page)
+    strength = page.locator("#strength-a1 input[type=number]")
+    strength.fill(f"-{strength.input_value()}")
+    strength.blur()
+    run_to_the_end(page)
+    assert replies(page)[1] != cheerful
+
+
+def test_stop_in_mid_stream_keeps_the_text_and_the_next_run_is_whole(page: Page, brake: threading.Event) -> None:
+    start(page, wait=False)
+    expect(page.locator(".sw-pane.sw-a .sw-caret")).to_be_visible()
+    page.click("#steer-stop")
+    expect(page.locator(".sw-strip .sw-over")).to_contain_text("stopped")
+    expect(page.locator("#run")).to_be_enabled()
+    expect(page.locator(".sw-pane.sw-a footer")).to_contain_text("stopped")
+    partial = replies(page)
+    assert all(partial)
+
+    brake.clear()
+    run_to_the_end(page)
+    whole = replies(page)
+    assert all(full.startswith(part) and len(full) > len(part) for full, part in zip(whole, partial, strict=True))
+
+
+@pytest.mark.usefixtures("brake")
+def test_closing_the_page_stops_its_job(browser: Browser, server: tuple[Workbench, str], bench: Workbench) -> None:
+    with opened(browser, server[1]) as page:
+        start(page, wait=False)
+        expect(page.locator(".sw-pane.sw-a .sw-caret")).to_be_visible()
+        (job,) = bench.lane.jobs()
+    until(lambda: job.finished)
+    assert job.state == "stopped"
+
+
+def test_a_queued_job_shows_its_place_and_can_be_stopped(page: Page, bench: Workbench) -> None:
+    release = threading.Event()
+    blocker = bench.lane.submit(lambda job: release.wait(60), title="somebody else's")
+    try:
+        page.click("#extract")
+        expect(page.locator(".sw-strip .sw-job")).to_contain_text("1 job ahead")
+        page.locator(".sw-strip .sw-stop:visible").click()
+        expect(page.locator(".sw-strip .sw-over")).to_contain_text("stopped")
+        expect(page.locator("#extract")).to_be_enabled()
+    finally:
+        release.set()
+        blocker.result(60)
+    assert bench.workspace.names() == []
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"), [("", "The prompt is empty."), ("word " * 3000, "tokens long")], ids=["empty", "too long"]
+)
+def test_a_bad_prompt_shows_one_card_and_keeps_the_replies(page: Page, prompt: str, said: str) -> None:
+    start(page)
+    before = replies(page)
+    page.locator("#user textarea").fill(prompt)
+    page.click("#run")
+    expect(errors(page)).to_have_count(1)
+    expect(errors(page)).to_contain_text(said)
+    expect(errors(page)).to_contain_text("What to do")
+    assert replies(page) == before
+    expect(shelf_card(page, "formality")).to_be_visible()
+
+    page.locator("#user textarea").fill("Write a review of the film.")
+    run_to_the_end(page)
+    expect(errors(page)).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("positive,negative\ngood,bad\nfine,\n", "row 3"),
+        ("positive,negative\n", "empty"),
+        ("this,that\n1,2\n", "columns"),
+    ],
+    ids=["one side missing", "empty", "wrong columns"],
+)
+def test_a_bad_contrast_set_shows_one_card(page: Page, tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(content, encoding="utf-8")
+    page.locator(".tabitem:has(#contrast-upload) input[type=file]").set_input_files(path)
+    expect(errors(page)).to_have_count(1)
+    expect(errors(page)).to_contain_text(said)
+    expect(page.locator("#contrast input")).to_have_value("formality")
+
+
+def test_an_own_contrast_set_is_extracted_and_a_second_vector_stacked(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "tone.csv"
+    rows = [f"Write a kind note {n}.,Write a rude note {n}." for n in range(10)]
+    path.write_text("\n".join(["positive,negative", *rows]), encoding="utf-8")
+    page.locator(".tabitem:has(#contrast-upload) input[type=file]").set_input_files(path)
+    expect(page.locator("#contrast input")).to_have_value("tone.csv")
+    expect(page.get_by_text("Write a rude note 0.")).to_be_visible()
+    page.click("#extract")
+    expect(shelf_card(page, "tone")).to_be_visible()
+
+    page.click("#steer-with-it")
+    page.click("#add-a")
+    expect(page.locator("#vector-a2 input")).to_have_value("tone")
+    run_to_the_end(page)
+    page.get_by_text("Recipe as JSON").click()
+    assert page.locator(".sw-json pre").inner_text().count('"vector": "tone"') == 2
+
+
+def test_steer_takes_the_vector_that_was_extracted_last(page: Page) -> None:
+    start(page)
+    for name in ("harm", "demo-topics"):  # new to the shelf, while another one is chosen in Steer
+        tab(page, "Vectors").click()
+        page.locator("#contrast input").fill(name)
+        page.locator("#contrast input").press("Enter")
+        page.click("#extract")
+        expect(shelf_card(page, name)).to_be_visible()
+        tab(page, "Steer").click()
+        expect(page.locator("#vector-a1 input")).to_have_value(name)
+        run_to_the_end(page)
+        page.get_by_text("Recipe as JSON").click()
+        assert f'"vector": "{name}"' in page.locator(".sw-json pre").inner_text()
+        expect(page.locator(".sw-over:visible")).to_have_count(1)  # and one finished job line, not one a panel
+
+
+def test_an_unknown_model_keeps_the_one_that_stands(page: Page, bench: Workbench, tmp_path: Path) -> None:
+    host = bench.host
+    page.get_by_role("button", name="Switch model").click()
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "config.json").write_text("{}")
+    for wrong, said in (
+        (str(tmp_path), "no config.json"),
+        (str(tmp_path / "bare"), "no weights"),
+        (str(tmp_path / "nowhere"), "no folder"),
+    ):
+        page.locator("#model-name input").fill(wrong)
+        page.locator("#model-name input").press("Enter")
+        page.click("#load")
+        card = page.locator(".sw-loader .sw-error")
+        expect(card).to_contain_text(said)
+        expect(card).to_have_count(1)
+        expect(page.locator("#load")).to_be_enabled()
+    assert bench.host is host
+    expect(page.locator(".sw-model .sw-name")).to_be_visible()
+
+
+def test_a_vector_file_that_is_none_shows_one_card_and_one_of_another_width_is_greyed(
+    page: Page, bench: Workbench, tmp_path: Path
+) -> None:
+    start(page)
+    path = tmp_path / "not-a-vector.safetensors"
+    path.write_bytes(b"\x00" * 64)
+    upload = page.locator(".sw-shelf input[type=file]")
+    upload.set_input_files(path)
+    expect(page.locator(".sw-shelf .sw-errors .sw-error")).to_contain_text("no vector file")
+
+    upload.set_input_files(narrower(bench, tmp_path))
+    card = shelf_card(page, "narrow")
+    expect(card).to_have_class(re.compile("sw-off"))
+    expect(card).to_contain_text("made for")
+    expect(page.locator(".sw-shelf .sw-errors .sw-error")).to_have_count(0)
+    expect(page.locator("#vector-a1 input")).to_have_value("formality")
+
+
+def test_removing_asks_first(page: Page, bench: Workbench) -> None:
+    start(page)
+    button = shelf_card(page, "formality").locator(".sw-remove")
+    button.click()
+    expect(button).to_have_text("Really remove?")
+    assert bench.workspace.names() == ["formality"]
+    button.click()
+    expect(page.locator(".sw-cards")).to_contain_text("Empty")
+    assert bench.workspace.names() == []
+
+
+def test_what_users_and_models_write_is_never_markup(page: Page) -> None:
+    start(page)
+    page.locator("#user textarea").fill("<img src=x onerror=\"document.title='owned'\">${1+1}{{1}}")
+    expect(page.locator(".sw-chips")).to_contain_text("onerror")
+    expect(page.locator(".sw-chips img")).to_have_count(0)
+    assert page.title() != "owned"
+
+
+def test_third_parties_panels(page: Page) -> None:
+    expect(page.locator(".sw-problems .sw-error")).to_contain_text("cannot <load>")
+    tab(page, "Echo").click()
+    panel = page.get_by_role("tabpanel").filter(visible=True)
+    panel.get_by_label("Times").fill("7")
+    panel.get_by_role("button", name="Run").click()
+    expect(panel.locator("table")).to_contain_text("7")
+    tab(page, "Picky").click()
+    expect(page.locator(".sw-needs:visible")).to_have_text("It wants a <model> of 1000 blocks.")
+
+
+def test_the_self_check_runs_from_the_model_bar(page: Page) -> None:
+    expect(page.locator("#selfcheck-results")).to_be_hidden()
+    page.click("#selfcheck")
+    expect(page.locator("#selfcheck")).to_have_text("Self-check: passed")
+    expect(page.locator("#selfcheck-results")).to_contain_text("is read and written rightly")
+    page.get_by_role("button", name="Hide").click()
+    expect(page.locator("#selfcheck-results")).to_be_hidden()
+
+
+def test_modes_bring_their_own_slider_and_a_mode_that_cannot_be_keeps_the_replies(page: Page) -> None:
+    start(page)
+    first = replies(page)
+    choose_mode(page, "Rotate")
+    strength = page.locator("#strength-a1")
+    expect(strength).to_contain_text("Degrees")
+    unit(page, "nats").click()
+    expect(strength.locator("input[type=number]")).to_have_value("1")
+    run_to_the_end(page)
+    turned = replies(page)
+    assert turned[0] == first[0]
+    assert turned[1] != turned[0]
+    choose_mode(page, "Erase")
+    expect(strength).to_be_hidden()
+    page.click("#run")
+    expect(errors(page)).to_contain_text("has no eraser")
+    assert replies(page) == turned
+
+
+def test_a_condition_that_never_holds_leaves_the_reply_alone(page: Page) -> None:
+    start(page)
+    plain, steered = replies(page)
+    assert plain != steered
+    page.get_by_text("Condition").first.click()
+    page.get_by_label("Where the projection on").first.click()
+    page.get_by_role("option", name="formality", exact=True).click()
+    threshold = page.get_by_label("mean difference from the negative side").first
+    threshold.fill("99")
+    threshold.press("Tab")
+    run_to_the_end(page)
+    assert replies(page) == [plain, plain]
+    expect(page.locator(".sw-pane.sw-a footer")).to_contain_text("Nothing was modified")
+
+
+def test_recipes_stand_side_by_side_and_the_conversation_goes_on(page: Page) -> None:
+    start(page)
+    first = replies(page)
+    page.click("#more")
+    expect(page.locator("#recipe-b")).to_be_visible()
+    page.click("#more")
+    expect(page.locator("#recipe-c")).to_be_visible()
+    expect(page.locator("#more")).to_be_hidden()
+    expect(page.locator("#strength-b1 input[type=number]")).to_have_value("-0.4")  # the opposite, to begin with
+    expect(page.locator("#mode-c1 input")).to_have_value("Ablate")
+    share = page.locator("#strength-c1 input[type=number]")
+    share.fill("0")
+    share.press("Tab")
+    run_to_the_end(page)
+    plain, formal, plainer, same = replies(page)
+    assert [plain, formal] == first
+    assert len({plain, formal, plainer}) == 3
+    assert same == plain
+
+    page.locator("#recipe-b").get_by_role("button", name="Remove Recipe B").click()
+    page.locator("#follow-up textarea").fill("What is the capital of France?")
+    page.click("#send")
+    expect(page.locator(".sw-pane .sw-past")).to_have_text([plain, formal, same])  # each goes on from its own
+    expect(page.locator(".sw-pane header b")).to_have_text(["Unsteered", "Recipe A", "Recipe C"])
+    expect(page.locator(".sw-pane .sw-now .sw-tok").first).to_be_visible()
+    assert replies(page)[0] == replies(page)[2]
+    expect(page.get_by_text("Not compared")).to_have_count(1)  # A's conversation is another one, C's is the same
+
+
+def test_tokens_are_coloured_and_each_tells_what_could_have_stood_there(page: Page) -> None:
+    start(page)
+    tokens = page.locator(".sw-pane.sw-a .sw-tok")
+    expect(tokens.first).to_be_visible()
+    assert "".join(tokens.all_inner_texts()) == replies(page)[1].replace(" ", "")  # gaps stand between the tokens
+    shades = tokens.evaluate_all("all => all.map(each => +each.style.getPropertyValue('--v'))")
+    assert max(shades) > 0.2
+    plain = page.locator(".sw-pane.sw-plain .sw-tok")
+    assert plain.evaluate_all("all => Math.max(...all.map(each => +each.style.getPropertyValue('--v')))") == 0
+
+    tokens.nth(1).click()
+    expect(page.locator("#token h2")).to_contain_text(tokens.nth(1).inner_text().strip())
+    expect(page.locator("#token tr.sw-on td").first).to_be_visible()
+    tokens.nth(1).press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.locator("#token h2")).to_contain_text(tokens.nth(2).inner_text().strip())
+
+    page.locator("#colour label").filter(has_text="projection").click()
+    expect(page.get_by_text("projection on formality at each token")).to_be_visible()
+    coloured = plain.evaluate_all("all => Math.max(...all.map(each => +each.style.getPropertyValue('--v')))")
+    assert coloured > 0
+
+
+def test_tokens_of_the_prompt_are_picked_and_only_they_are_written(page: Page) -> None:
+    start(page)
+    chips = page.locator("#chips [data-token]")
+    left, right = chips.nth(3).bounding_box(), chips.nth(5).bounding_box()
+    assert left
+    assert right
+    page.mouse.move(left["x"] + 3, left["y"] + 3)
+    page.mouse.down()
+    page.mouse.move(right["x"] + 3, right["y"] + 3, steps=4)
+    page.mouse.up()
+    picked = page.locator("#picked input, #picked textarea")
+    expect(picked).to_have_value("3-5")
+    expect(page.locator("#scope-a1 input")).to_have_value("the picked prompt tokens")
+    expect(page.locator("#chips .sw-picked")).to_have_count(3)
+    chips.nth(8).focus()
+    page.keyboard.press("Space")
+    expect(picked).to_have_value("3-5, 8")
+    run_to_the_end(page)
+    expect(page.locator(".sw-pane.sw-a footer")).to_contain_text("Modified 4 prompt + 0 generated positions")
+    expect(page.locator("#chips .sw-wa")).to_have_count(4)
+    picked.fill("")
+    expect(page.locator("#chips .sw-picked")).to_have_count(0)
+    page.click("#run")
+    expect(errors(page)).to_contain_text("none is picked")
+
+
+def test_a_grid_fills_keeps_its_cells_and_opens_one_in_steer(page: Page, tmp_path: Path) -> None:
+    start(page)
+    tab(page, "Grid").click()
+    values = page.locator("#grid-x-values input, #grid-x-values textarea")
+    expect(values).to_have_value("-0.8..0.8 step 0.4")  # around the vector's own suggestion
+    values.fill("0, 0.4")
+    page.locator("#grid-y input").click()
+    page.get_by_role("option", name="Block", exact=True).click()
+    rows = page.locator("#grid-y-values input, #grid-y-values textarea")
+    rows.fill("3, 99")
+    expect(page.locator("#grid-size")).to_contain_text("99")
+    page.click("#grid-run")
+    expect(errors(page)).to_contain_text("99")
+    rows.fill("3, 4")
+    expect(page.locator("#grid-size")).to_contain_text("4 replies of at most 60 tokens, about")
+    page.click("#grid-run")
+    cells = page.locator("#grid-cells td[data-x]")
+    expect(cells).to_have_count(4)
+    expect(page.locator("#grid-csv")).to_be_visible()
+    texts = page.locator("#grid-cells .sw-cell").all_inner_texts()
+    assert texts[0] == texts[2] != texts[3]
+
+    values.fill("0, 0.4, 0.8")
+    page.click("#grid-run")
+    expect(page.locator("#grid-cells")).to_contain_text("6 of 6 cells, 4 of them known")
+    for button, ending in (("#grid-csv", "csv"), ("#grid-html", "html")):
+        with page.expect_download() as download:
+            page.click(button)
+        path = tmp_path / f"grid.{ending}"
+        download.value.save_as(path)
+        assert texts[3] in path.read_text(encoding="utf-8")
+
+    cell = page.locator("#grid-cells td[data-x='1'][data-y='1']")
+    cell.locator(".sw-cell").click()
+    expect(page.locator("#grid-cell")).to_contain_text("strength 0.4, block 4")
+    cell.locator(".sw-open").click()
+    expect(page.locator("#strength-a1 input[type=number]")).to_have_value("0.4")
+    run_to_the_end(page)
+    assert replies(page) == [texts[2], texts[3]]
+
+
+def test_a_stopped_grid_keeps_its_cells(page: Page, brake: threading.Event) -> None:
+    brake.clear()
+    start(page)
+    tab(page, "Grid").click()
+    values = page.locator("#grid-x-values input, #grid-x-values textarea")
+    values.fill("0, 0.1")
+    page.click("#grid-run")
+    expect(page.locator("#grid-cells")).to_contain_text("2 of 2 cells")
+    brake.set()
+    values.fill("0..0.3 step 0.01")  # two batches
+    page.click("#grid-run")
+    expect(page.locator("#grid-cells td[data-x]")).to_have_count(2)  # known, so there at once
+    page.click("#grid-stop")
+    expect(page.locator(".sw-strip .sw-over").filter(has_text="replies")).to_contain_text("stopped")
+    expect(page.locator("#grid-cells")).to_contain_text("Not done")
+    assert 2 <= page.locator("#grid-cells td[data-x]").count() < 31
+    brake.clear()
+    page.click("#grid-run")
+    expect(page.locator("#grid-cells")).to_contain_text(re.compile(r"31 of 31 cells, \d+ of them known"))
+
+
+def test_a_cell_of_another_method_brings_its_vector_along(page: Page, bench: Workbench) -> None:
+    start(page)
+    tab(page, "Grid").click()
+    page.locator("#grid-x input").click()
+    page.get_by_role("option", name="Extraction method", exact=True).click()
+    values = page.locator("#grid-x-values input, #grid-x-values textarea")
+    expect(values).to_have_value("mean_difference, logistic, lda, random")  # values of its own kind
+    values.fill("mean_difference, random")
+    expect(page.locator("#grid-size")).to_contain_text("2 replies")
+    page.click("#grid-run")
+    expect(page.locator("#grid-cells")).to_contain_text("2 of 2 cells")
+    text = page.locator("#grid-cells [data-x='1'] .sw-cell").inner_text()
+    page.locator("#grid-cells [data-x='1'] .sw-open").click()
+    expect(page.locator("#vector-a1 input")).to_have_value("formality (random)")
+    assert "formality (random)" in bench.workspace.names()
+    expect(page.locator("#panes.sw-stale")).to_be_visible()  # the replies are another recipe's
+    run_to_the_end(page)
+    expect(page.locator("#panes.sw-stale")).to_have_count(0)
+    assert replies(page)[1] == text
+
+
+def test_steer_sends_its_recipe_to_the_grid(page: Page) -> None:
+    start(page)
+    strength = page.locator("#strength-a1 input[type=number]")
+    strength.fill("-0.3")
+    strength.press("Tab")
+    page.locator("#user textarea").fill("Write a review of the film.")
+    page.click("#steer-to-grid")
+    expect(page.locator("#strength-g1 input[type=number]")).to_have_value("-0.3")
+    expect(page.locator("#grid-user textarea")).to_have_value("Write a review of the film.")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_phone_sees_everything_without_scrolling_sideways(
+    browser: Browser, server: tuple[Workbench, str], bench: Workbench, theme: str
+) -> None:
+    with opened(browser, server[1], width=390, query=f"?__theme={theme}") as page:
+        start(page)
+        for name in ("Steer", "Vectors", "Grid"):
+            tab(page, name).click()
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        expect(shelf_card(page, "formality")).to_be_hidden()
+        page.locator("label[for=sw-fold]").click()
+        expect(shelf_card(page, "formality")).to_be_visible()
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (ground == "rgb(20, 22, 26)") == (theme == "dark")
+
+
+def start(page: Page, *, wait: bool = True) -> None:
+    """The first click: extract formality and steer with it."""
+    tab(page, "Steer").click()
+    page.click("#start")
+    if wait:
+        expect(page.locator(".sw-strip .sw-over")).to_contain_text("done")
+        expect(page.locator("#run")).to_be_enabled()
+
+
+def run_to_the_end(page: Page) -> None:
+    expect(page.locator("#run")).to_be_enabled()
+    before = page.locator(".sw-strip .sw-over[data-job]").evaluate_all("lines => lines.map(line => line.dataset.job)")
+    page.click("#run")
+    fresh = "".join(f":not([data-job='{job}'])" for job in before)
+    expect(page.locator(f".sw-strip .sw-over[data-job]{fresh}").filter(has_text="Steering")).to_contain_text("done")
+    expect(page.locator("#run")).to_be_enabled()
+
+
+def replies(page: Page) -> list[str]:
+    return page.locator(".sw-pane .sw-now").all_inner_texts()
+
+
+def choose_mode(page: Page, name: str) -> None:
+    page.locator("#mode-a1 input").click()
+    page.get_by_role("option", name=name, exact=True).click()
+
+
+def unit(page: Page, name: str) -> Locator:
+    return page.locator("label:visible").filter(has_text=re.compile(rf"^\s*{name}\s*$"))
+
+
+def tab(page: Page, name: str) -> Locator:
+    return page.get_by_role("tab", name=name, exact=True)
+
+
+def shelf_card(page: Page, name: str) -> Locator:
+    return page.locator(".sw-v").filter(has=page.get_by_text(name, exact=True))
+
+
+def errors(page: Page) -> Locator:
+    return page.get_by_role("tabpanel").filter(visible=True).locator(".sw-error")
+
+
+def narrower(bench: Workbench, folder: Path) -> Path:
+    """A vector file made for a model of half the width."""
+    from dataclasses import replace
+
+    vector = bench.workspace.get("formality").vector
+    half = vector.directions[:, : vector.width // 2]
+    directions = half / half.norm(dim=-1, keepdim=True)
+    return replace(vector, name="narrow", directions=directions).save(folder / "narrow.safetensors")

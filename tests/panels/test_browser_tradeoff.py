@@ -1,0 +1,149 @@
+"""The Trade-off panel in Chromium: charts that fill, the items behind a point, files and figures, Stop, bad input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+pytest.importorskip("playwright")
+
+from browser_support import SLOW, opened, until
+from playwright.sync_api import Browser, Page, expect
+
+from steering.extraction.extract import extract
+from steering.texts.contrast import ContrastSet
+from workbench.bench import Workbench
+
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+expect.set_options(timeout=SLOW)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def vector(server: tuple[Workbench, str]) -> None:
+    """Sentiment on the shelf."""
+    bench, _ = server
+    until(lambda: bench.host is not None)
+    assert bench.host is not None
+    bench.workspace.put(extract(bench.host, ContrastSet.load("sentiment"), name="sentiment"))
+
+
+@pytest.fixture
+def page(browser: Browser, server: tuple[Workbench, str]) -> Iterator[Page]:
+    with opened(browser, server[1]) as page:
+        page.get_by_role("tab", name="Trade-off", exact=True).click()
+        expect(page.locator("#tradeoff-size")).to_contain_text("readings")
+        expect(page.locator("#vector-t1 input")).to_have_value("sentiment")
+        yield page
+
+
+def fill(page: Page, **values: str) -> None:
+    for name, value in values.items():
+        field = page.locator(f"#tradeoff-{name} textarea, #tradeoff-{name} input").first
+        field.fill(value)
+        page.keyboard.press("Tab")
+        expect(field).to_have_value(value)
+
+
+def small(page: Page) -> None:
+    """22 points on 6 items an axis, 12 of them on 20 replies for KL."""
+    fill(page, strengths="-2..2 step 1", n="6", random="2")
+    for name in ("Sums, generated", "False refusal", "Degenerate"):
+        page.locator("#tradeoff-also").get_by_label(name).uncheck()
+    expect(page.locator("#tradeoff-size")).to_contain_text("Up to 504 readings")
+
+
+def run(page: Page, *, ended: str = "done") -> None:
+    page.click("#tradeoff-run")
+    expect(page.locator(".sw-strip .sw-over").filter(has_text="Trade-off: sentiment")).to_contain_text(ended)
+    expect(page.locator("#tradeoff-run")).to_be_enabled()
+
+
+def test_a_run_leads_to_charts_items_files_and_steer(page: Page) -> None:
+    expect(page.locator("#tradeoff-found")).to_contain_text("Nothing measured yet")
+    expect(page.locator("#tradeoff-strengths input, #tradeoff-strengths textarea").first).to_have_value(
+        "-3..3 step 0.3"
+    )
+    small(page)
+    run(page)
+    expect(page.locator("#tradeoff-notes")).to_contain_text("recommended strength")
+    for name in ("strength", "plane", "nats"):
+        expect(page.locator(f"#tradeoff-{name} .js-plotly-plot")).to_be_visible()
+    expect(page.locator("#tradeoff-caption")).to_contain_text("n = 6")
+    page.click("#tradeoff-stops tr[data-pick]")
+    items = page.locator("#tradeoff-items details")
+    expect(items.locator(".sw-one").first).to_be_hidden()
+    items.first.locator("summary").click()
+    expect(items.first.locator(".sw-one")).to_have_count(6)
+    expect(items.first).to_contain_text("nats a token")
+    for name, inside in (
+        ("csv", "kl_p95_nats"),
+        ("report", "Alignment against helpfulness on demo"),
+        ("code", "tradeoff"),
+    ):
+        with page.expect_download() as file:
+            page.click(f"#tradeoff-{name}")
+        assert inside in Path(file.value.path()).read_text(encoding="utf-8")
+    for kind, begins in (("svg", b"<svg"), ("png", b"\x89PNG")):
+        with page.expect_download() as file:
+            page.locator(".sw-save").first.locator(f"[data-save={kind}]").click()
+        assert Path(file.value.path()).read_bytes().startswith(begins)
+    page.click("#tradeoff-to-steer")
+    expect(page.locator("#vector-a1 input")).to_have_value("sentiment")
+
+
+def test_another_method_is_shown_over_strength(page: Page) -> None:
+    small(page)
+    run(page)
+    page.locator("#tradeoff-which input").click()
+    page.get_by_role("option", name="ablation").click()
+    expect(page.locator("#tradeoff-strength .xtitle")).to_contain_text("share ablated")
+
+
+def test_a_sent_recipe_is_taken(page: Page) -> None:
+    page.get_by_role("tab", name="Steer", exact=True).click()
+    page.locator("#mode-a1 input").click()
+    page.get_by_role("option", name="Ablate").click()
+    page.get_by_role("button", name="Send to Trade-off").click()
+    expect(page.locator("#mode-t1 input")).to_have_value("Ablate")
+
+
+def test_stop_keeps_what_there_is(page: Page) -> None:
+    fill(page, strengths="-2..2 step 0.1")
+    page.click("#tradeoff-run")
+    expect(page.locator("#tradeoff-plane .js-plotly-plot")).to_be_visible()
+    page.click("#tradeoff-stop")
+    expect(page.locator(".sw-strip .sw-over")).to_contain_text("stopped")
+    expect(page.locator("#tradeoff-stops tr[data-pick]").first).to_be_visible()
+    expect(page.locator("#tradeoff-run")).to_be_enabled()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("strengths", "1, 0", "not in order"),
+        ("strengths", "0, inf", "is no number"),
+        ("n", "1", "greater than or equal to 2"),
+    ],
+)
+def test_bad_input_is_told_beforehand_and_is_one_card(page: Page, field: str, value: str, said: str) -> None:
+    small(page)
+    fill(page, **{field: value})
+    expect(page.locator("#tradeoff-size")).to_contain_text(said)
+    page.click("#tradeoff-run")
+    card = page.get_by_role("tabpanel").filter(visible=True).locator(".sw-error")
+    expect(card).to_have_count(1)
+    expect(card).to_contain_text(said)
+
+
+def test_a_phone_needs_no_scrolling_sideways(browser: Browser, server: tuple[Workbench, str]) -> None:
+    with opened(browser, server[1], width=390, query="?__theme=dark") as page:
+        page.get_by_role("tab", name="Trade-off", exact=True).click()
+        expect(page.locator("#vector-t1 input")).to_have_value("sentiment")
+        small(page)
+        run(page)
+        expect(page.locator("#tradeoff-plane .js-plotly-plot")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390

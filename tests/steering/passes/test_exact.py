@@ -1,0 +1,164 @@
+"""Distributions in pieces against the whole; studies on a device without float64, in half precision, within memory."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax, rel_entr, softmax
+
+from steering.extraction.extract import extract
+from steering.loading.loader import LoadOptions
+from steering.model.host import Host
+from steering.model.prompts import render
+from steering.passes import exact
+from steering.passes.decoding import generate
+from steering.passes.exact import divergence, losses_of, mass_of, sum_of_chances
+from steering.passes.forced import read_forced
+from steering.passes.replies import DecodeSettings
+from steering.passes.rows import Batch, Row
+from steering.passes.schedule import Place, Schedule
+from steering.passes.tracing import read_prompts
+from steering.recipes.nats import calibrated
+from steering.recipes.recipe import Intervention
+from steering.studies import find_study
+from steering.texts.contrast import ContrastSet
+from steering.vectors.token_readings import read_tokens
+from tests.float64_guard import without_float64
+
+
+@pytest.fixture(scope="module")
+def half(lane):
+    """The demo model in half precision."""
+    return cache(lambda dtype: Host.load("demo", lane=lane, options=LoadOptions(dtype=dtype)))
+
+
+@pytest.fixture(scope="module")
+def sentiment(demo):
+    return extract(demo, ContrastSet.load("sentiment"), name="sentiment")
+
+
+@pytest.fixture
+def logits() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    base = 5 * torch.randn(3, 5, 400, generator=generator)
+    return base, base + torch.randn(3, 5, 400, generator=generator)
+
+
+@pytest.mark.parametrize("piece", [1, 1500, 2**20])
+def test_pieces_give_what_the_whole_gives(logits, monkeypatch, piece: int) -> None:
+    """Beside scipy in float64; pieces of one row, of three, and one for all."""
+    monkeypatch.setattr(exact, "PIECE", piece)
+    p, q = (each.double().numpy() for each in logits)
+    chances = softmax(p, axis=-1)
+    np.testing.assert_allclose(divergence(*logits), rel_entr(chances, softmax(q, axis=-1)).sum(axis=-1), rtol=1e-9)
+    smoothed = (chances * (np.log(chances + 1e-6) - np.log(softmax(q, axis=-1) + 1e-6))).sum(axis=-1)
+    np.testing.assert_allclose(divergence(*logits, smoothing=1e-6), smoothed, rtol=1e-9)
+    np.testing.assert_allclose(mass_of(logits[0], [[1, 7], [3]])[..., 0], chances[..., 1] + chances[..., 7], rtol=1e-9)
+    np.testing.assert_allclose(sum_of_chances(logits[0][0]), chances[0].sum(axis=0), rtol=1e-9)
+    taken = torch.arange(15).reshape(3, 5)
+    picked = np.take_along_axis(log_softmax(p, axis=-1), taken.numpy()[..., None], axis=-1)[..., 0]
+    np.testing.assert_allclose(losses_of(logits[0], taken), -picked, rtol=1e-9)
+    assert (divergence(logits[0], logits[0]) == 0).all()
+    assert mass_of(logits[0][0, 0], [[2]]).shape == (1,)
+    assert divergence(*logits).dtype == torch.float64
+
+
+def test_the_guard_catches_float64_on_the_device(tiny_host) -> None:
+    host = tiny_host("llama")
+    prompt = render(host, "Hello.")
+
+    def read(place: Place, states: torch.Tensor) -> None:
+        states.double()
+
+    def work() -> None:
+        batch, schedule = Batch.of(host, [prompt]), Schedule(host, [()])
+        read_prompts(host, batch, schedule, read=read, places=[(1, "block_output")])
+
+    host.run(lambda job: work(), title="free")
+    with without_float64(host.model._module), pytest.raises(Exception, match="float64"):
+        host.run(lambda job: work(), title="guarded")
+    host.run(lambda job: work(), title="free again")
+
+
+def test_the_guard_catches_a_helper_that_thinks_there_is_float64(tiny_host, monkeypatch) -> None:
+    host = tiny_host("llama")
+    replied = [(render(host, "Hello."), (5, 6, 7))]
+    with without_float64(host.model._module):
+        forced = host.run(lambda job: read_forced(host, [()], replied), title="read")
+        assert forced.losses.shape == (1, 1, 3)
+        monkeypatch.setattr(exact, "has_float64", lambda device: True)
+        with pytest.raises(TypeError, match="float64"):
+            _ = forced.losses
+
+
+TINY: dict[str, dict[str, object]] = {
+    "extract": {"contrast": "sentiment", "split_half": False},
+    "methods": {"contrast": "sentiment"},
+    "grid": {
+        "x": "strength: 0, 1",
+        "recipe": {"interventions": [{"vector": "sentiment"}], "decode": {"max_new_tokens": 3, "temperature": 1}},
+    },
+    "refusal": {
+        "n_train": 4,
+        "n_validation": 2,
+        "n_test": 2,
+        "arms": "ablate, affine, leace, weights",
+        "random": 1,
+        "reply_tokens": 4,
+        "questions": 2,
+        "last_only": True,
+    },
+    "tradeoff": {
+        "recipes": "sentiment",
+        "alignment": "sentiment",
+        "strengths": "-1, 0, 1",
+        "n": 3,
+        "n_replies": 2,
+        "reply_tokens": 4,
+        "random": 1,
+        "compare": "ablation, prompt",
+        "also": "sums, perplexity",
+    },
+    "probe": {"n": 40, "steps": 5, "restarts": 2, "random": 5, "cause": (), "blocks": "1-2"},
+}
+
+
+def run(host, name: str, sentiment, folder):
+    study = find_study(name)
+    sentiment.save(folder / "sentiment.safetensors")
+    given = TINY[name] | ({"vectors": str(folder)} if name in ("grid", "tradeoff") else {})
+    return study.start(host, study.parse(given)).result()
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_every_study_runs_on_a_device_without_float64(demo, sentiment, tmp_path, name: str) -> None:
+    with without_float64(demo.model._module):
+        result = run(demo, name, sentiment, tmp_path)
+    assert result.measures or result.tables
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [*((name, "bfloat16") for name in TINY if name != "methods"), ("extract", "float16"), ("refusal", "float16")],
+)
+def test_every_study_runs_in_half_precision(half, sentiment, tmp_path, name: str, dtype: str) -> None:
+    host = half(dtype)
+    assert str(host.model._module.dtype) == f"torch.{dtype}"
+    result = run(host, name, sentiment, tmp_path)
+    assert result.measures or result.tables
+    for vector in result.vectors.values():
+        assert torch.isfinite(vector.directions).all()
+
+
+def test_readings_and_draws_run_on_a_device_without_float64(demo, sentiment) -> None:
+    """What Steer does: streams, draws, tokens read again, and a strength in nats."""
+    recipe = Intervention(vector="sentiment", strength=0.5, unit="nats")
+    with without_float64(demo.model._module):
+        rows = [Row(render(demo, "Write a note.")), Row(render(demo, "Write a note."), against=0)]
+        replies = generate(demo, rows, DecodeSettings(max_new_tokens=4, temperature=1.0, top_p=0.9))
+        read = read_tokens(demo, rows, [reply.ids for reply in replies], vector=sentiment)
+        assert all(each.divergence < 1e-9 for each in read[1])
+        assert calibrated(demo, recipe, {"sentiment": sentiment}, prompts=["Hello.", "What is a bank?"]).measured > 0

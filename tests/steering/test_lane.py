@@ -1,0 +1,152 @@
+"""The lane: one thread, one job at a time, stoppable, and clean after every kind of end."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from steering.lane import Job, Lane, Progress, Stopped
+from steering.model.prompts import render
+from steering.passes.decoding import next_token_logits
+from steering.passes.rows import Row
+
+
+@pytest.fixture
+def own_lane():
+    lane = Lane()
+    yield lane
+    lane.close()
+
+
+def test_jobs_of_many_threads_run_on_one_thread_one_at_a_time(own_lane: Lane) -> None:
+    threads: set[int] = set()
+    inside = []
+    overlaps = []
+
+    def work(job: Job[None]) -> None:
+        inside.append(job)
+        overlaps.append(len(inside))
+        threads.add(threading.get_ident())
+        time.sleep(0.005)
+        inside.remove(job)
+
+    callers = [threading.Thread(target=lambda: own_lane.run(work, title="work")) for _ in range(12)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(overlaps) == 12
+    assert set(overlaps) == {1}
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+def test_run_inside_a_job_joins_it_instead_of_waiting_for_itself(own_lane: Lane) -> None:
+    def outer(job: Job[str]) -> str:
+        return own_lane.run(lambda inner: "same" if inner is job else "other", title="inner")
+
+    assert own_lane.submit(outer, title="outer").result(timeout=5) == "same"
+
+
+def test_events_carry_items_and_progress_in_order(own_lane: Lane) -> None:
+    def work(job: Job[str]) -> str:
+        job.emit("first")
+        job.report(1, 2, "halves")
+        job.emit("second")
+        return "result"
+
+    job = own_lane.submit(work, title="work")
+    assert [event for event in job.events() if event is not None] == ["first", Progress(1, 2, "halves"), "second"]
+    assert job.result() == "result"
+    assert job.state == "done"
+
+
+def test_stop_ends_a_running_job_at_its_next_check_and_the_next_job_runs(own_lane: Lane) -> None:
+    steps = []
+    started = threading.Event()
+
+    def endless(job: Job[None]) -> None:
+        while True:
+            steps.append(1)
+            started.set()
+            time.sleep(0.002)
+            job.check()
+
+    job = own_lane.submit(endless, title="endless")
+    after = own_lane.submit(lambda job: "after", title="after")
+    assert started.wait(5)
+    assert (job.state, after.state, after.place) == ("running", "queued", 1)
+    job.stop()
+    with pytest.raises(Stopped):
+        job.result(timeout=5)
+    seen = len(steps)
+    assert after.result(timeout=5) == "after"
+    assert job.state == "stopped"
+    assert len(steps) == seen  # it really ended and does not run on beside its successor
+
+
+def test_stop_withdraws_a_queued_job_before_it_runs(own_lane: Lane) -> None:
+    release = threading.Event()
+    ran = []
+    first = own_lane.submit(lambda job: release.wait(5), title="first")
+    queued = own_lane.submit(lambda job: ran.append(1), title="queued")
+    queued.stop()
+    release.set()
+    first.result(timeout=5)
+    with pytest.raises(Stopped):
+        queued.result(timeout=5)
+    assert not ran
+
+
+def test_an_exception_reaches_the_caller_and_spares_the_next_job(own_lane: Lane) -> None:
+    def fail(job: Job[None]) -> None:
+        raise ValueError("broken")
+
+    job = own_lane.submit(fail, title="fail")
+    with pytest.raises(ValueError, match="broken"):
+        job.result(timeout=5)
+    assert job.state == "failed"
+    assert own_lane.run(lambda job: 7, title="next") == 7
+
+
+def test_remaining_time_is_extrapolated_from_the_units_done(own_lane: Lane) -> None:
+    seen = []
+
+    def work(job: Job[None]) -> None:
+        assert job.remaining is None
+        time.sleep(0.05)
+        job.report(1, 4)
+        seen.append((job.elapsed, job.remaining))
+
+    own_lane.run(work, title="work")
+    elapsed, remaining = seen[0]
+    assert remaining == pytest.approx(3 * elapsed, rel=0.2)  # the clock runs on between the two readings
+
+
+def test_a_closed_lane_takes_no_more_work() -> None:
+    lane = Lane()
+    lane.run(lambda job: None, title="one")
+    lane.close()
+    lane.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        lane.submit(lambda job: None, title="late")
+
+
+def test_a_loop_of_passes_that_never_looks_for_a_stop_ends_all_the_same(tiny_host) -> None:
+    host = tiny_host("llama")
+    begun = threading.Event()
+
+    def endless(job: Job[None]) -> None:
+        while True:
+            next_token_logits(host, [Row(render(host, "Hello."))])
+            begun.set()
+
+    job = host.submit(endless, title="endless")
+    assert begun.wait(60)
+    job.stop()
+    with pytest.raises(Stopped):
+        job.result(timeout=60)
+    assert job.state == "stopped"
+    assert host.run(lambda job: next_token_logits(host, [Row(render(host, "Hello."))]), title="after").shape[0] == 1

@@ -1,0 +1,225 @@
+"""Whatever is given as settings, recipes, ranges, names and commands: a value, or one clear message.
+
+200 examples a test here; `make fuzz`, or STEERING_FUZZ=10000, looks at that many.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
+
+from steering.errors import SteeringError
+from steering.names import safe_name
+from steering.passes.pooling import parse_pooling
+from steering.ranges import sweep, whole_numbers
+from steering.recipes.recipe import Recipe, parse_blocks
+from steering.studies import STUDIES
+from steering.studies.grid.axes import parse_axis
+from steering.texts.contrast_files import presets
+from steering.vectors.vector import SteeringVector
+from tests.fuzzing import HOSTILE, HOSTILE_TEXTS, examples
+from tests.workbench.test_workspace import vector
+from workbench.bench import Workbench
+from workbench.cli.commands import pairs
+from workbench.cli.main import app
+from workbench.controls.prompt_card import positions
+from workbench.frame.shelf import shelf_html
+
+
+def check_message(error: SteeringError) -> None:
+    """One that anybody can be shown."""
+    assert error.given
+    assert len(str(error)) < 20_000
+    str(error).encode()
+
+
+def quietly(function: Any, *values: Any) -> Any:
+    """What a function gives, None where it refuses with a clear message."""
+    try:
+        return function(*values)
+    except SteeringError as error:
+        check_message(error)
+        return None
+
+
+@pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
+@examples(150)
+@given(data=st.data())
+def test_settings_of_every_study(study, data) -> None:
+    fields = st.sampled_from([*study.settings.model_fields, "unknown", ""])
+    asked = data.draw(st.dictionaries(fields, HOSTILE, min_size=1, max_size=3))
+    parsed = quietly(study.parse, asked)
+    if parsed is not None:
+        json.dumps(parsed.model_dump(mode="json"), ensure_ascii=False).encode()
+        assert study.parse(parsed.model_dump(mode="json")) == parsed
+
+
+BEYOND = {
+    "count": 10**20,
+    "seed": 2**63,
+    "negative": -1,
+    "nan": float("nan"),
+    "infinity": float("inf"),
+    "digits": 10**5000,
+    "nul": "a\0b",
+    "long": "x" * 200_000,
+    "half": "\ud800",
+}
+
+
+@pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
+@pytest.mark.parametrize("value", BEYOND.values(), ids=BEYOND)
+def test_no_field_takes_what_no_study_could_do(study, value) -> None:
+    refused = 0
+    for name in study.settings.model_fields:
+        try:
+            found = getattr(study.parse({name: value}), name)
+        except SteeringError as error:
+            check_message(error)
+            refused += 1
+            continue
+        assert value == -1, (name, found)
+    assert refused
+
+
+@pytest.mark.parametrize("read", [whole_numbers, sweep, parse_pooling, parse_blocks, parse_axis, positions, safe_name])
+@examples(300)
+@given(text=HOSTILE_TEXTS)
+def test_ranges_axes_and_names(read, text) -> None:
+    try:
+        found = quietly(read, text)
+    except ValueError:
+        assert read is whole_numbers  # which says so of itself; whoever calls it knows better what was meant
+        return
+    if read is safe_name:
+        assert len(f"{found} 999.safetensors".encode()) <= 255
+        assert "/" not in found
+    elif isinstance(found, tuple):
+        assert len(found) <= 100_000
+
+
+@examples(200)
+@given(content=st.one_of(HOSTILE, st.dictionaries(st.sampled_from(["interventions", "decode", "model"]), HOSTILE)))
+def test_recipes_in_files(tmp_path_factory, content) -> None:
+    path = tmp_path_factory.getbasetemp() / "recipe.json"
+    try:
+        path.write_text(json.dumps(content), encoding="utf-8")
+    except (ValueError, UnicodeEncodeError):
+        path.write_bytes(repr(content)[:5000].encode("utf-8", "replace"))
+    found = quietly(Recipe.load, path)
+    assert found is None or isinstance(found.to_json(), str)
+
+
+@examples(200)
+@given(mode=HOSTILE, strength=HOSTILE, blocks=HOSTILE, scope=HOSTILE)
+def test_recipes_are_made_or_refused(mode, strength, blocks, scope) -> None:
+    fields = {"vector": "v", "mode": mode, "strength": strength, "blocks": blocks, "scope": scope}
+    with suppress(ValidationError, SteeringError):
+        Recipe.model_validate({"interventions": [fields]}).to_json()
+
+
+@examples(300)
+@given(texts=st.lists(HOSTILE_TEXTS, max_size=3), key=HOSTILE_TEXTS)
+def test_settings_as_typed(texts, key) -> None:
+    quietly(pairs, [f"{key}={text}" for text in texts] + texts)
+
+
+@examples(100)
+@given(
+    changes=st.dictionaries(
+        st.sampled_from(
+            [
+                "version",
+                "name",
+                "site",
+                "blocks",
+                "width",
+                "default_block",
+                "provenance",
+                "suggested_strength",
+                "default_block_reason",
+                "n_train",
+                "method",
+                "created",
+                "settings",
+                "positive_label",
+            ]
+        ),
+        HOSTILE,
+        min_size=1,
+    )
+)
+def test_cards_of_vector_files(tmp_path_factory, changes) -> None:
+    home = tmp_path_factory.getbasetemp() / "fuzzed-shelf"
+    bench = Workbench(workspace=home)
+    whole = vector().save(tmp_path_factory.getbasetemp() / "whole.safetensors")
+    with safe_open(whole, framework="pt") as file:
+        metadata = dict(file.metadata())
+    card = json.loads(metadata["card"])
+    for key, value in changes.items():
+        (card if key in card or not isinstance(card["provenance"], dict) else card["provenance"])[key] = value
+    try:
+        text = json.dumps(card)
+    except ValueError:
+        return
+    path = bench.workspace.shelf / "odd.safetensors"
+    path.unlink(missing_ok=True)
+    save_file(load_file(whole), path, metadata={**metadata, "card": text})
+    quietly(SteeringVector.load, path)
+    drawn = shelf_html(bench, None)
+    drawn.encode()
+    assert 'data-remove="odd"' in drawn
+
+
+COMMANDS = ["run", "settings", "extract", "steer", "import", "export", "orthogonalise", "panels", "data"]
+OPTIONS = [
+    "--set",
+    "--out",
+    "--vector",
+    "--at",
+    "--strength",
+    "--unit",
+    "--mode",
+    "--recipe",
+    "--blocks",
+    "--block",
+    "--name",
+    "--first",
+    "--method",
+    "--pooling",
+    "--length",
+    "--seed",
+    "--sign",
+    "--scale",
+    "--panels-dir",
+    "--quick",
+    "--json",
+    "--dtype",
+]
+
+
+@examples(150)
+@given(data=st.data())
+def test_command_lines(tmp_path_factory, data) -> None:
+    """No model is loaded: the one that is named is not there."""
+    folder = tmp_path_factory.getbasetemp() / "commands"
+    folder.mkdir(exist_ok=True)
+    command = data.draw(st.sampled_from(COMMANDS))
+    words = st.one_of(st.sampled_from([*STUDIES, *presets(), *OPTIONS, str(folder), "joy", "out.gguf"]), HOSTILE_TEXTS)
+    line = [command, *data.draw(st.lists(words, max_size=6))]
+    if command in ("run", "extract", "steer", "orthogonalise"):
+        line += ["--model", str(folder / "no-model")]
+    if command in ("run", "extract", "steer", "orthogonalise", "import", "export"):
+        line += ["--workspace", str(folder / "home")]
+    done = CliRunner().invoke(app, line)
+    assert done.exit_code in (0, 1, 2), (line, done.exception)
+    assert done.exception is None or isinstance(done.exception, SystemExit), (line, done.exception)

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import pytest
+from test_workspace import vector
+
+from panels.grid import markup as grid_markup
+from panels.steer import replies
+from panels.steer.replies import Columns
+from steering.errors import SteeringError
+from steering.passes.replies import Divergence, Reply, Written
+from steering.recipes.recipe import Recipe
+from steering.studies.grid import Cell, Grid, parse_axis
+from steering.vectors.token_readings import TokenReading
+from workbench.controls import token_markup
+from workbench.page import cards, markup
+
+
+EVIL = "<script>alert('x')</script><img src=x onerror=\"y\">&amp;"
+"""A text that would do harm as markup."""
+
+
+class _Seen(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        assert not any(name.startswith("on") for name, _ in attrs)
+        if tag not in ("meta", "img", "input", "line", "polyline"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.open and self.open[-1] == tag:
+            self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def _reply(text: str, **fields: object) -> Reply:
+    given = {"ids": (1, 2), "finish": "end", "written": Written(3, 2), **fields}
+    return Reply(text=text, **given)  # type: ignore[arg-type]
+
+
+def _reading(text: str, **fields: object) -> TokenReading:
+    plain = {"divergence": 0.5, "change": -0.5, "projection": 2.0, "alternatives": ((text, 0.25, 0.5),)}
+    return TokenReading(token=text, piece=text, **{**plain, **fields})  # type: ignore[arg-type]
+
+
+PAGES = {
+    "heading": markup.heading(EVIL),
+    "note": markup.note(EVIL),
+    "empty state": markup.empty_state(EVIL, EVIL),
+    "user's error": markup.error_card(SteeringError(EVIL, EVIL, EVIL)),
+    "fault": markup.error_card(ValueError(EVIL), doing=EVIL),
+    "table": markup.table((EVIL, EVIL), [(EVIL, EVIL)]),
+    "pane": markup.pane(EVIL, EVIL, corner=EVIL, foot=EVIL),
+    "chips": token_markup.token_chips([EVIL, " " + EVIL], [EVIL, "user"], {"a": [True, False]}, ["a"], [1])
+    + token_markup.roles_legend([EVIL]),
+    "job line": markup.job_line(EVIL, EVIL, fraction=0.5) + markup.job_ended(EVIL, EVIL, job_id=1),
+    "model bar": cards.model_bar(None, loading=EVIL) + cards.model_bar(None, error=SteeringError(EVIL)),
+    "vector card": cards.vector_card(EVIL, vector(EVIL), unfit=EVIL, picked=False),
+    "divergence": replies.divergence_html(
+        Columns([_reply(""), _reply("", divergence=Divergence(EVIL, ((EVIL, 0.5, 0.5),)))]),
+    ),
+    "replies": replies.replies_html(Columns([_reply(EVIL), _reply(EVIL)], turns=[[(EVIL, EVIL)]] * 2)),
+    "tokens": replies.replies_html(
+        Columns([_reply(EVIL), _reply(EVIL)], readings=[[_reading(EVIL)]] * 2, vector=EVIL), colour="change"
+    ),
+    "token": replies.token_html(Columns(readings=[[_reading(EVIL)]] * 2, vector=EVIL), 1, 0),
+    "legend": replies.legend_html(Columns(readings=[[_reading(EVIL)]] * 2, vector=EVIL), "projection"),
+    "recipe": replies.recipes_html({"a": Recipe(model=EVIL), "b": Recipe(model=EVIL)}),
+}
+
+
+def _grid(values: str = "prompt: Hi.\n" + EVIL) -> tuple[Grid, dict[tuple[int, int], Cell]]:
+    grid = Grid(parse_axis(values), None, Recipe(model=EVIL), EVIL, EVIL)
+    cell = Cell(1, 0, Recipe(), EVIL, EVIL, 2, "end", 3, 2, 0.5)
+    return grid, {(1, 0): cell}
+
+
+PAGES |= {
+    "grid": grid_markup.grid_html(*_grid()),
+    "cell": grid_markup.cell_html(_grid()[0], _grid()[1][1, 0]),
+    "grid's file": grid_markup.grid_page(*_grid(), EVIL, EVIL),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_text_becomes_markup_and_none_is_lost(name: str) -> None:
+    seen = _Seen(PAGES[name])
+    assert not {"script", "img"} & set(seen.tags)
+    assert "alert('x')" in seen.text
+    assert seen.open == []
+
+
+def test_the_parser_of_these_tests_sees_markup_where_there_is_some() -> None:
+    assert {"script"} & set(_Seen("<script>x</script>").tags)
+
+
+def test_an_error_card_says_what_was_given_expected_and_to_do() -> None:
+    card = _Seen(markup.error_card(SteeringError("A cat.", "a dog.", "Bring a dog.")))
+    assert [part in card.text for part in ("A cat.", "Expected", "a dog.", "What to do", "Bring a dog.")] == [True] * 5
+    short = _Seen(markup.error_card(SteeringError("A cat.")))
+    assert "Expected" not in short.text
+
+
+def test_a_fault_is_told_apart_from_a_mistake() -> None:
+    card = _Seen(markup.error_card(KeyError("lost"), doing="the extraction"))
+    assert "failed during the extraction" in card.text
+    assert "KeyError" in card.text
+    assert "report it" in card.text
+
+
+def test_written_positions_carry_their_recipes_and_picked_ones_are_set_off() -> None:
+    chips = token_markup.token_chips(
+        ["<u>", "Hi", " you"],
+        ["template", "user", "user"],
+        {"a": [False, True, False], "b": [False, True, True]},
+        ["b"],
+        [2],
+    )
+    parts = chips.split("<i ")[1:]
+    assert [("sw-wa" in part, "sw-wb" in part, "sw-picked" in part) for part in parts] == [
+        (False, False, False),
+        (True, True, False),
+        (False, True, True),
+        (False, True, False),  # what is generated
+    ]
+    assert [part.count('aria-checked="true"') for part in parts] == [0, 0, 1, 0]
+
+
+def test_shades_are_relative_to_the_largest_and_next_to_nothing_stays_pale() -> None:
+    much = [[_reading("a", change=4.0), _reading("b", change=-2.0)], [_reading("c", change=1.0)]]
+    assert token_markup.shades(much, "change") == ([[1.0, -0.5], [0.25]], 4.0)
+    little = [[_reading("a", divergence=0.1)]]
+    assert token_markup.shades(little, "divergence") == ([[0.1]], 1.0)
+
+
+def test_a_token_without_text_of_its_own_has_no_place_but_the_others_keep_their_number() -> None:
+    readings = [_reading(" A"), _reading("<end>", divergence=0.0), _reading("b")]
+    readings[1] = TokenReading("<end>", "", 0.0, 0.0, None, ())
+    drawn = token_markup.reply_tokens(1, readings, [0.0, 0.0, 0.0])
+    assert [drawn.count(f'data-token="{n}"') for n in range(3)] == [1, 0, 1]
+    assert drawn.count('tabindex="0"') == 1
+    assert ">A<" in drawn  # the reply begins without a space
+
+
+def test_a_grid_says_what_is_done_and_what_is_not() -> None:
+    grid, cells = _grid("seed: 0..2")
+    drawn = grid_markup.grid_html(grid, cells)
+    assert drawn.count("Not done") == 2
+    assert "1 of 3 cells" in drawn
+    assert grid_markup.grid_html(grid, cells, running=True).count("Waiting") == 2
+    assert "<button" in drawn
+    assert "<button" not in grid_markup.grid_page(grid, cells, "demo", "today")  # nothing there could answer
+
+
+def test_a_column_of_another_conversation_is_not_compared() -> None:
+    turns = [[("Hi", "Hello.")], [("Hi", "Good day.")]]
+    same = replies.divergence_html(Columns([_reply("x"), _reply("x")]))
+    other = replies.divergence_html(Columns([_reply("x"), _reply("x")], turns=turns))
+    assert "the same so far" in same
+    assert "Not compared" in other
+
+
+def test_a_sparkline_puts_chance_on_the_base_line_and_breaks_at_gaps() -> None:
+    line = cards.sparkline([0.5, 1.0], label="x", width=100, height=26)
+    assert 'points="0.0,24.0 100.0,2.0"' in line
+    assert cards.sparkline([0.5, 0.6, float("nan"), 0.7, 0.8], label="x").count("<polyline") == 2
+
+
+def test_a_vector_that_does_not_fit_says_why_and_is_never_shown_as_picked() -> None:
+    fits = cards.vector_card("joy", vector(), unfit=None, picked=True)
+    misfit = cards.vector_card("joy", vector(), unfit="made for another width", picked=True)
+    assert "sw-on" in fits
+    assert "0.90" in fits  # the best AUROC of the three blocks
+    assert "sw-on" not in misfit
+    assert "made for another width" in misfit
+
+
+@pytest.mark.parametrize(
+    ("state", "finish", "foot", "caret"),
+    [
+        ("writing", None, "Modified 3 prompt + 2 generated positions", True),
+        ("writing", "end", "the model ended its reply", False),
+        ("stopped", None, "stopped", False),
+        ("", "length", "the asked length was reached", False),
+    ],
+)
+def test_panes_say_what_was_modified_and_how_it_ended(state: str, finish: str | None, foot: str, caret: bool) -> None:
+    columns = Columns([_reply("a", written=Written()), _reply("b", finish=finish)])
+    page = replies.replies_html(columns, state=state)
+    steered = page[page.index("sw-a") :]
+    assert foot in steered
+    assert ("sw-caret" in steered) == caret
+    assert "Nothing was modified" in page

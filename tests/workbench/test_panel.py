@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+import gradio as gr
+import pytest
+from pydantic import BaseModel, Field
+
+from panels.steer.panel import panel as steer
+from panels.vectors.comparison import contrast_given
+from panels.vectors.panel import panel as vectors
+from steering.errors import SteeringError
+from steering.model.chat_settings import ChatSettings
+from steering.model.host import Host
+from steering.recipes.recipe import GateSettings, Intervention, Recipe
+from workbench.bench import Workbench
+from workbench.controls import prompt_card
+from workbench.controls.recipe_card import RecipeCard, recipe_of, slot_names
+from workbench.frame.shell import build
+from workbench.generation import SteerSettings
+from workbench.page.context import PageState, PanelContext
+from workbench.page.forms import field_control
+from workbench.panel import Panel, check_panel
+
+
+class Settings(BaseModel):
+    few: Literal["a", "b"] = Field("b", description="One of two.")
+    many: Literal["a", "b", "c", "d", "e"] = "c"
+    switch: bool = True
+    whole: int = 3
+    real: float = 0.5
+    text: str = "hello"
+    maybe: int | None = None
+
+
+class Good(Panel):
+    id, title, summary, settings = "good", "Good", "Does well.", Settings
+
+    def run(self, host: Host, settings: Any, job: Any) -> Any:
+        return None
+
+
+def _changed(**fields: Any) -> Panel:
+    panel = Good()
+    for name, value in fields.items():
+        setattr(panel, name, value)
+    return panel
+
+
+def test_a_panel_that_keeps_the_contract_is_taken() -> None:
+    panel = Good()
+    assert check_panel(panel, "a test") is panel
+
+
+@pytest.mark.parametrize(
+    ("panel", "said"),
+    [
+        (object(), "not an instance of Panel"),
+        (_changed(id=""), "id is missing"),
+        (_changed(id="Not Good"), "lower-case"),
+        (_changed(title="  "), "title is missing"),
+        (_changed(summary=None), "summary is missing"),
+        (_changed(order="first"), "order"),
+        (_changed(settings=dict), "pydantic"),
+        (_changed(settings=Settings()), "pydantic"),
+    ],
+)
+def test_a_panel_that_breaks_it_is_refused_with_its_source(panel: Any, said: str) -> None:
+    with pytest.raises(SteeringError, match=said) as caught:
+        check_panel(panel, "somewhere.py")
+    assert "somewhere.py" in caught.value.given
+
+
+def test_a_panel_without_run_cannot_be_made() -> None:
+    class Lazy(Panel):
+        id, title, summary = "lazy", "Lazy", "Does nothing."
+
+    with pytest.raises(TypeError, match="run"):
+        Lazy()
+
+
+@pytest.mark.parametrize(
+    ("field", "component", "value"),
+    [
+        ("few", gr.Radio, "b"),
+        ("many", gr.Dropdown, "c"),
+        ("switch", gr.Checkbox, True),
+        ("whole", gr.Number, 3),
+        ("real", gr.Number, 0.5),
+        ("text", gr.Textbox, "hello"),
+        ("maybe", gr.Number, None),
+    ],
+)
+def test_every_settings_field_gets_the_control_that_suits_it(field: str, component: type, value: Any) -> None:
+    control = field_control(field, Settings.model_fields[field])
+    assert type(control) is component
+    assert control.value == value
+
+
+@pytest.mark.parametrize("panel", [vectors, steer], ids=lambda panel: panel.id)
+def test_built_in_panels_describe_every_setting(panel: Panel) -> None:
+    assert panel.settings is not None
+    for name, field in panel.settings.model_fields.items():
+        assert field.description, f"{panel.id}.{name}"
+        assert not field.is_required(), f"{panel.id}.{name}"
+
+
+def test_a_panel_that_cannot_lay_itself_out_does_not_take_the_page_down(
+    tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Clumsy(Good):
+        def build(self, ui: Any) -> None:
+            raise ZeroDivisionError("oh")
+
+    bench = Workbench(workspace=tmp_path)
+    panels = (vectors, Clumsy())
+    bench.catalogue = type(bench.catalogue)(panels, {}, ())
+    page = build(bench)
+    shown = [block.value for block in page.blocks.values() if isinstance(block, gr.HTML) and block.value]
+    assert any("laying out the panel Good" in value and "ZeroDivisionError: oh" in value for value in shown)
+    assert "good failed to build" in caplog.text
+
+
+def test_the_page_stands_before_any_model_does(tmp_path: Any) -> None:
+    bench = Workbench(workspace=tmp_path)
+    page = build(bench)
+    tabs = [block.label for block in page.blocks.values() if isinstance(block, gr.Tab)]
+    assert tabs[:2] == ["Vectors", "Steer"]
+    assert bench.lane.jobs() == []
+
+
+def _slots(**changes: Any) -> dict[str, Any]:
+    plain = {"vector": "joy", "mode": "add", "blocks": "default", "strength": 1.5, "unit": "mean_difference"}
+    gate = {"gate": "", "threshold": 0.5, "side": "above", "per": "prompt"}
+    first = {**plain, "others": [], "clamp": "set", "scope": "all", **gate, "used": True, **changes}
+    slots = {
+        f"{name}_{slot}": (value if number == 0 or name != "used" else False)
+        for number, slot in enumerate(slot_names("a"))
+        for name, value in first.items()
+    }
+    return {**slots, "recipe_a": True, "chat_a": None}
+
+
+def test_the_recipe_on_the_page_is_the_recipe_that_runs() -> None:
+    given = {
+        **_slots(blocks="2-4", unit="raw", scope="reply"),
+        "used_a3": True,
+        "mode_a3": "ablate",
+        "strength_a3": 1.0,
+    }
+    assert recipe_of(given).interventions == (
+        Intervention(vector="joy", blocks=(2, 3, 4), strength=1.5, unit="raw", scope="reply"),
+        Intervention(vector="joy", mode="ablate", blocks=(2, 3, 4), strength=1.0, unit="raw", scope="reply"),
+    )
+
+
+def test_a_gate_and_a_clamp_on_the_page_are_those_of_the_recipe() -> None:
+    given = _slots(mode="clamp", clamp="ceil", gate="mood", threshold=0.25, side="below", per="token", unit="nats")
+    gate = GateSettings(vector="mood", threshold=0.25, side="below", per="token")
+    expected = Intervention(vector="joy", mode="clamp", clamp="ceil", strength=1.5, unit="nats", gate=gate)
+    assert recipe_of(given).interventions == (expected,)
+
+
+def test_picked_tokens_and_a_span_reach_the_recipe_and_an_unused_recipe_is_none() -> None:
+    picked = recipe_of(_slots(scope="picked", mode="ablate", others=["mood"]), "a", (3, 4))
+    assert picked.interventions == (
+        Intervention(vector="joy", mode="ablate", others=("mood",), strength=1.5, scope=(3, 4)),
+    )
+    # What was chosen under Ablate and is hidden now does not count.
+    assert recipe_of(_slots(others=["mood"])).interventions == (Intervention(vector="joy", strength=1.5),)
+    assert recipe_of({**_slots(), "recipe_a": False}) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"gate": "mood", "threshold": None}, "threshold"),
+        ({"vector": None}, "without a vector"),
+        ({"strength": None}, "strength is empty"),
+        ({"blocks": "two"}, "'two'"),
+        ({"scope": "nowhere"}, "scope"),
+        ({"scope": "picked"}, "none is picked"),
+    ],
+)
+def test_a_recipe_that_is_not_filled_in_says_what_is_missing(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(SteeringError, match=said):
+        recipe_of(_slots(**changes))
+
+
+def test_recipes_bring_the_chat_settings_under_which_they_were_made(tiny_host, tmp_path: Any) -> None:
+    host = tiny_host("llama")
+    bench = Workbench(workspace=tmp_path, lane=host.lane)
+    bench.model.host = host.under(ChatSettings(prefill="Well,"))
+    own, pages = ChatSettings(prefill="Sure,", system="user"), ChatSettings(prefill="Well,")
+    with gr.Blocks():
+        ui = PanelContext(bench, PageState(), "Test", "test")
+        ui.page.tabs, card = gr.Tabs(), RecipeCard(ui, title="Recipe")
+    sent = ui.sending("other", SteerSettings(recipes=(Recipe(), Recipe(chat=own))))[ui.page.sent].settings.recipes
+    assert [recipe.chat for recipe in sent] == [pages, own]
+    shown = card.show(sent[1])
+    assert set(shown) <= set(card.shown)
+    assert shown[card.chat] == own
+    assert "Sure," in next(str(value) for part, value in shown.items() if part.elem_id == "chat-of-a")
+    assert recipe_of({**_slots(), "chat_a": shown[card.chat]}).on(host).chat == own
+    # What holds on the page anyway is not held fast.
+    assert card.show(sent[0])[card.chat] is None
+    assert recipe_of({**_slots(), "chat_a": None}).on(bench.host).chat == pages
+
+
+def test_the_tokens_of_a_prompt_are_those_under_the_recipes_chat_settings(tiny_host, tmp_path: Any) -> None:
+    host = tiny_host("llama")
+    bench = Workbench(workspace=tmp_path, lane=host.lane)
+    bench.model.host = host
+    with gr.Blocks():
+        ui = PanelContext(bench, PageState(), "Test", "test")
+        card = RecipeCard(ui, title="Recipe")
+    chips = [
+        prompt_card._chips(ui, "Hello.", "", "", [card], {**_slots(), "chat_a": chat})
+        for chat in (None, ChatSettings(prefill="Surely"))
+    ]
+    assert "Surely" not in "".join(re.findall(r">([^<]*)<", chips[0]))
+    assert "Surely" in "".join(re.findall(r">([^<]*)<", chips[1]))
+
+
+def test_steer_runs_headless_with_the_vectors_of_a_workspace(demo: Host, tmp_path: Any) -> None:
+    extracted = vectors.settings(contrast="formality")
+    result = demo.run(lambda job: vectors.run(demo, extracted, job), title="Extracting")
+    bench = Workbench(workspace=tmp_path, lane=demo.lane)
+    (vector,) = result.vectors.values()
+    name = bench.workspace.put(vector)
+    recipe = Recipe(interventions=(Intervention(vector=name, strength=vector.suggested_strength),))
+    settings = steer.settings(recipes=(recipe, Recipe()), workspace=str(tmp_path))
+    replies = demo.run(lambda job: steer.run(demo, settings, job), title="Steering").tables["replies"]
+    assert list(replies["row"]) == ["unsteered", "recipe A", "recipe B"]
+    assert replies["text"][0] == replies["text"][2]
+    assert replies["text"][0] != replies["text"][1]
+    assert replies["modified_prompt"][0] == 0
+    assert replies["modified_prompt"][1] > 0
+
+
+def test_positions_to_read_win_over_the_named_token() -> None:
+    given = {"contrast": "formality", "pooling": "last_token", "seed": None}
+    assert contrast_given({**given, "positions": " "}) == {"contrast": "formality", "pooling": "last_token"}
+    assert contrast_given({**given, "positions": "-3,-1"})["pooling"] == (-3, -1)
+    for wrong, said in ({"positions": "last"}, "'last'"), ({"contrast": None}, "No contrast set"):
+        with pytest.raises(SteeringError, match=said):
+            contrast_given({**given, **wrong})
+
+
+def test_a_redraw_that_changes_nothing_leaves_every_output_alone(tmp_path: Any) -> None:
+    """Gradio takes an empty mapping for a missing value of every output, and fails the event."""
+    with gr.Blocks() as page:
+        ui = PanelContext(Workbench(workspace=tmp_path), PageState(), "Test")
+        button, first, second = gr.Button(), gr.HTML(), gr.HTML()
+        answers: list[dict[Any, Any]] = [{}, {first: "new"}]
+        ui.watch(button.click, call=answers.pop, outputs=[first, second])
+    handle = list(page.fns.values())[-1].fn
+    assert handle() == {first: "new"}
+    assert handle() == gr.skip()

@@ -1,0 +1,161 @@
+"""What visitors of a served page may load, who is listening, and how a page ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from steering.errors import SteeringError
+from steering.lane import Job
+from steering.loading.loader import LoadOptions
+from workbench import listeners
+from workbench.bench import Workbench
+from workbench.frame.shell import build
+from workbench.listeners import Listeners
+from workbench.page.jobs import Call, Slots, drive
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    """A workbench whose loads are noted and not done."""
+    made = Workbench(workspace=tmp_path / "home")
+    loads: list[tuple[str, bool]] = []
+    monkeypatch.setattr(made.model, "load", lambda name, options: loads.append((name, options.trust_remote_code)))
+    monkeypatch.setattr(made, "loads", loads, raising=False)
+    return made
+
+
+def test_code_of_a_model_runs_for_the_one_that_is_trusted_alone(bench: Any) -> None:
+    bench.trusted = "org/own-code"
+    asked = LoadOptions(trust_remote_code=True)
+    for name in ("org/own-code", "org/other", ""):
+        bench.load(name, asked)
+    assert bench.loads == [("org/own-code", True), ("org/other", False), ("", False)]
+    bench.trusted = ""
+    bench.load("", asked)
+    assert bench.loads[-1] == ("", False)
+
+
+def test_a_base_that_a_visitor_names_is_allowed_and_trusted_by_itself(bench: Any) -> None:
+    bench.trusted = "org/own-code"
+    bench.load("org/own-code", LoadOptions(base="org/other"))  # the other's code would run
+    bench.load("org/adapter", LoadOptions(base="org/own-code"))
+    bench.load("org/adapter", LoadOptions())
+    assert [trusts for _, trusts in bench.loads] == [False, True, False]
+    bench.visitors_load = frozenset({"demo", "org/adapter"})
+    bench.load("org/adapter", LoadOptions(base="demo"))
+    with pytest.raises(SteeringError, match=r"'/srv/base'.*--allow-models"):
+        bench.load("org/adapter", LoadOptions(base="/srv/base"))
+
+
+def test_the_base_in_the_form_is_the_base_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, asked = Workbench(workspace=tmp_path / "home"), []
+
+    def load(name: str, options: LoadOptions) -> None:
+        asked.append((name, options.base))
+        raise SteeringError("Not now.")
+
+    monkeypatch.setattr(made, "load", load)
+    page = build(made)
+    (press,) = [
+        each for each in page.fns.values() if any(getattr(part, "elem_id", "") == "model-base" for part in each.inputs)
+    ]
+    values = {"model-name": " lora ", "model-base": " org/base "}
+    request = gr.Request(session_hash="somebody")
+    for base in (" org/base ", ""):
+        values["model-base"] = base
+        given = [values.get(part.elem_id, part.value) for part in press.inputs]
+        assert any("Not now" in str(step) for step in press.fn(request, *given))
+    assert asked == [("lora", "org/base"), ("lora", None)]
+
+
+def test_visitors_load_what_is_allowed(bench: Any) -> None:
+    bench.visitors_load = frozenset({"demo-base"})
+    bench.load("demo-base", LoadOptions())
+    for name in ("demo", "/etc", "../x", ""):
+        with pytest.raises(SteeringError, match="--allow-models"):
+            bench.load(name, LoadOptions())
+    bench.visitors_load = frozenset()
+    with pytest.raises(SteeringError, match="the same for all visitors"):
+        bench.load("demo", LoadOptions())
+    assert bench.loads == [("demo-base", False)]
+
+
+def test_a_job_for_nobody_ends(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners, "PATIENCE", 0.2)
+
+    def long(job: Job[None]) -> None:
+        for n in range(2000):
+            job.report(n, None)
+            time.sleep(0.01)
+
+    def handler(call: Call) -> Any:
+        yield from call.finish(bench.lane.submit(long, title="long"), every=0.01)
+
+    scope = {"path": "/gradio_api/heartbeat/somebody", "query_string": b""}
+    monkeypatch.setattr(type(bench.model), "loading", None)
+    slots = Slots(line="line", job="job", errors="errors")
+    with bench.listeners.heard(scope):
+        assert bench.listeners.listens("somebody", 0.0)
+        assert not bench.listeners.listens("nobody", 0.0)
+        steps = list(drive(Call(bench, "long", "nobody"), handler, {}, slots))
+    assert "stopped at" in steps[-1]["line"] or "stopped" in steps[-1]["line"]
+    assert not bench.lane.jobs()
+
+
+def test_who_just_left_counts_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Listeners()
+    with heard.heard({"path": "/gradio_api/queue/data", "query_string": b"session_hash=abc"}):
+        pass
+    assert heard.listens("abc", 0.0)
+    monkeypatch.setattr(listeners, "PATIENCE", 0.0)
+    assert not heard.listens("abc", 0.0)
+
+
+SERVE = """
+import sys, threading, time
+import torch
+from workbench.bench import Workbench
+from workbench.frame.shell import launch
+
+def work(job):
+    big = torch.randn(300, 300)
+    print("running", flush=True)
+    while True:
+        for _ in range(50):
+            big @ big
+        {check}
+
+bench = Workbench(workspace=sys.argv[1])
+bench.lane.submit(work, title="busy")
+launch("demo", port=0, bench=bench)
+print("ended", flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("check", ["job.check()", "pass"])
+def test_a_served_page_ends_in_order_while_a_job_runs(tmp_path: Path, number: int, check: str) -> None:
+    """Also where the job looks for no stop, as a load does not."""
+    command = [sys.executable, "-c", SERVE.replace("{check}", check), str(tmp_path)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert server.stdout is not None
+        assert server.stdout.readline().strip() == "running"
+        time.sleep(3)
+        server.send_signal(number)
+        said, _ = server.communicate(timeout=90)
+    finally:
+        server.kill()
+    assert server.returncode == 0, said
+    assert "terminate called" not in said
+    assert "Traceback" not in said
+    assert ("ended" in said) == (check != "pass")

@@ -1,0 +1,119 @@
+"""Command-line options that several commands share: how to load a model."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.cli.console import ERR
+
+
+if TYPE_CHECKING:
+    from steering.model.chat_settings import ChatSettings
+    from steering.model.host import Host
+
+# Written out here although they equal the fields of `steering.model.host.LoadOptions` (a test compares them): importing that
+# class costs seconds of torch, and `workbench --help` should not.
+_OPTIONS: dict[str, tuple[Any, Any, str]] = {
+    "dtype": (str, "auto", "auto, float32, bfloat16 or float16."),
+    "device": (str, "auto", "auto, cpu, cuda, cuda:1, mps …"),
+    "device_map": (str | None, None, "Placement over several devices, such as auto."),
+    "revision": (str | None, None, "Branch, tag or commit on the Hub."),
+    "quantisation": (str | None, None, "8bit or 4bit (needs the quantisation extra)."),
+    "trust_remote_code": (bool, False, "Run Python code that comes with the model."),
+    "base": (str | None, None, "Base of a LoRA adapter, where the one that it names is not there."),
+    "allow_missing": (bool, False, "Load although weights are missing: they are made anew, at random."),
+    "blocks": (str | None, None, "Path of the list of decoder blocks, for an unknown architecture."),
+}
+
+_CHAT: dict[str, tuple[Any, Any, str]] = {
+    "template_set": (list[str] | None, None, "A switch of the chat template as name=value; may be repeated."),
+    "prefill": (str, "", "What every reply begins with; the model goes on from there."),
+    "thought": (str, "auto", "skip, think, or auto: skip unless a switch asks for thought."),
+    "thought_tokens": (int, 512, "think: the most tokens of a thought, beside the answer's own."),
+    "system_place": (str, "system", "system, or user: the system prompt stands before the user's message."),
+}
+"""As the fields of `steering.model.chat_settings.ChatSettings`, which a test compares."""
+
+_FLAGS = {"blocks": "--block-list"}
+"""Where a plain name would be taken for something else: block numbers are given with --at."""
+
+WorkspaceFolder = Annotated[Path | None, typer.Option("--workspace", help="Folder of the shelf.")]
+Model = Annotated[str, typer.Option("--model", "-m", help="A demo model, a folder, a GGUF file or a Hub id.")]
+
+
+def loads_model(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options above; it receives them as one mapping named `load`, those of the chat template under
+    its key `chat`.
+    """
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> Any:
+        load = {name: given.pop(name) for name in _OPTIONS}
+        load["chat"] = {name: given.pop(name) for name in _CHAT}
+        return command(**given, load=load)
+
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "load"]
+    wrapped.__signature__ = inspect.Signature(own + _parameters())  # type: ignore[attr-defined]
+    del wrapped.__wrapped__  # typer would read the annotations of the inner function
+    wrapped.__annotations__ = {p.name: p.annotation for p in wrapped.__signature__.parameters.values()}  # type: ignore[attr-defined]
+    return wrapped
+
+
+def _parameters() -> list[inspect.Parameter]:
+    """Those of loading, then those of the chat template."""
+    return [
+        _parameter(name, *each, group)
+        for group, options in (("Loading the model", _OPTIONS), ("Using the chat template", _CHAT))
+        for name, each in options.items()
+    ]
+
+
+def _parameter(name: str, kind: Any, default: Any, text: str, group: str) -> inspect.Parameter:
+    flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
+    option = typer.Option(flag, help=text, rich_help_panel=group)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+def chat_of(given: Mapping[str, Any]) -> ChatSettings:
+    """Chat settings from the options.
+
+    Raises:
+        SteeringError: A switch that is no name=value, or a value that is none of an option's.
+    """
+    from pydantic import ValidationError
+
+    from steering.model.chat_settings import ChatSettings
+    from steering.recipes.recipe import validation_error
+    from workbench.cli.commands import pairs
+
+    fields = {"switches": pairs(given["template_set"] or []), "system": given["system_place"]}
+    fields |= {name: given[name] for name in ("prefill", "thought", "thought_tokens")}
+    try:
+        return ChatSettings.model_validate(fields)
+    except ValidationError as error:
+        raise validation_error("The chat template's options", error, known=fields) from error
+
+
+def load_host(name: str, load: Mapping[str, Any]) -> Host:
+    """Load a model and say on standard error what was loaded."""
+    from steering.loading.loader import LoadOptions
+    from steering.model.host import Host
+    from steering.model.openings import chat_notes
+
+    options = {key: value for key, value in load.items() if key != "chat"}
+    chat = chat_of(load["chat"])
+    with ERR.status(f"Loading {name}"):
+        host = Host.load(name, options=LoadOptions(**options)).under(chat)
+        chat_notes(host)  # a switch that the template does not read is told now
+    ERR.print(f"[bold]{host.name}[/]  {host.info.summary}", highlight=False)
+    for note in host.info.notes:
+        ERR.print(note, markup=False, highlight=False)
+    for warning in host.warnings:
+        ERR.print(warning, markup=False, highlight=False, style="bold red")
+    return host

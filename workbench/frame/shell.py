@@ -1,0 +1,249 @@
+"""The page: model bar, shelf, one tab a panel, job strip; and the server that shows it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from steering.confines import Confines
+from steering.errors import SteeringError
+from steering.loading.loader import LoadOptions, demo_models
+from steering.model.chat_settings import ChatSettings
+from steering.resources import resource
+from steering.texts.system_prompts import takes_system
+from workbench.bench import ANY, Workbench
+from workbench.frame.modelbar import place_model_bar
+from workbench.frame.serving import SESSIONS, guarded, serve_until_ended
+from workbench.frame.shelf import place_shelf
+from workbench.guard import Names
+from workbench.page.blocks import EVENT, html_block
+from workbench.page.cards import NAME, model_bar
+from workbench.page.context import PageState, PanelContext
+from workbench.page.inputs import Page
+from workbench.page.markup import empty_state, error_card, escape
+from workbench.page.theme import WorkbenchTheme, head
+from workbench.panel import Panel
+from workbench.uploads import LARGEST_FILE
+
+
+_log = logging.getLogger(__name__)
+# Nothing is sent anywhere; and Gradio would work out statistics of its last 10,000 events anew at every event.
+_GRADIO = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "GRADIO_ANALYTICS_MAX_EVENTS": "100",
+    "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000",
+}
+_OFTEN, _SELDOM = 1.0, 4.0
+"""Seconds between two looks at whether the model or the shelf changed: while a model loads, and otherwise."""
+
+
+# Plotly draws at its default width while its tab is hidden, and looks again only when the window changes.
+_RESIZE = "() => { setTimeout(() => window.dispatchEvent(new Event('resize')), 50); }"
+
+
+def build(bench: Workbench) -> gr.Blocks:
+    """Lay out the page of a workbench."""
+    with Page(title=NAME, analytics_enabled=False, fill_width=True) as page:
+        state = PageState()
+        bar = place_model_bar(bench, state)
+        # Outside the tabs: Gradio counts every child of a row of tabs as a tab.
+        panels = [(panel, PanelContext(bench, state, panel.title, panel.id)) for panel in bench.catalogue.panels]
+        contexts = [bar.context, *(context for _, context in panels)]
+        with gr.Row(elem_classes="sw-page"):
+            with gr.Tabs(elem_classes="sw-tabs") as state.tabs:
+                for panel, context in panels:
+                    _place_panel(panel, context, bench)
+                if not panels:  # Gradio cannot draw a row of no tabs
+                    with gr.Tab("Panels"):
+                        html_block(empty_state("No panel could be used", "The cards at the side say why."))
+            with gr.Column(elem_classes="sw-shelf", min_width=0):
+                contexts.append(place_shelf(bench, state))
+                _place_problems(bench)
+        with gr.Column(elem_classes="sw-strip"):
+            for context in contexts:
+                context.place_strip()
+        _watch(bench, state, page, bar.html)
+    return page
+
+
+def launch(
+    model: str = "demo",
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    workspace: Path | str | None = None,
+    panels_dir: Path | str | None = None,
+    bench: Workbench | None = None,
+    load_options: LoadOptions | None = None,
+    allow_hosts: Sequence[str] = (),
+    allow_models: Sequence[str] | None = None,
+    chat: ChatSettings | None = None,
+    open_browser: bool = False,
+    prevent_thread_lock: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> gr.Blocks:
+    """Serve the workbench. The page is up at once; the model loads behind it, as the model thread's first job.
+
+    Args:
+        model: Demo model, local folder or Hub id.
+        host: Address to listen on; "0.0.0.0" for every interface.
+        port: Port to listen on; 0 for any free one.
+        workspace: Folder of the workspace; by default the user's own.
+        panels_dir: A folder of single-file panels.
+        bench: A workbench that is already set up, instead of `workspace` and `panels_dir`.
+        load_options: Device, precision and trust. Code that comes with a model runs for `model` alone, and only where
+            they say so.
+        allow_hosts: Names under which a proxy in front is asked for the page.
+        allow_models: Models that visitors may load instead; "any" for any. By default any on a page that only this
+            machine reaches, and none on one that others reach.
+        chat: How the chat template is used; can be changed on the page.
+        open_browser: Open the page in the browser.
+        prevent_thread_lock: Return while the server runs, for tests and notebooks; `page.close()` ends it.
+        tell: Called with the page's address once it is up.
+
+    Raises:
+        SteeringError: The port is taken, or the workspace cannot be written.
+    """
+    port = _free_port(host, port)
+    bench = bench or Workbench(workspace=workspace, panels_dir=panels_dir)
+    names = Names.of(host, allow_hosts)
+    if allow_models is None:
+        allow_models = (ANY,) if names.only_here else ()
+    bench.visitors_load = frozenset(allow_models)
+    may_load = None if ANY in bench.visitors_load else bench.visitors_load | {*demo_models()}
+    bench.confines = Confines(
+        Path(get_upload_folder()), hub=names.only_here, models=may_load, addresses=names.only_here
+    )
+    if load_options and load_options.trust_remote_code:
+        bench.trusted = model
+
+    def start() -> gr.Blocks:
+        page = _start(bench, model, (load_options, chat), names, host, port, open_browser)
+        if tell:
+            tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        return page
+
+    on_main = threading.current_thread() is threading.main_thread()
+    page: gr.Blocks = start() if prevent_thread_lock or not on_main else serve_until_ended(bench, start)
+    return page
+
+
+def _start(
+    bench: Workbench,
+    model: str,
+    options: tuple[LoadOptions | None, ChatSettings | None],
+    names: Names,
+    host: str,
+    port: int,
+    open_browser: bool,
+) -> gr.Blocks:
+    bench.model.load(model, *options)
+    for name, value in _GRADIO.items():
+        os.environ.setdefault(name, value)
+    page = build(bench)
+    page.queue(api_open=False, default_concurrency_limit=None)
+    page.launch(
+        server_name=host,
+        server_port=port,
+        inbrowser=open_browser,
+        prevent_thread_lock=True,
+        app_kwargs=guarded(bench, names, port),
+        state_session_capacity=SESSIONS,
+        theme=WorkbenchTheme(),
+        head=head(),
+        favicon_path=resource("assets", "icon.svg"),
+        max_file_size=f"{LARGEST_FILE}mb",
+        allowed_paths=[str(bench.workspace.shelf), str(bench.workspace.exports)],  # for downloads
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        share=False,
+        quiet=True,
+    )
+    return page
+
+
+def _place_panel(panel: Panel, context: PanelContext, bench: Workbench) -> None:
+    with gr.Tab(panel.title, id=panel.id, render_children=True) as tab:
+        notice = html_block("", elem_classes="sw-notice")
+        failure = ""
+        with gr.Column(elem_classes="sw-body") as body:
+            try:
+                panel.build(context)
+            except Exception as error:  # a third party's layout must not take the page down
+                _log.exception("panel %s failed to build", panel.id)
+                body.visible = False
+                failure = error_card(error, doing=f"laying out the panel {panel.title}")
+        if failure:
+            html_block(failure)
+        context.error_slot()
+    tab.select(None, js=_RESIZE, **EVENT)
+    context.watch("model", call=lambda: {notice: _notice(panel, bench)}, outputs=[notice])
+
+
+def _notice(panel: Panel, bench: Workbench) -> str:
+    """Why the panel is greyed out, "" where it works or nothing is loaded yet."""
+    if bench.host is None:
+        return ""
+    try:
+        reason = panel.needs(bench.host)
+    except Exception as error:  # see _place_panel
+        _log.exception("panel %s failed in needs()", panel.id)
+        reason = f"The panel could not say whether it works on this model ({type(error).__name__}: {error})."
+    return f'<p class="sw-needs">{escape(reason)}</p>' if reason else ""
+
+
+def _place_problems(bench: Workbench) -> None:
+    cards = "".join(error_card(problem.error) for problem in bench.catalogue.broken)
+    if cards:
+        html_block(cards, elem_classes="sw-problems")
+
+
+def _watch(bench: Workbench, state: PageState, page: gr.Blocks, bar: gr.HTML) -> None:
+    """Keep the page true to the model and the shelf, which other visitors and the loading thread change too."""
+
+    timer = gr.Timer(_OFTEN)
+
+    def look(model_seen: tuple[int, bool] | None) -> dict[Any, Any]:
+        model, seen = bench.model, {state.shelf_seen: bench.seen}
+        stamp, loading = model.stamp, model.loading
+        if stamp == model_seen and loading is None:
+            return seen
+        drawn = model_bar(
+            model.host.info if model.host else None,
+            checks=model.host.check if model.host else (),
+            system=takes_system(model.host) if model.host else True,
+            loading=model.wanted if loading else "",
+            seconds=loading.elapsed if loading else 0.0,
+            error=model.error if loading is None and model.host is None else None,
+        )
+        pace = gr.Timer(_OFTEN if loading else _SELDOM)
+        return {**seen, state.model_seen: stamp, bar: drawn, timer: pace}
+
+    outputs = [state.model_seen, state.shelf_seen, bar, timer]
+    page.load(look, inputs=[state.model_seen], outputs=outputs, **EVENT)
+    timer.tick(look, inputs=[state.model_seen], outputs=outputs, **EVENT)
+
+
+def _free_port(host: str, port: int) -> int:
+    """`port` if nothing listens there, or any free one for 0."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SteeringError(
+                f"The workbench cannot listen on {host}:{port}: {error.strerror or error}.",
+                "an address of this machine and a free port.",
+                f"End what runs there, or choose another port, such as --port {port + 1}.",
+            ) from error
+        return probe.getsockname()[1]

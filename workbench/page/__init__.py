@@ -1,0 +1,1 @@
+"""The Gradio page: shell, context, jobs, shelf, theme."""

@@ -1,0 +1,266 @@
+"""What a panel gets while it lays out its controls: the shelf, the model, and ways to reach the model thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import gradio as gr
+
+from steering.confines import confine, confined
+from steering.errors import SteeringError
+from workbench.bench import Workbench
+from workbench.generation import SteerSettings
+from workbench.page.blocks import EVENT, URGENT, html_block
+from workbench.page.jobs import Call, Handler, Outputs, Slots, drive, stop_job
+from workbench.page.markup import error_card
+
+
+_log = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    from steering.model.host import Host
+    from workbench.workspace import Workspace
+
+
+class PageState:
+    """What one visitor's page knows; each a `gr.State`."""
+
+    def __init__(self) -> None:
+        self.model_seen = gr.State(None)
+        """Stamp of the model that this page last drew."""
+        self.shelf_seen = gr.State(None)
+        """What `Workbench.seen` was when this page last drew the shelf; another model is another shelf, too."""
+        self.picked = gr.State(None)
+        """Name of the vector picked on the shelf, None before one was."""
+        self.sent = gr.State(None)
+        """What one panel sent to another last, a `Sent`."""
+        self.tabs: gr.Tabs
+        """The tabs; `gr.update(selected=panel_id)` opens one. Set by the shell before any panel is laid out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sent:
+    """A prompt with recipes on its way to a panel."""
+
+    to: str
+    """The panel's id."""
+    settings: SteerSettings
+
+
+class PanelContext:
+    """Handed to `Panel.build`.
+
+    A handler is a generator `handler(call, **values)`. It submits a job through `steering`, reads `call.follow(job)`
+    and yields mappings from component to new value; what it leaves out stays. Progress, Stop, the queue and error cards
+    are done for it.
+    """
+
+    def __init__(self, bench: Workbench, page: PageState, title: str, panel: str = "") -> None:
+        self.bench = bench
+        self.page = page
+        self.title = title
+        self.panel = panel
+        """The panel's id; empty for parts of the page that are no panel."""
+        self.line = html_block("", elem_classes="sw-line", render=False)
+        """The panel's line in the job strip; the shell places it."""
+        self.job_id = gr.State(None)
+        self._stop = gr.Button("Stop", size="sm", elem_classes="sw-stop", min_width=0, render=False, interactive=False)
+        self.errors = html_block("", elem_classes="sw-errors", render=False)
+        """The panel's error card; `error_slot` places it."""
+        self._errors_placed = False
+        self._wire_stop(self._stop)
+
+    @property
+    def host(self) -> Host | None:
+        """The loaded model, None while there is none."""
+        return self.bench.host
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where vectors are kept."""
+        return self.bench.workspace
+
+    def error_slot(self) -> None:
+        """Place the panel's error card here; for a panel that never asks, the shell places it below everything else."""
+        if not self._errors_placed:
+            self.errors.render()
+            self._errors_placed = True
+
+    def on(
+        self,
+        trigger: Callable[..., Any] | Sequence[Callable[..., Any]],
+        handler: Handler,
+        *,
+        inputs: Mapping[str, gr.components.Component] | None = None,
+        outputs: Sequence[Any] = (),
+        run: Sequence[gr.Button] = (),
+        stop: gr.Button | None = None,
+        title: str | None = None,
+    ) -> None:
+        """Wire an event that needs the model.
+
+        Args:
+            trigger: The event, such as `button.click`, or several.
+            handler: See the class.
+            inputs: Argument name -> component.
+            outputs: Every component that the handler may change.
+            run: Buttons to disable while it runs.
+            stop: A Stop button of the panel's own, beside the one in the job strip.
+            title: What is being done, for messages; the panel's title by default.
+        """
+        names, components = list(inputs or {}), list((inputs or {}).values())
+        stops = [self._stop, *([stop] if stop is not None else [])]
+        slots = Slots(line=self.line, job=self.job_id, errors=self.errors)
+
+        def handle(request: gr.Request, *values: Any) -> Iterator[dict[Any, Any]]:
+            call = Call(self.bench, title or self.title, request.session_hash)
+            yield _switch(run, stops, running=True)
+            for outputs in _within(self.bench, drive(call, handler, dict(zip(names, values, strict=True)), slots)):
+                yield {**outputs, self.page.shelf_seen: self.bench.seen}
+            yield _switch(run, stops, running=False)
+
+        changed = [*outputs, self.line, self.job_id, self.errors, self.page.shelf_seen, *run, *stops]
+        gr.on(_several(trigger), handle, inputs=components, outputs=_unique(changed), **EVENT)
+        if stop is not None:
+            self._wire_stop(stop)
+
+    def quick(
+        self,
+        trigger: Callable[..., Any] | Sequence[Callable[..., Any]],
+        function: Callable[..., Outputs],
+        *,
+        inputs: Mapping[str, gr.components.Component] | None = None,
+        outputs: Sequence[Any] = (),
+    ) -> None:
+        """Wire an event that needs no model thread; a `SteeringError` becomes the error card."""
+        names, components = list(inputs or {}), list((inputs or {}).values())
+        errors = self.errors
+
+        def handle(*values: Any) -> dict[Any, Any]:
+            try:
+                with confined(self.bench.confines):
+                    changes = dict(function(**dict(zip(names, values, strict=True))))
+            except SteeringError as error:
+                return {errors: error_card(error)}
+            except Exception as error:
+                _log.exception("%s failed", self.title)
+                return {errors: error_card(error, doing=self.title)}
+            return {**changes, errors: "", self.page.shelf_seen: self.bench.seen}
+
+        changed = _unique([*outputs, errors, self.page.shelf_seen])
+        gr.on(_several(trigger), handle, inputs=components, outputs=changed, **EVENT)
+
+    def watch(
+        self,
+        *triggers: Literal["model", "shelf", "picked"] | Callable[..., Any],
+        call: Callable[..., Outputs],
+        inputs: Mapping[str, Any] | None = None,
+        outputs: Sequence[Any],
+    ) -> None:
+        """Redraw something whenever another model stands, the shelf changes, a vector is picked or an event fires.
+
+        The first two also happen when the page opens. The error card stays as it is: `Page` shows what is wrong.
+
+        Args:
+            triggers: "model", "shelf", "picked", or events such as `textbox.change`.
+            call: `call(**values)` gives what changes.
+            inputs: Argument name -> component.
+            outputs: Every component that may change.
+        """
+        states = {"model": self.page.model_seen, "shelf": self.page.shelf_seen, "picked": self.page.picked}
+        # What is seen of the shelf changes with the model: both would run twice for one change, and when a page opens.
+        triggers = tuple(each for each in triggers if each != "model" or "shelf" not in triggers)
+        events = [states[each].change if isinstance(each, str) else each for each in triggers]
+        names, components = list(inputs or {}), list((inputs or {}).values())
+
+        def handle(*values: Any) -> dict[Any, Any]:
+            # Gradio takes an empty mapping for a missing value of every output.
+            with confined(self.bench.confines):
+                return dict(call(**dict(zip(names, values, strict=True)))) or gr.skip()
+
+        # One listener for all of them, where the last trigger counts: two would race with values of different age.
+        gr.on(events, handle, inputs=components, outputs=list(outputs), trigger_mode="always_last", **EVENT)
+
+    def place_send(self, make: Callable[..., SteerSettings], inputs: Mapping[str, Any]) -> None:
+        """Place a button for every other panel that takes a prompt with recipes.
+
+        Args:
+            make: `make(**values)` gives what is sent.
+            inputs: Argument name -> component.
+        """
+        for panel in self.bench.catalogue.panels:
+            if not panel.receives or panel.id == self.panel:
+                continue
+            button = gr.Button(f"Send to {panel.title}", size="sm", elem_id=f"{self.panel}-to-{panel.id}")
+
+            def send(to: str = panel.id, **values: Any) -> dict[Any, Any]:
+                return self.sending(to, make(**values))
+
+            self.quick(button.click, send, inputs=inputs, outputs=[self.page.sent, self.page.tabs])
+
+    def sending(self, to: str, settings: SteerSettings) -> dict[Any, Any]:
+        """The changes that send something to a panel and open it; for outputs `page.sent` and `page.tabs`.
+
+        Recipes carry chat settings: their own, or those that hold on the page.
+        """
+        sent = settings.under(self.host.chat) if self.host else settings
+        return {self.page.sent: Sent(to, sent), self.page.tabs: gr.update(selected=to)}
+
+    def receive(self, take: Callable[[SteerSettings], Outputs], outputs: Sequence[Any]) -> None:
+        """Say what changes when another panel sends a prompt with recipes."""
+
+        def handle(sent: Sent | None) -> Outputs:
+            return take(sent.settings) if sent is not None and sent.to == self.panel else {}
+
+        self.watch(self.page.sent.change, call=handle, inputs={"sent": self.page.sent}, outputs=outputs)
+
+    def reveal(self, trigger: Callable[..., Any], elem_id: str, *, always: bool = False) -> None:
+        """Scroll to the element with this id: on a narrow screen, where the columns stack, or always."""
+        look = f"document.getElementById({elem_id!r})"
+        when = "true" if always else "innerWidth <= 1100"
+        script = f"() => {{ if ({when}) {look}.scrollIntoView({{behavior: 'smooth', block: 'start'}}); }}"
+        trigger(None, js=script, **URGENT)
+
+    def place_strip(self) -> None:
+        """Place the panel's line and its Stop in the job strip; for the shell."""
+        with gr.Row(elem_classes="sw-strip-row"):
+            self.line.render()
+            self._stop.render()
+
+    def _wire_stop(self, button: gr.Button) -> None:
+        # Not `cancels=`: the job is asked to stop, and its handler then ends by itself and keeps what there is.
+        def stop(job_id: int | None) -> None:
+            stop_job(self.bench.lane, job_id)
+
+        button.click(stop, inputs=[self.job_id], **URGENT)
+
+
+def _within(bench: Workbench, steps: Iterator[dict[Any, Any]]) -> Iterator[dict[Any, Any]]:
+    """The same steps within the page's confines, although Gradio takes each in a context of its own."""
+    context = copy_context()
+    context.run(confine, bench.confines)
+    end: dict[Any, Any] = {}
+    try:
+        while (step := context.run(next, steps, end)) is not end:
+            yield step
+    finally:
+        context.run(steps.close)  # type: ignore[attr-defined]
+
+
+def _switch(run: Sequence[gr.Button], stops: Sequence[gr.Button], *, running: bool) -> dict[Any, Any]:
+    return {
+        **{button: gr.update(interactive=not running) for button in run},
+        **{button: gr.update(interactive=running) for button in stops},
+    }
+
+
+def _unique(components: Sequence[Any]) -> list[Any]:
+    return list({id(component): component for component in components}.values())
+
+
+def _several(trigger: Any) -> list[Any]:
+    return list(trigger) if isinstance(trigger, Sequence) else [trigger]

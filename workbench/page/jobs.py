@@ -1,0 +1,172 @@
+"""From a job on the model thread to what a page shows: progress, queue place, stop, partial results and errors.
+
+Gradio's queue is not a lock and moves a generator between threads, so a handler does no model work itself. It submits
+jobs to the lane and only drains what they emit.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from steering.errors import SteeringError
+from steering.lane import Job, Lane, Progress, Stopped
+from steering.model.host import Host
+from workbench.bench import Workbench
+from workbench.page.markup import error_card, job_ended, job_line, note
+from workbench.workspace import Workspace
+
+
+T = TypeVar("T")
+Outputs = Mapping[Any, Any]
+"""Component -> its new value; components that are left out keep theirs."""
+Handler = Callable[..., Iterator[Outputs | None]]
+"""`handler(call, **values)`: submits jobs, follows them and yields what changes on the page."""
+
+EVERY = 0.2
+"""Seconds between two updates of the page, at least. Each one costs the browser work in proportion to all components
+of the page, and a fast model writes several tokens in that time.
+"""
+
+_log = logging.getLogger(__name__)
+
+
+class Call:
+    """One click on a button that needs the model; passed to the handler as its first argument."""
+
+    def __init__(self, bench: Workbench, title: str, session: str | None = None) -> None:
+        self.bench = bench
+        self.title = title
+        self._session = session
+        self._began = time.monotonic()
+        self.job: Job[Any] | None = None
+        self.line = ""
+        """The job strip's line, as HTML."""
+
+    @property
+    def host(self) -> Host:
+        """The loaded model.
+
+        Raises:
+            SteeringError: None could be loaded.
+        """
+        return self.bench.model.require()
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.bench.workspace
+
+    def follow(self, job: Job[Any], *, every: float = EVERY, own: bool = True) -> Iterator[list[Any]]:
+        """Drain a job: yields what it emitted since the last time, an empty list where only its progress moved, and
+        nothing while neither did.
+
+        Ends when the job ends, whatever its end was; ask `job.result()` afterwards.
+
+        Args:
+            job: Queued or running.
+            every: Seconds between two yields.
+            own: Whether the job is this call's: then Stop, and a closed tab, end it.
+        """
+        self.job = job if own else None
+        items: list[Any] = []
+        shown = 0.0
+        for event in job.events(heartbeat=every):
+            if own and self._session and not self.bench.listeners.listens(self._session, self._began):
+                job.stop()  # others wait behind it, and nobody would see what comes of it
+            if event is not None and not isinstance(event, Progress):
+                items.append(event)
+            if time.monotonic() - shown < every:
+                continue
+            line, self.line = self.line, _running(job)
+            if items or line != self.line:
+                yield items
+                items, shown = [], time.monotonic()
+        self.line = _ended(job)
+        yield items
+
+    def finish(self, job: Job[T], *, every: float = EVERY) -> Iterator[None]:
+        """Follow a job whose partial results are of no interest; use as `yield from call.finish(job)`."""
+        for _ in self.follow(job, every=every):
+            yield None
+
+    def close(self) -> None:
+        """Stop what still runs; called when the handler ends for any reason, a closed tab included."""
+        if self.job is not None and not self.job.finished:
+            self.job.stop()
+
+
+class Slots:
+    """The keys under which a handler's surroundings are updated; components on a page, plain strings in a test."""
+
+    def __init__(self, *, line: Any, job: Any, errors: Any) -> None:
+        self.line = line
+        self.job = job
+        self.errors = errors
+
+
+def drive(call: Call, handler: Handler, values: Mapping[str, Any], slots: Slots) -> Iterator[dict[Any, Any]]:
+    """Run a handler to its end: yields its outputs with the job line, the job's id and an error card beside them.
+
+    An error leaves every output as it is. If the reader goes away (the tab was closed), the job is stopped.
+    """
+    card = ""
+    try:
+        yield {slots.errors: "", slots.line: "", slots.job: None}
+        for outputs in _steps(call, handler, values):
+            yield {**(outputs or {}), slots.line: call.line, slots.job: call.job.id if call.job else None}
+    except Stopped:
+        pass
+    except SteeringError as error:
+        card = error_card(error)
+    except Exception as error:
+        _log.exception("%s failed", call.title)
+        card = error_card(error, doing=call.title)
+    finally:
+        call.close()
+    line = _ended(call.job) if call.job else ""
+    card += "".join(map(note, call.job.notes)) if call.job else ""
+    yield {slots.errors: card, slots.line: line, slots.job: None}
+
+
+def stop_job(lane: Lane, job_id: int | None) -> bool:
+    """Stop the job with this id if it is still queued or running; says whether it was."""
+    for job in lane.jobs():
+        if job.id == job_id:
+            job.stop()
+            return True
+    return False
+
+
+def _steps(call: Call, handler: Handler, values: Mapping[str, Any]) -> Iterator[Outputs | None]:
+    loading = call.bench.model.loading
+    if loading is not None:  # a click is never refused for what waiting solves
+        for _ in call.follow(loading, own=False):  # the model is everybody's
+            yield None
+    yield from handler(call, **values)
+
+
+def _running(job: Job[Any]) -> str:
+    if job.state == "queued":
+        ahead = job.place
+        return job_line(job.title, f"{ahead} job{'s' * (ahead != 1)} ahead", fraction=None, queued=True)
+    progress = job.progress
+    known = bool(progress.total)
+    parts = [f"{progress.done} / {progress.total} {progress.message}" if known else progress.message]
+    left = job.remaining
+    if left is not None and left >= 1:
+        parts.append(f"{left:.0f} s left")
+    return job_line(
+        job.title,
+        " · ".join(part.strip() for part in parts if part.strip()),
+        fraction=progress.done / progress.total if progress.total else None,
+    )
+
+
+def _ended(job: Job[Any]) -> str:
+    if not job.finished:
+        return ""
+    words = {"done": f"done in {job.elapsed:.1f} s", "failed": "failed"}
+    progress = f" at {job.progress.done} / {job.progress.total}" if job.progress.total else ""
+    return job_ended(job.title, words.get(job.state, f"stopped{progress}"), job_id=job.id)
