@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from steering.lane import Job
     from steering.model.host import Host
     from steering.studies.study import Result
-    from workbench.page.context import PanelContext
 
 _ID = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -61,11 +60,13 @@ class Panel(ABC):
             SteeringError: The user can mend it; shown as a card.
         """
 
-    def build(self, ui: PanelContext) -> None:
-        """Lay out the panel's controls and results; the default makes a form from `settings`."""
-        from workbench.page.forms import build_form  # imports Gradio, which a headless run does not need
+    def build(self, ui: Any) -> Any:
+        """Lay out the panel's controls and results; without a layout of its own it gets a form made from `settings`.
 
-        build_form(self, ui)
+        Args:
+            ui: A `workbench.page.context.PanelContext`, which is not imported here: a headless run needs no Gradio.
+        """
+        return NotImplemented
 
 
 def check_panel(panel: Any, source: str) -> Panel:

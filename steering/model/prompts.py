@@ -67,7 +67,8 @@ def render(host: Host, messages: str | Sequence[Message], *, generation_prompt: 
     """Apply the chat template once and tokenise.
 
     A conversation that ends with an assistant message is left open after it (the model continues, or its tokens are
-    read); any other one ends with the template's generation prompt, and with what `steering.model.openings` puts behind it.
+    read); any other one ends with the template's generation prompt, and with what
+    `steering.model.openings` puts behind it.
     A model without a chat template gets the contents joined by blank lines. Special tokens are never added twice: the
     templated text is tokenised as it is.
 

@@ -10,8 +10,8 @@ A block is one decoder layer, counted from 0. Its sites are, in the order in whi
 | `block_output` | the residual stream leaving the block, before any final norm |
 
 so that `block_output = block_input + attention_output + mlp_output`, behind every post-norm and multiplier: a pass at
-load shows it for every block (`steering.model.residual`), and a block where it cannot be shown has the first and the last
-site only. A block has what it has: in Nemotron-H one block is a mixer and the next an MLP. Hugging Face
+load shows it for every block (`steering.model.residual`), and a block where it cannot be shown has the first and the
+last site only. A block has what it has: in Nemotron-H one block is a mixer and the next an MLP. Hugging Face
 `hidden_states[l + 1]` equals `block_output[l]` except for the last block, which it normalises; the workbench never
 reads the output tuple.
 """

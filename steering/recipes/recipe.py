@@ -131,7 +131,7 @@ class Recipe(BaseModel):
         """The writes of one row.
 
         Raises:
-            SteeringError: As `steering.recipes.plans.writes_of`, and `steering.recipes.nats.calibrated` for a strength in nats.
+            SteeringError: As `steering.recipes.plans.writes_of`, and for nats as `steering.recipes.nats.calibrated`.
         """
         measured = [_measured(intervention, host, vectors) for intervention in self.interventions]
         return tuple(write for intervention in measured for write in writes_of(intervention, host, vectors))

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,30 +22,29 @@ from gguf import GGUFReader, GGUFValueType, GGUFWriter
 from steering.errors import SteeringError
 from steering.own_files import publish, temporary_beside
 from steering.vectors.foreign import MOST_BLOCKS
-from steering.vectors.strength import to_raw
 from steering.vectors.vector import Provenance, SteeringVector
 
-
-if TYPE_CHECKING:
-    from steering.recipes.recipe import Intervention
 
 ARCHITECTURE = "controlvector"
 _MOST_FIELDS = 1000
 _CARD = "steering_workbench.card"
 
 
-def save_gguf(vector: SteeringVector, path: str | Path, intervention: Intervention | None = None) -> Path:
-    """Write a GGUF control vector; at scale 1 llama.cpp adds what the intervention adds.
+def save_gguf(vector: SteeringVector, path: str | Path, lengths: Mapping[int, float] | None = None) -> Path:
+    """Write a GGUF control vector.
 
     Args:
         vector: What to write.
         path: Where to; the file appears whole or not at all.
-        intervention: Its blocks, strength and unit; all blocks from 1 on at 1 x mean difference where None.
+        lengths: What llama.cpp adds at scale 1, block -> length in raw units, as
+            `steering.recipes.control_vectors.control_lengths` works it out of an intervention; `mean_differences` where
+            None.
 
     Raises:
-        SteeringError: Something that is no addition at the block output of all tokens, or that touches block 0.
+        SteeringError: The vector is not one of the block output.
     """
-    lengths = control_lengths(vector, intervention)
+    _at_the_output(vector)
+    lengths = mean_differences(vector) if lengths is None else lengths
     path = Path(path)
     try:
         with temporary_beside(path) as temporary:
@@ -59,7 +59,7 @@ def save_gguf(vector: SteeringVector, path: str | Path, intervention: Interventi
     return path
 
 
-def _write(vector: SteeringVector, lengths: dict[int, float], path: Path) -> None:
+def _write(vector: SteeringVector, lengths: Mapping[int, float], path: Path) -> None:
     writer = GGUFWriter(path, ARCHITECTURE)
     writer.add_string(f"{ARCHITECTURE}.model_hint", vector.provenance.architecture.lower())
     writer.add_uint32(f"{ARCHITECTURE}.layer_count", len(lengths))
@@ -79,28 +79,18 @@ def _is_ours(path: Path) -> bool:
     return head.startswith(b"GGUF") and _CARD.encode() in head
 
 
-def control_lengths(vector: SteeringVector, intervention: Intervention | None) -> dict[int, float]:
-    """What is added at each block, raw units."""
-    if vector.site != "block_output" or (intervention and intervention.site not in (None, "block_output")):
-        raise _not_additive("it is written elsewhere than at the block output")
-    if intervention is None:
-        return {block: float(vector.mean_differences[block]) for block in range(1, vector.n_blocks)}
-    if intervention.mode != "add":
-        raise _not_additive(f"'{intervention.mode}' depends on the state that it is applied to")
-    if intervention.scope != "all" or intervention.gate:
-        raise _not_additive("it is written at some tokens only")
-    if intervention.unit == "nats":
-        raise _not_additive("a strength in nats has to be measured on a model first; give it in another unit")
-    blocks: Any = intervention.blocks
-    if blocks == "everywhere":
-        raise _not_additive("it is written elsewhere than at the block output")
-    blocks = {"all": range(vector.n_blocks), "default": (vector.default_block,)}.get(blocks, blocks)
-    if 0 in blocks:
-        raise _not_additive("llama.cpp takes no direction for block 0")
-    return {block: to_raw(intervention.strength, intervention.unit, vector, block) for block in blocks}
+def mean_differences(vector: SteeringVector) -> dict[int, float]:
+    """One mean difference at all blocks from 1 on, raw units: llama.cpp takes no direction for block 0."""
+    return {block: float(vector.mean_differences[block]) for block in range(1, vector.n_blocks)}
 
 
-def _not_additive(reason: str) -> SteeringError:
+def _at_the_output(vector: SteeringVector) -> None:
+    if vector.site != "block_output":
+        raise not_additive("it is written elsewhere than at the block output")
+
+
+def not_additive(reason: str) -> SteeringError:
+    """Why something cannot be told in a control vector."""
     return SteeringError(
         f"This cannot be told in a GGUF control vector: {reason}.",
         "an addition at the output of blocks from 1 on, at every token.",

@@ -2,8 +2,8 @@
 
 A vector is a unit direction, so `raw` is a length; it means something else in every model and block. One `x mean
 difference` is the distance between the two sides' means along the direction, and one `x residual norm` is the mean
-length of the states that were read, both at the block that is written. `nats` is no length: `steering.recipes.nats` finds the
-length that comes to it.
+length of the states that were read, both at the block that is written. `nats` is no length:
+`steering.recipes.nats` finds the length that comes to it.
 """
 
 from __future__ import annotations

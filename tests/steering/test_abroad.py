@@ -1,7 +1,6 @@
 """The three large studies with no setting but `--quick`, on odd models: each ends well and says nothing untrue.
 
-It takes about half an hour, so it runs where it is asked for: `STEERING_ABROAD=1 pytest tests/steering/test_abroad.py`, or
-`make abroad`.
+It takes about half an hour, so it runs where it is asked for: `make abroad`, or with `STEERING_ABROAD=1` set.
 """
 
 from __future__ import annotations

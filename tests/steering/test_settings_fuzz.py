@@ -29,10 +29,10 @@ from steering.vectors.vector import SteeringVector
 from tests.fuzzing import HOSTILE, HOSTILE_TEXTS, examples
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
-from workbench.cli.commands import pairs
 from workbench.cli.main import app
 from workbench.controls.prompt_card import positions
 from workbench.frame.shelf import shelf_html
+from workbench.key_values import pairs
 
 
 def check_message(error: SteeringError) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from steering.errors import SteeringError
+from tests.conftest import ROOT
 from workbench.frame.shell import launch
 
 
@@ -52,7 +53,7 @@ def test_the_command_serves_the_page(tmp_path: Path) -> None:
         str(tmp_path / "home"),
     ]
     log = tmp_path / "log"
-    root = Path(__file__).parent.parent
+    root = ROOT
     with log.open("w") as out:
         server = subprocess.Popen(command, cwd=root, stdout=out, stderr=out, env={**os.environ, "HF_HUB_OFFLINE": "1"})
     try:

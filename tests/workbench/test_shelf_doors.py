@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from steering import own_files
 from steering.errors import SteeringError
+from tests.conftest import ROOT
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.frame.shelf import shelf_html
@@ -36,7 +37,7 @@ for n in range(30):
 
 def test_two_processes_lose_no_vector(tmp_path: Path) -> None:
     home = str(tmp_path / "home")
-    root = str(Path(__file__).parent.parent)
+    root = str(ROOT)
     running = [
         subprocess.Popen([sys.executable, "-c", PUT, home, str(n)], env={**os.environ, "PYTHONPATH": root})
         for n in (1, 2)
@@ -200,7 +201,7 @@ def test_a_read_only_workspace_shows_what_is_there_and_says_what_cannot_be() -> 
         Path(folder).chmod(0o755)
         done = subprocess.run(
             [sys.executable, "-c", READ_ONLY, f"{folder}/home"],
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             timeout=120,

@@ -16,50 +16,17 @@ from rich.table import Table
 from steering.errors import SteeringError
 from steering.model.host import Host
 from steering.passes.replies import Reply
+from steering.recipes.control_vectors import control_lengths
 from steering.recipes.orthogonal import orthogonalised, save_model
 from steering.recipes.recipe import Intervention, Recipe, parse_blocks, validation_error
 from steering.selfcheck import self_check
 from steering.studies.study import Result, Study
-from steering.texts.yaml_files import load_yaml
 from steering.vectors.card import last_block_note
-from steering.vectors.gguf import control_lengths, save_gguf
+from steering.vectors.gguf import mean_differences, save_gguf
 from steering.vectors.strength import in_all_units
 from steering.vectors.vector import SteeringVector
 from workbench.cli.console import ERR, OUT, table
 from workbench.workspace import Workspace
-
-
-def pairs(settings: list[str]) -> dict[str, Any]:
-    """`key=value` texts as a mapping; a value that reads as YAML (a number, a list, true) becomes one. A key with dots,
-    such as `chat.thought`, is a place in a mapping of mappings.
-
-    Raises:
-        SteeringError: A text without an equals sign, or a key inside one that has a plain value.
-    """
-    given: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key.strip():
-            raise SteeringError(f"--set {setting} was given.", "key=value.", "Write, for example, --set seed=1.")
-        *path, last = key.strip().split(".")
-        inner = given
-        for part in path:
-            inner = inner.setdefault(part, {})
-            if not isinstance(inner, dict):
-                raise SteeringError(
-                    f"--set {setting} was given beside {part}={inner}.", "one of both.", "Leave one out."
-                )
-        inner[last] = _value(value)
-    return given
-
-
-def _value(text: str) -> Any:
-    """A text as YAML, where it is meant as that: an axis such as `strength: 1` is no mapping."""
-    try:
-        value = load_yaml(text)
-    except SteeringError:
-        return text
-    return text if isinstance(value, dict | list) and not text.lstrip().startswith(("{", "[")) else value
 
 
 def finish(study: Study, result: Result, out: Path | None) -> None:
@@ -213,16 +180,16 @@ def export(vector: SteeringVector, out: Path, *, at: str, strength: float, unit:
         return [f"Written to {vector.save(out)}", *filter(None, [last_block_note(vector, range(vector.n_blocks))])]
     if out.suffix != ".gguf":
         raise SteeringError(f"The file '{out.name}' was to be written.", "a name ending in .safetensors or .gguf.")
-    intervention = None
+    lengths = mean_differences(vector)
     if at:
         given = {"vector": vector.name, "blocks": parse_blocks(at), "strength": strength, "unit": unit}
         try:
             intervention = Intervention.model_validate(given)
         except ValidationError as error:
             raise validation_error("What is to be exported", error) from error
-    lengths = control_lengths(vector, intervention)
+        lengths = control_lengths(vector, intervention)
     adds = ", ".join(f"{length:.3g} at block {block}" for block, length in lengths.items())
-    written = f"Written to {save_gguf(vector, out, intervention)}"
+    written = f"Written to {save_gguf(vector, out, lengths)}"
     return [written, f"Scale 1 adds, in raw units: {adds}.", *filter(None, [last_block_note(vector, lengths)])]
 
 

@@ -140,7 +140,8 @@ def run(
         from steering.store import kept_in
         from steering.studies import find_study
         from steering.studies.study import check_folder
-        from workbench.cli.commands import finish, pairs
+        from workbench.cli.commands import finish
+        from workbench.key_values import pairs
         from workbench.workspace import Workspace
 
         chosen = find_study(study)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from steering.model.chat_settings import ChatSettings
     from steering.model.host import Host
 
-# Written out here although they equal the fields of `steering.model.host.LoadOptions` (a test compares them): importing that
-# class costs seconds of torch, and `workbench --help` should not.
+# Written out here although they equal the fields of `steering.loading.loader.LoadOptions` (a test compares them):
+# importing that class costs seconds of torch, and `workbench --help` should not.
 _OPTIONS: dict[str, tuple[Any, Any, str]] = {
     "dtype": (str, "auto", "auto, float32, bfloat16 or float16."),
     "device": (str, "auto", "auto, cpu, cuda, cuda:1, mps …"),
@@ -90,7 +90,7 @@ def chat_of(given: Mapping[str, Any]) -> ChatSettings:
 
     from steering.model.chat_settings import ChatSettings
     from steering.recipes.recipe import validation_error
-    from workbench.cli.commands import pairs
+    from workbench.key_values import pairs
 
     fields = {"switches": pairs(given["template_set"] or []), "system": given["system_place"]}
     fields |= {name: given[name] for name in ("prefill", "thought", "thought_tokens")}

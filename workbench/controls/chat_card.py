@@ -13,8 +13,8 @@ from steering.model.openings import chat_notes
 from steering.model.templates import switches_of
 from steering.recipes.recipe import validation_error
 from workbench.bench import Workbench
-from workbench.cli.commands import pairs
 from workbench.controls.chat_words import typed
+from workbench.key_values import pairs
 from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
 from workbench.page.markup import note

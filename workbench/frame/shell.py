@@ -27,6 +27,7 @@ from workbench.guard import Names
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.cards import NAME, model_bar
 from workbench.page.context import PageState, PanelContext
+from workbench.page.forms import build_form
 from workbench.page.inputs import Page
 from workbench.page.markup import empty_state, error_card, escape
 from workbench.page.theme import WorkbenchTheme, head
@@ -178,7 +179,8 @@ def _place_panel(panel: Panel, context: PanelContext, bench: Workbench) -> None:
         failure = ""
         with gr.Column(elem_classes="sw-body") as body:
             try:
-                panel.build(context)
+                if panel.build(context) is NotImplemented:
+                    build_form(panel, context)
             except Exception as error:  # a third party's layout must not take the page down
                 _log.exception("panel %s failed to build", panel.id)
                 body.visible = False

@@ -14,13 +14,13 @@ from pydantic_core import PydanticUndefined
 from steering.bounds import check_given
 from steering.recipes.recipe import validation_error
 from workbench.page.blocks import html_block
+from workbench.page.context import PanelContext
 from workbench.page.jobs import Call
 from workbench.page.markup import empty_state, escape, heading, note, table
 
 
 if TYPE_CHECKING:
     from steering.studies.study import Result
-    from workbench.page.context import PanelContext
     from workbench.panel import Panel
 
 _FEW = 4

@@ -26,7 +26,7 @@ from steering.texts import guards
 from steering.texts.formats import read_file
 from steering.texts.tables import read_table
 from steering.texts.yaml_files import load_yaml
-from workbench.cli.commands import pairs
+from workbench.key_values import pairs
 
 
 ROWS = [

@@ -9,6 +9,7 @@ from gguf import GGUFReader, GGUFWriter
 
 from steering.errors import SteeringError
 from steering.extraction.extract import extract
+from steering.recipes.control_vectors import control_lengths
 from steering.recipes.recipe import GateSettings, Intervention
 from steering.vectors.gguf import load_gguf, save_gguf
 from tests.steering.extraction.test_extraction import sets
@@ -38,7 +39,7 @@ def test_the_file_holds_what_one_mean_difference_adds_at_every_block_from_one_on
 
 def test_an_intervention_is_written_at_its_blocks_and_strength(vector, tmp_path) -> None:
     step = Intervention(vector="tone", blocks=(2,), strength=-0.5, unit="residual_norm")
-    tensors, _ = _read(save_gguf(vector, tmp_path / "v.gguf", step))
+    tensors, _ = _read(save_gguf(vector, tmp_path / "v.gguf", control_lengths(vector, step)))
     expected = -0.5 * vector.residual_norms[2] * vector.directions[2]
     assert list(tensors) == ["direction.2"]
     np.testing.assert_allclose(tensors["direction.2"], expected.numpy(), rtol=1e-6)
@@ -93,10 +94,9 @@ def test_a_file_of_another_program_is_not_written_over(vector, tmp_path) -> None
         ({"site": "mlp_output"}, "elsewhere than at the block output"),
     ],
 )
-def test_what_is_no_addition_at_the_block_output_is_refused(vector, tmp_path, fields, reason) -> None:
+def test_what_is_no_addition_at_the_block_output_is_refused(vector, fields, reason) -> None:
     with pytest.raises(SteeringError, match=reason):
-        save_gguf(vector, tmp_path / "v.gguf", Intervention(vector="tone", **fields))
-    assert not list(tmp_path.iterdir())
+        control_lengths(vector, Intervention(vector="tone", **fields))
 
 
 def test_foreign_and_broken_files_are_refused(vector, tmp_path) -> None:

@@ -16,9 +16,9 @@ from steering.loading.loader import LoadOptions
 from steering.model.chat_settings import ChatSettings
 from steering.studies import STUDIES
 from tests.conftest import ROOT
-from workbench.cli.commands import pairs
 from workbench.cli.main import app
 from workbench.cli.options import _CHAT, _OPTIONS, chat_of
+from workbench.key_values import pairs
 
 
 @pytest.fixture
