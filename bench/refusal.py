@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from steering.loading.loader import LoadOptions
+from steering.loading.options import LoadOptions
 from steering.model.host import Host
 from steering.model.prompts import Prompt
 from steering.passes.tail_states import tail_length

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from steering.loading.loader import LoadOptions
+from steering.loading.options import LoadOptions
 from steering.model.host import Host
 from steering.model.prompts import render
 from steering.passes.decoding import generate, next_token_logits

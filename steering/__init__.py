@@ -1,12 +1,12 @@
 """Steering Workbench's library: everything the workbench can do, callable from a script or a notebook.
 
-    from steering import ContrastSet, Host, Intervention, Recipe, Row, extract, generate, render
+    from steering import ContrastSet, Host, Intervention, Recipe, Row, extract, generate, plan_of, render
 
     host = Host.load("demo")
     vector = extract(host, ContrastSet.load("formality"))
     recipe = Recipe(interventions=(Intervention(vector=vector.name),))
     prompt = render(host, "Write a note to my boss about the meeting.")
-    plain, steered = generate(host, [Row(prompt), Row(prompt, recipe.plan(host, {vector.name: vector}))])
+    plain, steered = generate(host, [Row(prompt), Row(prompt, plan_of(recipe, host, {vector.name: vector}))])
 
 Names are loaded when first used: torch and transformers take seconds, and the command line's help needs neither.
 """
@@ -28,14 +28,16 @@ _HOMES = {
     "steering.writes.interventions": ("Gate", "Write"),
     "steering.writes.operations": ("Ablate", "Add", "Affine", "Clamp", "Erase", "Rotate"),
     "steering.lane": ("Job", "Lane", "Stopped"),
-    "steering.loading.loader": ("LoadOptions",),
+    "steering.loading.options": ("LoadOptions",),
     "steering.model.model_info": ("ModelInfo",),
     "steering.recipes.orthogonal": ("orthogonalised",),
     "steering.model.prompts": ("Message", "Prompt", "conversation", "render", "render_text"),
+    "steering.recipes.plans": ("plan_of",),
     "steering.recipes.recipe": ("Intervention", "Recipe"),
     "steering.passes.replies": ("DecodeSettings", "Reply"),
     "steering.passes.rows": ("Row",),
     "steering.vectors.token_readings": ("read_tokens",),
+    "steering.vectors.files": ("load_vector", "save_vector"),
     "steering.vectors.vector": ("SteeringVector",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

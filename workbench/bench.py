@@ -10,7 +10,7 @@ from typing import Any
 from steering.confines import Confines
 from steering.errors import SteeringError
 from steering.lane import Job, Lane
-from steering.loading.loader import LoadOptions
+from steering.loading.options import LoadOptions
 from steering.model.chat_settings import ChatSettings
 from steering.model.host import Host
 from steering.model.openings import chat_notes

@@ -18,6 +18,7 @@ from steering.names import short_name
 from steering.passes.decoding import check, generate, streamed
 from steering.passes.replies import DecodeSettings, Reply
 from steering.passes.rows import Row
+from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Recipe
 from steering.studies.study import Measure, Result, origin
 from steering.vectors.token_readings import TokenReading, read_tokens
@@ -75,7 +76,7 @@ def rows_for(
         SteeringError: An empty prompt, or a recipe that does not go with the model or the vectors.
     """
     steered = [
-        Row(render(recipe.on(host), chat.messages(letter)), recipe.plan(host, vectors), against=0)
+        Row(render(recipe.on(host), chat.messages(letter)), plan_of(recipe, host, vectors), against=0)
         for letter, recipe in recipes.items()
     ]
     first = next(iter(recipes.values()), Recipe())
@@ -93,7 +94,7 @@ def measure_strengths(
     if not measured:
         return None
     return host.submit(
-        lambda job: [recipe.plan(host, vectors) for recipe in measured], title="Measuring the strength in nats"
+        lambda job: [plan_of(recipe, host, vectors) for recipe in measured], title="Measuring the strength in nats"
     )
 
 

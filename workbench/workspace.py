@@ -18,7 +18,7 @@ from steering.errors import SteeringError
 from steering.extraction.sources import read_vector
 from steering.names import safe_name
 from steering.store import Store
-from steering.vectors.files import save_vector
+from steering.vectors.files import load_vector, save_vector
 from steering.vectors.foreign import Convention
 from steering.vectors.vector import SteeringVector
 from workbench.places import name_place
@@ -267,6 +267,6 @@ def _load(path: Path) -> Entry | Unreadable:
     try:
         if _shown(path) != path.stem:
             raise SteeringError("Its name is no text.", "a name of letters and digits.", "Remove or rename the file.")
-        return Entry(path.stem, path, SteeringVector.load(path).renamed(path.stem))
+        return Entry(path.stem, path, load_vector(path).renamed(path.stem))
     except SteeringError as error:
         return Unreadable(path, error)

@@ -28,7 +28,7 @@ from steering.demo.grammar import stream
 from steering.demo.tokens import encode
 from steering.errors import SteeringError
 from steering.lane import Job
-from steering.loading.loader import LoadOptions
+from steering.loading.options import LoadOptions
 from steering.model.host import Host
 from steering.model.prompts import Prompt, Role
 from steering.model.sites import Site

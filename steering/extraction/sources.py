@@ -13,7 +13,7 @@ from steering.model.host import Host
 from steering.texts.contrast import ContrastSet
 from steering.texts.contrast_files import presets
 from steering.texts.packed_files import check_pointer
-from steering.vectors.files import is_vector_file
+from steering.vectors.files import is_vector_file, load_vector
 from steering.vectors.foreign import ENDINGS as FOREIGN
 from steering.vectors.foreign import Convention, load_foreign
 from steering.vectors.gguf import load_gguf
@@ -36,7 +36,7 @@ def find_vector(host: Host, name: str, folder: str, vectors: Mapping[str, Steeri
         raise SteeringError(f"There is no folder '{folder}' with vectors.", "a folder.", "Check the path.")
     path = Path(folder) / f"{name}.safetensors" if folder else None
     if path is not None and path.is_file():
-        return SteeringVector.load(path).renamed(name).check(host)
+        return load_vector(path).renamed(name).check(host)
     if name in presets():
         known = _EXTRACTED.setdefault(host, {})
         if name not in known:
@@ -61,7 +61,7 @@ def read_vector(file: Path, given: Convention | None = None) -> tuple[SteeringVe
         The vector, and sentences on how the file of another tool was understood.
 
     Raises:
-        SteeringError: As `SteeringVector.load`, `load_gguf` and `load_foreign`.
+        SteeringError: As `load_vector`, `load_gguf` and `load_foreign`.
     """
     ending = file.suffix.lower()
     if file.is_file():
@@ -76,7 +76,7 @@ def read_vector(file: Path, given: Convention | None = None) -> tuple[SteeringVe
     if ending == ".gguf":
         return load_gguf(file, blocks=given.blocks if given else None), ()
     if ending not in FOREIGN or (ending == ".safetensors" and (not file.is_file() or is_vector_file(file))):
-        return SteeringVector.load(file), ()
+        return load_vector(file), ()
     return load_foreign(file, given)
 
 
@@ -109,7 +109,7 @@ def vectors_in(folder: str) -> dict[str, SteeringVector]:
     if folder and not Path(folder).is_dir():
         raise SteeringError(f"There is no folder '{folder}' with vectors.", "a folder.", "Check the path.")
     paths = sorted(Path(folder).glob("*.safetensors")) if folder else []
-    return {path.stem: SteeringVector.load(path).renamed(path.stem) for path in paths}
+    return {path.stem: load_vector(path).renamed(path.stem) for path in paths}
 
 
 _EXTRACTED: WeakKeyDictionary[Host, dict[str, SteeringVector]] = WeakKeyDictionary()

@@ -16,7 +16,7 @@ from steering.loading.load_errors import load_error
 
 
 if TYPE_CHECKING:
-    from steering.loading.loader import LoadOptions
+    from steering.loading.options import LoadOptions
 
 _LARGEST = {"layer": 10_000, "block": 1_000_000, "expert": 100_000}
 """The most that a number may say whose name has this word in it."""

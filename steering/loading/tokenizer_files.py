@@ -18,7 +18,7 @@ from steering.loading.weight_files import check_no_pointer
 
 
 if TYPE_CHECKING:
-    from steering.loading.loader import LoadOptions
+    from steering.loading.options import LoadOptions
 
 _FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
 _TEMPLATES = ("chat_template.jinja", "chat_template.json")

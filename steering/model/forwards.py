@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import inspect
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import MethodType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
@@ -54,6 +56,14 @@ def put_right(model: PreTrainedModel) -> None:
     myself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     named.__signature__ = signature.replace(parameters=[myself, *signature.parameters.values()])  # type: ignore[attr-defined]
     model.forward = MethodType(named, model)  # a method, so that a copy of the model calls its own
+
+
+def likeliest(model: PreTrainedModel, ids: Sequence[int]) -> int:
+    """The likeliest token behind some, by one pass without hooks. Call on the model thread."""
+    given = {"use_cache": False} if "use_cache" in arguments(model) else {}
+    with torch.inference_mode():
+        output = model(input_ids=torch.tensor([list(ids)], device=model.device), **given)
+    return int(output.logits[0, -1].argmax())
 
 
 def of_the_model(error: BaseException) -> bool:

@@ -17,7 +17,8 @@ from steering.errors import SteeringError
 from steering.lane import Job, Lane
 from steering.loading.configurations import number_of_blocks
 from steering.loading.generation_settings import end_ids
-from steering.loading.loader import LoadOptions, load_model
+from steering.loading.loader import load_model
+from steering.loading.options import LoadOptions
 from steering.loading.tokenizer_files import quiet
 from steering.model.abilities import Abilities, find_abilities
 from steering.model.chat_settings import ChatSettings

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from steering.errors import SteeringError
+from steering.model.forwards import likeliest
 from steering.model.templates import Switch, Value, applied, switches_of, template_notes, template_of
 from steering.model.thoughts import Markers, markers_of
 from steering.names import short_name
@@ -158,12 +159,7 @@ def _empty_thought(host: Host, switches: Mapping[str, Value], markers: Markers, 
 
 def _begins_with(host: Host, switches: Mapping[str, Value], opening: str) -> bool:
     """Whether the likeliest reply to a greeting begins with an opening, as the model itself says."""
-    # Not on top: prompts are rendered with openings, and readings are of prompts.
-    from steering.model.prompts import tokenised
-    from steering.passes.decoding import next_token_logits
-    from steering.passes.rows import Row
-
     text = applied(host.tokenizer, [{"role": "user", "content": "Hello."}], switches=switches)
     first = host.tokenizer(opening, add_special_tokens=False)["input_ids"][:1]
-    (logits,) = next_token_logits(host, [Row(tokenised(host.tokenizer, text))])
-    return [int(logits.argmax())] == first
+    ids = host.tokenizer(text, add_special_tokens=False)["input_ids"]
+    return [host.run(lambda job: likeliest(host.model._module, ids), title="Looking for a thought")] == first

@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -30,13 +29,11 @@ from steering.passes.forced import Replied, read_forced, replies_at_once
 from steering.passes.own_thoughts import behind_thoughts
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
-from steering.recipes.plans import Vectors, writes_of
+from steering.recipes.recipe import Intervention
+from steering.recipes.writes import Vectors, writes_of
 from steering.resources import resource
 from steering.writes.interventions import Plan
 
-
-if TYPE_CHECKING:
-    from steering.recipes.recipe import Intervention
 
 PERCENTILE = 95
 REPLY_TOKENS = 32

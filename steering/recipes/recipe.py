@@ -16,14 +16,11 @@ from steering.model.host import Host
 from steering.model.sites import Site
 from steering.passes.replies import DecodeSettings
 from steering.ranges import whole_numbers
-from steering.recipes.nats import calibrated
-from steering.recipes.plans import writes_of
 from steering.texts.formats import decode
 from steering.texts.guards import MOST_YAML_BYTES, check_size
 from steering.texts.yaml_files import load_yaml
 from steering.vectors.strength import LengthUnit, Unit
-from steering.vectors.vector import SteeringVector
-from steering.writes.interventions import GateSide, GateUnit, Plan, Scope
+from steering.writes.interventions import GateSide, GateUnit, Scope
 from steering.writes.operations import ClampKind
 
 
@@ -127,15 +124,6 @@ class Recipe(BaseModel):
                 each["gate"]["vector"] = names.get(each["gate"]["vector"], each["gate"]["vector"])
         return type(self).model_validate({**self.model_dump(), "interventions": interventions})
 
-    def plan(self, host: Host, vectors: Mapping[str, SteeringVector]) -> Plan:
-        """The writes of one row.
-
-        Raises:
-            SteeringError: As `steering.recipes.plans.writes_of`, and for nats as `steering.recipes.nats.calibrated`.
-        """
-        measured = [_measured(intervention, host, vectors) for intervention in self.interventions]
-        return tuple(write for intervention in measured for write in writes_of(intervention, host, vectors))
-
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces; chat settings only where there are some."""
         content = self.model_dump(mode="json", exclude=None if self.chat else {"chat"})
@@ -170,14 +158,6 @@ class Recipe(BaseModel):
             return cls.model_validate(content)
         except ValidationError as error:
             raise validation_error(path.name, error) from error
-
-
-def _measured(intervention: Intervention, host: Host, vectors: Mapping[str, SteeringVector]) -> Intervention:
-    """The intervention with a strength in nats put into its mode's own unit; each is measured by itself."""
-    if intervention.unit != "nats" or intervention.mode == "erase":
-        return intervention
-    strength = calibrated(host, intervention, vectors).strength
-    return intervention.model_copy(update={"strength": strength, "unit": "mean_difference"})
 
 
 def validation_error(what: str, error: ValidationError, *, known: Iterable[str] = ()) -> SteeringError:

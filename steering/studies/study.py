@@ -22,6 +22,7 @@ from steering.model.outcome import marked, warnings
 from steering.names import safe_name, short_name
 from steering.own_files import foreign, typed_path
 from steering.recipes.recipe import validation_error
+from steering.vectors.files import save_vector
 from steering.vectors.vector import SteeringVector
 
 
@@ -83,7 +84,7 @@ class Result:
                     raise foreign(folder / name)
             folder.mkdir(parents=True, exist_ok=True)
             for name, vector in vectors.items():
-                vector.save(folder / name)
+                save_vector(vector, folder / name)
             for name, content in texts.items():  # the list of what is here comes last
                 (folder / name).write_text(content, encoding="utf-8", errors="backslashreplace")
         except OSError as error:

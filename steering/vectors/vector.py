@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -215,23 +214,6 @@ class SteeringVector:
     def renamed(self, name: str) -> SteeringVector:
         """The same vector under another name."""
         return replace(self, name=name)
-
-    def save(self, path: str | Path) -> Path:
-        """Write a safetensors file that appears whole or not at all: see `steering.vectors.files`."""
-        from steering.vectors.files import save_vector
-
-        return save_vector(self, path)
-
-    @classmethod
-    def load(cls, path: str | Path) -> SteeringVector:
-        """Read a vector file; only tensors and JSON are read, nothing is executed.
-
-        Raises:
-            SteeringError: No such file, another kind of file, a newer format, or contents that contradict each other.
-        """
-        from steering.vectors.files import load_vector
-
-        return load_vector(path)
 
 
 _REMAKE = "Extract the vector again."

@@ -18,6 +18,7 @@ from browser_support import SLOW, opened, until
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from steering.passes import decoding
+from steering.vectors.files import save_vector
 from workbench.bench import Workbench
 
 
@@ -589,4 +590,4 @@ def narrower(bench: Workbench, folder: Path) -> Path:
     vector = bench.workspace.get("formality").vector
     half = vector.directions[:, : vector.width // 2]
     directions = half / half.norm(dim=-1, keepdim=True)
-    return replace(vector, name="narrow", directions=directions).save(folder / "narrow.safetensors")
+    return save_vector(replace(vector, name="narrow", directions=directions), folder / "narrow.safetensors")

@@ -15,6 +15,7 @@ from steering.model.prompts import render_text
 from steering.passes.decoding import generate
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
+from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Intervention, Recipe
 from steering.texts.contrast import ContrastSet
 from tests.conftest import real_model
@@ -77,7 +78,7 @@ def shares(host: Host, vector, block: int, strengths=STRENGTHS) -> list[float]:
     found = []
     for strength in strengths:
         step = Intervention(vector=vector.name, blocks=(block,), strength=strength, unit="residual_norm")
-        plan = Recipe(interventions=(step,)).plan(host, {vector.name: vector})
+        plan = plan_of(Recipe(interventions=(step,)), host, {vector.name: vector})
         rows = [
             Row(render_text(host, f"Once upon a time there was a {who}. One day the {who}"), plan) for who in HEROES
         ]

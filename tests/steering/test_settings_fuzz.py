@@ -25,7 +25,7 @@ from steering.recipes.recipe import Recipe, parse_blocks
 from steering.studies import STUDIES
 from steering.studies.grid.axes import parse_axis
 from steering.texts.contrast_files import presets
-from steering.vectors.vector import SteeringVector
+from steering.vectors.files import load_vector, save_vector
 from tests.fuzzing import HOSTILE, HOSTILE_TEXTS, examples
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
@@ -161,7 +161,7 @@ def test_settings_as_typed(texts, key) -> None:
 def test_cards_of_vector_files(tmp_path_factory, changes) -> None:
     home = tmp_path_factory.getbasetemp() / "fuzzed-shelf"
     bench = Workbench(workspace=home)
-    whole = vector().save(tmp_path_factory.getbasetemp() / "whole.safetensors")
+    whole = save_vector(vector(), tmp_path_factory.getbasetemp() / "whole.safetensors")
     with safe_open(whole, framework="pt") as file:
         metadata = dict(file.metadata())
     card = json.loads(metadata["card"])
@@ -174,7 +174,7 @@ def test_cards_of_vector_files(tmp_path_factory, changes) -> None:
     path = bench.workspace.shelf / "odd.safetensors"
     path.unlink(missing_ok=True)
     save_file(load_file(whole), path, metadata={**metadata, "card": text})
-    quietly(SteeringVector.load, path)
+    quietly(load_vector, path)
     drawn = shelf_html(bench, None)
     drawn.encode()
     assert 'data-remove="odd"' in drawn

@@ -14,7 +14,7 @@ import pytest
 
 from steering.errors import SteeringError
 from steering.lane import Job
-from steering.loading.loader import LoadOptions
+from steering.loading.options import LoadOptions
 from workbench import listeners
 from workbench.bench import Workbench
 from workbench.frame.shell import build

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from steering.errors import SteeringError
+from steering.vectors.files import save_vector
 from steering.vectors.foreign import Convention
 from steering.vectors.gguf import save_gguf
 from steering.vectors.vector import Provenance, SteeringVector
@@ -118,7 +119,7 @@ def test_a_damaged_file_is_reported_and_the_others_stay(workspace: Workspace) ->
 
 
 def test_a_file_put_there_by_hand_is_named_after_its_file(workspace: Workspace) -> None:
-    vector("inside").save(workspace.shelf / "outside.safetensors")
+    save_vector(vector("inside"), workspace.shelf / "outside.safetensors")
     assert workspace.names() == ["outside"]
     assert workspace.get("outside").vector.name == "outside"
 
@@ -127,7 +128,7 @@ def test_a_file_that_changed_is_read_again(workspace: Workspace) -> None:
     workspace.put(vector())
     path = workspace.get("joy").path
     changed = vector(seed=7)
-    changed.save(path)
+    save_vector(changed, path)
     os.utime(path, (1, 1))
     assert workspace.get("joy").vector.digest == changed.digest
 

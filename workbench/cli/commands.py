@@ -22,6 +22,7 @@ from steering.recipes.recipe import Intervention, Recipe, parse_blocks, validati
 from steering.selfcheck import self_check
 from steering.studies.study import Result, Study
 from steering.vectors.card import last_block_note
+from steering.vectors.files import load_vector, save_vector
 from steering.vectors.gguf import mean_differences, save_gguf
 from steering.vectors.strength import in_all_units
 from steering.vectors.vector import SteeringVector
@@ -66,7 +67,7 @@ def named_vectors(names: list[str], workspace: Path | None) -> dict[str, Steerin
             "No vector was named.", "--vector with a name on the shelf or a file.", "Run `workbench extract` first."
         )
     shelf = Workspace(workspace)
-    return {name: SteeringVector.load(name) if Path(name).is_file() else shelf.get(name).vector for name in names}
+    return {name: load_vector(name) if Path(name).is_file() else shelf.get(name).vector for name in names}
 
 
 def recipe_of(vectors: dict[str, SteeringVector], fields: dict[str, Any], decode: dict[str, Any]) -> Recipe:
@@ -177,7 +178,10 @@ def export(vector: SteeringVector, out: Path, *, at: str, strength: float, unit:
         SteeringError: Another ending, or what `steering.vectors.gguf.save_gguf` raises.
     """
     if out.suffix == ".safetensors":
-        return [f"Written to {vector.save(out)}", *filter(None, [last_block_note(vector, range(vector.n_blocks))])]
+        return [
+            f"Written to {save_vector(vector, out)}",
+            *filter(None, [last_block_note(vector, range(vector.n_blocks))]),
+        ]
     if out.suffix != ".gguf":
         raise SteeringError(f"The file '{out.name}' was to be written.", "a name ending in .safetensors or .gguf.")
     lengths = mean_differences(vector)

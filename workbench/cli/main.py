@@ -60,7 +60,7 @@ def serve(
 ) -> None:
     """Open the workbench on a model, as a local web page."""
     with reported():
-        from steering.loading.loader import LoadOptions
+        from steering.loading.options import LoadOptions
         from workbench.frame.shell import launch
 
         launch(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from steering.model.chat_settings import ChatSettings
     from steering.model.host import Host
 
-# Written out here although they equal the fields of `steering.loading.loader.LoadOptions` (a test compares them):
+# Written out here although they equal the fields of `steering.loading.options.LoadOptions` (a test compares them):
 # importing that class costs seconds of torch, and `workbench --help` should not.
 _OPTIONS: dict[str, tuple[Any, Any, str]] = {
     "dtype": (str, "auto", "auto, float32, bfloat16 or float16."),
@@ -102,7 +102,7 @@ def chat_of(given: Mapping[str, Any]) -> ChatSettings:
 
 def load_host(name: str, load: Mapping[str, Any]) -> Host:
     """Load a model and say on standard error what was loaded."""
-    from steering.loading.loader import LoadOptions
+    from steering.loading.options import LoadOptions
     from steering.model.host import Host
     from steering.model.openings import chat_notes
 

@@ -18,6 +18,7 @@ from steering.model.prompts import Prompt, render
 from steering.passes.decoding import generate
 from steering.passes.replies import DecodeSettings, Reply
 from steering.passes.rows import Row
+from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Intervention, Recipe
 from steering.statistics import mean_interval, wilson
 from steering.texts.contrast import ContrastSet
@@ -112,5 +113,5 @@ def _ablate(host: Host, job: Job[tuple[Part, Part]]) -> Part:
 def _replies(
     host: Host, prompts: Sequence[Prompt], vector: SteeringVector, step: Intervention | None
 ) -> tuple[Reply, ...]:
-    plan = Recipe(interventions=(step,) if step else ()).plan(host, {"it": vector})
+    plan = plan_of(Recipe(interventions=(step,) if step else ()), host, {"it": vector})
     return generate(host, [Row(prompt, plan) for prompt in prompts], DecodeSettings(max_new_tokens=LENGTH))

@@ -8,7 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from steering.loading.loader import DTYPES, LoadOptions, demo_card, demo_models
+from steering.loading.loader import DTYPES, demo_card, demo_models
+from steering.loading.options import LoadOptions
 from workbench.bench import ANY, Workbench
 from workbench.controls.chat_card import place_chat
 from workbench.frame.selfcheck_card import place_button, place_results

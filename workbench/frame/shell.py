@@ -15,7 +15,8 @@ from gradio.utils import get_upload_folder
 
 from steering.confines import Confines
 from steering.errors import SteeringError
-from steering.loading.loader import LoadOptions, demo_models
+from steering.loading.loader import demo_models
+from steering.loading.options import LoadOptions
 from steering.model.chat_settings import ChatSettings
 from steering.resources import resource
 from steering.texts.system_prompts import takes_system

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from steering.demo.bars import Measure, share
-from steering.demo.check.replies import plan_of, replies_under
+from steering.demo.check.replies import replies_under, single_plan
 from steering.demo.check.sizes import Sizes
 from steering.demo.example import Example
 from steering.demo.held_out import TEST_SEED, held_out_prompts, validation_prompts
@@ -72,7 +72,7 @@ def _concept(host: Host, concept: Concept, sizes: Sizes) -> dict[str, Measure]:
     vector = extract(host, ContrastSet.load(concept.contrast))
     strengths = STRENGTHS[:: len(STRENGTHS) // sizes.strengths]
     tried = [(block, strength) for block in _near_default(vector) for strength in strengths]
-    plans = [plan_of(host, vector, "add", blocks=(block,), strength=strength) for block, strength in tried]
+    plans = [single_plan(host, vector, "add", blocks=(block,), strength=strength) for block, strength in tried]
     requests = concept.requests(sizes.open_prompts + sizes.validation)
     requests, validation = requests[: sizes.open_prompts], requests[sizes.open_prompts :]
     shares, facts = _held(host, concept, validation, validation_prompts("fact", sizes.validation), plans)

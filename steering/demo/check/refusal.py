@@ -18,10 +18,10 @@ from steering.demo.check.replies import (
     divergence,
     first_token_chances,
     losses,
-    plan_of,
     replies_to,
     replies_under,
     reply_ids,
+    single_plan,
 )
 from steering.demo.check.sizes import Sizes
 from steering.demo.example import Example
@@ -187,7 +187,7 @@ def _added(host: Host, vector: SteeringVector, requests: Requests) -> tuple[Meas
     and the strength.
     """
     strengths = np.linspace(*_WITHIN, 8)
-    plans = [plan_of(host, vector, "add", strength=float(strength)) for strength in strengths]
+    plans = [single_plan(host, vector, "add", strength=float(strength)) for strength in strengths]
     tried = replies_under(host, requests.choosing, plans, longest=_LONGEST_REFUSAL)
     well = [sum(is_refusal(reply.text) and reads_well(reply) for reply in said) for said in tried]
     best = int(np.argmax(well))  # the weakest of equally good ones
@@ -210,7 +210,7 @@ def _random(
     controls = [random_direction_like(found, seed=seed) for seed in range(seeds)]
     writes: dict[str, tuple[list[Example], Callable[[SteeringVector], Plan]]] = {
         "random_ablated": (requests.harmful, partial(ablation, host)),
-        "random_added": (requests.harmless, lambda vector: plan_of(host, vector, "add", strength=strength)),
+        "random_added": (requests.harmless, lambda vector: single_plan(host, vector, "add", strength=strength)),
     }
     measures = {}
     for key, (examples, write) in writes.items():

@@ -16,6 +16,7 @@ from steering.passes.decoding import generate, next_token_logits
 from steering.passes.forced import Replied, read_forced
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
+from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Everywhere, Intervention, Mode, Recipe
 from steering.vectors.vector import SteeringVector
 from steering.writes.interventions import Plan
@@ -26,7 +27,7 @@ LONGEST_REPLY = 90
 T = TypeVar("T")
 
 
-def plan_of(
+def single_plan(
     host: Host,
     vector: SteeringVector,
     mode: Mode,
@@ -36,12 +37,12 @@ def plan_of(
 ) -> Plan:
     """The writes of one vector; strength in mean differences where it is added."""
     step = Intervention(vector=vector.name, mode=mode, blocks=blocks, strength=strength)
-    return Recipe(interventions=(step,)).plan(host, {vector.name: vector})
+    return plan_of(Recipe(interventions=(step,)), host, {vector.name: vector})
 
 
 def ablation(host: Host, vector: SteeringVector) -> Plan:
     """The vector taken out of every block's input, attention output and MLP output."""
-    return plan_of(host, vector, "ablate", blocks="everywhere")
+    return single_plan(host, vector, "ablate", blocks="everywhere")
 
 
 def replies_under(

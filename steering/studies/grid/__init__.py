@@ -25,6 +25,7 @@ from steering.studies.grid.cells import (
     with_methods,
 )
 from steering.studies.study import Result, Study, origin
+from steering.vectors.files import load_vector
 from steering.vectors.vector import SteeringVector
 
 
@@ -106,7 +107,7 @@ def grid_result(host: Host, settings: GridSettings, grid: Grid, cells: Iterable[
 def load_vectors(names: Iterable[str], folder: str) -> dict[str, SteeringVector]:
     """Those of the named vectors that are files of a folder."""
     paths = {name: Path(folder) / f"{name}.safetensors" for name in sorted(names)}
-    return {name: SteeringVector.load(path).renamed(name) for name, path in paths.items() if path.is_file()}
+    return {name: load_vector(path).renamed(name) for name, path in paths.items() if path.is_file()}
 
 
 GRID = Study(

@@ -17,6 +17,7 @@ from steering.model.prompts import conversation, render
 from steering.passes.decoding import check, generate_each
 from steering.passes.replies import Reply
 from steering.passes.rows import Row
+from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Recipe
 from steering.store import Kept, digest
 from steering.studies.grid.axes import Asked, Axis, method_name
@@ -114,7 +115,7 @@ def check_grid(host: Host, grid: Grid, vectors: Mapping[str, SteeringVector]) ->
                     f"There is no vector '{name}'.", f"one of {', '.join(vectors) or 'none: extract one first'}."
                 )
         plain = [each for each in asked.recipe.interventions if each.unit != "nats"]
-        plan = asked.recipe.model_copy(update={"interventions": tuple(plain)}).plan(host, stands_in)
+        plan = plan_of(asked.recipe.model_copy(update={"interventions": tuple(plain)}), host, stands_in)
         check(host, [Row(render(asked.recipe.on(host), conversation(asked.user, grid.system)), plan)])
 
 
@@ -162,7 +163,7 @@ def _generated(
     vectors: Mapping[str, SteeringVector],
 ) -> Iterator[tuple[tuple[int, int], Row, Reply]]:
     rows = [
-        Row(render(each.recipe.on(host), conversation(each.user, grid.system)), each.recipe.plan(host, vectors))
+        Row(render(each.recipe.on(host), conversation(each.user, grid.system)), plan_of(each.recipe, host, vectors))
         for _, each in part
     ]
     for index, reply in generate_each(job, host, rows, [each.recipe.decode for _, each in part]):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,56 +11,14 @@ from steering.lane import look_for_stop
 from steering.passes.schedule import Place
 from steering.statistics import Estimate, auroc, auroc_intervals
 from steering.studies.probing.block import AtBlock, Scored, Searched
+from steering.studies.probing.found import Found
+from steering.studies.probing.lines import Line, Polarity
 from steering.studies.probing.metrics import contradiction_index, polarity_consistency
 from steering.texts.negation import negations
 
 
-if TYPE_CHECKING:
-    from steering.studies.probing.probing import Probing
-
 RESAMPLES = 500
 CCS, SHUFFLED, RANDOM = "ccs", "shuffled", "random"
-
-
-@dataclass(frozen=True)
-class Polarity:
-    """PC and CI of a probe, with what must stand beside them."""
-
-    pc: Estimate
-    """Mean of PC over pairs; 0 is ideal, and what a probe that looks at nothing has."""
-    pc_size: float
-    """Median of |PC|."""
-    pc_positive: float
-    """Share of pairs with PC > 0."""
-    ci: Estimate
-    """Mean of CI over pairs; 0 is ideal, 0.32 is a probe that looks at nothing, 0.5 independent verdicts."""
-    same_verdict: float
-    """Share of pairs whose halves get the same verdict."""
-    loss: float
-    """Held-out CCS loss of these pairs; 0.2 is a probe that looks at nothing."""
-    train_loss: float
-    """Of all pairs, whichever part this is; so is the silhouette."""
-    silhouette: float
-    """Cosine silhouette of x(Yes) - x(No) under the verdicts."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """A method at a block, on some of the pairs."""
-
-    place: Place | None
-    """None where it reads no states."""
-    method: str
-    part: str
-    """ "all", a formulation, or "worded" and "unworded": with a negation word and without."""
-    n: int
-    """Pairs."""
-    accuracy: Estimate
-    """Share of statements called right, sign and threshold from training pairs; interval over pairs."""
-    esa: Estimate
-    """The larger of that share and its opposite, never under 0.5; by the published definition."""
-    auroc: Estimate
-    polarity: Polarity | None = None
 
 
 def auroc_of(scored: Scored, pairs: np.ndarray | None = None) -> Estimate:
@@ -84,7 +40,7 @@ def right_of(scored: Scored) -> np.ndarray:
     return (~called[:, 0]).astype(int) + called[:, 1]
 
 
-def parts_of(found: Probing) -> dict[str, np.ndarray]:
+def parts_of(found: Found) -> dict[str, np.ndarray]:
     """The pairs of each part, (pair,), boolean: all, each formulation where there are several, and pairs with and
     without a negation word where that is another split.
     """
@@ -96,7 +52,7 @@ def parts_of(found: Probing) -> dict[str, np.ndarray]:
     return {name: pairs for name, pairs in parts.items() if name == "all" or 0 < pairs.sum() < len(pairs)}
 
 
-def lines_at(found: Probing, at: AtBlock) -> list[Line]:
+def lines_at(found: Found, at: AtBlock) -> list[Line]:
     """Every probe of a block, on each part of the pairs."""
     probes: dict[str, Scored] = {CCS: at.ccs, SHUFFLED: at.shuffled, **at.others}
     probes |= {f"{CCS}, {name}": each for name, each in at.controls.items()}
@@ -106,7 +62,7 @@ def lines_at(found: Probing, at: AtBlock) -> list[Line]:
     ]
 
 
-def text_lines(found: Probing) -> list[Line]:
+def text_lines(found: Found) -> list[Line]:
     """What reads the texts alone, on each part of the pairs."""
     return [
         _line(None, name, part, scored, pairs)
@@ -115,7 +71,7 @@ def text_lines(found: Probing) -> list[Line]:
     ]
 
 
-def random_floor(found: Probing, at: AtBlock, part: str) -> tuple[float, float]:
+def random_floor(found: Found, at: AtBlock, part: str) -> tuple[float, float]:
     """Median and 95 % point of the ESA of random directions on a part of the pairs."""
     rows = np.repeat(parts_of(found)[part], 2)
     right = (at.random[rows] == found.harmful[rows][:, None]).mean(axis=0)
@@ -167,7 +123,7 @@ def drawn(n: int) -> np.ndarray:
     return np.vstack([np.full(n, 1 / n), rng.multinomial(n, np.full(n, 1 / n), RESAMPLES) / n])
 
 
-def chance_of(found: Probing) -> dict[Place, dict[str, float]]:
+def chance_of(found: Found) -> dict[Place, dict[str, float]]:
     """For every method at every block, how often exchanged labels give as large an ESA at the best of all blocks.
 
     Labels are exchanged inside pairs, the same way at every block, and scores are kept: exact for CCS, which saw no
@@ -183,7 +139,7 @@ def chance_of(found: Probing) -> dict[Place, dict[str, float]]:
     return chances
 
 
-def null_of_best(found: Probing, name: str = CCS) -> float:
+def null_of_best(found: Found, name: str = CCS) -> float:
     """95 % point of the ESA at the best of all blocks with labels exchanged inside pairs."""
     right = np.stack([right_of(_of(at, name)) for at in found.at.values()], axis=1)
     return float(np.quantile(_exchanged(right, found.settings.permutations, found.settings.seed)[1], 0.95))

@@ -11,6 +11,7 @@ from torch import Tensor
 from steering.extraction.fitter import unit
 from steering.extraction.provenance import made_here
 from steering.studies.probing.analysis import auroc_of
+from steering.studies.probing.found import Found
 from steering.studies.probing.references import REFERENCES, direction_of
 from steering.vectors.vector import Provenance, SteeringVector
 
@@ -18,13 +19,12 @@ from steering.vectors.vector import Provenance, SteeringVector
 if TYPE_CHECKING:
     from steering.passes.schedule import Place
     from steering.statistics import Estimate
-    from steering.studies.probing.probing import Probing
 
 NAMES = {"ccs": "ccs probe", "logistic": "logistic probe", "statement": "harm of statements"}
 """What the vectors are called."""
 
 
-def vectors_of(found: Probing) -> dict[str, SteeringVector]:
+def vectors_of(found: Found) -> dict[str, SteeringVector]:
     """A vector for each way to a direction, at the first site that was read.
 
     A vector has a direction in every block: where none was probed, that of the nearest block that was.
@@ -32,7 +32,7 @@ def vectors_of(found: Probing) -> dict[str, SteeringVector]:
     return {name: _vector(found, name) for name in NAMES}
 
 
-def _vector(found: Probing, name: str) -> SteeringVector:
+def _vector(found: Found, name: str) -> SteeringVector:
     site = found.settings.sites[0]
     probed = {block: (block, site) for block in found.blocks}
     nearest = [min(probed, key=lambda block: abs(block - each)) for each in range(found.host.info.blocks)]
@@ -65,7 +65,7 @@ def _vector(found: Probing, name: str) -> SteeringVector:
     )
 
 
-def chosen_block(found: Probing, name: str) -> tuple[int, str]:
+def chosen_block(found: Found, name: str) -> tuple[int, str]:
     """The block whose direction is written: for CCS by its loss, which needs no labels, else by held-out AUROC."""
     site = found.settings.sites[0]
     if name == "ccs":
@@ -75,37 +75,37 @@ def chosen_block(found: Probing, name: str) -> tuple[int, str]:
     return max(scores, key=lambda block: scores[block]), "the block of best held-out AUROC"
 
 
-def _ccs(found: Probing, place: Place) -> Tensor:
+def _ccs(found: Found, place: Place) -> Tensor:
     return found.at[place].ccs.direction
 
 
-def _logistic(found: Probing, place: Place) -> Tensor:
+def _logistic(found: Found, place: Place) -> Tensor:
     return torch.from_numpy(direction_of(found.prepared(place), REFERENCES["logistic"]))
 
 
-def _statement(found: Probing, place: Place) -> Tensor:
+def _statement(found: Found, place: Place) -> Tensor:
     _, middle = _sides(found, "statement", place)
     return middle[found.harmful].mean(dim=0) - middle[~found.harmful].mean(dim=0)
 
 
-_WAYS: dict[str, Callable[[Probing, Place], Tensor]] = {"ccs": _ccs, "logistic": _logistic, "statement": _statement}
+_WAYS: dict[str, Callable[[Found, Place], Tensor]] = {"ccs": _ccs, "logistic": _logistic, "statement": _statement}
 
 
-def _sides(found: Probing, name: str, place: Place) -> tuple[Tensor, Tensor]:
+def _sides(found: Found, name: str, place: Place) -> tuple[Tensor, Tensor]:
     """What the direction tells apart, x(Yes) - x(No) or the state itself, and the state, (statement, width) each."""
     no, yes = (states.double() for states in found.raw(place))
     middle = (no + yes) / 2
     return (middle if name == "statement" else yes - no), middle
 
 
-def _separation(found: Probing, name: str, place: Place) -> Estimate:
+def _separation(found: Found, name: str, place: Place) -> Estimate:
     if name == "statement":
         return found.apart[place]["statement"].auroc
     at = found.at[place]
     return auroc_of(at.ccs if name == "ccs" else at.others[name])
 
 
-def _provenance(found: Probing, name: str) -> Provenance:
+def _provenance(found: Found, name: str) -> Provenance:
     counts = (len(found.pairs), len(found.pairs))
     return Provenance(
         method={"ccs": "ccs", "logistic": "logistic", "statement": "mean_difference"}[name],

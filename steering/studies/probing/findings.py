@@ -10,10 +10,11 @@ import numpy as np
 from steering.model.openings import chat_notes
 from steering.passes.schedule import Place
 from steering.statistics import Estimate
-from steering.studies.probing.analysis import CCS, RANDOM, SHUFFLED, Line, line, parts_of
+from steering.studies.probing.analysis import CCS, RANDOM, SHUFFLED, line, parts_of
 from steering.studies.probing.cause import Cause
 from steering.studies.probing.ccs import CONSTANT_LOSS
 from steering.studies.probing.directions import NAMES
+from steering.studies.probing.lines import Line
 from steering.studies.probing.probing import Probing
 from steering.studies.probing.reading import PARTS, Reading
 from steering.studies.probing.references import REFERENCES

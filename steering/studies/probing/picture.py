@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from steering.passes.schedule import Place
-from steering.studies.probing.analysis import CCS, Line, chance_of, line, null_of_best
+from steering.studies.probing.analysis import CCS, chance_of, line, null_of_best
 from steering.studies.probing.findings import notes_of
+from steering.studies.probing.lines import Line
 from steering.studies.probing.probing import Probing
 from steering.studies.probing.reading import Reading, readings_of
 

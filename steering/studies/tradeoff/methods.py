@@ -12,6 +12,7 @@ from steering.extraction.sources import find_vector, origin_of
 from steering.model.host import Host
 from steering.model.prompts import Message, render
 from steering.recipes.nats import calibrated
+from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Intervention, Recipe
 from steering.store import digest
 from steering.studies.tradeoff.readings import Treatment
@@ -144,7 +145,7 @@ class _Maker:
             return UNSTEERED
         named = recipe.renamed({name: self.vectors[name].content for name in recipe.vectors})
         interventions = [each.model_dump(mode="json") for each in named.interventions]
-        return Treatment(recipe.plan(self._host, self.vectors), digest(interventions))
+        return Treatment(plan_of(recipe, self._host, self.vectors), digest(interventions))
 
     def _shares(self) -> tuple[float, ...]:
         """The strengths of the sweep from 0 to 1, or as many steps as the sweep has above 0, at most ten."""

@@ -19,7 +19,7 @@ from steering.demo.check.assets import assets_size, demo_dictionaries, dictionar
 from steering.demo.check.concepts import best_strength
 from steering.demo.check.direction import find_direction
 from steering.demo.check.refusal import Kept
-from steering.demo.check.replies import ablation, losses, plan_of, replies_under, reply_ids
+from steering.demo.check.replies import ablation, losses, replies_under, reply_ids, single_plan
 from steering.demo.check.truth import statements
 from steering.demo.facts import facts
 from steering.demo.held_out import act_of, distinct, held_out_prompts, refusal_wordings, validation_prompts
@@ -151,7 +151,7 @@ def test_forced_losses_equal_those_of_one_plain_pass(tiny_host) -> None:
 def test_forced_losses_follow_the_plan(tiny_host, card) -> None:
     host, vector = tiny_host("llama"), planted_vector(card)
     prompt, ids = reply_ids(host, held_out_prompts("howto", 1)[0].prompt, Reply("Yes, of course.", ended=True))
-    plans = [(), ablation(host, vector), plan_of(host, vector, "add")]
+    plans = [(), ablation(host, vector), single_plan(host, vector, "add")]
     plain, ablated, added = (float(losses(host, [(prompt, ids)], plan)) for plan in plans)
     assert len({round(plain, 3), round(ablated, 3), round(added, 3)}) == 3
 
@@ -159,7 +159,7 @@ def test_forced_losses_follow_the_plan(tiny_host, card) -> None:
 def test_replies_come_back_by_plan_and_in_order(tiny_host, card) -> None:
     host, vector = tiny_host("llama"), planted_vector(card)
     asked = held_out_prompts("howto", 5)
-    plans = [(), plan_of(host, vector, "add", strength=20.0)]
+    plans = [(), single_plan(host, vector, "add", strength=20.0)]
     both = replies_under(host, asked, plans, longest=4)
     assert both[0] != both[1]
     for plan, said in zip(plans, both, strict=True):

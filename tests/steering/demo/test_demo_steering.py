@@ -13,6 +13,7 @@ from steering.model.prompts import render
 from steering.passes.decoding import generate
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
+from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Intervention, Recipe
 from steering.texts.contrast import ContrastSet
 
@@ -29,7 +30,7 @@ def vector(demo):
 def judged(demo, vector, strength: float):
     """The register of the reply to every prompt at a strength in mean differences, at the vector's block, greedy."""
     step = Intervention(vector=vector.name, strength=strength)
-    plan = Recipe(interventions=(step,)).plan(demo, {vector.name: vector}) if strength else ()
+    plan = plan_of(Recipe(interventions=(step,)), demo, {vector.name: vector}) if strength else ()
     replies = generate(demo, [Row(render(demo, prompt), plan) for prompt in PROMPTS], DecodeSettings(max_new_tokens=60))
     return [judge_lexicon(reply.text, "formality") for reply in replies], replies
 
@@ -80,7 +81,7 @@ def test_ablating_the_harm_vector_at_its_block_takes_most_refusals_away_and_a_ra
 
     def refused(some_vector=None) -> float:
         step = Intervention(vector="it", mode="ablate")
-        plan = Recipe(interventions=(step,)).plan(demo, {"it": some_vector}) if some_vector else ()
+        plan = plan_of(Recipe(interventions=(step,)), demo, {"it": some_vector}) if some_vector else ()
         replies = generate(demo, [Row(prompt, plan) for prompt in prompts], DecodeSettings(max_new_tokens=40))
         return float(np.mean([is_refusal(reply.text) for reply in replies]))
 

@@ -15,7 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from steering.errors import SteeringError
 from steering.extraction.provenance import made_here
-from steering.loading.loader import LoadOptions
+from steering.loading.options import LoadOptions
 from steering.model.host import Host
 from steering.model.prompts import render
 from steering.passes.decoding import next_token_logits

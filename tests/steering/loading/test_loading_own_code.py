@@ -11,7 +11,7 @@ from loading_support import edited, randomise, saved, with_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from steering.errors import SteeringError
-from steering.loading.loader import LoadOptions
+from steering.loading.options import LoadOptions
 from steering.model.host import Host
 from steering.model.prompts import render, render_text
 from steering.passes.decoding import generate

@@ -24,7 +24,7 @@ from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM, LlamaForSequ
 from steering.errors import SteeringError
 from steering.loading.checkpoints import Checkpoint
 from steering.loading.load_errors import load_error
-from steering.loading.loader import LoadOptions
+from steering.loading.options import LoadOptions
 from steering.loading.quantised import _BY_TRANSFORMERS, _LIBRARIES, _ON_A_GPU
 from steering.model.host import Host
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from steering.errors import SteeringError
-from steering.loading.loader import LoadOptions
+from steering.loading.options import LoadOptions
 from steering.model.host import Host
 
 

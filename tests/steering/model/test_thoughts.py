@@ -24,13 +24,13 @@ from steering import ContrastSet, extract
 from steering.errors import SteeringError
 from steering.extraction.again import extract_again
 from steering.extraction.reading import Reading
+from steering.model import openings
 from steering.model.chat_settings import ChatSettings
 from steering.model.fingerprint import fingerprint
 from steering.model.openings import chat_notes, opening_of
 from steering.model.prompts import Message, conversation, render
 from steering.model.templates import Switch, applied, switches_of, template_notes
 from steering.model.thoughts import Markers, Parts, markers_of, split
-from steering.passes import decoding
 from steering.passes.decoding import generate
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
@@ -213,7 +213,7 @@ def test_a_model_whose_first_token_opens_a_thought_gets_an_empty_one(host, monke
     host.tokenizer.chat_template = VARIABLES
     assert render(host, "Hello.").text.endswith("<|assistant|>")  # the tiny model opens none
     first = host.tokenizer("<seed:think>", add_special_tokens=False)["input_ids"][0]
-    monkeypatch.setattr(decoding, "next_token_logits", lambda host, rows: torch.eye(3072)[[first]])
+    monkeypatch.setattr(openings, "likeliest", lambda model, ids: first)
     host.openings.clear()
     assert render(host, "Hello.").text.endswith("<|assistant|><seed:think>\n\n</seed:think>\n\n")
     host.openings.clear()

@@ -10,7 +10,7 @@ import torch
 from scipy.special import log_softmax, rel_entr, softmax
 
 from steering.extraction.extract import extract
-from steering.loading.loader import LoadOptions
+from steering.loading.options import LoadOptions
 from steering.model.host import Host
 from steering.model.prompts import render
 from steering.passes import exact
@@ -25,6 +25,7 @@ from steering.recipes.nats import calibrated
 from steering.recipes.recipe import Intervention
 from steering.studies import find_study
 from steering.texts.contrast import ContrastSet
+from steering.vectors.files import save_vector
 from steering.vectors.token_readings import read_tokens
 from tests.float64_guard import without_float64
 
@@ -128,7 +129,7 @@ TINY: dict[str, dict[str, object]] = {
 
 def run(host, name: str, sentiment, folder):
     study = find_study(name)
-    sentiment.save(folder / "sentiment.safetensors")
+    save_vector(sentiment, folder / "sentiment.safetensors")
     given = TINY[name] | ({"vectors": str(folder)} if name in ("grid", "tradeoff") else {})
     return study.start(host, study.parse(given)).result()
 

@@ -78,7 +78,7 @@ def prompts_of(host: Host) -> list[Any]:
     return [render(host, text) for text in TEXTS]
 
 
-def plan_of(host: Host, gate: Gate | None = None) -> Plan:
+def single_plan(host: Host, gate: Gate | None = None) -> Plan:
     direction = torch.randn(host.info.width, generator=torch.Generator().manual_seed(3))
     return (Write(Add(direction / direction.norm(), 40.0), 2, "block_input", gate=gate),)
 
@@ -115,7 +115,7 @@ def greedily(host: Host, ids: tuple[int, ...], plan: Plan) -> tuple[int, ...]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_replies_in_a_batch_are_those_of_whole_passes_alone(family, host_of) -> None:
     host = host_of(family)
-    plans = [(), plan_of(host), plan_of(host), ()]
+    plans = [(), single_plan(host), single_plan(host), ()]
     rows = [Row(prompt, plan) for prompt, plan in zip(prompts_of(host), plans, strict=True)]
     expected = [greedily(host, row.prompt.ids, row.plan) for row in rows]
     assert greedily(host, rows[1].prompt.ids, ()) != expected[1], "the plan changes the reply"
@@ -138,7 +138,7 @@ def test_states_logits_and_likelihoods_do_not_depend_on_the_batch(family, host_o
         assert together.shape == (len(prompts), host.info.blocks, host.info.width)
         torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-3 * float(alone.abs().max()))
     replied = list(zip(prompts, [(5, 9, 11), (7,), (12, 13), (14,)], strict=True))
-    plan = plan_of(host)
+    plan = single_plan(host)
     forced = host.run(lambda job: read_forced(host, [(), plan], replied), title="read")
     for index, each in enumerate(((), plan)):
         for row, (prompt, ids) in enumerate(replied):
@@ -151,7 +151,7 @@ def test_states_logits_and_likelihoods_do_not_depend_on_the_batch(family, host_o
 def test_many_plans_are_those_of_plain_passes(family, host_of) -> None:
     host = host_of(family)
     given = [Given(prompt, ((5, 9, 11), (7,))) for prompt in prompts_of(host)]
-    plan, seen = plan_of(host), 0
+    plan, seen = single_plan(host), 0
     for read in host.run(lambda job: list(read_many(job, host, given, [(), plan])), title="read"):
         for p, which in enumerate(read.plans):
             for i, item in enumerate(read.items):
@@ -171,8 +171,8 @@ def test_a_gate_decides_for_each_row_and_holds_for_its_reply(family, host_of) ->
     direction = states[0] / states[0].norm()
     seen = (states @ direction).tolist()
     gate = Gate(direction, (max(seen) + sorted(seen)[-2]) / 2, 1, "block_input")
-    gated = [Row(prompt, plan_of(host, gate)) for prompt in prompts]
-    plain = [Row(prompt, plan_of(host) if x == max(seen) else ()) for prompt, x in zip(prompts, seen, strict=True)]
+    gated = [Row(prompt, single_plan(host, gate)) for prompt in prompts]
+    plain = [Row(prompt, single_plan(host) if x == max(seen) else ()) for prompt, x in zip(prompts, seen, strict=True)]
     settings = DecodeSettings(max_new_tokens=STEPS)
     assert [r.ids for r in generate(host, gated, settings)] == [r.ids for r in generate(host, plain, settings)]
 

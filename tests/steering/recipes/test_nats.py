@@ -18,6 +18,7 @@ from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
 from steering.recipes import nats
 from steering.recipes.nats import calibrated, calibration_prompts, divergences
+from steering.recipes.plans import plan_of
 from steering.recipes.recipe import GateSettings, Intervention, Recipe
 from steering.texts.contrast import ContrastSet
 
@@ -41,7 +42,7 @@ def vectors(demo):
 def test_divergences_are_kl_written_out(demo, vectors) -> None:
     """One forward pass of the bare model a row, with a hook, and the sum over the vocabulary in float64."""
     step = Intervention(vector="formality", strength=0.5)
-    plan = Recipe(interventions=(step,)).plan(demo, vectors)
+    plan = plan_of(Recipe(interventions=(step,)), demo, vectors)
     (write,) = plan
     replied = _replied(demo, ["Write a note to my boss about the picnic.", "Hello."])
     found = divergences(demo, [plan], replied)[0]
@@ -80,7 +81,7 @@ def test_the_budget_is_what_is_measured_on_fresh_prompts(demo, vectors, fields, 
     assert found.measured == pytest.approx(budget, rel=0.05)
     assert 1 <= found.passes <= 6
     natural = step.model_copy(update={"strength": found.strength, "unit": "mean_difference"})
-    plan = Recipe(interventions=(natural,)).plan(demo, vectors)
+    plan = plan_of(Recipe(interventions=(natural,)), demo, vectors)
     fresh = divergences(demo, [plan], _replied(demo, _prompts(2, 60, kind)))
     assert fresh.shape[1] > 500
     assert float(np.percentile(fresh.numpy(), 95)) == pytest.approx(budget, rel=0.25)
@@ -93,7 +94,7 @@ def test_a_recipe_in_nats_writes_the_calibrated_strength_and_asks_once(demo, vec
     found = calibrated(demo, step, vectors)
     assert found.strength < 0  # the other way
     monkeypatch.setattr(nats, "divergences", None)  # nothing is measured again
-    (write,) = Recipe(interventions=(step,)).plan(demo, vectors)
+    (write,) = plan_of(Recipe(interventions=(step,)), demo, vectors)
     vector = vectors["formality"]
     scale = float(vector.mean_differences[vector.default_block])
     assert write.operation.strength == pytest.approx(found.strength * scale)
@@ -131,4 +132,4 @@ def test_the_calibration_set_is_many_kinds_of_requests() -> None:
 )
 def test_a_budget_that_cannot_be_is_refused(demo, vectors, fields, message) -> None:
     with pytest.raises(SteeringError, match=message):
-        Recipe(interventions=(Intervention(vector="formality", unit="nats", **fields),)).plan(demo, vectors)
+        plan_of(Recipe(interventions=(Intervention(vector="formality", unit="nats", **fields),)), demo, vectors)

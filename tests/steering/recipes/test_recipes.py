@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from steering.errors import SteeringError
 from steering.extraction.extract import extract
+from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Intervention, Recipe, parse_blocks
 from steering.vectors.strength import in_all_units, to_raw
 from steering.writes.operations import Ablate, Add
@@ -22,8 +23,8 @@ def vector(tiny_host):
     return extract(tiny_host("llama"), sets(), name="tone")
 
 
-def plan_of(host, vector, **fields):
-    return Recipe(interventions=(Intervention(vector="tone", **fields),)).plan(host, {"tone": vector})
+def single_plan(host, vector, **fields):
+    return plan_of(Recipe(interventions=(Intervention(vector="tone", **fields),)), host, {"tone": vector})
 
 
 def test_units_convert_by_the_scales_of_the_block_that_is_written(vector) -> None:
@@ -44,25 +45,25 @@ def test_units_convert_by_the_scales_of_the_block_that_is_written(vector) -> Non
 
 def test_places_of_default_all_everywhere_and_numbers(vector, tiny_host) -> None:
     host = tiny_host("llama")
-    default = plan_of(host, vector)
+    default = single_plan(host, vector)
     assert [(w.block, w.site) for w in default] == [(vector.default_block, "block_output")]
     assert isinstance(default[0].operation, Add)
     assert default[0].operation.strength == pytest.approx(float(vector.mean_differences[vector.default_block]))
-    assert [w.block for w in plan_of(host, vector, blocks="all")] == [0, 1, 2, 3]
-    assert [w.block for w in plan_of(host, vector, blocks=(3, 1))] == [3, 1]
-    everywhere = plan_of(host, vector, blocks="everywhere", mode="ablate")
+    assert [w.block for w in single_plan(host, vector, blocks="all")] == [0, 1, 2, 3]
+    assert [w.block for w in single_plan(host, vector, blocks=(3, 1))] == [3, 1]
+    everywhere = single_plan(host, vector, blocks="everywhere", mode="ablate")
     assert len(everywhere) == 12
     assert {w.site for w in everywhere} == {"block_input", "attention_output", "mlp_output"}
     assert all(isinstance(w.operation, Ablate) for w in everywhere)
     assert {id(w.operation) for w in everywhere} == {id(everywhere[0].operation)}  # one direction, the default block's
     assert torch.equal(everywhere[0].operation.directions, vector.directions[vector.default_block])
-    for write in plan_of(host, vector, blocks="all"):
+    for write in single_plan(host, vector, blocks="all"):
         assert torch.equal(write.operation.direction, vector.directions[write.block])
 
 
 def test_interventions_keep_their_order(vector, tiny_host) -> None:
     steps = (Intervention(vector="tone", mode="ablate"), Intervention(vector="tone", strength=2))
-    writes = Recipe(interventions=steps).plan(tiny_host("llama"), {"tone": vector})
+    writes = plan_of(Recipe(interventions=steps), tiny_host("llama"), {"tone": vector})
     assert [type(w.operation) for w in writes] == [Ablate, Add]
 
 
@@ -89,18 +90,18 @@ def test_a_recipe_survives_json_and_equal_recipes_are_equal_text(tmp_path) -> No
 )
 def test_a_recipe_that_cannot_be_applied_says_why(vector, tiny_host, fields, message) -> None:
     with pytest.raises(SteeringError, match=message):
-        plan_of(tiny_host("llama"), vector, **fields)
+        single_plan(tiny_host("llama"), vector, **fields)
 
 
 def test_each_mode_makes_its_operation_counted_from_the_negative_mean(vector, tiny_host) -> None:
     host, block = tiny_host("llama"), vector.default_block
     apart, start = float(vector.mean_differences[block]), float(vector.references[block])
     assert abs(start) > 1e-3
-    (affine,) = plan_of(host, vector, mode="affine", strength=2.0)
+    (affine,) = single_plan(host, vector, mode="affine", strength=2.0)
     assert (affine.operation.reference, affine.operation.strength) == pytest.approx((start, 2 * apart))
-    (clamp,) = plan_of(host, vector, mode="clamp", clamp="ceil", strength=0.5)
+    (clamp,) = single_plan(host, vector, mode="clamp", clamp="ceil", strength=0.5)
     assert (clamp.operation.value, clamp.operation.kind) == (pytest.approx(start + 0.5 * apart), "ceil")
-    (rotate,) = plan_of(host, vector, mode="rotate", strength=-30)
+    (rotate,) = single_plan(host, vector, mode="rotate", strength=-30)
     assert rotate.operation.degrees == -30
 
 
@@ -108,7 +109,7 @@ def test_several_vectors_are_ablated_as_one_span(vector, tiny_host) -> None:
     host = tiny_host("llama")
     other = extract(host, sets(), site="mlp_output", name="other")
     recipe = Recipe(interventions=(Intervention(vector="tone", others=("other",), mode="ablate"),))
-    (write,) = recipe.plan(host, {"tone": vector, "other": other})
+    (write,) = plan_of(recipe, host, {"tone": vector, "other": other})
     states = torch.randn(1, 3, 32, generator=torch.Generator().manual_seed(0))
     for each in (vector, other):
         assert (write.operation(states) @ each.directions[vector.default_block]).abs().max() < 1e-5
@@ -119,7 +120,7 @@ def test_several_vectors_are_ablated_as_one_span(vector, tiny_host) -> None:
 def test_erase_takes_the_vectors_own_map(tiny_host) -> None:
     host = tiny_host("llama")
     leace = extract(host, sets(), method="leace", name="tone")
-    (write,) = plan_of(host, leace, mode="erase", blocks=(1,))
+    (write,) = single_plan(host, leace, mode="erase", blocks=(1,))
     states = torch.randn(2, 32, generator=torch.Generator().manual_seed(0))
     left, right, mean = (getattr(leace.eraser, name)[1] for name in ("left", "right", "mean"))
     torch.testing.assert_close(write.operation(states), states - ((states - mean) @ right)[:, None] * left)
@@ -128,29 +129,29 @@ def test_erase_takes_the_vectors_own_map(tiny_host) -> None:
 def test_a_gate_counts_from_the_negative_mean_too(vector, tiny_host) -> None:
     host = tiny_host("llama")
     gate = {"vector": "tone", "threshold": 0.25, "block": 1, "side": "below", "per": "token"}
-    (write,) = plan_of(host, vector, blocks=(2,), gate=gate)
+    (write,) = single_plan(host, vector, blocks=(2,), gate=gate)
     expected = float(vector.references[1] + 0.25 * vector.mean_differences[1])
     assert (write.gate.threshold, write.gate.block, write.gate.site) == (pytest.approx(expected), 1, "block_output")
     assert (write.gate.side, write.gate.per) == ("below", "token")
     with pytest.raises(SteeringError, match="names the vector 'mood'"):
-        plan_of(host, vector, gate={**gate, "vector": "mood"})
+        single_plan(host, vector, gate={**gate, "vector": "mood"})
     with pytest.raises(SteeringError, match="Read the gate at an earlier block"):
-        plan_of(host, vector, blocks=(0,), gate=gate)
+        single_plan(host, vector, blocks=(0,), gate=gate)
 
 
 def test_a_vector_without_what_a_mode_needs_says_so(vector, tiny_host) -> None:
     host, bare = tiny_host("llama"), replace(vector, references=None)
     with pytest.raises(SteeringError, match=r"no eraser.*method leace"):
-        plan_of(host, vector, mode="erase")
+        single_plan(host, vector, mode="erase")
     for fields in ({"mode": "affine"}, {"mode": "clamp"}, {"blocks": (3,), "gate": {"vector": "tone"}}):
         with pytest.raises(SteeringError, match="does not say where its negative side lies"):
-            plan_of(host, bare, **fields)
+            single_plan(host, bare, **fields)
 
 
 def test_a_missing_vector_names_what_is_there(vector, tiny_host) -> None:
     recipe = Recipe(interventions=(Intervention(vector="mood"),))
     with pytest.raises(SteeringError, match=r"names the vector 'mood'.*on the shelf: tone"):
-        recipe.plan(tiny_host("llama"), {"tone": vector})
+        plan_of(recipe, tiny_host("llama"), {"tone": vector})
 
 
 def test_a_recipe_file_with_a_wrong_field_names_it(tmp_path) -> None:

@@ -24,8 +24,8 @@ from steering.selfcheck.kept import checked
 from steering.selfcheck.short import short_check
 from steering.studies import find_study
 from steering.studies.page import notes_html
+from steering.vectors.files import load_vector, save_vector
 from steering.vectors.gguf import load_gguf, save_gguf
-from steering.vectors.vector import SteeringVector
 from steering.writes.interventions import Write
 from steering.writes.operations import Add
 from tests.conftest import tiny_model
@@ -122,7 +122,7 @@ def test_a_result_carries_what_failed_unless_it_does_not_depend_on_it(host, tmp_
     assert "leaves the others of its batch alone" in result_html(result)
     (vector,) = result.vectors.values()
     assert vector.provenance.warnings == (sentence,)
-    assert SteeringVector.load(vector.save(tmp_path / "v.safetensors")).provenance.warnings == (sentence,)
+    assert load_vector(save_vector(vector, tmp_path / "v.safetensors")).provenance.warnings == (sentence,)
     assert load_gguf(save_gguf(vector, tmp_path / "v.gguf")).provenance.warnings == (sentence,)
     assert "leaves the others of its batch alone" in notes_html(host, [])
     assert "decoding steps" in notes_html(host, [])

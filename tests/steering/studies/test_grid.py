@@ -19,10 +19,12 @@ from steering.model.prompts import render
 from steering.passes.decoding import generate
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
+from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Intervention, Recipe
 from steering.studies import find_study
 from steering.studies.grid import Cell, Grid, cell_table, check_grid, parse_axis, run_cells, seconds_for
 from steering.texts.contrast import ContrastSet
+from steering.vectors.files import save_vector
 from steering.vectors.vector import SteeringVector
 from tests.conftest import tiny_model
 
@@ -55,7 +57,7 @@ def test_every_cell_is_what_its_recipe_alone_gives(tiny_host, vectors) -> None:
     for x, strength in enumerate((-8.0, 0.0, 8.0)):
         for y, block in enumerate((0, 1, 2)):
             recipe = _recipe(strength=strength, blocks=(block,))
-            (alone,) = generate(host, [Row(prompt, recipe.plan(host, vectors))], recipe.decode)
+            (alone,) = generate(host, [Row(prompt, plan_of(recipe, host, vectors))], recipe.decode)
             cell = cells[x, y]
             assert cell.recipe == recipe
             assert (cell.text, cell.tokens, cell.finish) == (alone.text, len(alone.ids), alone.finish)
@@ -97,7 +99,7 @@ def test_a_method_axis_extracts_the_same_set_by_each_method(tiny_host, vectors) 
     assert [cell.recipe.interventions[0].vector for cell in cells] == [
         f"formality ({method})" for method in ("mean_difference", "logistic", "random")
     ]
-    (same,) = generate(host, [Row(render(host, TEXT), _recipe().plan(host, vectors))], _recipe().decode)
+    (same,) = generate(host, [Row(render(host, TEXT), plan_of(_recipe(), host, vectors))], _recipe().decode)
     assert cells[0].text == same.text
     other = replace(grid, x=parse_axis("method: lda"))
     elsewhere = replace(vectors["formality"], provenance=replace(vectors["formality"].provenance, contrast="mine"))
@@ -206,7 +208,7 @@ def test_time_is_told_by_what_steps_took(tiny_host) -> None:
 
 def test_the_study_runs_headless_with_vectors_from_a_folder(tiny_host, vectors, tmp_path) -> None:
     host, study = tiny_host("llama"), find_study("grid")
-    vectors["formality"].save(tmp_path / "formality.safetensors")
+    save_vector(vectors["formality"], tmp_path / "formality.safetensors")
     given = {"x": "strength: 0, 8", "y": "block: 1, 2", "vectors": str(tmp_path), "recipe": _recipe().model_dump()}
     job = study.start(host, study.parse(given))
     table = job.result().tables["cells"]

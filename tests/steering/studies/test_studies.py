@@ -14,7 +14,7 @@ from steering.studies import STUDIES, find_study
 from steering.studies.methods import possible
 from steering.studies.study import Measure, Result, check_folder
 from steering.texts.contrast import ContrastSet
-from steering.vectors.vector import SteeringVector
+from steering.vectors.files import load_vector
 from tests.conftest import ROOT
 
 
@@ -37,7 +37,7 @@ def test_a_result_becomes_json_tables_and_vectors(result, tmp_path) -> None:
     assert auroc["n"] > 0
     table = pd.read_csv(folder / content["tables"]["blocks"])
     assert list(table["block"]) == [0, 1, 2, 3]
-    vector = SteeringVector.load(folder / content["vectors"]["tone/1"])
+    vector = load_vector(folder / content["vectors"]["tone/1"])
     assert vector.name == "tone/1"
     assert table["mean_difference"].tolist() == pytest.approx(vector.mean_differences.tolist())
 

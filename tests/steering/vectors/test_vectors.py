@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from steering.errors import SteeringError
 from steering.extraction.extract import extract
-from steering.vectors.files import FORMAT
+from steering.vectors.files import FORMAT, load_vector, save_vector
 from steering.vectors.vector import SteeringVector
 from tests.steering.extraction.test_extraction import sets
 
@@ -32,8 +32,8 @@ def rewrite(path, *, tensors=None, metadata=None):
 
 
 def test_a_saved_vector_comes_back_whole(vector, tmp_path) -> None:
-    path = vector.save(tmp_path / "deep" / "tone.safetensors")
-    loaded = SteeringVector.load(path)
+    path = save_vector(vector, tmp_path / "deep" / "tone.safetensors")
+    loaded = load_vector(path)
     for name in ("directions", "mean_differences", "residual_norms", "auroc", "auroc_low", "auroc_high"):
         assert torch.equal(getattr(loaded, name), getattr(vector, name)), name
     assert loaded.provenance == vector.provenance
@@ -45,13 +45,13 @@ def test_a_saved_vector_comes_back_whole(vector, tmp_path) -> None:
 
 def test_a_vector_without_auroc_comes_back_without(vector, tmp_path) -> None:
     bare = replace(vector, auroc=None, auroc_low=None, auroc_high=None)
-    loaded = SteeringVector.load(bare.save(tmp_path / "v.safetensors"))
+    loaded = load_vector(save_vector(bare, tmp_path / "v.safetensors"))
     assert loaded.auroc is None
     assert loaded.best_auroc is None
 
 
 def test_the_file_says_what_its_numbers_mean(vector, tmp_path) -> None:
-    with safe_open(vector.save(tmp_path / "v.safetensors"), framework="pt") as file:
+    with safe_open(save_vector(vector, tmp_path / "v.safetensors"), framework="pt") as file:
         card = json.loads(file.metadata()["card"])
     assert {"block", "sign", "direction", "mean_differences", "residual_norms"} <= set(card["conventions"])
     assert card["provenance"]["versions"]["torch"] == torch.__version__
@@ -64,13 +64,13 @@ def test_a_file_of_somebody_else_is_not_written_over(vector, tmp_path) -> None:
     save_file({"weight": torch.ones(2)}, path)
     before = path.read_bytes()
     with pytest.raises(SteeringError, match=r"v\.safetensors' is there already"):
-        vector.save(path)
+        save_vector(vector, path)
     assert path.read_bytes() == before
-    assert vector.save(vector.save(tmp_path / "own.safetensors")).exists()
+    assert save_vector(vector, save_vector(vector, tmp_path / "own.safetensors")).exists()
 
 
 def test_a_failed_save_leaves_the_old_file(vector, tmp_path, monkeypatch) -> None:
-    path = vector.save(tmp_path / "v.safetensors")
+    path = save_vector(vector, tmp_path / "v.safetensors")
     before = path.read_bytes()
 
     def fail(*args, **kwargs):
@@ -78,26 +78,26 @@ def test_a_failed_save_leaves_the_old_file(vector, tmp_path, monkeypatch) -> Non
 
     monkeypatch.setattr("steering.vectors.files.save_file", fail)
     with pytest.raises(SteeringError, match="disk full"):
-        vector.renamed("other").save(path)
+        save_vector(vector.renamed("other"), path)
     assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_foreign_damaged_and_contradictory_files_are_refused(vector, tmp_path) -> None:
     with pytest.raises(SteeringError, match="no file"):
-        SteeringVector.load(tmp_path / "none.safetensors")
+        load_vector(tmp_path / "none.safetensors")
     text = tmp_path / "text.safetensors"
     text.write_text("hello")
     with pytest.raises(SteeringError, match=r"'text\.safetensors' is no vector file"):
-        SteeringVector.load(text)
+        load_vector(text)
     foreign = tmp_path / "foreign.safetensors"
     save_file({"weight": torch.zeros(3)}, foreign)
     with pytest.raises(SteeringError, match="does not say that it is one"):
-        SteeringVector.load(foreign)
-    cut = vector.save(tmp_path / "cut.safetensors")
+        load_vector(foreign)
+    cut = save_vector(vector, tmp_path / "cut.safetensors")
     cut.write_bytes(cut.read_bytes()[:-40])
     with pytest.raises(SteeringError, match="is no vector file"):
-        SteeringVector.load(cut)
+        load_vector(cut)
 
 
 @pytest.mark.parametrize(
@@ -113,42 +113,42 @@ def test_foreign_damaged_and_contradictory_files_are_refused(vector, tmp_path) -
     ],
 )
 def test_a_file_that_contradicts_itself_is_refused(vector, tmp_path, change, message) -> None:
-    path = vector.save(tmp_path / "v.safetensors")
+    path = save_vector(vector, tmp_path / "v.safetensors")
     rewrite(path, **change)
     with pytest.raises(SteeringError, match=message):
-        SteeringVector.load(path)
+        load_vector(path)
     assert FORMAT
 
 
 def test_a_card_that_lies_about_its_width_or_blocks_is_refused(vector, tmp_path) -> None:
-    path = vector.save(tmp_path / "v.safetensors")
+    path = save_vector(vector, tmp_path / "v.safetensors")
     with safe_open(path, framework="pt") as file:
         card = json.loads(file.metadata()["card"])
     assert (card["blocks"], card["width"]) == (4, 32)
     for lie in ({"width": 64}, {"blocks": 5}):
         rewrite(path, metadata={"card": json.dumps({**card, **lie})})
         with pytest.raises(SteeringError, match="its card says"):
-            SteeringVector.load(path)
+            load_vector(path)
 
 
 def test_an_eraser_comes_back_and_must_have_the_directions_shape(tiny_host, tmp_path) -> None:
     leace = extract(tiny_host("llama"), sets(), method="leace")
-    path = leace.save(tmp_path / "v.safetensors")
-    loaded = SteeringVector.load(path)
+    path = save_vector(leace, tmp_path / "v.safetensors")
+    loaded = load_vector(path)
     for name in ("left", "right", "mean"):
         assert torch.equal(getattr(loaded.eraser, name), getattr(leace.eraser, name))
     for name in ("references", "accuracy"):
         assert torch.equal(getattr(loaded, name), getattr(leace, name))
     rewrite(path, tensors={"eraser_left": torch.zeros(4, 8)})
     with pytest.raises(SteeringError, match=r"eraser_left of shape \(4, 8\)"):
-        SteeringVector.load(path)
+        load_vector(path)
     rewrite(path, tensors={"eraser_left": torch.full((4, 32), math.nan)})
     with pytest.raises(SteeringError, match="not finite"):
-        SteeringVector.load(path)
+        load_vector(path)
 
 
 def test_a_file_of_the_first_format_is_read_still(vector, tmp_path) -> None:
-    path = vector.save(tmp_path / "v.safetensors")
+    path = save_vector(vector, tmp_path / "v.safetensors")
     with safe_open(path, framework="pt") as file:
         card = json.loads(file.metadata()["card"])
     for late in ("blocks", "width", "operations"):
@@ -158,7 +158,7 @@ def test_a_file_of_the_first_format_is_read_still(vector, tmp_path) -> None:
     first = ("directions", "mean_differences", "residual_norms", "auroc", "auroc_low", "auroc_high")
     tensors = {name: tensor for name, tensor in load_file(path).items() if name in first}
     save_file(tensors, path, metadata={"format": FORMAT, "card": json.dumps({**card, "version": 1})})
-    loaded = SteeringVector.load(path)
+    loaded = load_vector(path)
     assert torch.equal(loaded.directions, vector.directions)
     assert loaded.references is None
     assert loaded.eraser is None
@@ -166,7 +166,7 @@ def test_a_file_of_the_first_format_is_read_still(vector, tmp_path) -> None:
 
 def test_no_broken_file_does_anything_but_load_or_be_refused(vector, tmp_path) -> None:
     """Cut anywhere, or with bytes changed: no other exception, and nothing that is not a vector."""
-    whole = vector.save(tmp_path / "v.safetensors").read_bytes()
+    whole = save_vector(vector, tmp_path / "v.safetensors").read_bytes()
     header = 8 + int.from_bytes(whole[:8], "little")
     rng = np.random.default_rng(0)
     refused = 0
@@ -181,7 +181,7 @@ def test_no_broken_file_does_anything_but_load_or_be_refused(vector, tmp_path) -
         path = tmp_path / "broken.safetensors"
         path.write_bytes(broken)
         try:
-            assert SteeringVector.load(path).directions.shape == (4, 32)
+            assert load_vector(path).directions.shape == (4, 32)
         except SteeringError:
             refused += 1
     assert refused > 150

