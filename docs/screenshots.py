@@ -48,8 +48,7 @@ def main() -> None:
                 ("tradeoff-light", WIDE, "light", "Trade-off"),
                 ("probe-light", WIDE, "light", "Probe"),
             ):
-                page = _open(browser, served.local_url, size, theme)
-                page.get_by_role("tab", name=panel).click()
+                page = _open(browser, f"{served.local_url}{panel.lower().replace('-', '')}", size, theme)
                 if panel == "Steer":
                     _steer(page)
                 elif panel == "Grid":
@@ -78,7 +77,7 @@ def _open(browser: Browser, address: str, size: dict[str, int], theme: str) -> P
 
 
 def _fill_the_shelf(browser: Browser, address: str) -> None:
-    page = _open(browser, address, DESKTOP, "light")
+    page = _open(browser, f"{address}vectors", DESKTOP, "light")
     for name in SETS:
         page.locator("#contrast input").click()
         page.get_by_role("option", name=name, exact=True).click()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import chromium
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from workbench.bench import Workbench
 from workbench.frame.shell import launch
@@ -84,8 +85,10 @@ def started() -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(browser: Browser, address: str, *, width: int = 1280, query: str = "") -> Iterator[Page]:
-    """A page on which the model stands.
+def opened(
+    browser: Browser, address: str, *, width: int = 1280, panel: str = "vectors", query: str = ""
+) -> Iterator[Page]:
+    """The page of a panel, on which the model stands; the start page where `panel` is empty.
 
     Fails at the end if the console showed an error or anything was fetched from elsewhere.
     """
@@ -97,13 +100,20 @@ def opened(browser: Browser, address: str, *, width: int = 1280, query: str = ""
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: complaints.append(request.url) if _elsewhere(request.url, address) else None)
     try:
-        page.goto(f"{address}{query}", wait_until="domcontentloaded")
+        page.goto(f"{address}{panel}{query}", wait_until="domcontentloaded")
         page.wait_for_selector(".sw-model .sw-name")
         yield page
     finally:
         context.close()
     complaints = _without_leaving(complaints)
     assert not complaints, complaints
+
+
+def go(page: Page, name: str) -> None:
+    """Open the page of another panel by its link, and wait until it stands as it stood."""
+    page.locator(".sw-nav a", has_text=re.compile(rf"^{name}$")).click()
+    expect(page.locator(".sw-nav a[aria-current]")).to_have_text(name)
+    page.wait_for_selector(".sw-model .sw-name")
 
 
 def _without_leaving(complaints: list[str]) -> list[str]:

@@ -17,6 +17,8 @@ from steering.model.openings import chat_notes
 from steering.passes.decoding import warm_up
 from workbench.discovery import Catalogue, discover
 from workbench.listeners import Listeners
+from workbench.memory import Memory
+from workbench.sent import Sent
 from workbench.workspace import Workspace
 
 
@@ -130,6 +132,10 @@ class Workbench:
         self.catalogue: Catalogue = discover(panels_dir)
         self.model = ModelSlot(self.lane)
         self.listeners = Listeners()
+        self.memory = Memory()
+        """What visitors' pages showed last."""
+        self.sent = Sent()
+        """What one panel sends to another's page."""
         self.visitors_load: frozenset[str] = frozenset((ANY,))
         """Models that visitors of the page may load."""
         self.confines: Confines | None = None

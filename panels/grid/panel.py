@@ -136,9 +136,7 @@ class _Shown:
         ]
         state = [self._grid, self._cells]
         self._html.choose(self._choose, inputs=state, outputs=[self._cell], **EVENT)
-        self._html.open(
-            self._open, inputs=[*state, self._chat], outputs=[ui.page.sent, ui.page.tabs, ui.page.shelf_seen], **EVENT
-        )
+        self._html.open(self._open, inputs=[*state, self._chat], outputs=[ui.page.go, ui.page.shelf_seen], **EVENT)
 
     def run(self, call: Call, **values: Any) -> Iterator[Outputs | None]:
         """Generate the cells, those known already first."""

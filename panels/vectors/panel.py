@@ -255,7 +255,7 @@ def _place_view(ui: PanelContext) -> None:
     ui.on(tokens.click, read, inputs=picked, outputs=[nearest], run=[tokens], title="reading the unembedding")
     ui.watch("picked", call=show, inputs=picked, outputs=shown)
     for button, to in ((steer, "steer"), (sweep, "grid")):  # both take the vector that is picked
-        ui.quick(button.click, lambda to=to: {ui.page.tabs: gr.update(selected=to)}, outputs=[ui.page.tabs])
+        ui.quick(button.click, lambda to=to: ui.going(to), outputs=[ui.page.go])
 
 
 def _kept(ui: PanelContext, name: str | None) -> Entry | None:

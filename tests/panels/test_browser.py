@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, opened, until
+from browser_support import SLOW, go, opened, until
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from steering.passes import decoding
@@ -106,7 +106,7 @@ def test_vectors_are_compared_and_their_tokens_told(page: Page) -> None:
 
 
 def test_an_empty_shelf_offers_one_click_that_steers(page: Page) -> None:
-    tab(page, "Steer").click()
+    go(page, "Steer")
     expect(page.locator("#run")).to_be_hidden()
     page.click("#start")
     expect(shelf_card(page, "formality")).to_be_visible()
@@ -227,12 +227,12 @@ def test_an_own_contrast_set_is_extracted_and_a_second_vector_stacked(page: Page
 def test_steer_takes_the_vector_that_was_extracted_last(page: Page) -> None:
     start(page)
     for name in ("harm", "demo-topics"):  # new to the shelf, while another one is chosen in Steer
-        tab(page, "Vectors").click()
+        go(page, "Vectors")
         page.locator("#contrast input").fill(name)
         page.locator("#contrast input").press("Enter")
         page.click("#extract")
         expect(shelf_card(page, name)).to_be_visible()
-        tab(page, "Steer").click()
+        go(page, "Steer")
         expect(page.locator("#vector-a1 input")).to_have_value(name)
         run_to_the_end(page)
         page.get_by_text("Recipe as JSON").click()
@@ -300,12 +300,12 @@ def test_what_users_and_models_write_is_never_markup(page: Page) -> None:
 
 def test_third_parties_panels(page: Page) -> None:
     expect(page.locator(".sw-problems .sw-error")).to_contain_text("cannot <load>")
-    tab(page, "Echo").click()
-    panel = page.get_by_role("tabpanel").filter(visible=True)
+    go(page, "Echo")
+    panel = page.locator(".sw-body-column")
     panel.get_by_label("Times").fill("7")
     panel.get_by_role("button", name="Run").click()
     expect(panel.locator("table")).to_contain_text("7")
-    tab(page, "Picky").click()
+    go(page, "Picky")
     expect(page.locator(".sw-needs:visible")).to_have_text("It wants a <model> of 1000 blocks.")
 
 
@@ -432,7 +432,7 @@ def test_tokens_of_the_prompt_are_picked_and_only_they_are_written(page: Page) -
 
 def test_a_grid_fills_keeps_its_cells_and_opens_one_in_steer(page: Page, tmp_path: Path) -> None:
     start(page)
-    tab(page, "Grid").click()
+    go(page, "Grid")
     values = page.locator("#grid-x-values input, #grid-x-values textarea")
     expect(values).to_have_value("-0.8..0.8 step 0.4")  # around the vector's own suggestion
     values.fill("0, 0.4")
@@ -474,7 +474,7 @@ def test_a_grid_fills_keeps_its_cells_and_opens_one_in_steer(page: Page, tmp_pat
 def test_a_stopped_grid_keeps_its_cells(page: Page, brake: threading.Event) -> None:
     brake.clear()
     start(page)
-    tab(page, "Grid").click()
+    go(page, "Grid")
     values = page.locator("#grid-x-values input, #grid-x-values textarea")
     values.fill("0, 0.1")
     page.click("#grid-run")
@@ -494,7 +494,7 @@ def test_a_stopped_grid_keeps_its_cells(page: Page, brake: threading.Event) -> N
 
 def test_a_cell_of_another_method_brings_its_vector_along(page: Page, bench: Workbench) -> None:
     start(page)
-    tab(page, "Grid").click()
+    go(page, "Grid")
     page.locator("#grid-x input").click()
     page.get_by_role("option", name="Extraction method", exact=True).click()
     values = page.locator("#grid-x-values input, #grid-x-values textarea")
@@ -531,7 +531,7 @@ def test_a_phone_sees_everything_without_scrolling_sideways(
     with opened(browser, server[1], width=390, query=f"?__theme={theme}") as page:
         start(page)
         for name in ("Steer", "Vectors", "Grid"):
-            tab(page, name).click()
+            go(page, name)
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
         expect(shelf_card(page, "formality")).to_be_hidden()
         page.locator("label[for=sw-fold]").click()
@@ -542,7 +542,7 @@ def test_a_phone_sees_everything_without_scrolling_sideways(
 
 def start(page: Page, *, wait: bool = True) -> None:
     """The first click: extract formality and steer with it."""
-    tab(page, "Steer").click()
+    go(page, "Steer")
     page.click("#start")
     if wait:
         expect(page.locator(".sw-strip .sw-over")).to_contain_text("done")
@@ -571,16 +571,12 @@ def unit(page: Page, name: str) -> Locator:
     return page.locator("label:visible").filter(has_text=re.compile(rf"^\s*{name}\s*$"))
 
 
-def tab(page: Page, name: str) -> Locator:
-    return page.get_by_role("tab", name=name, exact=True)
-
-
 def shelf_card(page: Page, name: str) -> Locator:
     return page.locator(".sw-v").filter(has=page.get_by_text(name, exact=True))
 
 
 def errors(page: Page) -> Locator:
-    return page.get_by_role("tabpanel").filter(visible=True).locator(".sw-error")
+    return page.locator(".sw-body-column .sw-error")
 
 
 def narrower(bench: Workbench, folder: Path) -> Path:

@@ -23,8 +23,7 @@ expect.set_options(timeout=SLOW)
 @pytest.fixture
 def page(browser: Browser, server: tuple[Workbench, str]) -> Iterator[Page]:
     until(lambda: server[0].host is not None)
-    with opened(browser, server[1]) as page:
-        page.get_by_role("tab", name="Probe", exact=True).click()
+    with opened(browser, server[1], panel="probe") as page:
         expect(page.locator("#probe-run")).to_be_enabled()
         yield page
 
@@ -38,7 +37,7 @@ def fill(page: Page, **values: str) -> None:
 
 
 def more(page: Page, number: int) -> None:
-    page.get_by_role("tabpanel").filter(visible=True).get_by_role("button", name="More").nth(number).click()
+    page.locator(".sw-body-column").get_by_role("button", name="More").nth(number).click()
 
 
 def small(page: Page) -> None:
@@ -88,7 +87,7 @@ def test_bad_input_is_one_card_and_stop_keeps_what_there_is(page: Page) -> None:
     more(page, 0)
     fill(page, blocks="9")
     page.click("#probe-run")
-    card = page.get_by_role("tabpanel").filter(visible=True).locator(".sw-error")
+    card = page.locator(".sw-body-column").locator(".sw-error")
     expect(card).to_have_count(1)
     expect(card).to_contain_text("0 to 5")
     fill(page, blocks="", restarts="4")

@@ -22,8 +22,7 @@ expect.set_options(timeout=SLOW)
 
 @pytest.fixture
 def page(browser: Browser, server: tuple[Workbench, str]) -> Iterator[Page]:
-    with opened(browser, server[1]) as page:
-        page.get_by_role("tab", name="Refusal", exact=True).click()
+    with opened(browser, server[1], panel="refusal") as page:
         expect(page.locator("#refusal-size")).to_contain_text("replies")
         yield page
 
@@ -107,14 +106,13 @@ def test_bad_input_is_one_card_that_says_what_to_do(page: Page, field: str, valu
     page.keyboard.press("Tab")
     page.wait_for_timeout(500)
     page.click("#refusal-effects-run")
-    card = page.get_by_role("tabpanel").filter(visible=True).locator(".sw-error")
+    card = page.locator(".sw-body-column").locator(".sw-error")
     expect(card).to_have_count(1)
     expect(card).to_contain_text(said)
 
 
 def test_a_phone_needs_no_scrolling_sideways(browser: Browser, server: tuple[Workbench, str]) -> None:
-    with opened(browser, server[1], width=390, query="?__theme=dark") as page:
-        page.get_by_role("tab", name="Refusal", exact=True).click()
+    with opened(browser, server[1], width=390, panel="refusal", query="?__theme=dark") as page:
         step(page, "candidates")
         expect(page.locator("#refusal-map-kl .js-plotly-plot")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390

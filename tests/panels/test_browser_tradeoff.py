@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, opened, until
+from browser_support import SLOW, go, opened, until
 from playwright.sync_api import Browser, Page, expect
 
 from steering.extraction.extract import extract
@@ -33,8 +33,7 @@ def vector(server: tuple[Workbench, str]) -> None:
 
 @pytest.fixture
 def page(browser: Browser, server: tuple[Workbench, str]) -> Iterator[Page]:
-    with opened(browser, server[1]) as page:
-        page.get_by_role("tab", name="Trade-off", exact=True).click()
+    with opened(browser, server[1], panel="tradeoff") as page:
         expect(page.locator("#tradeoff-size")).to_contain_text("readings")
         expect(page.locator("#vector-t1 input")).to_have_value("sentiment")
         yield page
@@ -104,7 +103,7 @@ def test_another_method_is_shown_over_strength(page: Page) -> None:
 
 
 def test_a_sent_recipe_is_taken(page: Page) -> None:
-    page.get_by_role("tab", name="Steer", exact=True).click()
+    go(page, "Steer")
     page.locator("#mode-a1 input").click()
     page.get_by_role("option", name="Ablate").click()
     page.get_by_role("button", name="Send to Trade-off").click()
@@ -134,14 +133,13 @@ def test_bad_input_is_told_beforehand_and_is_one_card(page: Page, field: str, va
     fill(page, **{field: value})
     expect(page.locator("#tradeoff-size")).to_contain_text(said)
     page.click("#tradeoff-run")
-    card = page.get_by_role("tabpanel").filter(visible=True).locator(".sw-error")
+    card = page.locator(".sw-body-column").locator(".sw-error")
     expect(card).to_have_count(1)
     expect(card).to_contain_text(said)
 
 
 def test_a_phone_needs_no_scrolling_sideways(browser: Browser, server: tuple[Workbench, str]) -> None:
-    with opened(browser, server[1], width=390, query="?__theme=dark") as page:
-        page.get_by_role("tab", name="Trade-off", exact=True).click()
+    with opened(browser, server[1], width=390, panel="tradeoff", query="?__theme=dark") as page:
         expect(page.locator("#vector-t1 input")).to_have_value("sentiment")
         small(page)
         run(page)

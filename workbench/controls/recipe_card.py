@@ -13,9 +13,8 @@ from steering.recipes.recipe import Intervention, Recipe
 from steering.vectors.vector import SteeringVector
 from workbench.controls.chat_words import in_words
 from workbench.controls.intervention_slot import intervention_of, place_slot, vector_named
-from workbench.generation import LETTERS
 from workbench.page.blocks import html_block
-from workbench.page.context import PanelContext, Sent
+from workbench.page.context import PanelContext
 from workbench.page.markup import heading, note
 
 
@@ -126,16 +125,11 @@ class RecipeCard:
         choosers = {f"vector_{slot.name}": slot.vector for slot in self.slots}
         shown = [part for slot in self.slots for part in slot.shown]
 
-        def offer(sent: Sent | None, **chosen: str | None) -> dict[Any, Any]:
+        def offer(**chosen: str | None) -> dict[Any, Any]:
             """Keep every choice that is still there; give the others the first vector that fits."""
             names = fitting(ui)
             changes: dict[Any, Any] = {}
-            for n, slot in enumerate(self.slots):
-                # A vector that came with a recipe from another panel: this may run beside what shows that recipe.
-                came = self._sent(sent, n)
-                if came and came.vector in names and chosen[f"vector_{slot.name}"] not in names:
-                    changes |= slot.show(came, vector_named(ui, came.vector), names)
-                    continue
+            for slot in self.slots:
                 # A choice that is kept is not sent again: this may run beside `take`, with a choice of a moment ago.
                 changes |= slot.offer(names)
                 if chosen[f"vector_{slot.name}"] not in names:
@@ -147,23 +141,20 @@ class RecipeCard:
                     }
             return changes
 
-        def take(picked: str | None) -> dict[Any, Any]:
+        def take(picked: str | None, followed: str | None) -> dict[Any, Any]:
             names = fitting(ui)
-            if picked not in names:
+            if picked not in names or picked == followed:
                 return {}
-            return {top.vector: gr.update(choices=names, value=picked), **top.tune(vector_named(ui, picked))}
+            return {
+                ui.page.followed: picked,
+                top.vector: gr.update(choices=names, value=picked),
+                **top.tune(vector_named(ui, picked)),
+            }
 
-        ui.watch("shelf", "model", call=offer, inputs={"sent": ui.page.sent, **choosers}, outputs=shown)
+        ui.watch("shelf", "model", call=offer, inputs=choosers, outputs=shown)
         if follows:
-            ui.watch("picked", call=take, inputs={"picked": ui.page.picked}, outputs=[top.vector, *top.tuned])
-
-    def _sent(self, sent: Sent | None, n: int) -> Intervention | None:
-        """The n-th intervention of this card's recipe in what was sent to this panel last."""
-        if sent is None or sent.to != self._ui.panel:
-            return None
-        recipes, place = sent.settings.recipes, max(0, LETTERS.find(self.key))
-        interventions = recipes[place].interventions if place < len(recipes) else ()
-        return interventions[n] if n < len(interventions) else None
+            given = {"picked": ui.page.picked, "followed": ui.page.followed}
+            ui.watch("picked", call=take, inputs=given, outputs=[ui.page.followed, top.vector, *top.tuned])
 
 
 def slot_names(key: str) -> list[str]:

@@ -33,7 +33,8 @@ def place_model_bar(bench: Workbench, state: PageState) -> ModelBar:
     """Lay out the bar and, folded away below it, the form that loads another model. A failed load keeps the model."""
     context = PanelContext(bench, state, "Model")
     with gr.Row(elem_classes="sw-topbar"):
-        html = html_block(model_bar(None, loading=bench.model.wanted), elem_classes="sw-model-slot")
+        # Marked until the page has been drawn as it stood: what is clicked before would be answered with defaults.
+        html = html_block(f'<div class="sw-opening">{model_bar(None)}</div>', elem_classes="sw-model-slot")
         check = place_button()
         may = bool(bench.visitors_load)
         switch = gr.Button("Switch model", size="sm", elem_classes="sw-switch", min_width=0, visible=may)

@@ -18,6 +18,7 @@ from workbench.page.cards import shelf, unreadable_card, vector_card
 from workbench.page.context import PageState, PanelContext
 from workbench.page.inputs import text_of
 from workbench.page.markup import error_card, note
+from workbench.page.visits import visitor_of
 from workbench.workspace import Unreadable
 
 
@@ -64,8 +65,10 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
         vector, said = read_vector(Path(path), convention_of(values, blocks))
         return {state.picked: bench.workspace.put(vector), understood: "".join(map(note, said))}
 
-    def pick(event: gr.EventData) -> str:
-        return text_of(event, "name")
+    def pick(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        name = text_of(event, "name")
+        bench.memory.keep(visitor_of(request), "", {"picked": name})
+        return {state.picked: name, state.drawn: None}
 
     def remove(event: gr.EventData) -> dict[Any, Any]:
         try:
@@ -79,7 +82,7 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
         [upload.upload, again.click], add, inputs={"path": upload, **told}, outputs=[state.picked, understood]
     )
     context.watch("shelf", "model", "picked", call=draw, inputs={"picked": state.picked}, outputs=[html, state.picked])
-    html.pick(pick, outputs=[state.picked], **EVENT)
+    html.pick(pick, outputs=[state.picked, state.drawn], **EVENT)
     html.remove(remove, outputs=[errors, state.shelf_seen], **EVENT)
     return context
 

@@ -1,4 +1,4 @@
-"""The page: model bar, shelf, one tab a panel, job strip; and the server that shows it."""
+"""The pages: a start page and one for every panel, each in the same frame; and the server that shows them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,19 @@ from steering.resources import resource
 from steering.texts.system_prompts import takes_system
 from workbench.bench import ANY, Workbench
 from workbench.frame.modelbar import place_model_bar
+from workbench.frame.navigation import THEME_SCRIPT, Place, navigation, places_of
+from workbench.frame.opening import Look, place_opening
 from workbench.frame.serving import SESSIONS, guarded, serve_until_ended
 from workbench.frame.shelf import place_shelf
+from workbench.frame.start import place_start
 from workbench.guard import Names
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.cards import NAME, model_bar
 from workbench.page.context import PageState, PanelContext
 from workbench.page.forms import build_form
 from workbench.page.inputs import Page
-from workbench.page.markup import empty_state, error_card, escape
+from workbench.page.markup import error_card, escape
+from workbench.page.settings import Settings
 from workbench.page.theme import WorkbenchTheme, head
 from workbench.panel import Panel
 from workbench.uploads import LARGEST_FILE
@@ -47,33 +51,15 @@ _OFTEN, _SELDOM = 1.0, 4.0
 """Seconds between two looks at whether the model or the shelf changed: while a model loads, and otherwise."""
 
 
-# Plotly draws at its default width while its tab is hidden, and looks again only when the window changes.
-_RESIZE = "() => { setTimeout(() => window.dispatchEvent(new Event('resize')), 50); }"
-
-
 def build(bench: Workbench) -> gr.Blocks:
-    """Lay out the page of a workbench."""
-    with Page(title=NAME, analytics_enabled=False, fill_width=True) as page:
-        state = PageState()
-        bar = place_model_bar(bench, state)
-        # Outside the tabs: Gradio counts every child of a row of tabs as a tab.
-        panels = [(panel, PanelContext(bench, state, panel.title, panel.id)) for panel in bench.catalogue.panels]
-        contexts = [bar.context, *(context for _, context in panels)]
-        with gr.Row(elem_classes="sw-page"):
-            with gr.Tabs(elem_classes="sw-tabs") as state.tabs:
-                for panel, context in panels:
-                    _place_panel(panel, context, bench)
-                if not panels:  # Gradio cannot draw a row of no tabs
-                    with gr.Tab("Panels"):
-                        html_block(empty_state("No panel could be used", "The cards at the side say why."))
-            with gr.Column(elem_classes="sw-shelf", min_width=0):
-                contexts.append(place_shelf(bench, state))
-                _place_problems(bench)
-        with gr.Column(elem_classes="sw-strip"):
-            for context in contexts:
-                context.place_strip()
-        _watch(bench, state, page, bar.html)
-    return page
+    """Lay out the workbench: a start page, and a page of its own for every panel, which costs the others nothing."""
+    places = places_of(bench.catalogue)
+    with Page(title=NAME, analytics_enabled=False, fill_width=True) as pages:
+        _place_page(bench, pages, places, None)
+    for place in places:
+        with pages.route(place.title, place.path, show_in_navbar=False):
+            _place_page(bench, pages, places, place)
+    return pages
 
 
 def launch(
@@ -174,23 +160,47 @@ def _start(
     return page
 
 
-def _place_panel(panel: Panel, context: PanelContext, bench: Workbench) -> None:
-    with gr.Tab(panel.title, id=panel.id, render_children=True) as tab:
-        notice = html_block("", elem_classes="sw-notice")
-        failure = ""
-        with gr.Column(elem_classes="sw-body") as body:
-            try:
-                if panel.build(context) is NotImplemented:
-                    build_form(panel, context)
-            except Exception as error:  # a third party's layout must not take the page down
-                _log.exception("panel %s failed to build", panel.id)
-                body.visible = False
-                failure = error_card(error, doing=f"laying out the panel {panel.title}")
-        if failure:
-            html_block(failure)
-        context.error_slot()
-    tab.select(None, js=_RESIZE, **EVENT)
+def _place_page(bench: Workbench, pages: gr.Blocks, places: Sequence[Place], here: Place | None) -> None:
+    """One page: the frame that is the same on all, and a panel in it; the start page where `here` is None."""
+    state = PageState()
+    bar = place_model_bar(bench, state)
+    html_block(navigation(places, here), elem_classes="sw-nav", js_on_load=THEME_SCRIPT)
+    panel, kept = None, None
+    with gr.Row(elem_classes="sw-page"):
+        with gr.Column(elem_classes="sw-body-column", min_width=0):
+            if here is None:
+                place_start(places)
+            elif here.problem is not None:
+                html_block(error_card(here.problem))
+            elif here.panel is not None:
+                panel = PanelContext(bench, state, here.panel.title, here.panel.id)
+                kept = Settings(here.panel.id, _place_panel(here.panel, panel, bench))
+        with gr.Column(elem_classes="sw-shelf", min_width=0):
+            shelf = place_shelf(bench, state)
+    contexts = [shelf, bar.context, *([panel] if panel else [])]
+    with gr.Column(elem_classes="sw-strip"):
+        for context in contexts:
+            context.place_strip()
+    place_opening(bench, state, contexts, kept, _watch(bench, state, bar.html), pages.load)
+
+
+def _place_panel(panel: Panel, context: PanelContext, bench: Workbench) -> gr.Column:
+    """Lay a panel out; gives what holds its controls."""
+    notice = html_block("", elem_classes="sw-notice")
+    failure = ""
+    with gr.Column(elem_classes="sw-body") as body:
+        try:
+            if panel.build(context) is NotImplemented:
+                build_form(panel, context)
+        except Exception as error:  # a third party's layout must not take the page down
+            _log.exception("panel %s failed to build", panel.id)
+            body.visible = False
+            failure = error_card(error, doing=f"laying out the panel {panel.title}")
+    if failure:
+        html_block(failure)
+    context.error_slot()
     context.watch("model", call=lambda: {notice: _notice(panel, bench)}, outputs=[notice])
+    return body
 
 
 def _notice(panel: Panel, bench: Workbench) -> str:
@@ -205,23 +215,15 @@ def _notice(panel: Panel, bench: Workbench) -> str:
     return f'<p class="sw-needs">{escape(reason)}</p>' if reason else ""
 
 
-def _place_problems(bench: Workbench) -> None:
-    cards = "".join(error_card(problem.error) for problem in bench.catalogue.broken)
-    if cards:
-        html_block(cards, elem_classes="sw-problems")
-
-
-def _watch(bench: Workbench, state: PageState, page: gr.Blocks, bar: gr.HTML) -> None:
-    """Keep the page true to the model and the shelf, which other visitors and the loading thread change too."""
-
+def _watch(bench: Workbench, state: PageState, bar: gr.HTML) -> Look:
+    """Keep the page true to the model and the shelf, which other visitors and the loading thread change too; gives what
+    is drawn of them when the page is opened.
+    """
     timer = gr.Timer(_OFTEN)
 
-    def look(model_seen: tuple[int, bool] | None) -> dict[Any, Any]:
-        model, seen = bench.model, {state.shelf_seen: bench.seen}
-        stamp, loading = model.stamp, model.loading
-        if stamp == model_seen and loading is None:
-            return seen
-        drawn = model_bar(
+    def drawn() -> dict[Any, Any]:
+        model, loading = bench.model, bench.model.loading
+        html = model_bar(
             model.host.info if model.host else None,
             checks=model.host.check if model.host else (),
             system=takes_system(model.host) if model.host else True,
@@ -230,11 +232,15 @@ def _watch(bench: Workbench, state: PageState, page: gr.Blocks, bar: gr.HTML) ->
             error=model.error if loading is None and model.host is None else None,
         )
         pace = gr.Timer(_OFTEN if loading else _SELDOM)
-        return {**seen, state.model_seen: stamp, bar: drawn, timer: pace}
+        return {state.shelf_seen: bench.seen, state.model_seen: model.stamp, bar: html, timer: pace}
+
+    def look(model_seen: tuple[int, bool] | None) -> dict[Any, Any]:
+        same = bench.model.stamp == model_seen and bench.model.loading is None
+        return {state.shelf_seen: bench.seen} if same else drawn()
 
     outputs = [state.model_seen, state.shelf_seen, bar, timer]
-    page.load(look, inputs=[state.model_seen], outputs=outputs, **EVENT)
     timer.tick(look, inputs=[state.model_seen], outputs=outputs, **EVENT)
+    return Look(drawn, outputs)
 
 
 def _free_port(host: str, port: int) -> int:

@@ -17,6 +17,7 @@ from workbench.generation import SteerSettings
 from workbench.page.blocks import EVENT, URGENT, html_block
 from workbench.page.jobs import Call, Handler, Outputs, Slots, drive, stop_job
 from workbench.page.markup import error_card
+from workbench.page.visits import visitor_of
 
 
 _log = logging.getLogger(__name__)
@@ -36,19 +37,31 @@ class PageState:
         """What `Workbench.seen` was when this page last drew the shelf; another model is another shelf, too."""
         self.picked = gr.State(None)
         """Name of the vector picked on the shelf, None before one was."""
-        self.sent = gr.State(None)
-        """What one panel sent to another last, a `Sent`."""
-        self.tabs: gr.Tabs
-        """The tabs; `gr.update(selected=panel_id)` opens one. Set by the shell before any panel is laid out."""
+        self.drawn = gr.State(None)
+        """(`model_seen`, `shelf_seen`, `picked`) that the page showed when it was opened; None once another vector was
+        picked. What only follows these is not drawn twice.
+        """
+        self.followed = gr.State(None)
+        """The picked vector that a recipe on this page took last, so that only another one changes it."""
+        self.go = gr.Textbox("", visible="hidden", elem_classes="sw-go", show_label=False)
+        """Address of another page of the workbench; the browser goes there as soon as there is one."""
+        self.go.change(None, js="to => { if (to) window.location.assign(to); }", inputs=[self.go], **URGENT)
 
 
 @dataclass(frozen=True, eq=False)
-class Sent:
-    """A prompt with recipes on its way to a panel."""
+class Watch:
+    """Something that is redrawn whenever another model stands, the shelf changes or a vector is picked."""
 
-    to: str
-    """The panel's id."""
-    settings: SteerSettings
+    call: Callable[..., Outputs]
+    inputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Taker:
+    """What changes when another panel sends something here."""
+
+    take: Callable[[SteerSettings], Outputs]
+    outputs: Sequence[Any]
 
 
 class PanelContext:
@@ -72,6 +85,13 @@ class PanelContext:
         self.errors = html_block("", elem_classes="sw-errors", render=False)
         """The panel's error card; `error_slot` places it."""
         self._errors_placed = False
+        self.changed: dict[Any, None] = {}
+        """Components that handlers change, in order."""
+        self.takers: list[Taker] = []
+        """What takes a prompt with recipes that another panel sent."""
+        self.watches: list[Watch] = []
+        self.redrawn: dict[Any, None] = {}
+        """Components that watches change: their choices or range may depend on the model or the shelf."""
         self._wire_stop(self._stop)
 
     @property
@@ -120,11 +140,13 @@ class PanelContext:
             call = Call(self.bench, title or self.title, request.session_hash)
             yield _switch(run, stops, running=True)
             for outputs in _within(self.bench, drive(call, handler, dict(zip(names, values, strict=True)), slots)):
-                yield {**outputs, self.page.shelf_seen: self.bench.seen}
+                yield {**self._remembered(request, outputs), self.page.shelf_seen: self.bench.seen}
             yield _switch(run, stops, running=False)
 
-        changed = [*outputs, self.line, self.job_id, self.errors, self.page.shelf_seen, *run, *stops]
+        surroundings = [self.line, self.job_id, self.errors, self.page.shelf_seen, *run, *stops]
+        changed = [*self._with_drawn(outputs), *surroundings]
         gr.on(_several(trigger), handle, inputs=components, outputs=_unique(changed), **EVENT)
+        self.changed.update(dict.fromkeys([*outputs, self.errors]))
         if stop is not None:
             self._wire_stop(stop)
 
@@ -140,7 +162,7 @@ class PanelContext:
         names, components = list(inputs or {}), list((inputs or {}).values())
         errors = self.errors
 
-        def handle(*values: Any) -> dict[Any, Any]:
+        def handle(request: gr.Request, *values: Any) -> dict[Any, Any]:
             try:
                 with confined(self.bench.confines):
                     changes = dict(function(**dict(zip(names, values, strict=True))))
@@ -149,9 +171,11 @@ class PanelContext:
             except Exception as error:
                 _log.exception("%s failed", self.title)
                 return {errors: error_card(error, doing=self.title)}
+            changes = self._remembered(request, changes)
             return {**changes, errors: "", self.page.shelf_seen: self.bench.seen}
 
-        changed = _unique([*outputs, errors, self.page.shelf_seen])
+        self.changed.update(dict.fromkeys(outputs))
+        changed = _unique([*self._with_drawn(outputs), errors, self.page.shelf_seen])
         gr.on(_several(trigger), handle, inputs=components, outputs=changed, **EVENT)
 
     def watch(
@@ -171,19 +195,28 @@ class PanelContext:
             inputs: Argument name -> component.
             outputs: Every component that may change.
         """
-        states = {"model": self.page.model_seen, "shelf": self.page.shelf_seen, "picked": self.page.picked}
+        page = self.page
+        states = {"model": page.model_seen, "shelf": page.shelf_seen, "picked": page.picked}
         # What is seen of the shelf changes with the model: both would run twice for one change, and when a page opens.
         triggers = tuple(each for each in triggers if each != "model" or "shelf" not in triggers)
         events = [states[each].change if isinstance(each, str) else each for each in triggers]
         names, components = list(inputs or {}), list((inputs or {}).values())
+        follows = all(isinstance(each, str) for each in triggers)
+        seen = [page.model_seen, page.shelf_seen, page.picked, page.drawn] if follows else []
 
-        def handle(*values: Any) -> dict[Any, Any]:
+        def handle(request: gr.Request, *values: Any) -> Any:
+            given, known = values[: len(names)], values[len(names) :]
+            if follows and tuple(known[:3]) == known[3]:
+                return gr.skip()  # drawn when the page was opened
             # Gradio takes an empty mapping for a missing value of every output.
             with confined(self.bench.confines):
-                return dict(call(**dict(zip(names, values, strict=True)))) or gr.skip()
+                return self.noted(visitor_of(request), call(**dict(zip(names, given, strict=True)))) or gr.skip()
 
+        if any(isinstance(each, str) for each in triggers):
+            self.watches.append(Watch(call, inputs or {}))
+        self.redrawn.update(dict.fromkeys(outputs))
         # One listener for all of them, where the last trigger counts: two would race with values of different age.
-        gr.on(events, handle, inputs=components, outputs=list(outputs), trigger_mode="always_last", **EVENT)
+        gr.on(events, handle, inputs=[*components, *seen], outputs=list(outputs), trigger_mode="always_last", **EVENT)
 
     def place_send(self, make: Callable[..., SteerSettings], inputs: Mapping[str, Any]) -> None:
         """Place a button for every other panel that takes a prompt with recipes.
@@ -200,23 +233,42 @@ class PanelContext:
             def send(to: str = panel.id, **values: Any) -> dict[Any, Any]:
                 return self.sending(to, make(**values))
 
-            self.quick(button.click, send, inputs=inputs, outputs=[self.page.sent, self.page.tabs])
+            self.quick(button.click, send, inputs=inputs, outputs=[self.page.go])
 
     def sending(self, to: str, settings: SteerSettings) -> dict[Any, Any]:
-        """The changes that send something to a panel and open it; for outputs `page.sent` and `page.tabs`.
+        """The changes that send something to a panel and open its page; for the output `page.go`.
 
         Recipes carry chat settings: their own, or those that hold on the page.
         """
         sent = settings.under(self.host.chat) if self.host else settings
-        return {self.page.sent: Sent(to, sent), self.page.tabs: gr.update(selected=to)}
+        return {self.page.go: f"./{to}?take={self.bench.sent.put(sent)}"}
+
+    def going(self, to: str) -> dict[Any, Any]:
+        """The changes that open another panel's page; for the output `page.go`."""
+        return {self.page.go: f"./{to}"}
 
     def receive(self, take: Callable[[SteerSettings], Outputs], outputs: Sequence[Any]) -> None:
-        """Say what changes when another panel sends a prompt with recipes."""
+        """Say what changes when another panel sends a prompt with recipes: it opens this panel's page with them."""
+        self.takers.append(Taker(take, outputs))
 
-        def handle(sent: Sent | None) -> Outputs:
-            return take(sent.settings) if sent is not None and sent.to == self.panel else {}
+    def noted(self, visitor: str, changes: Outputs) -> dict[Any, Any]:
+        """Changes of a watch, with a note of which vector a recipe took."""
+        if self.page.followed in changes:
+            self.bench.memory.keep(visitor, self.panel, {"followed": changes[self.page.followed]})
+        return dict(changes)
 
-        self.watch(self.page.sent.change, call=handle, inputs={"sent": self.page.sent}, outputs=outputs)
+    def _remembered(self, request: gr.Request, changes: Outputs) -> dict[Any, Any]:
+        """Keep what a handler changed, for when the page is opened anew; gives the changes."""
+        visitor, made = visitor_of(request), dict(changes)
+        passing = {self.page.picked, self.page.shelf_seen, self.page.go, self.line, self.job_id, self.errors}
+        self.bench.memory.keep(visitor, self.panel, {part: made[part] for part in made if part not in passing})
+        if self.page.picked in made:
+            self.bench.memory.keep(visitor, "", {"picked": made[self.page.picked]})
+            made[self.page.drawn] = None
+        return made
+
+    def _with_drawn(self, outputs: Sequence[Any]) -> list[Any]:
+        return [*outputs, *([self.page.drawn] if self.page.picked in outputs else [])]
 
     def reveal(self, trigger: Callable[..., Any], elem_id: str, *, always: bool = False) -> None:
         """Scroll to the element with this id: on a narrow screen, where the columns stack, or always."""

@@ -138,10 +138,23 @@ new MutationObserver(() => {
 """
 
 
+# Before Gradio looks at the address: the theme that was chosen last, and no frame where a notebook embeds the page.
+_AS_LAST = """
+(() => {
+  const query = new URLSearchParams(location.search), known = localStorage.getItem('sw-theme');
+  if (query.has('bare')) document.documentElement.classList.add('sw-bare');
+  if (query.has('__theme')) { localStorage.setItem('sw-theme', query.get('__theme')); return; }
+  if (!['light', 'dark'].includes(known)) return;
+  query.set('__theme', known);
+  history.replaceState(history.state, '', '?' + query + location.hash);
+})();
+"""
+
+
 def head() -> str:
     """The style sheet and a small script for the page's `<head>`, where they stand before the page is drawn.
 
     Gradio's own `css` argument drops rules that it does not know how to scope (`@container`, `:has` in media queries).
     """
     sheet = resource("assets", "style.css").read_text(encoding="utf-8")
-    return f'<style id="steering-workbench">{sheet}</style><script>{_NEWEST_LINE}</script>'
+    return f'<style id="steering-workbench">{sheet}</style><script>{_AS_LAST}{_NEWEST_LINE}</script>'

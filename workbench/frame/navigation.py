@@ -1,0 +1,71 @@
+"""Which pages there are, and the links to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gradio.routes import INTERNAL_ROUTES
+
+from steering.errors import SteeringError
+from workbench.discovery import Catalogue
+from workbench.page.markup import escape
+from workbench.panel import Panel
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page beside the start page."""
+
+    path: str
+    """Its address below the workbench's, such as "steer"."""
+    title: str
+    panel: Panel | None = None
+    problem: SteeringError | None = None
+    """Why there is no panel."""
+
+
+def places_of(catalogue: Catalogue) -> tuple[Place, ...]:
+    """A page for every panel in their order, then one for each that could not be used, which says why."""
+    places: dict[str, Place] = {}
+    for panel in catalogue.panels:
+        path = _free(panel.id, places)
+        places[path] = Place(path, panel.title, panel)
+    for problem in catalogue.broken:
+        name = re.sub(r"\.py$", "", re.split(r"[/\\\\ ]", problem.source.strip())[-1])
+        path = _free(re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-") or "panel", places)
+        places[path] = Place(path, name, problem=problem.error)
+    return tuple(places.values())
+
+
+def navigation(places: Sequence[Place], here: Place | None) -> str:
+    """Links to all pages; relative ones, so that they hold behind a proxy's prefix too."""
+    links = [_link("./", "Start", here is None)]
+    links += [_link(f"./{place.path}", place.title, place == here, broken=place.panel is None) for place in places]
+    return f'<nav aria-label="Pages">{"".join(links)}</nav>{_THEME}'
+
+
+_THEME = '<button type="button" class="sw-theme" title="Light or dark" aria-label="Light or dark">◐</button>'
+THEME_SCRIPT = """
+element.querySelector('.sw-theme').addEventListener('click', () => {
+  const theme = document.body.classList.toggle('dark') ? 'dark' : 'light';
+  localStorage.setItem('sw-theme', theme);
+});
+"""
+"""Of the navigation's block."""
+
+
+def _link(to: str, title: str, current: bool, *, broken: bool = False) -> str:
+    mark = ' aria-current="page"' if current else ""
+    name = ' class="sw-broken"' if broken else ""
+    return f'<a href="{escape(to)}"{mark}{name}>{escape(title)}</a>'
+
+
+def _free(path: str, places: dict[str, Place]) -> str:
+    """The path, or with a number where another page or Gradio itself has it."""
+    taken, number = {*places, *INTERNAL_ROUTES}, 2
+    free = path
+    while free in taken:
+        free, number = f"{path}-{number}", number + 1
+    return free

@@ -1,0 +1,116 @@
+"""Opening a page: everything on it in one event, as it stood when its visitor left it.
+
+In this order, what comes later going before: what handlers showed last (kept by the server, for the visitor), what was
+typed (kept by the browser, or named in the address), what another panel sent; then all that follows the model, the
+shelf and the picked vector is drawn from these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from steering.confines import confined
+from steering.errors import SteeringError
+from workbench.bench import Workbench
+from workbench.memory import properties
+from workbench.page.blocks import EVENT, URGENT
+from workbench.page.context import PageState, PanelContext
+from workbench.page.settings import Settings
+from workbench.page.visits import visitor_of
+
+
+# A page that is loaded again shall not ask for what it has taken already.
+_TAKEN = """() => {
+  const query = new URLSearchParams(location.search);
+  if (!query.has('take')) return;
+  query.delete('take');
+  history.replaceState(history.state, '', '?' + query + location.hash);
+}"""
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A look at the model and the shelf."""
+
+    draw: Callable[[], Mapping[Any, Any]]
+    outputs: Sequence[Any]
+
+
+def place_opening(
+    bench: Workbench,
+    state: PageState,
+    contexts: Sequence[PanelContext],
+    kept: Settings | None,
+    look: Look,
+    load: Callable[..., Any],
+) -> None:
+    """Wire what happens when a page is opened.
+
+    Args:
+        bench: The workbench.
+        state: The page's own states.
+        contexts: Of its parts, in the order in which they are drawn; the panel's is last.
+        kept: The panel's settings; None on the start page.
+        look: What is drawn of the model, and what was seen of it and the shelf; with all that it changes.
+        load: The page's `load`.
+    """
+    panel = contexts[-1]
+    takers = panel.takers if kept else []
+    parts = [*(kept.components if kept else ()), *([kept.dropped] if kept else ())]
+    parts += [part for each in contexts for part in (*each.changed, *each.redrawn)]
+    parts += [part for taker in takers for part in taker.outputs]
+    outputs = _unique([*parts, state.picked, state.followed, state.drawn, *look.outputs])
+
+    def opened(request: gr.Request, *known: Any) -> dict[Any, Any]:
+        memory, visitor, query = bench.memory, visitor_of(request), dict(request.query_params)
+        page = _Page({part: last for part, last in memory.of(visitor, panel.panel).items() if part in outputs})
+        page.change({state.picked: memory.value(visitor, "", "picked")})
+        page.change({state.followed: memory.value(visitor, panel.panel, "followed")})
+        if kept:
+            page.change(kept.restored(known[0], query, panel.redrawn))
+        with confined(bench.confines):
+            for settings in bench.sent.taken(query.get("take", "")):
+                for taker in takers:
+                    page.change(taker.take(settings))
+            page.change(look.draw())
+            for context in contexts:
+                page.draw(context, visitor)
+        seen = (state.model_seen, state.shelf_seen, state.picked)
+        page.change({state.drawn: tuple(map(page.value, seen))})
+        return {part: gr.update(**changed) for part, changed in page.changes.items() if part in outputs}
+
+    event = load(opened, inputs=[kept.state] if kept else [], outputs=outputs, **EVENT)
+    if takers:
+        event.then(None, js=_TAKEN, **URGENT)
+
+
+class _Page:
+    """What a page shows while it is put together: component -> changed properties."""
+
+    def __init__(self, changes: dict[Any, dict[str, Any]]) -> None:
+        self.changes = changes
+
+    def change(self, changes: Mapping[Any, Any]) -> None:
+        for part, change in changes.items():
+            self.changes.setdefault(part, {}).update(properties(change))
+
+    def value(self, part: Any) -> Any:
+        """The value that a component has by now."""
+        return self.changes.get(part, {}).get("value", part.value)
+
+    def draw(self, context: PanelContext, visitor: str) -> None:
+        """Draw all that follows the model, the shelf and the picked vector."""
+        for watch in context.watches:
+            try:
+                given = {name: self.value(part) for name, part in watch.inputs.items()}
+                self.change(context.noted(visitor, watch.call(**given)))
+            except SteeringError:  # said when somebody asks for it
+                continue
+
+
+def _unique(components: Iterable[Any]) -> list[Any]:
+    return list({id(component): component for component in components}.values())

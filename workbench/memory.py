@@ -1,0 +1,63 @@
+"""What a visitor's panels showed last, so that it stands again when a page is opened anew.
+
+Each panel is a page of its own: going to another one and back lays out the first anew, empty. What its handlers had
+changed is therefore kept here, by visitor and component, until the server ends. What somebody typed is kept by the
+browser (`workbench.page.settings`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+
+MOST_VISITORS = 60
+"""So many visitors' results are kept; of more, those go first that were here longest ago."""
+Changes = Mapping[Any, Any]
+"""Component -> value, or `gr.update(...)`."""
+
+
+class Memory:
+    """The last state of what panels show, by visitor."""
+
+    def __init__(self) -> None:
+        self._visits: OrderedDict[str, dict[str, dict[Any, dict[str, Any]]]] = OrderedDict()
+        self._lock = threading.Lock()  # handlers run on threads of their own
+
+    def keep(self, visitor: str, panel: str, changes: Changes) -> None:
+        """Take down what a handler changed.
+
+        Args:
+            visitor: Who they are; nothing is kept of somebody without a name.
+            panel: The panel's id; "" for what belongs to all pages.
+            changes: Component -> value or update.
+        """
+        if not visitor or not changes:
+            return
+        with self._lock:
+            shown = self._visits.setdefault(visitor, {}).setdefault(panel, {})
+            self._visits.move_to_end(visitor)
+            for component, change in changes.items():
+                shown.setdefault(component, {}).update(properties(change))
+            while len(self._visits) > MOST_VISITORS:
+                self._visits.popitem(last=False)
+
+    def of(self, visitor: str, panel: str) -> dict[Any, dict[str, Any]]:
+        """What a panel showed last to a visitor: component -> properties that were changed, such as `value`."""
+        with self._lock:
+            shown = self._visits.get(visitor, {}).get(panel, {})
+            return {component: dict(properties) for component, properties in shown.items()}
+
+    def value(self, visitor: str, panel: str, component: Any, default: Any = None) -> Any:
+        """The last value of one component."""
+        with self._lock:
+            return self._visits.get(visitor, {}).get(panel, {}).get(component, {}).get("value", default)
+
+
+def properties(change: Any) -> dict[str, Any]:
+    """The properties of a component that a handler's value or update changes."""
+    if isinstance(change, dict) and change.get("__type__") == "update":
+        return {name: value for name, value in change.items() if name != "__type__"}
+    return {"value": change}

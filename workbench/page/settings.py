@@ -1,0 +1,140 @@
+"""What somebody typed in a panel, kept by their browser as one value, so that it stands when the page opens anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block, BlockContext
+
+from workbench.page.blocks import URGENT, html_block
+from workbench.page.markup import note
+
+
+KINDS = (gr.Textbox, gr.Dropdown, gr.Slider, gr.Radio, gr.Checkbox, gr.CheckboxGroup, gr.Number)
+"""Components whose value is a setting, beside those with a true `is_setting`."""
+LONGEST = 100_000
+"""Characters of a text that the browser keeps."""
+_SECRET = "steering-workbench"  # a BrowserState is always enciphered; what is kept is no secret from its own browser
+
+
+class Settings:
+    """A panel's settings, by name: `state` holds them in the browser, and every change of one is written there."""
+
+    def __init__(self, panel: str, body: BlockContext) -> None:
+        """Find the settings in a layout and keep them. Call inside the page, once the panel is laid out.
+
+        Args:
+            panel: The panel's id, under which they are kept.
+            body: What holds its controls.
+        """
+        self._named = _named(body)
+        self.components = list(self._named.values())
+        self.state = gr.BrowserState(None, storage_key=f"sw-{panel}", secret=_SECRET)
+        self.dropped = html_block("", elem_classes="sw-dropped")
+        if self.components:
+            # In the browser alone: nothing is sent while somebody types.
+            names = json.dumps(list(self._named))
+            script = f"(...values) => Object.fromEntries({names}.map((name, n) => [name, values[n]]))"
+            changes = [part.change for part in self.components]
+            gr.on(changes, None, js=script, inputs=self.components, outputs=[self.state], **URGENT)
+
+    def restored(self, known: Any, query: Mapping[str, str], redrawn: Collection[Any]) -> dict[Any, Any]:
+        """What changes on a page that is opened anew.
+
+        Args:
+            known: What the browser kept; anything at all, since anybody can write it there.
+            query: Of the page's address: a setting that it names goes before what was kept.
+            redrawn: Components whose choices are drawn anew on each page, so that a kept value may well be among them.
+
+        Returns:
+            Component -> update. What no longer fits is left out, and `dropped` says so.
+        """
+        kept = dict(known) if isinstance(known, Mapping) else {}
+        kept |= {name: query[name] for name in self._named if name in query}
+        changes: dict[Any, Any] = {}
+        lost = []
+        for name, value in kept.items():
+            part = self._named.get(str(name))
+            update = _update(part, value, part in redrawn) if part is not None else None
+            if update is None:
+                lost.append(str(name)[:40])
+            else:
+                changes[part] = update
+        if lost:
+            said = f"Kept from an earlier visit and left out, since it no longer fits: {', '.join(sorted(lost)[:8])}."
+            changes[self.dropped] = note(said)
+        return changes
+
+
+def _named(body: BlockContext) -> dict[str, Any]:
+    """The settings in a layout by name: their element id, or else their label; a second one of a name has a number."""
+    found: dict[str, Any] = {}
+    for part in _parts(body):
+        if not (isinstance(part, KINDS) or getattr(part, "is_setting", False)) or part.interactive is False:
+            continue
+        name = str(part.elem_id or part.label or type(part).__name__)
+        while name in found:
+            name += "+"
+        found[name] = part
+    return found
+
+
+def _parts(block: Block) -> Iterator[Any]:
+    for child in getattr(block, "children", ()):
+        yield child
+        yield from _parts(child)
+
+
+def _update(part: Any, value: Any, redrawn: bool) -> Any:
+    """How a kept value is shown again; None where it is none for this component."""
+    if isinstance(part, gr.Checkbox):
+        return gr.update(value=value) if isinstance(value, bool) else None
+    if isinstance(part, gr.Slider | gr.Number):
+        return _number(part, value, redrawn)
+    if isinstance(part, gr.Dropdown | gr.Radio | gr.CheckboxGroup):
+        return _choice(part, value, redrawn)
+    if isinstance(part, gr.Textbox):
+        return gr.update(value=value) if isinstance(value, str) and len(value) <= LONGEST else None
+    try:
+        part.preprocess(value)
+    except Exception:  # whatever a control of its own kind raises for a value that is none of its
+        return None
+    return gr.update(value=value)
+
+
+def _number(part: Any, value: Any, redrawn: bool) -> Any:
+    if isinstance(value, str):  # of an address
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
+        return None
+    if redrawn or _inside(part, value):
+        return gr.update(value=value)
+    return None
+
+
+def _inside(part: Any, value: float) -> bool:
+    low, high = part.minimum, part.maximum
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _choice(part: Any, value: Any, redrawn: bool) -> Any:
+    several = isinstance(part, gr.CheckboxGroup) or bool(getattr(part, "multiselect", False))
+    chosen = value if several else [value]
+    if not isinstance(chosen, list) or not all(isinstance(each, str | int | float) for each in chosen):
+        return None
+    if any(isinstance(each, str) and len(each) > LONGEST for each in chosen):
+        return None
+    there = [key for _, key in part.choices or ()]
+    unknown = [each for each in chosen if each not in there]
+    if not unknown or getattr(part, "allow_custom_value", False):
+        return gr.update(value=value)
+    # Its choices come with the model or the shelf, a moment later; then what is not among them goes.
+    return (
+        gr.update(choices=[*part.choices, *((str(each), each) for each in unknown)], value=value) if redrawn else None
+    )
