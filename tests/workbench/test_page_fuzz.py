@@ -175,8 +175,8 @@ def test_a_failure_of_our_own_is_a_message_too_and_is_logged(visitor: Visitor, m
         raise ZeroDivisionError("secret")
 
     monkeypatch.setattr("workbench.frame.shelf.shelf_html", broken)
-    redraws = [event for event in visitor.events if event.name == "handle" and len(event.inputs) == 1][-5:]
-    failed = [said for event in redraws if "did not work" in (said := visitor.send(event, [None]))]
+    redraws = [event for event in visitor.events if event.name == "handle" and len(event.inputs) == 5]
+    failed = [said for event in redraws if "did not work" in (said := visitor.send(event, [None] * 5))]
     assert failed
     assert "secret" not in failed[0]
     assert "secret" in visitor.tracebacks.seen[-1]

@@ -125,8 +125,7 @@ def test_a_panel_that_cannot_lay_itself_out_does_not_take_the_page_down(
 def test_the_page_stands_before_any_model_does(tmp_path: Any) -> None:
     bench = Workbench(workspace=tmp_path)
     page = build(bench)
-    tabs = [block.label for block in page.blocks.values() if isinstance(block, gr.Tab)]
-    assert tabs[:2] == ["Vectors", "Steer"]
+    assert [title for _, title, _ in page.pages][:3] == ["Home", "Vectors", "Steer"]
     assert bench.lane.jobs() == []
 
 
@@ -195,8 +194,11 @@ def test_recipes_bring_the_chat_settings_under_which_they_were_made(tiny_host, t
     own, pages = ChatSettings(prefill="Sure,", system="user"), ChatSettings(prefill="Well,")
     with gr.Blocks():
         ui = PanelContext(bench, PageState(), "Test", "test")
-        ui.page.tabs, card = gr.Tabs(), RecipeCard(ui, title="Recipe")
-    sent = ui.sending("other", SteerSettings(recipes=(Recipe(), Recipe(chat=own))))[ui.page.sent].settings.recipes
+        card = RecipeCard(ui, title="Recipe")
+    address = ui.sending("other", SteerSettings(recipes=(Recipe(), Recipe(chat=own))))[ui.page.go]
+    assert address.startswith("./other?take=")
+    (settings,) = bench.sent.taken(address.partition("=")[2])
+    sent = settings.recipes
     assert [recipe.chat for recipe in sent] == [pages, own]
     shown = card.show(sent[1])
     assert set(shown) <= set(card.shown)
@@ -256,5 +258,6 @@ def test_a_redraw_that_changes_nothing_leaves_every_output_alone(tmp_path: Any) 
         answers: list[dict[Any, Any]] = [{}, {first: "new"}]
         ui.watch(button.click, call=answers.pop, outputs=[first, second])
     handle = list(page.fns.values())[-1].fn
-    assert handle() == {first: "new"}
-    assert handle() == gr.skip()
+    request = gr.Request()
+    assert handle(request) == {first: "new"}
+    assert handle(request) == gr.skip()

@@ -64,7 +64,7 @@ def test_the_base_in_the_form_is_the_base_that_is_asked_for(tmp_path: Path, monk
 
     monkeypatch.setattr(made, "load", load)
     page = build(made)
-    (press,) = [
+    press, *_ = [  # the same on every page
         each for each in page.fns.values() if any(getattr(part, "elem_id", "") == "model-base" for part in each.inputs)
     ]
     values = {"model-name": " lora ", "model-base": " org/base "}

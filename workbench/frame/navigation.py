@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from gradio.routes import INTERNAL_ROUTES
 
@@ -33,7 +34,7 @@ def places_of(catalogue: Catalogue) -> tuple[Place, ...]:
         path = _free(panel.id, places)
         places[path] = Place(path, panel.title, panel)
     for problem in catalogue.broken:
-        name = re.sub(r"\.py$", "", re.split(r"[/\\\\ ]", problem.source.strip())[-1])
+        name = _named(problem.source)
         path = _free(re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-") or "panel", places)
         places[path] = Place(path, name, problem=problem.error)
     return tuple(places.values())
@@ -60,6 +61,16 @@ def _link(to: str, title: str, current: bool, *, broken: bool = False) -> str:
     mark = ' aria-current="page"' if current else ""
     name = ' class="sw-broken"' if broken else ""
     return f'<a href="{escape(to)}"{mark}{name}>{escape(title)}</a>'
+
+
+def _named(source: str) -> str:
+    """What a panel without a title of its own is called: the name of its file, entry point or folder."""
+    if source.startswith("entry point "):
+        return source.split()[2]
+    if source.endswith(".py"):
+        return Path(source).stem
+    *_, folder, name = ("panels", *source.split("."))
+    return folder if name == "panel" else name
 
 
 def _free(path: str, places: dict[str, Place]) -> str:

@@ -20,7 +20,7 @@ from workbench.memory import properties
 from workbench.page.blocks import EVENT, URGENT
 from workbench.page.context import PageState, PanelContext
 from workbench.page.settings import Settings
-from workbench.page.visits import visitor_of
+from workbench.page.visits import query_of, visitor_of
 
 
 # A page that is loaded again shall not ask for what it has taken already.
@@ -38,6 +38,9 @@ class Look:
 
     draw: Callable[[], Mapping[Any, Any]]
     outputs: Sequence[Any]
+
+
+_NEVER = object()
 
 
 def place_opening(
@@ -66,19 +69,25 @@ def place_opening(
     outputs = _unique([*parts, state.picked, state.followed, state.drawn, *look.outputs])
 
     def opened(request: gr.Request, *known: Any) -> dict[Any, Any]:
-        memory, visitor, query = bench.memory, visitor_of(request), dict(request.query_params)
+        memory, visitor, query = bench.memory, visitor_of(request), query_of(request)
         page = _Page({part: last for part, last in memory.of(visitor, panel.panel).items() if part in outputs})
         page.change({state.picked: memory.value(visitor, "", "picked")})
-        page.change({state.followed: memory.value(visitor, panel.panel, "followed")})
+        followed = memory.value(visitor, panel.panel, "followed", _NEVER)
+        page.change({state.followed: None if followed is _NEVER else followed})
+        own = followed is _NEVER and bool(kept and known[0])  # the server was started anew: what was typed goes on
         if kept:
             page.change(kept.restored(known[0], query, panel.redrawn))
         with confined(bench.confines):
             for settings in bench.sent.taken(query.get("take", "")):
+                own = True
                 for taker in takers:
                     page.change(taker.take(settings))
             page.change(look.draw())
             for context in contexts:
+                if context is panel and own:  # the picked vector is not to replace the one that stands here
+                    page.change({state.followed: page.value(state.picked)})
                 page.draw(context, visitor)
+        memory.keep(visitor, panel.panel, {"followed": page.value(state.followed)})
         seen = (state.model_seen, state.shelf_seen, state.picked)
         page.change({state.drawn: tuple(map(page.value, seen))})
         return {part: gr.update(**changed) for part, changed in page.changes.items() if part in outputs}

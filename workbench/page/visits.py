@@ -11,8 +11,21 @@ COOKIE = "sw-visit-"
 
 def visitor_of(request: gr.Request) -> str:
     """A visitor's number, the same on all pages; "" where the browser sends no cookies."""
-    cookies, headers = dict(request.cookies), dict(request.headers)  # Gradio gives them as pairs within an event
-    port = str(headers.get("host", "")).rpartition(":")[2]
+    cookies, headers = _pairs(request, "cookies"), _pairs(request, "headers")
+    port = headers.get("host", "").rpartition(":")[2]
     names = sorted(name for name in cookies if name.startswith(COOKIE))
     own = [name for name in names if name == f"{COOKIE}{port}"] or names[:1]
-    return str(cookies[own[0]]) if own else ""
+    return cookies[own[0]] if own else ""
+
+
+def query_of(request: gr.Request) -> dict[str, str]:
+    """What the page's address says behind the question mark."""
+    return _pairs(request, "query_params")
+
+
+def _pairs(request: gr.Request, name: str) -> dict[str, str]:
+    """Gradio's own object, which gives pairs, within an event; nothing where no browser asks."""
+    try:
+        return {str(key): str(value) for key, value in dict(getattr(request, name)).items()}
+    except AttributeError:
+        return {}

@@ -1,0 +1,189 @@
+"""Every panel on a page of its own: what a page costs, what stands when it is opened anew, and who else it harms."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from steering.errors import SteeringError
+from steering.recipes.recipe import Recipe
+from steering.studies.study import Result
+from workbench.bench import Workbench
+from workbench.discovery import Problem
+from workbench.frame.navigation import navigation, places_of
+from workbench.frame.shell import build
+from workbench.generation import SteerSettings
+from workbench.memory import MOST_VISITORS, Memory
+from workbench.page.settings import Settings
+from workbench.page.visits import visitor_of
+from workbench.panel import Panel
+from workbench.sent import MOST, Sent
+
+
+class Dummy(Panel):
+    summary, order = "Does nothing.", 200.0
+
+    def __init__(self, number: int) -> None:
+        self.id, self.title = f"dummy-{number}", f"Dummy {number}"
+
+    def run(self, host: Any, settings: Any, job: Any) -> Result:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Any:
+    bench = Workbench(workspace=tmp_path)
+    yield bench
+    bench.lane.close()
+
+
+def _sizes(bench: Workbench) -> dict[str, tuple[int, int, int]]:
+    """By page: components, events, and characters of their configuration without the links to other pages."""
+    config = build(bench).get_config_file()
+    sizes = {}
+    for page, here in config["page"].items():
+        parts = [each for each in config["components"] if each["id"] in set(here["components"])]
+        events = [each for each in config["dependencies"] if each["id"] in set(here["dependencies"])]
+        props = [each["props"] for each in parts if "sw-nav" not in str(each["props"].get("elem_classes"))]
+        sizes[page] = (len(parts), len(events), len(json.dumps(props, default=str)))
+    return sizes
+
+
+def test_twenty_more_panels_change_no_other_page(bench: Workbench) -> None:
+    before = _sizes(bench)
+    known = bench.catalogue
+    more = tuple(Dummy(number) for number in range(20))
+    bench.catalogue = type(known)((*known.panels, *more), known.sources, known.broken)
+    after = _sizes(bench)
+    assert len(after) == len(before) + 20
+    start = before.pop("")  # which lists the panels
+    assert after[""][1] == start[1]
+    for page, size in before.items():
+        assert after[page] == size, page
+
+
+def test_a_panel_that_cannot_be_imported_has_a_page_that_says_so(bench: Workbench) -> None:
+    error = SteeringError("It failed.", "a module.", "Mend it.")
+    bench.catalogue = type(bench.catalogue)(bench.catalogue.panels, {}, (Problem("/x/My Panel.py", error),))
+    places = places_of(bench.catalogue)
+    assert (places[-1].path, places[-1].title) == ("my-panel", "My Panel")
+    page = build(bench)
+    ids = set(page.get_config_file()["page"][places[-1].path]["components"])
+    shown = [part.value for part in page.blocks.values() if part._id in ids and isinstance(part, gr.HTML)]
+    assert any("It failed." in str(value) for value in shown)
+
+
+def test_links_are_relative_and_names_are_text(bench: Workbench) -> None:
+    hostile = Dummy(1)
+    hostile.title = "<img src=x onerror=alert(1)>"
+    bench.catalogue = type(bench.catalogue)((*bench.catalogue.panels, hostile), {}, ())
+    places = places_of(bench.catalogue)
+    html = navigation(places, places[0])
+    assert "<img" not in html
+    assert html.count("aria-current") == 1
+    assert 'href="./steer"' in html
+    assert not [part for part in html.split('href="')[1:] if not part.startswith("./")]
+
+
+def test_a_path_that_gradio_has_itself_is_not_taken(bench: Workbench) -> None:
+    panel = Dummy(1)
+    panel.id = "config"
+    bench.catalogue = type(bench.catalogue)((panel,), {}, ())
+    assert places_of(bench.catalogue)[0].path == "config-2"
+
+
+def test_what_a_panel_showed_is_kept_by_visitor_and_merged() -> None:
+    memory, part, other = Memory(), object(), object()
+    memory.keep("anna", "steer", {part: "first", other: {"__type__": "update", "visible": True}})
+    memory.keep("anna", "steer", {part: {"__type__": "update", "value": "second"}, other: "text"})
+    assert memory.of("anna", "steer") == {part: {"value": "second"}, other: {"visible": True, "value": "text"}}
+    assert memory.value("anna", "steer", part) == "second"
+    assert memory.of("ben", "steer") == {}
+    assert memory.of("anna", "grid") == {}
+    memory.keep("", "steer", {part: "nobody's"})
+    assert memory.of("", "steer") == {}
+    for number in range(MOST_VISITORS):
+        memory.keep(f"visitor {number}", "steer", {part: number})
+    assert memory.of("anna", "steer") == {}
+
+
+def test_what_is_sent_is_taken_once_and_the_oldest_go() -> None:
+    sent, settings = Sent(), SteerSettings(recipes=(Recipe(),))
+    number = sent.put(settings)
+    assert list(sent.taken("other")) == []
+    assert list(sent.taken(number)) == [settings]
+    assert list(sent.taken(number)) == []
+    old = sent.put(settings)
+    for _ in range(MOST):
+        sent.put(settings)
+    assert list(sent.taken(old)) == []
+
+
+KEPT: list[tuple[str, Any, Any]] = [
+    ("text", "Hello.", {"value": "Hello."}),
+    ("text", 5, None),
+    ("text", "x" * 200_000, None),
+    ("number", 2, {"value": 2}),
+    ("number", "3", {"value": 3.0}),
+    ("number", 11, None),
+    ("number", True, None),
+    ("number", float("nan"), None),
+    ("yes", False, {"value": False}),
+    ("yes", "false", None),
+    ("one", "b", {"value": "b"}),
+    ("one", "gone", None),
+    ("one", ["b"], None),
+    ("several", ["a"], {"value": ["a"]}),
+    ("several", "a", None),
+    ("several", ["a", "gone"], None),
+    ("later", "new", {"value": "new", "choices": [("a", "a"), ("new", "new")]}),
+    ("unknown", 1, None),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "shown"), KEPT)
+def test_kept_settings_that_fit_stand_again_and_others_are_told(name: str, value: Any, shown: Any) -> None:
+    with gr.Blocks():
+        with gr.Column() as body:
+            gr.Textbox(elem_id="text")
+            gr.Number(label="number", minimum=0, maximum=10)
+            gr.Checkbox(label="yes")
+            gr.Radio(["a", "b"], label="one")
+            gr.Dropdown(["a", "b"], multiselect=True, label="several")
+            later = gr.Dropdown(["a"], label="later")
+            gr.Textbox(label="shown", interactive=False)
+        settings = Settings("test", body)
+    assert len(settings.components) == 6
+    changes = settings.restored({name: value}, {}, {later})
+    if shown is None:
+        assert list(changes) == [settings.dropped]
+        assert name in changes[settings.dropped]
+    else:
+        assert settings.dropped not in changes
+        (change,) = changes.values()
+        assert {key: value for key, value in change.items() if key != "__type__"} == shown
+
+
+@pytest.mark.parametrize("known", [None, 5, "text", [1], {"\ud800": 1}, {"text": {"a": {}}}])
+def test_nonsense_from_the_browser_changes_nothing(known: Any) -> None:
+    with gr.Blocks():
+        with gr.Column() as body:
+            gr.Textbox("before", elem_id="text")
+        settings = Settings("test", body)
+    assert all(part is settings.dropped for part in settings.restored(known, {}, ()))
+
+
+def test_an_address_names_settings() -> None:
+    with gr.Blocks():
+        with gr.Column() as body:
+            text = gr.Textbox(elem_id="text")
+        settings = Settings("test", body)
+    assert settings.restored({"text": "kept"}, {"text": "named"}, ())[text]["value"] == "named"
+
+
+def test_nobody_is_a_visitor_without_a_cookie() -> None:
+    assert visitor_of(gr.Request()) == ""
