@@ -24,7 +24,7 @@ _ID = re.compile(r"[a-z][a-z0-9-]*")
 
 
 class Panel(ABC):
-    """One tab of the workbench.
+    """One page of the workbench.
 
     A module offers its panel as a variable named `panel`; a package offers it by an entry point in the group
     `steering_workbench.panels`.
@@ -33,18 +33,18 @@ class Panel(ABC):
     id: str
     """Unique, in lower case, such as "vectors"."""
     title: str
-    """The tab's label, one or two words."""
+    """The page's name in the navigation, one or two words."""
     summary: str
     """One sentence: what the panel is for."""
     order: float = 100
-    """Place among the tabs, low numbers first; vectors has 10, steer 20."""
+    """Place among the pages, low numbers first; vectors has 10, steer 20."""
     settings: type[BaseModel] | None = None
     """What `run` takes, with a description and a default for every field; None where there is nothing to set."""
     receives: bool = False
     """Whether other panels can send it a prompt with recipes; then `build` takes them with `ui.receive`."""
 
     def needs(self, host: Host) -> str | None:
-        """Why the panel cannot work on this model, as a sentence shown in the greyed-out tab; None where it can."""
+        """Why the panel cannot work on this model, as a sentence shown above the greyed-out panel; None where it can."""
         return None
 
     @abstractmethod
