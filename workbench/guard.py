@@ -33,6 +33,7 @@ _OPEN = frozenset(
     {
         "app_id",
         "cancel",
+        "component_server",
         "custom_component",
         "heartbeat",
         "info",
@@ -50,7 +51,7 @@ _OPEN = frozenset(
 )
 """What the page itself asks for below `API`, beside files. The rest, such as calling events by their name or number and
 fetching pages of other servers, nobody needs."""
-_OF_A_VISIT = re.compile(rf"{API}(queue/join|run(/.*)?|upload|cancel|reset)/?")
+_OF_A_VISIT = re.compile(rf"{API}(queue/join|run(/.*)?|component_server|upload|cancel|reset)/?")
 """What only somebody may ask for who has opened the page."""
 _SHOWN = re.compile(r"image/(png|jpeg|gif|webp)\b")
 """Files that a browser may show; all others it saves, since a page among them would be of this origin."""

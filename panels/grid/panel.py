@@ -28,11 +28,10 @@ from steering.studies.grid import (
     with_methods,
 )
 from steering.studies.study import Result
-from steering.vectors.vector import SteeringVector
-from workbench.controls.decode_controls import decode_of, decode_shown, place_decoding
-from workbench.controls.intervention_slot import vector_named
-from workbench.controls.prompt_card import EXAMPLES, PromptCard, positions
-from workbench.controls.recipe_card import RecipeCard, fitting, recipe_of
+from workbench.controls.offers import fitting, vector_named, vectors_at_hand
+from workbench.controls.prompt_card import EXAMPLES, PromptCard
+from workbench.controls.recipe_editor import RecipeEditor, follow_shelf, place_recipe
+from workbench.controls.recipe_reading import Draft
 from workbench.generation import SteerSettings, on_the_shelf
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.context import PanelContext
@@ -83,9 +82,7 @@ class GridPanel(Panel):
             with gr.Column(elem_classes="sw-left", min_width=0):
                 prompt = PromptCard(ui, "grid-")
                 axes = _place_axes()
-                recipe = RecipeCard(ui, "g", title="Recipe", hue="a", picking=True)
-                with gr.Accordion("More", open=False, elem_classes="sw-more sw-card"):
-                    decode = place_decoding()
+                recipe = place_recipe(ui, "g", title="Recipe", hue="a", picking=True, decoding=True)
                 with gr.Row(elem_classes="sw-actions"):
                     run = gr.Button("Run", variant="primary", elem_id="grid-run")
                     stop = gr.Button("Stop", interactive=False, elem_id="grid-stop")
@@ -94,7 +91,8 @@ class GridPanel(Panel):
                 ui.error_slot()
                 shown = _Shown(ui)
         prompt.wire([recipe])
-        given = {**prompt.inputs, **decode, **axes, **recipe.inputs}
+        follow_shelf(ui, [recipe])
+        given = {**prompt.inputs, **axes, "recipe": recipe}
         ui.on(
             run.click,
             shown.run,
@@ -107,7 +105,7 @@ class GridPanel(Panel):
         ui.reveal(run.click, "grid-cells")
         _wire_size(ui, given, size)
         _wire_first_values(ui, axes, recipe)
-        _wire_receiving(ui, prompt, recipe, decode)
+        _wire_receiving(ui, prompt, recipe)
 
 
 class _Shown:
@@ -140,7 +138,7 @@ class _Shown:
 
     def run(self, call: Call, **values: Any) -> Iterator[Outputs | None]:
         """Generate the cells, those known already first."""
-        host, grid, vectors = call.host, _grid_of(values), _vectors(self._ui)
+        host, grid, vectors = call.host, _grid_of(values), vectors_at_hand(self._ui)
         check_grid(host, grid, vectors)
         store = call.workspace.cells
 
@@ -178,7 +176,7 @@ class _Shown:
         cell = _cell_at(event, cells)
         if grid is None or cell is None or chat is None or self._ui.host is None:
             return gr.skip()
-        vectors = with_methods(self._ui.host, grid, _vectors(self._ui))
+        vectors = with_methods(self._ui.host, grid, vectors_at_hand(self._ui))
         recipe = on_the_shelf(self._ui.workspace, cell.recipe, vectors)
         sent = SteerSettings(user=cell.user, system=grid.system, recipes=(recipe,))
         return self._ui.sending("steer", sent.under(chat))
@@ -203,15 +201,10 @@ def _place_axes() -> dict[str, Any]:
 
 
 def _grid_of(values: Mapping[str, Any]) -> Grid:
-    decode = decode_of(values["temperature"], values["seed"], values["length"])
-    recipe = recipe_of(values, "g", positions(values["picked"]), decode) or Recipe(decode=decode)
+    recipe = values["recipe"].recipe() or Recipe()
     x = parse_axis(f"{values['x']}: {values['x_values'] or ''}")
     y = parse_axis(f"{values['y']}: {values['y_values'] or ''}") if values["y"] else None
     return Grid(x, y, recipe, values["user"] or "", values["system"] or "")
-
-
-def _vectors(ui: PanelContext) -> dict[str, SteeringVector]:
-    return {name: ui.workspace.get(name).vector for name in fitting(ui)}
 
 
 def _wire_size(ui: PanelContext, given: Mapping[str, Any], size: gr.HTML) -> None:
@@ -221,7 +214,7 @@ def _wire_size(ui: PanelContext, given: Mapping[str, Any], size: gr.HTML) -> Non
         try:
             grid = _grid_of(values)
             if ui.host:
-                check_grid(ui.host, grid, _vectors(ui))
+                check_grid(ui.host, grid, vectors_at_hand(ui))
         except SteeringError as error:
             return {size: note(str(error))}
         tokens = grid.recipe.decode.max_new_tokens
@@ -233,29 +226,34 @@ def _wire_size(ui: PanelContext, given: Mapping[str, Any], size: gr.HTML) -> Non
     ui.watch("model", "shelf", *triggers, call=tell, inputs=given, outputs=[size])
 
 
-def _wire_first_values(ui: PanelContext, axes: Mapping[str, Any], recipe: RecipeCard) -> None:
+def _wire_first_values(ui: PanelContext, axes: Mapping[str, Any], recipe: RecipeEditor) -> None:
     """Another kind of axis starts with values of its own; strengths that nobody changed follow the vector."""
-    chosen, state = recipe.slots[0].vector, gr.State(_FIRST_VALUES)
+    state = gr.State(_FIRST_VALUES)
 
-    def follow(vector: str | None, x: str, x_values: str, first: str) -> dict[Any, Any]:
+    def follow(recipe: Draft, x: str, x_values: str, first: str) -> dict[Any, Any]:
+        vector = _first_vector(recipe)
         if x != "strength" or x_values != first or vector_named(ui, vector) is None:
             return {}
         text = _first_values(ui, x, vector)
         return {axes["x_values"]: text, state: text} if text != x_values else {}
 
-    inputs = {"vector": chosen, "x": axes["x"], "x_values": axes["x_values"], "first": state}
-    ui.watch(chosen.change, call=follow, inputs=inputs, outputs=[axes["x_values"], state])
+    inputs = {"recipe": recipe, "x": axes["x"], "x_values": axes["x_values"], "first": state}
+    ui.watch(recipe.change, call=follow, inputs=inputs, outputs=[axes["x_values"], state])
     for name in ("x", "y"):
         values = axes[f"{name}_values"]
 
-        def begin(kind: str, vector: str | None, values: Any = values) -> dict[Any, Any]:
-            first = _first_values(ui, kind, vector)
+        def begin(kind: str, recipe: Draft, values: Any = values) -> dict[Any, Any]:
+            first = _first_values(ui, kind, _first_vector(recipe))
             lines = 3 if kind == "prompt" else 1
             shown = gr.update(value=first, info=_info(kind), lines=lines, visible=kind != _NO_ROWS)
             return {values: shown, **({state: first} if values is axes["x_values"] else {})}
 
-        inputs = {"kind": axes[name], "vector": chosen}
+        inputs = {"kind": axes[name], "recipe": recipe}
         ui.watch(axes[name].input, call=begin, inputs=inputs, outputs=[values, state])
+
+
+def _first_vector(recipe: Draft) -> str | None:
+    return next(iter(recipe.ready.vectors), None)
 
 
 def _first_values(ui: PanelContext, kind: str, vector: str | None) -> str:
@@ -273,12 +271,11 @@ def _info(kind: str) -> str:
     return f"such as {KINDS[kind]}" if kind in KINDS and kind != "prompt" else KINDS.get(kind, "")  # type: ignore[index,call-overload]
 
 
-def _wire_receiving(ui: PanelContext, prompt: PromptCard, recipe: RecipeCard, decode: dict[str, Any]) -> None:
+def _wire_receiving(ui: PanelContext, prompt: PromptCard, recipe: RecipeEditor) -> None:
     def take(settings: SteerSettings) -> dict[Any, Any]:
-        first = settings.recipes[0]
-        return {**prompt.show(settings), **decode_shown(decode, first.decode), **recipe.show(first)}
+        return {**prompt.show(settings), recipe: settings.recipes[0]}
 
-    ui.receive(take, [*prompt.inputs.values(), *decode.values(), *recipe.shown])
+    ui.receive(take, [*prompt.inputs.values(), recipe])
 
 
 panel = GridPanel()

@@ -17,8 +17,7 @@ from steering.recipes.recipe import Recipe
 from steering.vectors.token_readings import read_tokens
 from steering.vectors.vector import SteeringVector
 from workbench.chat import Chat
-from workbench.controls.intervention_slot import vector_named
-from workbench.controls.recipe_card import fitting
+from workbench.controls.offers import fitting, vector_named
 from workbench.controls.recipe_words import applied
 from workbench.controls.token_markup import COLOURS, READ_SCRIPT
 from workbench.generation import cautions, measure_strengths, rows_for, steer, vectors_of

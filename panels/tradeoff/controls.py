@@ -14,9 +14,10 @@ from steering.studies import find_study
 from steering.studies.tradeoff import TradeoffSettings, recipe_title, rough_size
 from steering.studies.tradeoff.measures import MEASURES
 from steering.texts.questions import PAIR_SETS
-from workbench.controls.intervention_slot import vector_named
+from workbench.controls.offers import vector_named
+from workbench.controls.recipe_editor import follow_shelf, place_recipe
+from workbench.controls.recipe_reading import Draft
 from workbench.controls.judge_fields import place_judge
-from workbench.controls.recipe_card import RecipeCard, recipe_of
 from workbench.controls.upload_field import Named, place_upload
 from workbench.generation import SteerSettings
 from workbench.page.blocks import html_block
@@ -54,8 +55,8 @@ class TradeoffControls:
         self._ui = ui
         self._parts: dict[str, Any] = {}
         self._more = gr.State(())
-        """Recipes of another panel, beside the card's or in its place."""
-        self._recipe = RecipeCard(ui, "t", title="Recipe", hue="a", most=1)
+        """Further recipes of another panel, beside the card's."""
+        self._recipe = place_recipe(ui, "t", title="Recipe", hue="a")
         with gr.Column(elem_classes="sw-card sw-until", min_width=0):
             self._sent = html_block("", elem_classes="sw-flag")
             html_block(heading("Sent recipes"))
@@ -71,7 +72,7 @@ class TradeoffControls:
             self.run = gr.Button("Run", variant="primary", elem_id="tradeoff-run")
             self.stop = gr.Button("Stop", interactive=False, elem_id="tradeoff-stop")
             self.size = html_block("", elem_id="tradeoff-size")
-        self.inputs: dict[str, Any] = {**self._parts, **self._recipe.inputs, "more": self._more}
+        self.inputs: dict[str, Any] = {**self._parts, "recipe": self._recipe, "more": self._more}
         self._wire()
 
     def settings(self, values: Mapping[str, Any]) -> TradeoffSettings:
@@ -80,12 +81,13 @@ class TradeoffControls:
         Raises:
             SteeringError: Naming the field that is wrong.
         """
-        recipe = recipe_of(values, "t")
-        own = (recipe,) if recipe and recipe.interventions else ()
-        if not own and not values["more"]:
+        own = values["recipe"].recipe()
+        if not own or not own.interventions:
             raise SteeringError("The recipe is empty.", "an intervention.", "Extract a vector first, under Vectors.")
         given = {name: values[name] for name in self._parts if values[name] is not None}
-        recipes = (*own, *values["more"])
+        if own.chat:
+            given["chat"] = own.chat
+        recipes = (own, *values["more"])
         return find_study("tradeoff").parse({**given, "recipes": recipes})  # type: ignore[return-value]
 
     def _place_compared(self) -> None:
@@ -179,16 +181,17 @@ class TradeoffControls:
         triggers = [part.change for part in counted.values()]
         ui.watch("model", *triggers, call=self._tell, inputs=counted, outputs=[self.size])
         first = gr.State(_FIELDS["strengths"].default)
-        strengths, vector = self._parts["strengths"], self._recipe.slots[0].vector
-        follow = {"vector": vector, "strengths": strengths, "first": first}
+        strengths = self._parts["strengths"]
+        follow = {"recipe": self._recipe, "strengths": strengths, "first": first}
         ui.watch(
-            vector.change,
+            self._recipe.change,
             call=lambda **given: self._first_strengths(strengths, first, **given),
             inputs=follow,
             outputs=[strengths, first],
         )
-        ui.receive(self._take, [*self._recipe.shown, self._more, self._sent, self._others])
-        cleared = {self._more: (), self._sent: "", self._recipe.card: gr.update(visible=True), self._recipe.used: True}
+        follow_shelf(ui, [self._recipe])
+        ui.receive(self._take, [self._recipe, self._more, self._sent, self._others])
+        cleared = {self._more: (), self._sent: ""}
         ui.quick(self._clear.click, lambda: cleared, outputs=list(cleared))
 
     def _offer(self, own: Named) -> Outputs:
@@ -208,9 +211,9 @@ class TradeoffControls:
         about = f", about {about_seconds(seconds)} on this machine" if seconds is not None else ""
         return {self.size: note(f"Up to {rows:,} readings{about}; what is known is not read again.")}
 
-    def _first_strengths(self, part: Any, state: Any, *, vector: str | None, strengths: str, first: str) -> Outputs:
+    def _first_strengths(self, part: Any, state: Any, *, recipe: Draft, strengths: str, first: str) -> Outputs:
         """Strengths that nobody changed follow the vector."""
-        kept = vector_named(self._ui, vector)
+        kept = vector_named(self._ui, next(iter(recipe.ready.vectors), None))
         if strengths != first or kept is None:
             return {}
         reach = _REACH * kept.suggested_strength
@@ -218,20 +221,15 @@ class TradeoffControls:
         return {part: text, state: text} if text != strengths else {}
 
     def _take(self, sent: SteerSettings) -> Outputs:
-        """The recipes of another panel: the first one into the card where it fits there, the others beside it."""
-        first, *others = sent.recipes
-        fits = len(first.interventions) <= 1
-        more = tuple(others if fits else sent.recipes)
-        letters = "BC" if fits else "ABC"
+        """The recipes of another panel: the first one into the card, the others beside it."""
+        first, *more = sent.recipes
         lines = "".join(
             f'<li><b class="sw-letter sw-{letter.lower()}">{letter}</b> {escape(recipe_title(recipe))}</li>'
-            for letter, recipe in zip(letters, more, strict=False)
+            for letter, recipe in zip("BC", more, strict=False)
         )
-        shown = self._recipe.show(first)
-        if not fits:
-            shown |= {self._recipe.card: gr.update(visible=False), self._recipe.used: False}
         ready = READY if more else ""
-        return {**shown, self._more: more, self._sent: ready, self._others: f'<ul class="sw-found">{lines}</ul>'}
+        shown = {self._recipe: first, self._more: tuple(more), self._sent: ready}
+        return {**shown, self._others: f'<ul class="sw-found">{lines}</ul>'}
 
 
 def _sets(ui: PanelContext) -> list[tuple[str, str]]:

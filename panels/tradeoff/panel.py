@@ -16,7 +16,7 @@ from steering.studies import STUDIES
 from steering.studies.study import Result
 from steering.studies.tradeoff import Comparison, TradeoffSettings, picture_of
 from steering.studies.tradeoff.comparison import Size
-from workbench.controls.recipe_card import fitting
+from workbench.controls.offers import fitting
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call, Outputs
 from workbench.page.markup import about_seconds, card, empty_state

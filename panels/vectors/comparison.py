@@ -13,8 +13,7 @@ from steering.passes.pooling import parse_pooling
 from steering.studies import STUDIES
 from steering.studies.figures import auroc_of_several
 from steering.vectors.vector import SteeringVector
-from workbench.controls.intervention_slot import vector_named
-from workbench.controls.recipe_card import fitting
+from workbench.controls.offers import fitting, vector_named
 from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call, Outputs

@@ -169,17 +169,33 @@ def validation_error(what: str, error: ValidationError, *, known: Iterable[str] 
         known: The fields there are, for a field that is not among them.
     """
     first: Any = error.errors(include_url=False)[0]
-    # Where a field may be of several types, pydantic adds the type to the path: it is no name that anyone wrote.
-    path = [str(part) for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
-    field = ".".join(path) or "the whole"
+    field = _field(first)
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden" and known:
         return SteeringError(
             f"{what}, field {field}: there is none.", f"one of {', '.join(known)}.", "Correct its name."
         )
+    return _field_error(what, first, more)
+
+
+def field_errors(what: str, error: ValidationError) -> dict[str, SteeringError]:
+    """Every wrong field of pydantic's report by its path, such as `interventions.0.mode`, as `validation_error`."""
+    found: dict[str, SteeringError] = {}
+    for each in error.errors(include_url=False):
+        found.setdefault(_field(each), _field_error(what, each))
+    return found
+
+
+def _field(report: Any) -> str:
+    # Where a field may be of several types, pydantic adds the type to the path: it is no name that anyone wrote.
+    path = [str(part) for part in report["loc"] if isinstance(part, int) or part.isidentifier()]
+    return ".".join(path) or "the whole"
+
+
+def _field_error(what: str, report: Any, more: str = "") -> SteeringError:
     return SteeringError(
-        f"{what}, field {field}: {_short(first.get('input'))!r}.",
-        f"{first['msg'].removeprefix('Input should be ')}{more}.",
+        f"{what}, field {_field(report)}: {_short(report.get('input'))!r}.",
+        f"{report['msg'].removeprefix('Input should be ')}{more}.",
         "Correct that field.",
     )
 

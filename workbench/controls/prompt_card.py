@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from steering.errors import SteeringError
 from steering.model.prompts import conversation, render
-from steering.ranges import compact, whole_numbers
+from steering.ranges import compact
+from steering.recipes.recipe import Intervention, Recipe
 from steering.writes.interventions import Scope, covered, in_reply
-from workbench.controls.intervention_slot import PICKED
-from workbench.controls.recipe_card import RecipeCard, slot_names
+from workbench.controls.recipe_editor import RecipeEditor
+from workbench.controls.recipe_reading import Draft
 from workbench.controls.token_markup import PICK_SCRIPT, roles_legend, token_chips
 from workbench.generation import SteerSettings
 from workbench.page.blocks import EVENT, html_block
@@ -32,7 +33,7 @@ _UNKNOWN = note("Shown once the model stands.")
 
 
 class PromptCard:
-    """Give `inputs` to a handler; `positions(values["picked"])` are the picked tokens."""
+    """The prompt's fields, as `inputs` of a handler. Which tokens are picked stands in the recipes that write there."""
 
     def __init__(self, ui: PanelContext, key: str = "") -> None:
         """Place the card.
@@ -52,82 +53,53 @@ class PromptCard:
                 examples = [(gr.Button(label, size="sm", min_width=0), text) for label, text in EXAMPLES]
             html_block(heading("Tokens read and written"))
             self._chips = html_block(_UNKNOWN, js_on_load=PICK_SCRIPT, elem_id=f"{key}chips")
-            picked = gr.Textbox(
-                "",
-                label="Picked tokens",
-                placeholder="none",
-                info="Click or drag over the tokens, or type 3-7, 9; used where “Write at” says so.",
-                max_lines=1,
-                elem_id=f"{key}picked",
-            )
         for button, text in examples:
             button.click(lambda text=text: text, outputs=[user], **EVENT)
-        self.user, self.system, self.picked = user, system, picked
-        self.inputs = {"user": user, "system": system, "picked": picked}
+        self.user, self.system = user, system
+        self.inputs = {"user": user, "system": system}
 
     def show(self, settings: SteerSettings) -> dict[Any, Any]:
-        """Set the prompt, and the picked tokens to those that a recipe writes at."""
-        scopes = [each.scope for recipe in settings.recipes for each in recipe.interventions]
-        picked = next((scope for scope in scopes if isinstance(scope, tuple)), ())
-        return {self.user: settings.user, self.system: settings.system, self.picked: compact(picked)}
+        """Set the prompt."""
+        return {self.user: settings.user, self.system: settings.system}
 
-    def wire(self, recipes: Sequence[RecipeCard]) -> None:
+    def wire(self, recipes: Sequence[RecipeEditor]) -> None:
         """Keep the tokens true to the prompt, the model and what the recipes write; let them be picked."""
-        written = ("scope_", "used_", "vector_", "recipe_", "chat_")
-        scopes = {name: part for card in recipes for name, part in card.inputs.items() if name.startswith(written)}
-        inputs = {**self.inputs, **scopes}
+        names = [f"recipe_{n}" for n in range(len(recipes))]
+        editors = dict(zip(names, recipes, strict=True))
+        inputs = {**self.inputs, **editors}
+        hues = {name: editor.props["hue"] for name, editor in editors.items()}
 
-        def show(user: str, system: str, picked: str, **slots: Any) -> dict[Any, Any]:
-            return {self._chips: _chips(self._ui, user, system, picked, recipes, slots)}
+        def show(user: str, system: str, **drafts: Draft) -> dict[Any, Any]:
+            scopes = {hues[name]: _scopes(draft.found) for name, draft in drafts.items() if draft.found}
+            return {self._chips: _chips(self._ui, user, system, scopes)}
 
         triggers = [part.change for part in inputs.values()]
         self._ui.watch("model", *triggers, call=show, inputs=inputs, outputs=[self._chips])
 
-        top = recipes[0].slots[0].scope
-        keys = [f"{field}_{slot}" for card in recipes for slot in slot_names(card.key) for field in ("used", "scope")]
-        names = ["picked", *keys]
+        def pick(event: gr.EventData, *drafts: Draft) -> dict[Any, Any]:
+            given = [draft.ready for draft in drafts]
+            changed = picking(given, number_of(event, "first"), number_of(event, "last"))
+            changes = zip(recipes, given, changed, strict=True)
+            return {editor: new for editor, old, new in changes if new != old} or gr.skip()
 
-        def pick(event: gr.EventData, *values: Any) -> dict[Any, Any]:
-            """Toggle a run of tokens; the first intervention writes at what is picked, unless another one does."""
-            given = dict(zip(names, values, strict=True))
-            chosen = _toggled(
-                positions(given["picked"], quiet=True), number_of(event, "first"), number_of(event, "last")
-            )
-            slots = [slot for card in recipes for slot in slot_names(card.key)]
-            used = [given[f"scope_{slot}"] for slot in slots if given[f"used_{slot}"]]
-            changes: dict[Any, Any] = {self.picked: compact(chosen)}
-            if chosen and PICKED not in used:
-                changes[top] = PICKED
-            if not chosen and given[f"scope_{slots[0]}"] == PICKED:
-                changes[top] = "all"
-            return changes
-
-        components = [inputs[name] for name in names]
-        self._chips.pick(pick, inputs=components, outputs=[self.picked, top], **EVENT)
+        self._chips.pick(pick, inputs=list(recipes), outputs=list(recipes), **EVENT)
 
 
-def positions(picked: str, *, quiet: bool = False) -> tuple[int, ...]:
-    """The picked positions as typed.
+def picking(recipes: Sequence[Recipe], first: int, last: int) -> list[Recipe]:
+    """Recipes after a run of tokens was clicked or dragged over.
 
-    Args:
-        picked: Such as "3-7, 9".
-        quiet: Whether to take nothing instead of raising.
-
-    Raises:
-        SteeringError: It cannot be read.
+    Every intervention that writes at picked tokens follows; where none does, the first one of all begins to. Where no
+    token is left, they write at all again.
     """
-    try:
-        return whole_numbers(picked or "")
-    except (ValueError, SteeringError) as error:
-        if quiet:
-            return ()
-        if isinstance(error, SteeringError):
-            raise
-        raise SteeringError(
-            f"The picked tokens '{picked[:60]}' cannot be read.",
-            "positions from 0, such as 3-7, 9.",
-            "Correct them, or pick the tokens again.",
-        ) from None
+    all_ = [each for recipe in recipes for each in recipe.interventions]
+    following = [each for each in all_ if isinstance(each.scope, tuple)] or all_[:1]
+    chosen = following[0].scope if following and isinstance(following[0].scope, tuple) else ()
+    scope: Scope = tuple(_toggled(chosen, first, last)) or "all"
+
+    def moved(each: Intervention) -> Intervention:
+        return each.model_copy(update={"scope": scope}) if any(each is one for one in following) else each
+
+    return [recipe.model_copy(update={"interventions": tuple(map(moved, recipe.interventions))}) for recipe in recipes]
 
 
 def _toggled(chosen: Sequence[int], first: int, last: int) -> list[int]:
@@ -136,28 +108,24 @@ def _toggled(chosen: Sequence[int], first: int, last: int) -> list[int]:
     return sorted(set(chosen) - run if first in chosen else set(chosen) | run)
 
 
-def _chips(
-    ui: PanelContext, user: str, system: str, picked: str, recipes: Sequence[RecipeCard], slots: Mapping[str, Any]
-) -> str:
+def _chips(ui: PanelContext, user: str, system: str, scopes: dict[str, set[Scope]]) -> str:
     host = ui.host
     if host is None:
         return _UNKNOWN
     try:
-        prompt = render(host.under(slots[f"chat_{recipes[0].key}"]), conversation(user or "", system or ""))
-        chosen = positions(picked)
+        prompt = render(host, conversation(user or "", system or ""))
     except SteeringError as error:
         return note(str(error))
-    inside = tuple(position for position in chosen if position < len(prompt))
-    used = [each for each in recipes if slots[f"recipe_{each.key}"]]
-    scopes = {each.hue: _scopes(each.key, slots, inside) for each in used}
+    chosen = {position for each in scopes.values() for scope in each if isinstance(scope, tuple) for position in scope}
+    outside = sorted(position for position in chosen if position >= len(prompt))
+    inside = {hue: {_within(scope, len(prompt)) for scope in each} for hue, each in scopes.items()}
     chips = token_chips(
         prompt.tokens,
         prompt.roles,
-        {hue: covered(each, len(prompt)) for hue, each in scopes.items()},
+        {hue: covered(each - {()}, len(prompt)) for hue, each in inside.items()},
         [hue for hue, each in scopes.items() if any(map(in_reply, each))],
-        inside,
+        tuple(sorted(chosen - set(outside))),
     )
-    outside = [position for position in chosen if position >= len(prompt)]
     said = [f"{len(prompt)} of {host.info.context} tokens."]
     if outside:
         said.append(f"There is no token {compact(outside)}.")
@@ -166,8 +134,9 @@ def _chips(
     return chips + roles_legend(prompt.roles) + note(" ".join(said))
 
 
-def _scopes(key: str, slots: Mapping[str, Any], picked: tuple[int, ...]) -> set[Scope]:
-    used = [slot for slot in slot_names(key) if slots[f"used_{slot}"] and slots[f"vector_{slot}"]]
-    named = {slots[f"scope_{slot}"] for slot in used}
-    own = {picked} if PICKED in named and picked else set()
-    return (named - {PICKED}) | own
+def _within(scope: Scope, length: int) -> Scope:
+    return tuple(position for position in scope if position < length) if isinstance(scope, tuple) else scope
+
+
+def _scopes(recipe: Recipe) -> set[Scope]:
+    return {each.scope for each in recipe.interventions}

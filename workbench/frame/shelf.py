@@ -12,7 +12,7 @@ from steering.errors import SteeringError
 from steering.extraction.sources import VECTOR_ENDINGS, read_vector
 from workbench.bench import Workbench
 from workbench.controls.convention_fields import convention_of, place_convention
-from workbench.controls.recipe_card import fitting
+from workbench.controls.offers import fitting
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.cards import shelf, unreadable_card, vector_card
 from workbench.page.context import PageState, PanelContext

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from typing import Any
 
 import gradio as gr
+from gradio.component_meta import ComponentMeta
 
 
 EVENT: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
@@ -14,6 +16,16 @@ It goes through Gradio's queue, because an event that does not cannot set off th
 """
 URGENT: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
 """Options of an event that must overtake everything, such as Stop; it may not change a `gr.State`."""
+
+
+class Unwritten(ComponentMeta):
+    """Metaclass of a class over `gr.HTML` that adds no `__init__` and no events of its own.
+
+    Gradio's own writes an interface file beside the source of every class of components, into the installation too.
+    """
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
+        return ABCMeta.__new__(cls, name, bases, attributes)
 
 
 def html_block(value: str = "", **options: Any) -> gr.HTML:

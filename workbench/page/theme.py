@@ -150,11 +150,20 @@ _AS_LAST = """
 })();
 """
 
+_SHEETS = (("style.css",), ("recipe", "recipe.css"))
+_SCRIPTS = (("recipe", "recipe.js"),)
+"""Of controls that are a class over `gr.HTML`: here they stand once, however many of them a page has."""
+
 
 def head() -> str:
-    """The style sheet and a small script for the page's `<head>`, where they stand before the page is drawn.
+    """The style sheets and scripts for the page's `<head>`, where they stand before the page is drawn.
 
     Gradio's own `css` argument drops rules that it does not know how to scope (`@container`, `:has` in media queries).
     """
-    sheet = resource("assets", "style.css").read_text(encoding="utf-8")
-    return f'<style id="steering-workbench">{sheet}</style><script>{_AS_LAST}{_NEWEST_LINE}</script>'
+    sheets = "".join(f'<style data-of="steering-workbench">{_asset(*path)}</style>' for path in _SHEETS)
+    scripts = "".join(f"<script>{script}</script>" for script in (_AS_LAST, _NEWEST_LINE, *(_asset(*path) for path in _SCRIPTS)))
+    return sheets + scripts
+
+
+def _asset(*path: str) -> str:
+    return resource("assets", *path).read_text(encoding="utf-8")

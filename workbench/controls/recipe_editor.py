@@ -1,0 +1,183 @@
+"""The recipe editor: one component whose value is one `Recipe`; its markup, style and script lie in `assets/recipe`.
+
+What the browser sends is any JSON at all: `preprocess` gives a `Draft`, which is a recipe or says which field keeps it
+from being one. Vectors, ranges and words come as props, so that the page converts strengths by a factor and no more.
+Style and script stand in the page's head (`workbench.page.theme`), once for all editors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+
+from steering.errors import SteeringError
+from steering.model.sites import SITES
+from steering.recipes.recipe import MODES, Intervention, Recipe
+from steering.resources import resource
+from steering.vectors.strength import LENGTH_UNITS, UNITS
+from steering.vectors.vector import SteeringVector
+from steering.writes.interventions import SCOPES
+from workbench.controls.offers import fitting, offer, vector_named, vectors_at_hand
+from workbench.controls.recipe_reading import Draft, problems_with_vectors, read_draft, read_recipe, read_text
+from workbench.page.blocks import Unwritten
+from workbench.page.context import PanelContext
+from workbench.page.jobs import Outputs
+from workbench.places import without_places
+
+
+_OWN: dict[str, dict[str, Any]] = {
+    "ablate": {"min": 0, "max": 1, "step": 0.05, "first": 1.0, "label": "Share removed", "unit": "share"},
+    "rotate": {"min": -180, "max": 180, "step": 1, "first": 30, "label": "Degrees towards it", "unit": "degrees"},
+    "erase": {"min": 0, "max": 1, "step": 1, "first": 1, "label": "", "unit": ""},
+}
+"""Sliders of the modes whose strength is no length."""
+WORDS: dict[str, Any] = {
+    "modes": MODES,
+    "units": UNITS,
+    "lengths": LENGTH_UNITS,
+    "scopes": SCOPES,
+    "sites": {site: site.replace("_", " ") for site in SITES},
+    "clamps": {"set": "hold it there", "floor": "no lower", "ceil": "no higher"},
+    "sides": {"above": "is above", "below": "is below"},
+    "pers": {"prompt": "the prompt's last token, for the whole reply", "token": "each token, for itself"},
+    "own": _OWN,
+    "nats": {"min": -8, "max": 8, "step": 0.05, "first": 1.0, "label": "Strength"},
+    "said": {
+        "ablate": "1 removes the direction wholly, 0 leaves the model as it is.",
+        "rotate": "Turns the state towards the vector, away from it below 0, and keeps its length.",
+        "erase": "Takes away what a linear probe could read; needs a vector made by LEACE.",
+        "nats": "The 95th percentile over tokens of KL to the unsteered model, on everyday requests. It is measured "
+        "before the run, which takes a few seconds the first time.",
+    },
+}
+"""What the page shows of the library's names, and the ranges of strengths that are no length."""
+_MARKUP = resource("assets", "recipe", "recipe.html").read_text(encoding="utf-8")
+_LOAD = "window.recipeEditor(element, props, server, watch);"
+
+
+class RecipeEditor(gr.HTML, metaclass=Unwritten):
+    """As an input it gives a handler a `Draft`; as an output it takes a `Recipe`, or None for none."""
+
+    def preprocess(self, payload: Any) -> Draft:  # type: ignore[override]
+        """What the browser sent; never trusted."""
+        return read_draft(payload)
+
+    def postprocess(self, value: Recipe | None) -> dict[str, Any] | None:  # type: ignore[override]
+        """The recipe as plain data."""
+        return None if value is None else plain(value)
+
+    def api_info(self) -> dict[str, Any]:
+        """Of the value."""
+        return {"type": "object"}
+
+
+def plain(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as plain data, with chat settings only where there are some, as its canonical JSON has them."""
+    return recipe.model_dump(mode="json", exclude=None if recipe.chat else {"chat"})
+
+
+def place_recipe(
+    ui: PanelContext,
+    key: str,
+    *,
+    title: str,
+    hue: str = "",
+    value: Recipe | None = Recipe(),  # noqa: B008 (frozen)
+    picking: bool = False,
+    decoding: bool = False,
+    removable: bool = False,
+) -> RecipeEditor:
+    """Place an editor that knows the shelf; keep it true with `follow_shelf`.
+
+    Args:
+        ui: Of the panel.
+        key: Unique on the page; part of the controls' ids.
+        title: The card's heading.
+        hue: "" or a recipe letter.
+        value: What it begins with; with None it shows nothing.
+        picking: Whether tokens of the prompt can be picked to write at.
+        decoding: Whether length, temperature and seed are edited here; where they are not, they do not count.
+        removable: Whether the whole recipe can be taken away again.
+    """
+
+    def check(given: Any) -> list[dict[str, str]]:
+        """What is wrong with the recipe that stands in the editor; called by its script."""
+        recipe, problems = read_recipe(given)
+        found = problems_with_vectors(recipe, vectors_at_hand(ui)) if recipe else []
+        return [each.shown for each in (*problems, *found)]
+
+    def read(given: Any) -> dict[str, Any]:
+        """A pasted recipe as plain data, or what is wrong with it; called by the script."""
+        try:
+            return {"recipe": plain(read_text(given))}
+        except SteeringError as error:
+            return {"said": without_places(str(error))}
+
+    flags = {"picking": picking, "decoding": decoding, "removable": removable}
+    return RecipeEditor(
+        value,
+        html_template=_MARKUP,
+        js_on_load=_LOAD,
+        apply_default_css=False,
+        server_functions=[check, read],
+        elem_id=f"recipe-{key}",
+        elem_classes="sw-recipe-block",
+        ident=key,
+        title=title,
+        hue=hue,
+        words=WORDS,
+        flags=flags,
+        vectors=_offers(ui),
+    )
+
+
+def follow_shelf(ui: PanelContext, editors: Sequence[RecipeEditor], *, first: bool = True) -> None:
+    """Keep what editors offer true to the shelf and the model.
+
+    Args:
+        ui: Of the panel.
+        editors: All of them get the vectors.
+        first: Whether the first editor's first intervention takes what is picked on the shelf.
+    """
+
+    def offered() -> Outputs:
+        vectors = _offers(ui)
+        return {editor: gr.update(**{**editor.props, "vectors": vectors}) for editor in editors}
+
+    ui.watch("shelf", "model", call=offered, outputs=editors)
+    if not first:
+        return
+    top = editors[0]
+
+    def take(picked: str | None, recipe: Draft) -> Outputs:
+        vector = vector_named(ui, picked) if picked in fitting(ui) else None
+        if vector is None:
+            return {}
+        if recipe.found is None:  # what is being typed is not taken away
+            return {}
+        taken = with_vector(recipe.found, vector)
+        return {top: taken} if taken != recipe.found else {}
+
+    ui.watch("picked", call=take, inputs={"picked": ui.page.picked, "recipe": top}, outputs=[top])
+
+
+def with_vector(recipe: Recipe, vector: SteeringVector) -> Recipe:
+    """The recipe with another vector first, at its own block and suggested strength; tokens and condition stay."""
+    first, *others = recipe.interventions or (Intervention(vector=vector.name),)
+    if recipe.interventions and first.vector == vector.name:
+        return recipe
+    kept = {"scope": first.scope, "gate": first.gate}
+    fresh = Intervention(vector=vector.name, strength=vector.suggested_strength, **kept)
+    return recipe.model_copy(update={"interventions": (fresh, *others)})
+
+
+def decoded_alike(recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
+    """Recipes that are compared, all decoded as the first of them."""
+    decode = next(iter(recipes.values()), Recipe()).decode
+    return {name: recipe.model_copy(update={"decode": decode}) for name, recipe in recipes.items()}
+
+
+def _offers(ui: PanelContext) -> list[dict[str, Any]]:
+    return [offer(name, vector) for name, vector in vectors_at_hand(ui).items()]
