@@ -5,7 +5,11 @@
 const LIST = 'list', GONE = ' – not on the shelf', DEFAULTS = {threshold: 0.5, unit: 'mean_difference', side: 'above', per: 'prompt'};
 
 /* A name from a file inside a sentence: cut where it is long, and kept from turning the sentence round. */
-const shown = name => '\u2068' + (name.length > 60 ? name.slice(0, 59) + '…' : name) + '\u2069';
+const TURNS = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc]/;
+const shown = name => {
+  const text = name.length > 60 ? name.slice(0, 59) + '…' : name;
+  return TURNS.test(text) ? `\u2068${text}\u2069` : text;
+};
 const number = control => control.value === '' || !Number.isFinite(+control.value) ? null : +control.value;
 const short = value => Number(value.toPrecision(3));
 const entries = words => Object.entries(words);

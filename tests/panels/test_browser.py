@@ -115,13 +115,13 @@ def test_an_empty_shelf_offers_one_click_that_steers(page: Page) -> None:
     assert plain
     assert plain != steered
     expect(page.locator("#start-card")).to_be_hidden()
-    expect(page.locator("#vector-a1 input")).to_have_value("formality")
+    expect(page.locator("#vector-a1")).to_have_value("formality")
 
 
 def test_the_opposite_strength_gives_another_text(page: Page) -> None:
     start(page)
     _, cheerful = replies(page)
-    strength = page.locator("#strength-a1 input[type=number]")
+    strength = page.locator("#strength-a1")
     strength.fill(f"-{strength.input_value()}")
     strength.blur()
     run_to_the_end(page)
@@ -217,8 +217,8 @@ def test_an_own_contrast_set_is_extracted_and_a_second_vector_stacked(page: Page
     expect(shelf_card(page, "tone")).to_be_visible()
 
     page.click("#steer-with-it")
-    page.click("#add-a")
-    expect(page.locator("#vector-a2 input")).to_have_value("tone")
+    page.locator("#recipe-a").get_by_role("button", name="+ add an intervention").click()
+    expect(page.locator("#vector-a2")).to_have_value("tone")
     run_to_the_end(page)
     page.get_by_text("Recipe as JSON").click()
     assert page.locator(".sw-json pre").inner_text().count('"vector": "tone"') == 2
@@ -233,7 +233,7 @@ def test_steer_takes_the_vector_that_was_extracted_last(page: Page) -> None:
         page.click("#extract")
         expect(shelf_card(page, name)).to_be_visible()
         go(page, "Steer")
-        expect(page.locator("#vector-a1 input")).to_have_value(name)
+        expect(page.locator("#vector-a1")).to_have_value(name)
         run_to_the_end(page)
         page.get_by_text("Recipe as JSON").click()
         assert f'"vector": "{name}"' in page.locator(".sw-json pre").inner_text()
@@ -276,7 +276,7 @@ def test_a_vector_file_that_is_none_shows_one_card_and_one_of_another_width_is_g
     expect(card).to_have_class(re.compile("sw-off"))
     expect(card).to_contain_text("made for")
     expect(page.locator(".sw-shelf .sw-errors .sw-error")).to_have_count(0)
-    expect(page.locator("#vector-a1 input")).to_have_value("formality")
+    expect(page.locator("#vector-a1")).to_have_value("formality")
 
 
 def test_removing_asks_first(page: Page, bench: Workbench) -> None:
@@ -323,9 +323,9 @@ def test_modes_bring_their_own_slider_and_a_mode_that_cannot_be_keeps_the_replie
     first = replies(page)
     choose_mode(page, "Rotate")
     strength = page.locator("#strength-a1")
-    expect(strength).to_contain_text("Degrees")
-    unit(page, "nats").click()
-    expect(strength.locator("input[type=number]")).to_have_value("1")
+    expect(page.locator("#recipe-a [data-part=strength-label]")).to_contain_text("Degrees")
+    page.locator("#unit-a1").select_option(label="nats")
+    expect(strength).to_have_value("1")
     run_to_the_end(page)
     turned = replies(page)
     assert turned[0] == first[0]
@@ -341,12 +341,9 @@ def test_a_condition_that_never_holds_leaves_the_reply_alone(page: Page) -> None
     start(page)
     plain, steered = replies(page)
     assert plain != steered
-    page.get_by_text("Condition").first.click()
-    page.get_by_label("Where the projection on").first.click()
-    page.get_by_role("option", name="formality", exact=True).click()
-    threshold = page.get_by_label("mean difference from the negative side").first
-    threshold.fill("99")
-    threshold.press("Tab")
+    page.locator("#recipe-a").get_by_text("Site and condition").click()
+    page.locator("#gate-vector-a1").select_option("formality")
+    page.locator("#gate-threshold-a1").fill("99")
     run_to_the_end(page)
     assert replies(page) == [plain, plain]
     expect(page.locator(".sw-pane.sw-a footer")).to_contain_text("Nothing was modified")
@@ -360,9 +357,9 @@ def test_recipes_stand_side_by_side_and_the_conversation_goes_on(page: Page) -> 
     page.click("#more")
     expect(page.locator("#recipe-c")).to_be_visible()
     expect(page.locator("#more")).to_be_hidden()
-    expect(page.locator("#strength-b1 input[type=number]")).to_have_value("-0.4")  # the opposite, to begin with
-    expect(page.locator("#mode-c1 input")).to_have_value("Ablate")
-    share = page.locator("#strength-c1 input[type=number]")
+    expect(page.locator("#strength-b1")).to_have_value("-0.4")  # the opposite, to begin with
+    expect(page.locator("#mode-c1")).to_have_value("ablate")
+    share = page.locator("#strength-c1")
     share.fill("0")
     share.press("Tab")
     run_to_the_end(page)
@@ -414,9 +411,9 @@ def test_tokens_of_the_prompt_are_picked_and_only_they_are_written(page: Page) -
     page.mouse.down()
     page.mouse.move(right["x"] + 3, right["y"] + 3, steps=4)
     page.mouse.up()
-    picked = page.locator("#picked input, #picked textarea")
+    picked = page.locator("#tokens-a1")
     expect(picked).to_have_value("3-5")
-    expect(page.locator("#scope-a1 input")).to_have_value("the picked prompt tokens")
+    expect(page.locator("#scope-a1 option:checked")).to_have_text("the picked prompt tokens")
     expect(page.locator("#chips .sw-picked")).to_have_count(3)
     chips.nth(8).focus()
     page.keyboard.press("Space")
@@ -466,7 +463,7 @@ def test_a_grid_fills_keeps_its_cells_and_opens_one_in_steer(page: Page, tmp_pat
     cell.locator(".sw-cell").click()
     expect(page.locator("#grid-cell")).to_contain_text("strength 0.4, block 4")
     cell.locator(".sw-open").click()
-    expect(page.locator("#strength-a1 input[type=number]")).to_have_value("0.4")
+    expect(page.locator("#strength-a1")).to_have_value("0.4")
     run_to_the_end(page)
     assert replies(page) == [texts[2], texts[3]]
 
@@ -505,7 +502,7 @@ def test_a_cell_of_another_method_brings_its_vector_along(page: Page, bench: Wor
     expect(page.locator("#grid-cells")).to_contain_text("2 of 2 cells")
     text = page.locator("#grid-cells [data-x='1'] .sw-cell").inner_text()
     page.locator("#grid-cells [data-x='1'] .sw-open").click()
-    expect(page.locator("#vector-a1 input")).to_have_value("formality (random)")
+    expect(page.locator("#vector-a1")).to_have_value("formality (random)")
     assert "formality (random)" in bench.workspace.names()
     expect(page.locator("#panes.sw-stale")).to_be_visible()  # the replies are another recipe's
     run_to_the_end(page)
@@ -515,12 +512,12 @@ def test_a_cell_of_another_method_brings_its_vector_along(page: Page, bench: Wor
 
 def test_steer_sends_its_recipe_to_the_grid(page: Page) -> None:
     start(page)
-    strength = page.locator("#strength-a1 input[type=number]")
+    strength = page.locator("#strength-a1")
     strength.fill("-0.3")
     strength.press("Tab")
     page.locator("#user textarea").fill("Write a review of the film.")
     page.click("#steer-to-grid")
-    expect(page.locator("#strength-g1 input[type=number]")).to_have_value("-0.3")
+    expect(page.locator("#strength-g1")).to_have_value("-0.3")
     expect(page.locator("#grid-user textarea")).to_have_value("Write a review of the film.")
 
 
@@ -563,12 +560,7 @@ def replies(page: Page) -> list[str]:
 
 
 def choose_mode(page: Page, name: str) -> None:
-    page.locator("#mode-a1 input").click()
-    page.get_by_role("option", name=name, exact=True).click()
-
-
-def unit(page: Page, name: str) -> Locator:
-    return page.locator("label:visible").filter(has_text=re.compile(rf"^\s*{name}\s*$"))
+    page.locator("#mode-a1").select_option(label=name)
 
 
 def shelf_card(page: Page, name: str) -> Locator:

@@ -21,7 +21,7 @@ from steering.errors import SteeringError
 from steering.names import safe_name
 from steering.passes.pooling import parse_pooling
 from steering.ranges import sweep, whole_numbers
-from steering.recipes.recipe import Recipe, parse_blocks
+from steering.recipes.recipe import Intervention, Recipe, parse_blocks
 from steering.studies import STUDIES
 from steering.studies.grid.axes import parse_axis
 from steering.texts.contrast_files import presets
@@ -30,7 +30,7 @@ from tests.fuzzing import HOSTILE, HOSTILE_TEXTS, examples
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.cli.main import app
-from workbench.controls.prompt_card import positions
+from workbench.controls.recipe_reading import read_draft, read_text
 from workbench.frame.shelf import shelf_html
 from workbench.key_values import pairs
 
@@ -91,7 +91,7 @@ def test_no_field_takes_what_no_study_could_do(study, value) -> None:
     assert refused
 
 
-@pytest.mark.parametrize("read", [whole_numbers, sweep, parse_pooling, parse_blocks, parse_axis, positions, safe_name])
+@pytest.mark.parametrize("read", [whole_numbers, sweep, parse_pooling, parse_blocks, parse_axis, read_text, safe_name])
 @examples(300)
 @given(text=HOSTILE_TEXTS)
 def test_ranges_axes_and_names(read, text) -> None:
@@ -117,6 +117,17 @@ def test_recipes_in_files(tmp_path_factory, content) -> None:
         path.write_bytes(repr(content)[:5000].encode("utf-8", "replace"))
     found = quietly(Recipe.load, path)
     assert found is None or isinstance(found.to_json(), str)
+
+
+@examples(200)
+@given(
+    content=HOSTILE,
+    fields=st.dictionaries(st.sampled_from([*Intervention.model_fields, "", "x"]), HOSTILE, max_size=4),
+)
+def test_recipes_from_a_page(content, fields) -> None:
+    for given_ in (content, {"interventions": [{"vector": "v", **fields}]}, {"interventions": content}):
+        draft = read_draft(given_)
+        assert quietly(draft.recipe) is None or isinstance(draft.found.to_json(), str)
 
 
 @examples(200)

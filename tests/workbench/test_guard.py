@@ -111,7 +111,6 @@ def test_the_page_itself_may_post(page, cookie: str) -> None:
         "/gradio_api/proxy=http://127.0.0.1/",
         "/gradio_api/file=http://127.0.0.1/",
         "/gradio_api/file=HTTPS://example.org/",
-        "/gradio_api/component_server",
         "/gradio_api/vibe-edit",
     ],
 )
@@ -120,6 +119,22 @@ def test_what_the_page_does_not_use_is_closed(page, cookie: str, path: str) -> N
         answer = ask(page[1], path, method, b"{}", Cookie=cookie, Content_Type="application/json")
         assert answer.status in (403, 404, 405)
     assert "not open" in answer.text
+
+
+def test_functions_of_controls_are_for_visitors_and_no_others_are_there(page, cookie: str) -> None:
+    editor = next(block for block in page[2].blocks.values() if block.elem_id == "recipe-a")
+    own = {"Content-Type": "application/json"}
+
+    def call(name: str, **headers: str) -> Answer:
+        given = {"data": {"interventions": 5}, "component_id": editor._id, "fn_name": name, "session_hash": "abc"}
+        return ask(page[1], "/gradio_api/component_server/", "POST", json.dumps(given).encode(), **own, **headers)
+
+    assert call("check").status == 403  # the page was never opened
+    answer = call("check", Cookie=cookie)
+    assert answer.status == 200
+    assert json.loads(answer.text)[0]["field"] == "interventions"
+    for name in ("postprocess", "get_config", "__init__", "nothing"):
+        assert call(name, Cookie=cookie).status == 404
 
 
 def test_events_that_are_private_cannot_be_called_by_their_number(page) -> None:

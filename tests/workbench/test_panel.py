@@ -13,10 +13,9 @@ from panels.vectors.panel import panel as vectors
 from steering.errors import SteeringError
 from steering.model.chat_settings import ChatSettings
 from steering.model.host import Host
-from steering.recipes.recipe import GateSettings, Intervention, Recipe
+from steering.recipes.recipe import Intervention, Recipe
 from workbench.bench import Workbench
 from workbench.controls import prompt_card
-from workbench.controls.recipe_card import RecipeCard, recipe_of, slot_names
 from workbench.frame.shell import build
 from workbench.generation import SteerSettings
 from workbench.page.context import PageState, PanelContext
@@ -129,64 +128,6 @@ def test_the_page_stands_before_any_model_does(tmp_path: Any) -> None:
     assert bench.lane.jobs() == []
 
 
-def _slots(**changes: Any) -> dict[str, Any]:
-    plain = {"vector": "joy", "mode": "add", "blocks": "default", "strength": 1.5, "unit": "mean_difference"}
-    gate = {"gate": "", "threshold": 0.5, "side": "above", "per": "prompt"}
-    first = {**plain, "others": [], "clamp": "set", "scope": "all", **gate, "used": True, **changes}
-    slots = {
-        f"{name}_{slot}": (value if number == 0 or name != "used" else False)
-        for number, slot in enumerate(slot_names("a"))
-        for name, value in first.items()
-    }
-    return {**slots, "recipe_a": True, "chat_a": None}
-
-
-def test_the_recipe_on_the_page_is_the_recipe_that_runs() -> None:
-    given = {
-        **_slots(blocks="2-4", unit="raw", scope="reply"),
-        "used_a3": True,
-        "mode_a3": "ablate",
-        "strength_a3": 1.0,
-    }
-    assert recipe_of(given).interventions == (
-        Intervention(vector="joy", blocks=(2, 3, 4), strength=1.5, unit="raw", scope="reply"),
-        Intervention(vector="joy", mode="ablate", blocks=(2, 3, 4), strength=1.0, unit="raw", scope="reply"),
-    )
-
-
-def test_a_gate_and_a_clamp_on_the_page_are_those_of_the_recipe() -> None:
-    given = _slots(mode="clamp", clamp="ceil", gate="mood", threshold=0.25, side="below", per="token", unit="nats")
-    gate = GateSettings(vector="mood", threshold=0.25, side="below", per="token")
-    expected = Intervention(vector="joy", mode="clamp", clamp="ceil", strength=1.5, unit="nats", gate=gate)
-    assert recipe_of(given).interventions == (expected,)
-
-
-def test_picked_tokens_and_a_span_reach_the_recipe_and_an_unused_recipe_is_none() -> None:
-    picked = recipe_of(_slots(scope="picked", mode="ablate", others=["mood"]), "a", (3, 4))
-    assert picked.interventions == (
-        Intervention(vector="joy", mode="ablate", others=("mood",), strength=1.5, scope=(3, 4)),
-    )
-    # What was chosen under Ablate and is hidden now does not count.
-    assert recipe_of(_slots(others=["mood"])).interventions == (Intervention(vector="joy", strength=1.5),)
-    assert recipe_of({**_slots(), "recipe_a": False}) is None
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"gate": "mood", "threshold": None}, "threshold"),
-        ({"vector": None}, "without a vector"),
-        ({"strength": None}, "strength is empty"),
-        ({"blocks": "two"}, "'two'"),
-        ({"scope": "nowhere"}, "scope"),
-        ({"scope": "picked"}, "none is picked"),
-    ],
-)
-def test_a_recipe_that_is_not_filled_in_says_what_is_missing(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(SteeringError, match=said):
-        recipe_of(_slots(**changes))
-
-
 def test_recipes_bring_the_chat_settings_under_which_they_were_made(tiny_host, tmp_path: Any) -> None:
     host = tiny_host("llama")
     bench = Workbench(workspace=tmp_path, lane=host.lane)
@@ -194,20 +135,12 @@ def test_recipes_bring_the_chat_settings_under_which_they_were_made(tiny_host, t
     own, pages = ChatSettings(prefill="Sure,", system="user"), ChatSettings(prefill="Well,")
     with gr.Blocks():
         ui = PanelContext(bench, PageState(), "Test", "test")
-        card = RecipeCard(ui, title="Recipe")
     address = ui.sending("other", SteerSettings(recipes=(Recipe(), Recipe(chat=own))))[ui.page.go]
     assert address.startswith("./other?take=")
     (settings,) = bench.sent.taken(address.partition("=")[2])
     sent = settings.recipes
     assert [recipe.chat for recipe in sent] == [pages, own]
-    shown = card.show(sent[1])
-    assert set(shown) <= set(card.shown)
-    assert shown[card.chat] == own
-    assert "Sure," in next(str(value) for part, value in shown.items() if part.elem_id == "chat-of-a")
-    assert recipe_of({**_slots(), "chat_a": shown[card.chat]}).on(host).chat == own
-    # What holds on the page anyway is not held fast.
-    assert card.show(sent[0])[card.chat] is None
-    assert recipe_of({**_slots(), "chat_a": None}).on(bench.host).chat == pages
+    assert [recipe.on(host).chat for recipe in sent] == [pages, own]
 
 
 def test_the_tokens_of_a_prompt_are_those_under_the_recipes_chat_settings(tiny_host, tmp_path: Any) -> None:
@@ -216,11 +149,7 @@ def test_the_tokens_of_a_prompt_are_those_under_the_recipes_chat_settings(tiny_h
     bench.model.host = host
     with gr.Blocks():
         ui = PanelContext(bench, PageState(), "Test", "test")
-        card = RecipeCard(ui, title="Recipe")
-    chips = [
-        prompt_card._chips(ui, "Hello.", "", "", [card], {**_slots(), "chat_a": chat})
-        for chat in (None, ChatSettings(prefill="Surely"))
-    ]
+    chips = [prompt_card._chips(ui, "Hello.", "", {}, chat) for chat in (None, ChatSettings(prefill="Surely"))]
     assert "Surely" not in "".join(re.findall(r">([^<]*)<", chips[0]))
     assert "Surely" in "".join(re.findall(r">([^<]*)<", chips[1]))
 

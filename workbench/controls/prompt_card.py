@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from steering.errors import SteeringError
+from steering.model.chat_settings import ChatSettings
 from steering.model.prompts import conversation, render
 from steering.ranges import compact
 from steering.recipes.recipe import Intervention, Recipe
@@ -71,7 +72,8 @@ class PromptCard:
 
         def show(user: str, system: str, **drafts: Draft) -> dict[Any, Any]:
             scopes = {hues[name]: _scopes(draft.found) for name, draft in drafts.items() if draft.found}
-            return {self._chips: _chips(self._ui, user, system, scopes)}
+            chat = next((draft.found.chat for draft in drafts.values() if draft.found), None)
+            return {self._chips: _chips(self._ui, user, system, scopes, chat)}
 
         triggers = [part.change for part in inputs.values()]
         self._ui.watch("model", *triggers, call=show, inputs=inputs, outputs=[self._chips])
@@ -108,12 +110,15 @@ def _toggled(chosen: Sequence[int], first: int, last: int) -> list[int]:
     return sorted(set(chosen) - run if first in chosen else set(chosen) | run)
 
 
-def _chips(ui: PanelContext, user: str, system: str, scopes: dict[str, set[Scope]]) -> str:
+def _chips(
+    ui: PanelContext, user: str, system: str, scopes: dict[str, set[Scope]], chat: ChatSettings | None
+) -> str:
+    """The tokens of a prompt under a recipe's chat settings, and what recipes write there."""
     host = ui.host
     if host is None:
         return _UNKNOWN
     try:
-        prompt = render(host, conversation(user or "", system or ""))
+        prompt = render(host.under(chat), conversation(user or "", system or ""))
     except SteeringError as error:
         return note(str(error))
     chosen = {position for each in scopes.values() for scope in each if isinstance(scope, tuple) for position in scope}
