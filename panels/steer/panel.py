@@ -10,7 +10,6 @@ import gradio as gr
 
 from panels.steer.reply_panes import ReplyPanes
 from steering.lane import Job
-from steering.model.chat_settings import ChatSettings
 from steering.model.host import Host
 from steering.recipes.recipe import Intervention, Recipe
 from steering.studies import STUDIES

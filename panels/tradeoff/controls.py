@@ -14,10 +14,10 @@ from steering.studies import find_study
 from steering.studies.tradeoff import TradeoffSettings, recipe_title, rough_size
 from steering.studies.tradeoff.measures import MEASURES
 from steering.texts.questions import PAIR_SETS
+from workbench.controls.judge_fields import place_judge
 from workbench.controls.offers import vector_named
 from workbench.controls.recipe_editor import follow_shelf, place_recipe
 from workbench.controls.recipe_reading import Draft
-from workbench.controls.judge_fields import place_judge
 from workbench.controls.upload_field import Named, place_upload
 from workbench.generation import SteerSettings
 from workbench.page.blocks import html_block

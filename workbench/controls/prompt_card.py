@@ -110,9 +110,7 @@ def _toggled(chosen: Sequence[int], first: int, last: int) -> list[int]:
     return sorted(set(chosen) - run if first in chosen else set(chosen) | run)
 
 
-def _chips(
-    ui: PanelContext, user: str, system: str, scopes: dict[str, set[Scope]], chat: ChatSettings | None
-) -> str:
+def _chips(ui: PanelContext, user: str, system: str, scopes: dict[str, set[Scope]], chat: ChatSettings | None) -> str:
     """The tokens of a prompt under a recipe's chat settings, and what recipes write there."""
     host = ui.host
     if host is None:

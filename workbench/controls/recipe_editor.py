@@ -60,11 +60,11 @@ _LOAD = "window.recipeEditor(element, props, server, watch);"
 class RecipeEditor(gr.HTML, metaclass=Unwritten):
     """As an input it gives a handler a `Draft`; as an output it takes a `Recipe`, or None for none."""
 
-    def preprocess(self, payload: Any) -> Draft:  # type: ignore[override]
+    def preprocess(self, payload: Any) -> Draft:
         """What the browser sent; never trusted."""
         return read_draft(payload)
 
-    def postprocess(self, value: Recipe | None) -> dict[str, Any] | None:  # type: ignore[override]
+    def postprocess(self, value: Recipe | None) -> dict[str, Any] | None:
         """The recipe as plain data."""
         return None if value is None else plain(value)
 

@@ -73,7 +73,7 @@ class Draft:
 
 def read_draft(given: Any) -> Draft:
     """What a page sent as a recipe; never trusted, never raises."""
-    if given is None:
+    if given is None or given == "":  # Gradio's own markup component turns nothing into an empty text
         return Draft(None)
     recipe, problems = read_recipe(given)
     return Draft(recipe, problems[0].error if problems else None)
@@ -90,7 +90,8 @@ def read_recipe(given: Any) -> tuple[Recipe | None, list[Problem]]:
         return None, [Problem("", error)]
     if not isinstance(given, Mapping):
         return None, [Problem("", SteeringError(f"{_WHAT} is {_kind(given)}.", "a mapping with interventions."))]
-    given, problems = {**given}, []
+    problems: list[Problem] = []
+    given = {**given}
     each = given.get("interventions", [])
     if isinstance(each, list) and len(each) > MOST_INTERVENTIONS:
         said = SteeringError(f"{_WHAT} has {len(each)} interventions.", f"at most {MOST_INTERVENTIONS}.", "Take fewer.")

@@ -138,10 +138,18 @@ class PanelContext:
 
         def handle(request: gr.Request, *values: Any) -> Iterator[dict[Any, Any]]:
             call = Call(self.bench, title or self.title, request.session_hash)
-            yield _switch(run, stops, running=True)
+            yield {button: gr.update(interactive=False) for button in run}
+            stoppable = False
             for outputs in _within(self.bench, drive(call, handler, dict(zip(names, values, strict=True)), slots)):
-                yield {**self._remembered(request, outputs), self.page.shelf_seen: self.bench.seen}
-            yield _switch(run, stops, running=False)
+                changes = {**self._remembered(request, outputs), self.page.shelf_seen: self.bench.seen}
+                if not stoppable and outputs.get(self.job_id) is not None:  # before that, Stop would stop nothing
+                    stoppable = True
+                    changes |= {button: gr.update(interactive=True) for button in stops}
+                yield changes
+            yield {
+                **{button: gr.update(interactive=True) for button in run},
+                **{button: gr.update(interactive=False) for button in stops},
+            }
 
         surroundings = [self.line, self.job_id, self.errors, self.page.shelf_seen, *run, *stops]
         changed = [*self._with_drawn(outputs), *surroundings]
@@ -301,13 +309,6 @@ def _within(bench: Workbench, steps: Iterator[dict[Any, Any]]) -> Iterator[dict[
             yield step
     finally:
         context.run(steps.close)  # type: ignore[attr-defined]
-
-
-def _switch(run: Sequence[gr.Button], stops: Sequence[gr.Button], *, running: bool) -> dict[Any, Any]:
-    return {
-        **{button: gr.update(interactive=not running) for button in run},
-        **{button: gr.update(interactive=running) for button in stops},
-    }
 
 
 def _unique(components: Sequence[Any]) -> list[Any]:

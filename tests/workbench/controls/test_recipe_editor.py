@@ -74,6 +74,7 @@ def test_an_empty_editor_is_no_recipe(editor: RecipeEditor) -> None:
     assert editor.postprocess(None) is None
     assert editor.preprocess(None).recipe() is None
     assert editor.preprocess(None).empty
+    assert editor.preprocess("").empty  # what Gradio makes of nothing in the browser
     assert not editor.preprocess({}).empty
 
 
