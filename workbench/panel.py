@@ -44,7 +44,7 @@ class Panel(ABC):
     """Whether other panels can send it a prompt with recipes; then `build` takes them with `ui.receive`."""
 
     def needs(self, host: Host) -> str | None:
-        """Why the panel cannot work on this model, as a sentence shown above the greyed-out panel; None where it can."""
+        """Why the panel cannot work on this model, as a sentence above the greyed-out panel; None where it can."""
         return None
 
     @abstractmethod

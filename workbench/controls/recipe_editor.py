@@ -68,6 +68,17 @@ class RecipeEditor(gr.HTML, metaclass=Unwritten):
         """The recipe as plain data."""
         return None if value is None else plain(value)
 
+    is_setting = True
+    """What stands in it is kept by the browser, as what is typed in Gradio's own controls is."""
+
+    def kept(self, value: Any) -> Recipe | None:
+        """The recipe that a browser kept; None where it kept none."""
+        return read_draft(value).found
+
+    def given(self, value: Any) -> Draft:
+        """What a handler is given of a value on the server."""
+        return self.preprocess(self.postprocess(value) if isinstance(value, Recipe) else value)
+
     def api_info(self) -> dict[str, Any]:
         """Of the value."""
         return {"type": "object"}
@@ -151,16 +162,17 @@ def follow_shelf(ui: PanelContext, editors: Sequence[RecipeEditor], *, first: bo
         return
     top = editors[0]
 
-    def take(picked: str | None, recipe: Draft) -> Outputs:
+    def take(picked: str | None, followed: str | None, recipe: Draft) -> Outputs:
         vector = vector_named(ui, picked) if picked in fitting(ui) else None
-        if vector is None:
+        if vector is None or picked == followed:
             return {}
         if recipe.found is None:  # what is being typed is not taken away
             return {}
         taken = with_vector(recipe.found, vector)
-        return {top: taken} if taken != recipe.found else {}
+        return {ui.page.followed: picked, **({top: taken} if taken != recipe.found else {})}
 
-    ui.watch("picked", call=take, inputs={"picked": ui.page.picked, "recipe": top}, outputs=[top])
+    given = {"picked": ui.page.picked, "followed": ui.page.followed, "recipe": top}
+    ui.watch("picked", call=take, inputs=given, outputs=[ui.page.followed, top])
 
 
 def with_vector(recipe: Recipe, vector: SteeringVector) -> Recipe:

@@ -111,11 +111,16 @@ class _Page:
         """The value that a component has by now."""
         return self.changes.get(part, {}).get("value", part.value)
 
+    def given(self, part: Any) -> Any:
+        """The value as a handler gets it."""
+        value = self.value(part)
+        return part.given(value) if getattr(part, "is_setting", False) else value
+
     def draw(self, context: PanelContext, visitor: str) -> None:
         """Draw all that follows the model, the shelf and the picked vector."""
         for watch in context.watches:
             try:
-                given = {name: self.value(part) for name, part in watch.inputs.items()}
+                given = {name: self.given(part) for name, part in watch.inputs.items()}
                 self.change(context.noted(visitor, watch.call(**given)))
             except SteeringError:  # said when somebody asks for it
                 continue

@@ -14,7 +14,9 @@ from workbench.page.markup import note
 
 
 KINDS = (gr.Textbox, gr.Dropdown, gr.Slider, gr.Radio, gr.Checkbox, gr.CheckboxGroup, gr.Number)
-"""Components whose value is a setting, beside those with a true `is_setting`."""
+"""Components whose value is a setting, beside those of our own with a true `is_setting`, which say what of a value that
+a browser kept is one of theirs (`kept`), and what handlers are given of it (`given`).
+"""
 LONGEST = 100_000
 """Characters of a text that the browser keeps."""
 _SECRET = "steering-workbench"  # a BrowserState is always enciphered; what is kept is no secret from its own browser
@@ -98,11 +100,10 @@ def _update(part: Any, value: Any, redrawn: bool) -> Any:
         return _choice(part, value, redrawn)
     if isinstance(part, gr.Textbox):
         return gr.update(value=value) if isinstance(value, str) and len(value) <= LONGEST else None
-    try:
-        part.preprocess(value)
-    except Exception:  # whatever a control of its own kind raises for a value that is none of its
-        return None
-    return gr.update(value=value)
+    if value is None:
+        return gr.update(value=None)
+    kept = part.kept(value)
+    return None if kept is None else gr.update(value=kept)
 
 
 def _number(part: Any, value: Any, redrawn: bool) -> Any:

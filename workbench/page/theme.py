@@ -161,10 +161,8 @@ def head() -> str:
     Gradio's own `css` argument drops rules that it does not know how to scope (`@container`, `:has` in media queries).
     """
     sheets = "".join(f'<style data-of="steering-workbench">{_asset(*path)}</style>' for path in _SHEETS)
-    scripts = "".join(
-        f"<script>{script}</script>" for script in (_AS_LAST, _NEWEST_LINE, *(_asset(*path) for path in _SCRIPTS))
-    )
-    return sheets + scripts
+    scripts = [_AS_LAST, _NEWEST_LINE, *(_asset(*path) for path in _SCRIPTS)]
+    return sheets + "".join(f"<script>{script}</script>" for script in scripts)
 
 
 def _asset(*path: str) -> str:
