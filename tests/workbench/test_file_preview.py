@@ -71,14 +71,15 @@ def test_a_field_shows_an_upload_by_its_own_name_and_holds_its_source(tmp_path: 
     take, again = [each.fn for each in page.fns.values() if field in each.outputs]
     source = upload(tmp_path, "adv.csv", "goal,target\nDo it.,Sure\n")
 
-    done = take(str(tmp_path / "0" / "adv.csv"), {})
+    nobody = gr.Request()
+    done = take(nobody, str(tmp_path / "0" / "adv.csv"), {})
     assert done[field]["value"] == source
     assert done[field]["choices"] == [("Demo", "demo"), ("adv.csv", source)]
     # What is typed behind the name is a column of the same file; any other text stays what it is.
-    typed = again("adv.csv::target", done[uploads])
+    typed = again(nobody, "adv.csv::target", done[uploads])
     assert typed[field]["value"] == f"{source}::target"
     assert ("adv.csv::target", f"{source}::target") in typed[field]["choices"]
-    assert again("adv.csv::goal", typed[uploads])[field]["value"] == f"{source}::goal"
-    assert field not in again("other.csv", typed[uploads])
+    assert again(nobody, "adv.csv::goal", typed[uploads])[field]["value"] == f"{source}::goal"
+    assert field not in again(nobody, "other.csv", typed[uploads])
     # Nobody else's page knows what the name stands for.
-    assert field not in again("adv.csv", {})
+    assert field not in again(nobody, "adv.csv", {})

@@ -155,7 +155,7 @@ def test_a_bad_contrast_file_or_model_folder_is_one_message(shelf) -> None:
     (shelf / "half.csv").write_text("positive,negative\na,b\nc,\n")
     bare = shelf / "bare"
     bare.mkdir()
-    (bare / "config.json").write_text("{}")
+    (bare / "config.json").write_text('{"model_type": "llama"}')
     for arguments, given in (
         ([str(shelf / "empty.csv")], "empty.csv is empty on at least one side"),
         ([str(shelf / "half.csv")], "half.csv, row 3, field negative is missing or empty"),
