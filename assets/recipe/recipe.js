@@ -276,13 +276,13 @@ window.recipeEditor = (element, props, server, watch) => {
       const slot = path[0] === 'interventions' ? slots[+path[1]] : null;
       const name = path[0] === 'interventions' ? path[2] : path[0];
       const at = name ? (slot ?? root).querySelector(`[data-field="${CSS.escape(name)}"]`) : null;
-      const place = at?.querySelector('.sw-said') ? at : at?.parentElement.closest('[data-field]') ?? part('said');
+      const place = at?.querySelector('.sw-wrong') ? at : at?.parentElement.closest('[data-field]') ?? part('said');
       said.set(place, [...(said.get(place) ?? []), String(problem.said)]);
     }
     for (const field of [...fields, part('said')]) tell(field, (said.get(field) ?? []).join(' '));
   };
   const tell = (field, text) => {
-    const line = field.matches('.sw-said') ? field : field.querySelector('.sw-said');
+    const line = field.matches('.sw-wrong') ? field : field.querySelector('.sw-wrong');
     if (!line) return;
     if (line.textContent !== text) line.textContent = text;
     line.hidden = !text;
@@ -361,7 +361,8 @@ window.recipeEditor = (element, props, server, watch) => {
       const taken = flags.decoding ? found.recipe : {...found.recipe, decode: recipe.decode};
       commit(taken);
       json.value = JSON.stringify(own(), null, 2);
-      part('json-said').textContent = `Taken, with ${taken.interventions.length} intervention${taken.interventions.length === 1 ? '' : 's'}.`;
+      const other = JSON.stringify(taken.decode) === JSON.stringify(found.recipe.decode) ? '' : ' Length, temperature and seed are not set here and stay as they are.';
+      part('json-said').textContent = `Taken, with ${taken.interventions.length} intervention${taken.interventions.length === 1 ? '' : 's'}.${other}`;
     },
   };
 

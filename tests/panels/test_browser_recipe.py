@@ -144,7 +144,7 @@ def test_what_is_wrong_stands_at_its_field_and_in_one_card(page: Page) -> None:
     paste(page, THREE)
     page.locator("#blocks-a2").select_option("list")
     page.locator("#numbers-a2").fill("2, many")
-    said = editor(page).locator("li").nth(1).locator("[data-field=blocks] .sw-said")
+    said = editor(page).locator(".sw-slot-card").nth(1).locator("[data-field=blocks] .sw-wrong")
     expect(said).to_contain_text("'2, many'")
     expect(page.locator("#numbers-a2")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#numbers-a2")).to_have_attribute("aria-describedby", said.get_attribute("id") or "?")
@@ -162,20 +162,20 @@ def test_what_is_wrong_stands_at_its_field_and_in_one_card(page: Page) -> None:
 
 def test_a_text_that_is_no_recipe_changes_nothing(page: Page) -> None:
     paste(page, THREE)
-    expect(editor(page).locator("li")).to_have_count(3)
+    expect(editor(page).locator(".sw-slot-card")).to_have_count(3)
     for text, why in (("{", "The text"), ('{"interventions": [{"vector": "joy", "unit": "miles"}]}', "miles")):
         paste(page, text)
         expect(editor(page).locator("[data-part=json-said]")).to_contain_text(why)
-        expect(editor(page).locator("li")).to_have_count(3)
+        expect(editor(page).locator(".sw-slot-card")).to_have_count(3)
 
 
 def test_hostile_names_are_shown_as_the_texts_that_they_are(page: Page) -> None:
     names = (EVIL, RIGHT_TO_LEFT, "\"'\\", "x" * 10_000)
     paste(page, Recipe(interventions=tuple(Intervention(vector=name) for name in names), model=EVIL))
-    expect(editor(page).locator("li")).to_have_count(4)
+    expect(editor(page).locator(".sw-slot-card")).to_have_count(4)
     assert [each["vector"] for each in value(page)["interventions"]] == list(names)
     assert page.locator("#vector-a1").input_value() == EVIL
-    expect(editor(page).locator("li").first).to_contain_text("is not on the shelf")
+    expect(editor(page).locator(".sw-slot-card").first).to_contain_text("is not on the shelf")
     expect(editor(page).locator("[data-part=model]")).to_contain_text("onerror")
     assert editor(page).locator("img").count() == 0
     assert page.title() != "owned"
@@ -201,6 +201,25 @@ def test_focus_and_what_is_typed_stay_while_the_shelf_changes(page: Page, bench:
     page.keyboard.type("5")
     assert strengths(page) == [-0.505]
     assert editor(page).locator("b", has_text="third").count() == 0
+
+
+def test_a_picked_token_stands_in_the_recipe_and_starts_no_chain_of_events(page: Page) -> None:
+    asked: list[int] = []
+    page.on(
+        "request",
+        lambda request: asked.append(request.post_data_json["fn_index"]) if "queue/join" in request.url else None,
+    )
+    page.get_by_role("tab", name="Grid", exact=True).click()
+    expect(page.locator("#vector-g1")).to_be_visible()
+    page.locator("#grid-chips [data-token]").nth(3).click()
+    expect(page.locator("#tokens-g1")).to_have_value("3")
+    expect(page.locator("#grid-chips .sw-picked")).to_have_count(1)
+    del asked[:]
+    until(lambda: page.wait_for_timeout(200) or max(map(asked.count, asked), default=0) > 1)  # the page looks twice
+    often = {each for each in asked if asked.count(each) > 1}
+    assert len(often) == 1
+    assert len(asked) < 10
+    page.get_by_role("tab", name="Steer", exact=True).click()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -297,4 +297,4 @@ def test_every_control_has_a_label_and_every_word_is_the_librarys() -> None:
 def test_style_and_script_stand_once_in_the_head() -> None:
     page = head()
     assert page.count("window.recipeEditor = ") == 1
-    assert page.count(".sw-slots {") == 1
+    assert page.count(".sw-slot-card.sw-held {") == 1
