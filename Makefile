@@ -43,6 +43,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python bench/refusal.py
 	$(BIN)/python bench/tradeoff.py
 	$(BIN)/python bench/probing.py
+	$(BIN)/python bench/page.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
