@@ -79,10 +79,19 @@ def test_extract_steer_and_reload(page: Page) -> None:
     )
     expect(page.locator(".sw-pane.sw-plain footer")).to_contain_text("Nothing was modified")
 
-    page.reload()
+    page.locator("#user textarea").fill("Write about the sea.")
+    page.locator("#user textarea").press("Tab")
+    page.reload()  # the page stands as it stood
+    expect(page.locator("#user textarea")).to_have_value("Write about the sea.")
+    expect(page.locator(".sw-pane .sw-now")).to_have_text([plain, steered])
+
+    # So it does after another one; there the vector is picked, and shown.
+    go(page, "Vectors")
     expect(shelf_card(page, "formality")).to_be_visible()
-    # The vector is picked again, and shown.
     expect(page.locator("#auroc-plot .js-plotly-plot .point").first).to_be_visible()
+    page.go_back()
+    expect(page.locator("#user textarea")).to_have_value("Write about the sea.")
+    expect(page.locator(".sw-pane .sw-now")).to_have_text([plain, steered])
 
 
 def test_vectors_are_compared_and_their_tokens_told(page: Page) -> None:
@@ -200,7 +209,7 @@ def test_a_bad_prompt_shows_one_card_and_keeps_the_replies(page: Page, prompt: s
 def test_a_bad_contrast_set_shows_one_card(page: Page, tmp_path: Path, content: str, said: str) -> None:
     path = tmp_path / "own.csv"
     path.write_text(content, encoding="utf-8")
-    page.locator(".tabitem:has(#contrast-upload) input[type=file]").set_input_files(path)
+    page.locator(".sw-body-column:has(#contrast-upload) input[type=file]").set_input_files(path)
     expect(errors(page)).to_have_count(1)
     expect(errors(page)).to_contain_text(said)
     expect(page.locator("#contrast input")).to_have_value("formality")
@@ -210,7 +219,7 @@ def test_an_own_contrast_set_is_extracted_and_a_second_vector_stacked(page: Page
     path = tmp_path / "tone.csv"
     rows = [f"Write a kind note {n}.,Write a rude note {n}." for n in range(10)]
     path.write_text("\n".join(["positive,negative", *rows]), encoding="utf-8")
-    page.locator(".tabitem:has(#contrast-upload) input[type=file]").set_input_files(path)
+    page.locator(".sw-body-column:has(#contrast-upload) input[type=file]").set_input_files(path)
     expect(page.locator("#contrast input")).to_have_value("tone.csv")
     expect(page.get_by_text("Write a rude note 0.")).to_be_visible()
     page.click("#extract")
