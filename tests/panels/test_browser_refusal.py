@@ -119,7 +119,7 @@ def test_a_phone_needs_no_scrolling_sideways(browser: Browser, server: tuple[Wor
 
 
 def test_an_uploaded_list_shows_what_was_understood_and_another_kind_is_refused(page: Page, tmp_path: Path) -> None:
-    page.locator(".tabitem:visible .sw-more").first.locator("button").first.click()
+    page.locator(".sw-body-column .sw-more").first.locator("button").first.click()
     (tmp_path / "adv.csv").write_text("goal,target\n" + "".join(f"Do {n}.,Sure\n" for n in range(9)), encoding="utf-8")
     (tmp_path / "odd.csv").write_text("one,two\na,b\n", encoding="utf-8")
     with page.expect_file_chooser() as chooser:
@@ -137,5 +137,5 @@ def test_an_uploaded_list_shows_what_was_understood_and_another_kind_is_refused(
     with page.expect_file_chooser() as chooser:
         page.click("#refusal-control-upload")
     chooser.value.set_files(tmp_path / "odd.csv")
-    expect(page.locator(".tabitem:visible .sw-error")).to_contain_text("has the columns one, two")
+    expect(page.locator(".sw-body-column .sw-error")).to_contain_text("has the columns one, two")
     expect(page.locator("#refusal-control-preview")).to_be_empty()
