@@ -53,6 +53,8 @@ WORDS: dict[str, Any] = {
     },
 }
 """What the page shows of the library's names, and the ranges of strengths that are no length."""
+_MOST_SHOWN = 50
+"""Fields that are wrong, of one recipe."""
 _MARKUP = resource("assets", "recipe", "recipe.html").read_text(encoding="utf-8")
 _LOAD = "window.recipeEditor(element, props, server, watch);"
 
@@ -117,7 +119,7 @@ def place_recipe(
         """What is wrong with the recipe that stands in the editor; called by its script."""
         recipe, problems = read_recipe(given)
         found = problems_with_vectors(recipe, vectors_at_hand(ui)) if recipe else []
-        return [each.shown for each in (*problems, *found)]
+        return [each.shown for each in (*problems, *found)[:_MOST_SHOWN]]
 
     def read(given: Any) -> dict[str, Any]:
         """A pasted recipe as plain data, or what is wrong with it; called by the script."""

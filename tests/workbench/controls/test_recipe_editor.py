@@ -12,6 +12,7 @@ import gradio as gr
 import pytest
 import torch
 
+from panels.tradeoff.controls import TradeoffControls
 from steering.errors import SteeringError
 from steering.model.chat_settings import ChatSettings
 from steering.passes.replies import DecodeSettings
@@ -156,6 +157,7 @@ def test_the_script_asks_the_server_what_is_wrong_and_what_was_pasted(editor: Re
         "interventions.1.blocks",
         "interventions.1.scope",
     }
+    assert len(editor.check({f"k{n}": 1 for n in range(1000)})) == 50
     assert editor.read(FULL.to_json()) == {"recipe": plain(FULL)}
     assert "miles" in editor.read('{"interventions": [{"vector": "joy", "unit": "miles"}]}')["said"]
 
@@ -232,6 +234,18 @@ def test_compared_recipes_are_decoded_as_the_first() -> None:
     found = decoded_alike({"a": Recipe(decode=decode), "c": Recipe(model="m")})
     assert found == {"a": Recipe(decode=decode), "c": Recipe(model="m", decode=decode)}
     assert decoded_alike({}) == {}
+
+
+def test_a_trade_off_is_measured_under_the_chat_settings_of_its_recipe(bench: Workbench) -> None:
+    with gr.Blocks():
+        controls = TradeoffControls(PanelContext(bench, PageState(), "Test"))
+    values = {name: part.value for name, part in controls.inputs.items()}
+    recipe = Recipe(interventions=(Intervention(vector="joy"),), chat=ChatSettings(prefill="Sure"))
+    settings = controls.settings({**values, "more": (), "recipe": read_draft(plain(recipe))})
+    assert settings.recipes == (recipe,)
+    assert settings.chat == recipe.chat
+    with pytest.raises(SteeringError, match="The recipe is empty"):
+        controls.settings({**values, "more": (), "recipe": read_draft(plain(Recipe()))})
 
 
 def test_tokens_are_picked_into_the_recipes_that_write_at_picked_ones() -> None:
