@@ -1,8 +1,8 @@
 """What every page costs: `python bench/page.py`.
 
 Components, events and configuration of each page, then in Chromium: time until it stands, until a first click is
-answered, a first and a second switch to it, and what an idle page, an extraction and a streamed reply cost the browser. All times
-are of this machine and this run; the last column is a ratio to the page with least of it.
+answered, a first and a second switch to it, and what an idle page, an extraction and a streamed reply cost the browser.
+All times are of this machine and this run; the last column is a ratio to the page with least of it.
 """
 
 from __future__ import annotations

@@ -127,11 +127,13 @@ class Store(MutableMapping[str, dict[str, Any]]):
         once.
         """
         try:
-            with self._file:
-                for sql, *values in statements:
-                    found = self._file.execute(sql, values).fetchall()
-                return found
+            return self._told(statements)
         except sqlite3.OperationalError as error:
+            if "disk I/O" in str(error) and not self._broken:
+                # A process that closes a store takes its journal away, perhaps under one that has just opened it.
+                with suppress(sqlite3.Error):
+                    self._file = _connect(self.path)
+                    return self._told(statements)
             self._go_on_in_memory(error)
         except sqlite3.DatabaseError as error:
             try:
@@ -140,6 +142,13 @@ class Store(MutableMapping[str, dict[str, Any]]):
             except (OSError, sqlite3.Error) as another:
                 self._go_on_in_memory(another)
         return []
+
+    def _told(self, statements: tuple[tuple[Any, ...], ...]) -> list[Any]:
+        found: list[Any] = []
+        with self._file:
+            for sql, *values in statements:
+                found = self._file.execute(sql, values).fetchall()
+        return found
 
     def _go_on_in_memory(self, error: Exception) -> None:
         if not self._broken:

@@ -83,7 +83,7 @@ def of_the_model(error: BaseException) -> bool:
     return not ours
 
 
-_OURS = tuple(f"{Path(__file__).parent.parent / name}/" for name in ("steering", "workbench", "panels"))
+_OURS = tuple(f"{Path(__file__).parents[2] / name}/" for name in ("steering", "workbench", "panels"))
 """Where the project's packages lie."""
 
 
