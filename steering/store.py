@@ -127,13 +127,11 @@ class Store(MutableMapping[str, dict[str, Any]]):
         once.
         """
         try:
-            return self._told(statements)
+            with self._file:
+                for sql, *values in statements:
+                    found = self._file.execute(sql, values).fetchall()
+                return found
         except sqlite3.OperationalError as error:
-            if "disk I/O" in str(error) and not self._broken:
-                # A process that closes a store takes its journal away, perhaps under one that has just opened it.
-                with suppress(sqlite3.Error):
-                    self._file = _connect(self.path)
-                    return self._told(statements)
             self._go_on_in_memory(error)
         except sqlite3.DatabaseError as error:
             try:
@@ -142,13 +140,6 @@ class Store(MutableMapping[str, dict[str, Any]]):
             except (OSError, sqlite3.Error) as another:
                 self._go_on_in_memory(another)
         return []
-
-    def _told(self, statements: tuple[tuple[Any, ...], ...]) -> list[Any]:
-        found: list[Any] = []
-        with self._file:
-            for sql, *values in statements:
-                found = self._file.execute(sql, values).fetchall()
-        return found
 
     def _go_on_in_memory(self, error: Exception) -> None:
         if not self._broken:
@@ -188,6 +179,13 @@ def _is_store(path: Path) -> bool:
     """Whether a file is a store, even a damaged one: by SQLite's mark, or the table that only stores have."""
     if not path.is_file():
         return False
+    # Asked through SQLite: closing a file gives up every lock that this process has on it, another store's included.
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as store,
+    ):
+        if store.execute("PRAGMA application_id").fetchone() == (_MARK,):
+            return True
     with path.open("rb") as file:
         head = file.read(_HEAD)
     marked = head[68:72] == _MARK.to_bytes(4, "big")
