@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +63,7 @@ def read_tokenizer(name: str, checkpoint: Checkpoint, options: LoadOptions, own:
     except Exception as error:  # transformers, tokenizers and a model's own code raise what they like
         raise _tokenizer_error(name, checkpoint, error) from error
     _take_template(tokenizer, [folder for folder in (own, checkpoint.folder) if folder is not None])
+    check_template(tokenizer.chat_template)
     return tokenizer
 
 
@@ -84,7 +85,8 @@ def _tokenizer_error(name: str, checkpoint: Checkpoint, error: Exception) -> Ste
         )
     for file in (folder / each for each in (*_FILES, *_SIDE) if folder is not None):
         if file.suffix == ".json" and file.exists():
-            read_json(file)  # which says what is wrong with it
+            said = read_json(file)  # which says what is wrong with it
+            check_template(said.get("chat_template"))  # transformers takes its list apart at once
     return load_error(name, checkpoint, error, "its tokenizer cannot be read")
 
 
@@ -99,6 +101,25 @@ def _take_template(tokenizer: Any, folders: list[Path]) -> None:
         if (file := folder / _TEMPLATES[1]).is_file():
             tokenizer.chat_template = read_json(file).get("chat_template")
             return
+
+
+def check_template(template: Any) -> None:
+    """Look at the form of a chat template: a text, texts by their names, or a list of {name, template}; or none.
+
+    Raises:
+        SteeringError: It is something else.
+    """
+    if isinstance(template, list | tuple):
+        named = all(isinstance(each, Mapping) and {"name", "template"} <= each.keys() for each in template)
+        texts = [each[key] for each in template for key in ("name", "template")] if named else [template]
+    else:
+        texts = list(template.values()) if isinstance(template, Mapping) else [template or ""]
+    if not all(isinstance(each, str) for each in texts):
+        raise SteeringError(
+            f"The chat_template of the tokenizer is no template but {str(template)[:80]}.",
+            "a text in Jinja, several texts by their names, or none.",
+            "Take chat_template out of tokenizer_config.json, or put in the one of the model that it was made from.",
+        )
 
 
 def has_tokenizer(folder: Path) -> bool:

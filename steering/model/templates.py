@@ -13,6 +13,8 @@ from weakref import WeakKeyDictionary
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.ext import loopcontrols
 
+from steering.loading.tokenizer_files import check_template
+
 
 Value = bool | int | float | str
 DATE = datetime(2024, 7, 26)
@@ -38,8 +40,12 @@ class Switch:
 def template_of(tokenizer: Any) -> str:
     """The text of the chat template, its dates held still; of several the one called "default", else the first; "" for
     none.
+
+    Raises:
+        SteeringError: It is neither a text nor several.
     """
     template = getattr(tokenizer, "chat_template", None) or ""
+    check_template(template)
     if isinstance(template, list):  # as tokenizer_config.json has several
         template = {each["name"]: each["template"] for each in template}
     if isinstance(template, Mapping):
@@ -49,7 +55,7 @@ def template_of(tokenizer: Any) -> str:
 
 def template_notes(tokenizer: Any) -> tuple[str, ...]:
     """What a reader of results should know about the template: several of them, a date in it, contents as parts."""
-    written = getattr(tokenizer, "chat_template", None) or ""
+    template, written = template_of(tokenizer), getattr(tokenizer, "chat_template", None) or ""
     notes = []
     if not isinstance(written, str) and len(written) > 1:
         names = [each["name"] for each in written] if isinstance(written, list) else list(written)
@@ -59,7 +65,7 @@ def template_notes(tokenizer: Any) -> tuple[str, ...]:
         notes.append(
             f"The chat template writes today's date; it is held at {DATE:%d %B %Y}, so that prompts stay the same."
         )
-    if re.search(r"strftime_now\s*\(", template_of(tokenizer)):
+    if re.search(r"strftime_now\s*\(", template):
         notes.append("The chat template writes today's date, so prompts and digests change from day to day.")
     return tuple(notes)
 

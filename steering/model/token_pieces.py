@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
+from itertools import groupby
 from typing import Any
 
 from transformers.convert_slow_tokenizer import bytes_to_unicode
@@ -53,7 +54,7 @@ def pieces_of_reply(tokenizer: Any, ids: Sequence[int], *, special: bool = True)
     pieces: list[str] = []
     begin, before, held = 0, "", 0
     for end in range(1, len(ids) + 1):
-        text = tokenizer.decode(ids[begin:end], skip_special_tokens=not special)
+        text = decoded(tokenizer, ids[begin:end], special=special)
         if text.endswith(_BROKEN) and end < len(ids) and held < _LONGEST:
             pieces.append("")
             held += 1
@@ -65,16 +66,54 @@ def pieces_of_reply(tokenizer: Any, ids: Sequence[int], *, special: bool = True)
             pieces.append(added)
         # One token of what went before is enough to know whether a space leads.
         begin, held = end - 1, 0
-        before = tokenizer.decode(ids[begin:end], skip_special_tokens=not special)
+        before = decoded(tokenizer, ids[begin:end], special=special)
     return pieces
 
 
+def decoded(tokenizer: Any, ids: Sequence[int], *, special: bool = True) -> str:
+    """The text of tokens. Most tokenizers pass over a number that they do not know, since a model may have more tokens;
+    where one fails at it (ByT5's), it is shown as ⟨token 500⟩.
+
+    Args:
+        tokenizer: Of the model.
+        ids: The tokens.
+        special: Whether special tokens are part of the text.
+    """
+    ids = list(ids)
+    try:
+        return tokenizer.decode(ids, skip_special_tokens=not special)
+    except Exception:  # each fails in its own way
+        if len(ids) == 1:
+            return _unknown(ids[0])
+        runs = groupby(ids, lambda token: _fails(tokenizer, token))
+        parts = [[[token] for token in run] if fails else [list(run)] for fails, run in runs]
+        if parts == [[ids]]:
+            raise
+        return "".join(decoded(tokenizer, part, special=special) for run in parts for part in run)
+
+
+def _fails(tokenizer: Any, token: int) -> bool:
+    try:
+        tokenizer.decode([token])
+    except Exception:  # as above
+        return True
+    return False
+
+
+def _unknown(token: int) -> str:
+    return f"⟨token {token}⟩"
+
+
 def readable(tokenizer: Any, token: int) -> str:
-    """A token by itself; its bytes, as ⟨F0 9F⟩, where they are not a whole character."""
-    text = tokenizer.decode([token])
+    """A token by itself; its bytes, as ⟨F0 9F⟩, where they are not a whole character, and its number, as ⟨token 500⟩,
+    where the tokenizer knows no such token.
+    """
+    text, name = decoded(tokenizer, [token]), tokenizer.convert_ids_to_tokens(token)
+    if name is None:
+        return text or _unknown(token)
     if _BROKEN not in text:
         return text
-    found = _bytes(tokenizer.convert_ids_to_tokens(token))
+    found = _bytes(name)
     return f"⟨{found.hex(' ').upper()}⟩" if found else text.replace(_BROKEN, "⟨?⟩")
 
 

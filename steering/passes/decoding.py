@@ -15,7 +15,7 @@ from steering.lane import Job
 from steering.model.host import Host
 from steering.model.pace import note_reading, note_step, seconds_per_step
 from steering.model.prompts import render
-from steering.model.token_pieces import readable
+from steering.model.token_pieces import decoded, readable
 from steering.passes.replies import DecodeSettings, Divergence, Finish, Reply, Step, Written
 from steering.passes.reply_parts import parts_of, thought_length
 from steering.passes.rows import Batch, Row
@@ -246,4 +246,4 @@ def _reply(host: Host, state: _RowState) -> Reply:
 
 def _text(host: Host, ids: list[int]) -> str:
     # A character whose bytes are split over tokens shows as U+FFFD until its last token is there.
-    return host.tokenizer.decode(ids, skip_special_tokens=True).rstrip("\ufffd").lstrip()
+    return decoded(host.tokenizer, ids, special=False).rstrip("\ufffd").lstrip()

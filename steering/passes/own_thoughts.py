@@ -13,6 +13,7 @@ from steering.model.fingerprint import fingerprint
 from steering.model.host import Host
 from steering.model.prompts import Prompt
 from steering.model.thoughts import markers_of
+from steering.model.token_pieces import decoded
 from steering.passes.decoding import generate_each
 from steering.passes.replies import DecodeSettings, Reply
 from steering.passes.reply_parts import followed
@@ -98,9 +99,9 @@ def _thought(host: Host, prompt: Prompt, reply: Reply) -> dict[str, Any]:
     if reply.finished and reply.finish != "thought":
         # A model that answers at once has no thought, and its answer has begun.
         rest = reply.ids[reply.thought_tokens :] if thought else ()
-        space = takewhile(lambda token: not tokenizer.decode([token]).strip(), rest)
+        space = takewhile(lambda token: not decoded(tokenizer, [token]).strip(), rest)
         return {"ids": [*thought, *space], "cut": None}
-    closing = _closing(host, prompt, tokenizer.decode(list(thought)))
+    closing = _closing(host, prompt, decoded(tokenizer, thought))
     most = max(0, host.info.context - len(prompt) - len(closing) - _ROOM)
     return {"ids": [*thought[:most], *closing], "cut": reply.thought}
 

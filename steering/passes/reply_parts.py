@@ -9,7 +9,7 @@ from dataclasses import replace
 from steering.model.host import Host
 from steering.model.prompts import Prompt, Role
 from steering.model.thoughts import Parts, markers_of, split
-from steering.model.token_pieces import pieces_of_reply
+from steering.model.token_pieces import decoded, pieces_of_reply
 from steering.passes.replies import Reply
 
 
@@ -25,7 +25,7 @@ def parts_of(host: Host, prompt: Prompt, ids: Sequence[int]) -> Parts | None:
     if not markers.pairs:
         return None
     # Delimiters are often special tokens, so they are looked for before those are dropped.
-    parts = split(host.tokenizer.decode(ids).rstrip("\ufffd"), markers, opened=prompt.opened)
+    parts = split(decoded(host.tokenizer, ids).rstrip("\ufffd"), markers, opened=prompt.opened)
     special = re.compile("|".join(map(re.escape, host.tokenizer.all_special_tokens)) or r"(?!)")
     return Parts(special.sub("", parts.thought).strip(), special.sub("", parts.answer).strip(), parts.finished)
 
@@ -39,7 +39,7 @@ def thought_length(host: Host, prompt: Prompt, ids: Sequence[int]) -> int | None
         prompt: What is answered, which may have opened a thought.
         ids: The reply so far; as soon as its thought has ended.
     """
-    markers, text = markers_of(host.tokenizer), host.tokenizer.decode(ids)
+    markers, text = markers_of(host.tokenizer), decoded(host.tokenizer, ids)
     parts = split(text, markers, opened=prompt.opened)
     # A first token or two may be the beginning of a delimiter.
     begins = any(opening.startswith(text.strip()) for opening, _ in markers.pairs)
@@ -52,7 +52,7 @@ def followed(host: Host, prompt: Prompt, ids: Sequence[int], role: Role) -> Prom
     """A prompt with tokens of a reply behind it, as the model itself would go on from there."""
     return replace(
         prompt,
-        text=prompt.text + host.tokenizer.decode(list(ids)),
+        text=prompt.text + decoded(host.tokenizer, ids),
         ids=(*prompt.ids, *ids),
         roles=(*prompt.roles, *([role] * len(ids))),
         tokens=(*prompt.tokens, *pieces_of_reply(host.tokenizer, ids)),

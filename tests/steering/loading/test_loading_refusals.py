@@ -173,6 +173,15 @@ def _text(name, content):
     return work
 
 
+def _template(template):
+    def work(folder) -> None:
+        (folder / "chat_template.jinja").unlink()
+        file = folder / "tokenizer_config.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "chat_template": template}))
+
+    return work
+
+
 FOLDERS = {
     "empty": (_empty, r"is empty"),
     "a tokenizer alone": (_only("tokenizer.json", "tokenizer_config.json"), r"holds a tokenizer and no model"),
@@ -200,6 +209,10 @@ FOLDERS = {
         _text("tokenizer_config.json", '{"a'),
         r"tokenizer_config\.json' is no JSON",
     ),
+    "a number as template": (_template(5), r"chat_template of the tokenizer is no template but 5"),
+    "a list of junk as template": (_template(["junk", 3]), r"no template but \['junk', 3\].*Jinja"),
+    "templates without a text": (_template([{"name": "default"}]), r"no template but \[\{'name': 'default'\}\]"),
+    "a named template that is no text": (_template({"default": 7}), r"no template but \{'default': 7\}"),
     "a broken generation_config": (_text("generation_config.json", ""), r"generation_config\.json' is no JSON"),
 }
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from steering.model.prompts import tokenised
-from steering.model.token_pieces import pieces_of_reply, readable
+from steering.model.token_pieces import decoded, pieces_of_reply, readable
 
 
 HARD = "Tell me 🙂 👩‍👩‍👧 about 北京天气 and  naïve cafés,\n\twith e\u0301!"
@@ -76,3 +76,16 @@ def test_pieces_of_a_reply_are_its_text_and_bytes_that_are_no_character_are_show
     assert pieces_of_reply(tokenizer, half) == ["⟨F0⟩", "⟨9F⟩"]
     assert readable(tokenizer, half[0]) == "⟨F0⟩"
     assert readable(TOKENIZERS["sentence pieces"], 1 + 0xF0) == "⟨F0⟩"
+
+
+def test_a_number_that_the_tokenizer_does_not_know_is_shown_as_a_number() -> None:
+    of_bytes = ByT5Tokenizer()  # 384 tokens, three special ones before the bytes
+    ids = [*of_bytes("Hi", add_special_tokens=False)["input_ids"], 500, 501, *of_bytes("é")["input_ids"]]
+    with pytest.raises(ValueError, match="bytes must be in range"):
+        of_bytes.decode(ids)
+    assert decoded(of_bytes, ids, special=False) == "Hi⟨token 500⟩⟨token 501⟩é"
+    assert decoded(of_bytes, [500]) == readable(of_bytes, 500) == "⟨token 500⟩"
+    assert "".join(pieces_of_reply(of_bytes, ids, special=False)) == "Hi⟨token 500⟩⟨token 501⟩é"
+    fast = TOKENIZERS["byte level"]  # passes over it in a text
+    assert decoded(fast, [*fast("Hi")["input_ids"], 999]) == "Hi"
+    assert readable(fast, 999) == "⟨token 999⟩"
