@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from steering.errors import SteeringError
 from steering.loading.configurations import stated_width
@@ -175,6 +176,13 @@ def _calls(model: nn.Module, lists: dict[str, nn.ModuleList]) -> dict[str, _Call
     with hooked(hooks):
         run(model)
     return calls
+
+
+def name_outputs(model: nn.Module) -> None:
+    """Let every part of a model give its outputs by name, which `return_dict: false` in a configuration turns off."""
+    for part in model.modules():
+        if isinstance(part, PreTrainedModel):
+            part.config.return_dict = True
 
 
 def run(model: nn.Module) -> None:

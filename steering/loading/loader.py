@@ -12,13 +12,14 @@ import torch
 from steering.errors import SteeringError
 from steering.lane import Job
 from steering.loading.adapters import Adapter, apply_adapter, find_adapter
+from steering.loading.block_list import name_outputs
 from steering.loading.checkpoints import Checkpoint, check_present, demo_models, locate
 from steering.loading.configurations import number_of_blocks, read_configuration
 from steering.loading.generation_settings import about_generation, check_generation_file
 from steering.loading.gguf_models import check_gguf
 from steering.loading.load_errors import load_error
 from steering.loading.missing_weights import check_finite, check_loaded
-from steering.loading.model_kinds import is_wrapper, model_class, text_generator
+from steering.loading.model_kinds import about_head, is_wrapper, model_class, text_generator
 from steering.loading.model_sizes import check_size
 from steering.loading.options import LoadOptions
 from steering.loading.quantised import on_load, stored_quantisation
@@ -123,7 +124,9 @@ def _load_whole(
     check_generation_file(checkpoint.folder)
     job.report(1, 3, "reading the weights")
     model, loading = _weights(name, checkpoint, loader, options, device, dtype)
+    name_outputs(model)
     notes = check_loaded(name, model, loading, allow=options.allow_missing)
+    notes.append(about_head(model, next(iter(getattr(config, "architectures", None) or ()), None)))
     check_finite(name, model)
     if is_wrapper(model.config):
         notes.append(f"The language model of a {type(model).__name__}: text alone, its other parts are not used.")

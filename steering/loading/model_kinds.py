@@ -80,6 +80,24 @@ def is_wrapper(config: Any) -> bool:
     return text_config(config) is not config
 
 
+def about_head(model: Any, architecture: str | None) -> str:
+    """A note where the files are of a model without an output head, whose embedding serves as one; "" elsewhere.
+
+    Args:
+        model: As loaded.
+        architecture: What its configuration names.
+    """
+    named = getattr(transformers, architecture or "", None)
+    bare = isinstance(named, type) and issubclass(named, PreTrainedModel) and not named.can_generate()
+    head = model.get_output_embeddings()
+    if not bare or head is None or head.weight is not model.get_input_embeddings().weight:
+        return ""
+    return (
+        f"The files are of a {architecture}, which has no output head; the embedding serves as the head, as the "
+        "configuration says (tie_word_embeddings)."
+    )
+
+
 def text_generator(model: Any) -> Any:
     """A wrapper itself where it runs on text alone; else the outermost generator inside it that does (BLIP-2's, whose
     own pass wants a picture). Where none does, the wrapper, so that its own reason is told.

@@ -83,11 +83,27 @@ def _without_weights(name: str, loader: Any, config: Any, own_code: bool) -> tor
         with torch.device("meta"), no_init_weights():
             return build(deepcopy(config), **({"trust_remote_code": True} if own_code else {}))
     except Exception as error:  # whatever the architecture's code says of numbers that do not fit
+        if attention := _unfit_attention(config, error):
+            raise SteeringError(
+                f"The configuration of '{name}' asks for the attention '{attention}', which cannot be used here: "
+                f"{first_line(error)}",
+                "sdpa or eager, which need nothing else, or one whose package is installed.",
+                'Take attn_implementation out of config.json, or set it to "sdpa"; or install what is named here.',
+            ) from error
         raise SteeringError(
             f"No model can be built from the configuration of '{name}': {type(error).__name__}: {first_line(error)}",
             "numbers that fit each other.",
             "Mend config.json, or download the model again.",
         ) from error
+
+
+def _unfit_attention(config: Any, error: Exception) -> str:
+    """The implementation of attention that a configuration asks for, where the error is about it; "" elsewhere."""
+    asked = getattr(config, "_attn_implementation", None)
+    if not isinstance(asked, str) or asked in ("eager", "sdpa"):
+        return ""
+    said = str(error).lower()
+    return asked if isinstance(error, ImportError) or "attn_implementation" in said or asked.lower() in said else ""
 
 
 def _room(device: torch.device | None) -> int | None:

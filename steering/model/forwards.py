@@ -37,7 +37,6 @@ def put_right(model: PreTrainedModel) -> None:
     A forward pass that knows no mask is given none, and one that gives a tuple or bare logits gives them by name; what
     it remembered of the text is dropped then, since nobody knows which entry it is.
     """
-    model.config.return_dict = True
     deaf = "attention_mask" not in arguments(model) and not _takes_any(model)
     if not deaf and type(model).__module__.startswith("transformers.models."):
         return

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 
 from steering.errors import SteeringError
 from steering.lane import Job, Lane
+from steering.loading.block_list import name_outputs
 from steering.loading.configurations import number_of_blocks
 from steering.loading.generation_settings import end_ids
 from steering.loading.loader import load_model
@@ -108,6 +109,7 @@ class Host:
     def wrap(cls, model: PreTrainedModel, tokenizer: Any, *, name: str = "model", lane: Lane | None = None) -> Host:
         """Host a model that is already in memory (a notebook's, or a test's random one)."""
         lane = lane or Lane()
+        name_outputs(model)
         n_blocks = number_of_blocks(model.config)
         sites = lane.run(lambda job: find_sites(model, n_blocks), title=f"Finding sites of {name}")
         info = describe(name, "memory", model, tokenizer, sites)

@@ -71,7 +71,8 @@ def _opening(host: Host, template: str) -> Opening:
     asked = [name for name in own if name in chat.switches]
     on = chat.thought == "think" or (chat.thought == "auto" and any(not _is_off(chat.switches[each]) for each in asked))
     name = next(iter(own), None)
-    switches = chat.switches if asked or name is None else {**chat.switches, name: own[name][on]}
+    told_by_itself = None if asked or name is None else own[name][on]
+    switches = chat.switches if name is None or told_by_itself is None else {**chat.switches, name: told_by_itself}
     if on:
         said = (
             f"The model thinks first, for at most {chat.thought_tokens} tokens: judges, token limits, KL and counted "
@@ -106,28 +107,38 @@ def _check(host: Host) -> None:
             )
 
 
-def _own_switches(tokenizer: Any, given: Mapping[str, Value]) -> dict[str, tuple[Value, Value]]:
-    """The template's switches of thought with their values for off and on: those that change how a reply begins."""
-    found = {}
+def _own_switches(tokenizer: Any, given: Mapping[str, Value]) -> dict[str, tuple[Value, Value | None]]:
+    """The template's switches of thought with their values for off and on, None where on is to leave it unset: those
+    that change how a reply begins.
+    """
+    found: dict[str, tuple[Value, Value | None]] = {}
     for switch in switches_of(tokenizer):
-        values = _sides(switch)
-        if values is None:
-            continue
-        off, on = (_behind_user(tokenizer, {**given, switch.name: value}, whole=True) for value in values)
-        if off is not None and off != on:
-            found[switch.name] = values
+        others = {name: value for name, value in given.items() if name != switch.name}
+        for off, on, whole in _sides(switch):
+            told = {**others, switch.name: off}, others if on is None else {**others, switch.name: on}
+            without, thinking = (_behind_user(tokenizer, each, whole=whole) for each in told)
+            if without is not None and without != thinking:
+                found[switch.name] = off, on
+                break
     return found
 
 
-def _sides(switch: Switch) -> tuple[Value, Value] | None:
-    """(off, on) of a switch of thought; None for any other variable, such as an effort."""
+def _sides(switch: Switch) -> list[tuple[Value, Value | None, bool]]:
+    """What may be (off, on) of a switch of thought, the best first; none for any other variable, such as an effort
+    that knows no "none". And whether a change anywhere in the prompt tells: a budget of 0 or an effort of "none" is a
+    switch only where the beginning of the reply changes with it.
+    """
     if not _ABOUT_THOUGHT.search(switch.name):
-        return None
+        return []
     if set(switch.values) == {True, False}:
-        return False, True
+        return [(False, True, True)]
     off = next((value for value in switch.values if _is_off(value)), None)
-    on = next((value for value in switch.values if not _is_off(value)), None)
-    return None if off is None or on is None or isinstance(off, int) else (off, on)
+    if off is None:
+        return []
+    on = [value for value in switch.values if not _is_off(value)]
+    if isinstance(off, str):
+        return [*((off, value, True) for value in on[:1]), (off, None, False)]
+    return [(off, None, False), *((off, value, False) for value in on[:1])]
 
 
 def _is_off(value: Value) -> bool:

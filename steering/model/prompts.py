@@ -110,10 +110,11 @@ def _check_held(host: Host, turns: tuple[Message, ...], frame: str) -> None:
     """Refuse a template that drops what a system or user turn says: the model would not read it."""
     for index, turn in enumerate(turns):
         if turn.role != "assistant" and turn.content.strip() and _marker(index) not in frame:
+            movable = turn.role == "system" and any(_marker(other) in frame for other in range(index, len(turns)))
             raise SteeringError(
                 f"The chat template of {short_name(host.name)} leaves the {turn.role} message out.",
                 "a conversation that the template writes out (some have no place for a system prompt).",
-                _TO_USER if turn.role == "system" else _ALTERNATE,
+                _TO_USER if movable else _ALTERNATE if index else _ALONE,
             )
 
 
@@ -149,21 +150,40 @@ def render_text(host: Host, text: str) -> Prompt:
 
 
 def _templated(host: Host, turns: tuple[Message, ...], generation_prompt: bool, switches: Mapping[str, Value]) -> str:
-    open_reply = turns[-1].role == "assistant"
+    """The text of a conversation; a refusal that a system turn has nothing to do with is told without it."""
     try:
-        return applied(
-            host.tokenizer,
-            [{"role": turn.role, "content": turn.content} for turn in turns],
-            generation_prompt=generation_prompt and not open_reply,
-            open_reply=open_reply,
-            switches=switches,
-        )
+        return _applied(host, turns, generation_prompt, switches)
     except Exception as error:  # jinja raises whatever the template's author chose
-        raise _refused(host, [turn.role for turn in turns], error) from error
+        without = _system_to_user(turns)
+        if without == turns:
+            raise _refused(host, [turn.role for turn in turns], error) from error
+        try:
+            _applied(host, without, generation_prompt, switches)
+        except Exception as other:  # as above
+            raise _refused(host, [turn.role for turn in without], other) from other
+        raise _refused(host, [turn.role for turn in turns], error, movable=True) from error
 
 
-def _refused(host: Host, roles: list[str], error: Exception) -> SteeringError:
-    """What a template raises, by its cause."""
+def _applied(host: Host, turns: tuple[Message, ...], generation_prompt: bool, switches: Mapping[str, Value]) -> str:
+    open_reply = turns[-1].role == "assistant"
+    return applied(
+        host.tokenizer,
+        [{"role": turn.role, "content": turn.content} for turn in turns],
+        generation_prompt=generation_prompt and not open_reply,
+        open_reply=open_reply,
+        switches=switches,
+    )
+
+
+def _refused(host: Host, roles: list[str], error: Exception, *, movable: bool = False) -> SteeringError:
+    """What a template raises, by its cause.
+
+    Args:
+        host: The model.
+        roles: Of the turns.
+        error: What it raised.
+        movable: Whether it takes the conversation with the system prompt in the user's message.
+    """
     name = short_name(host.name)
     said = (str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__)[:200]
     if "continue_final_message" in said:
@@ -173,7 +193,7 @@ def _refused(host: Host, roles: list[str], error: Exception) -> SteeringError:
             "End with a user message.",
         )
     # What a template raises by itself is a TemplateError; all else went wrong in it.
-    if isinstance(error, TemplateSyntaxError) or (type(error) is not TemplateError and "system" not in roles):
+    if isinstance(error, TemplateSyntaxError) or (type(error) is not TemplateError and not movable):
         return SteeringError(
             f"The chat template of {name} cannot be applied: {said}.",
             "a whole template in Jinja, with what transformers offers to it.",
@@ -183,7 +203,7 @@ def _refused(host: Host, roles: list[str], error: Exception) -> SteeringError:
     return SteeringError(
         f"The chat template of {name} refuses the roles {', '.join(roles)}: '{said}'.",
         "a conversation that the template allows (many templates take no system message).",
-        _TO_USER if "system" in roles else _ALONE if alternate else _ALTERNATE,
+        _TO_USER if movable else _ALONE if alternate else _ALTERNATE,
     )
 
 

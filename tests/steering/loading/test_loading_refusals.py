@@ -27,6 +27,9 @@ from steering.loading.load_errors import load_error
 from steering.loading.options import LoadOptions
 from steering.loading.quantised import _BY_TRANSFORMERS, _LIBRARIES, _ON_A_GPU
 from steering.model.host import Host
+from steering.model.prompts import render_text
+from steering.passes.decoding import next_token_logits
+from steering.passes.rows import Row
 
 
 _SIZES = {
@@ -372,3 +375,55 @@ def test_what_the_hub_says_is_told_by_its_cause(cause, message) -> None:
     said = str(load_error("someone/model", Checkpoint("someone/model", "hub"), error, "it cannot be read"))
     assert re.search(message, said)
     assert ("spelling" in said) == isinstance(cause, RepositoryNotFoundError | ConnectionError) or "gated" in said
+
+
+@pytest.mark.parametrize("attention", ["flash_attention_2", "nonsense"])
+def test_an_attention_that_is_not_there_is_said_with_what_would_do(attention, model_folder, lane, monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    said = refused(edited(model_folder, attn_implementation=attention), lane)
+    assert f"asks for the attention '{attention}'" in said
+    assert "sdpa or eager" in said
+    assert "numbers that fit" not in said
+
+
+def test_numbers_that_do_not_fit_are_still_said_beside_an_attention(model_folder, lane) -> None:
+    said = refused(edited(model_folder, attn_implementation="eager", head_dim=-3), lane)
+    assert "numbers that fit each other" in said
+
+
+def test_outputs_without_names_are_put_right(model_folder, made, lane) -> None:
+    bare = Host.load(str(edited(model_folder, return_dict=False)), lane=lane)
+    as_made = Host.load(str(made), lane=lane)
+    rows = [Row(render_text(each, "Hello there.")) for each in (bare, as_made)]
+    torch.testing.assert_close(next_token_logits(bare, rows[:1]), next_token_logits(as_made, rows[1:]))
+    own = LlamaForCausalLM(LlamaConfig(**_SIZES, return_dict=False)).eval()
+    assert Host.wrap(own, as_made.tokenizer, lane=lane).info.blocks == 2
+
+
+@pytest.mark.parametrize("part", ["all", "head", "same"])
+def test_a_model_that_says_nothing_is_refused_for_that(part, tokenizer, lane) -> None:
+    model = randomise(LlamaForCausalLM(LlamaConfig(**_SIZES)))
+    for key, weights in model.named_parameters():
+        if part != "head" or key == "lm_head.weight":
+            weights.data.fill_(0.5 if part == "same" else 0)
+    with pytest.raises(SteeringError, match="gives every token the same logit") as found:
+        Host.wrap(model, tokenizer, lane=lane)
+    assert ("all of its weights are zero" in str(found.value)) == (part == "all")
+    assert "position" not in str(found.value)
+
+
+def test_logits_that_are_no_numbers_are_refused_for_that(tokenizer, lane) -> None:
+    model = randomise(LlamaForCausalLM(LlamaConfig(**_SIZES)))
+    model.lm_head.weight.data[5] = float("nan")
+    with pytest.raises(SteeringError, match="logits that are NaN or infinite"):
+        Host.wrap(model, tokenizer, lane=lane)
+
+
+def test_an_embedding_that_serves_as_the_head_is_told(tmp_path, lane) -> None:
+    config = LlamaConfig(**_SIZES, tie_word_embeddings=True)
+    whole = randomise(LlamaForCausalLM(config))
+    whole.model.save_pretrained(tmp_path / "bare")
+    bare = Host.load(str(with_tokenizer(tmp_path / "bare")), lane=lane)
+    assert any("of a LlamaModel, which has no output head; the embedding serves" in note for note in bare.info.notes)
+    as_made = Host.load(str(saved(whole, tmp_path / "whole")), lane=lane)
+    assert not any("output head" in note for note in as_made.info.notes)

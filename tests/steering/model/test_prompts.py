@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from steering.errors import SteeringError
@@ -105,3 +107,23 @@ def test_any_text_round_trips_through_bytes(demo) -> None:
     for text in ("Grüße, 你好 🙂", "qzxv blorp"):
         assert text_of(render(demo, text), "user").strip() == text or "\ufffd" in text_of(render(demo, text), "user")
         assert text in demo.tokenizer.decode(render(demo, text).ids)
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ raise_exception('never') }}", r"refuses the roles user: 'never'.*Give it what it asks for"),
+        ("{{ messages[0].content | nothing }}", r"cannot be applied: No filter named 'nothing'"),
+    ],
+    ids=["it refuses", "it fails"],
+)
+def test_a_template_that_fails_for_everything_is_not_mended_by_moving_the_system_prompt(
+    template, said, tiny_host, tokenizer, monkeypatch
+) -> None:
+    host = copy.copy(tiny_host("llama"))
+    monkeypatch.setattr(host, "tokenizer", copy.deepcopy(tokenizer))
+    host.tokenizer.chat_template = template
+    host.openings = {}
+    with pytest.raises(SteeringError, match=said) as found:
+        render(host, conversation("Hello.", "Be brief."))
+    assert "Put it into the user's message" not in str(found.value)

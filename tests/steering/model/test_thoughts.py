@@ -316,3 +316,39 @@ def test_a_vector_says_under_which_chat_settings_it_was_made_and_is_made_again_u
     again = extract_again(host, vector, "mean_difference", name="again")
     assert torch.equal(again.directions, vector.directions)
     assert not torch.allclose(extract(host, contrast, split_half=False).directions, vector.directions)
+
+
+BUDGET = PLAIN.replace(
+    "<|assistant|>", "<|assistant|>{% if thinking_budget is defined and thinking_budget == 0 %}<think></think>{% endif %}"
+)
+EFFORT = PLAIN.replace("<|assistant|>", "<|assistant|>{% if reasoning_effort == 'none' %}<think></think>{% endif %}")
+TOLD = "{% if thinking_budget == 0 %}Be quick.{% endif %}" + PLAIN
+
+
+@pytest.mark.parametrize(
+    ("template", "off"),
+    [(BUDGET, {"thinking_budget": 0}), (EFFORT, {"reasoning_effort": "none"})],
+    ids=["a budget of 0", "an effort of none"],
+)
+def test_a_budget_or_effort_that_turns_thought_off_is_used(template, off, tiny_host, tokenizer, monkeypatch) -> None:
+    host = copy.copy(tiny_host("llama"))
+    monkeypatch.setattr(host, "tokenizer", with_template(tokenizer, template))
+    host.openings = {}
+    assert "<think>" not in applied(host.tokenizer, [{"role": "user", "content": "Hello."}])
+    opening = opening_of(host)
+    assert (opening.switches, opening.thinks) == (off, False)
+    assert render(host, "Hello.").text.endswith("<|assistant|><think></think>")
+    host.chat = ChatSettings(thought="think")
+    thinking = opening_of(host)
+    assert (thinking.switches, thinking.thinks) == ({}, True)
+    (name,) = off
+    host.chat = ChatSettings(switches={name: 64 if name == "thinking_budget" else "high"})
+    assert opening_of(host).thinks
+
+
+def test_a_budget_that_leaves_the_beginning_of_a_reply_alone_is_no_switch(tiny_host, tokenizer, monkeypatch) -> None:
+    host = copy.copy(tiny_host("llama"))
+    monkeypatch.setattr(host, "tokenizer", with_template(tokenizer, TOLD))
+    host.openings = {}
+    assert [each.name for each in switches_of(host.tokenizer)] == ["thinking_budget"]
+    assert opening_of(host).switches == {}
