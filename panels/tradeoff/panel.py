@@ -106,6 +106,7 @@ def _run(call: Call, view: TradeoffView, found: Comparison, which: str | None) -
         yield view.opened()
         yield view.shown(picture, which)
         yield view.ended(picture)
+        yield view.downloads(picture)  # last: where they cannot be written, all else is there
     job.result()
 
 

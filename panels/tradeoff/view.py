@@ -126,7 +126,15 @@ class TradeoffView:
         }
 
     def ended(self, picture: Picture) -> Outputs:
-        """The files of a finished or stopped run."""
+        """How the judges of a finished or stopped run agree."""
+        return {self._judges: agreement_html(picture.found)}
+
+    def downloads(self, picture: Picture) -> Outputs:
+        """Its files.
+
+        Raises:
+            SteeringError: They cannot be written.
+        """
         result, workspace = result_of(picture), self._ui.workspace
         failed = picture.found.host.warnings
         name = f"tradeoff {datetime.now(UTC):%Y-%m-%d %H%M%S}"
@@ -137,11 +145,10 @@ class TradeoffView:
             self._recipe: (" recipe.json", result.files["recipe.json"]),
             self._code: (" reproduce.py", result.files["reproduce.py"]),
         }
-        files = {
+        return {
             button: gr.update(value=str(workspace.export(f"{name}{ending}", content)))
             for button, (ending, content) in contents.items()
         }
-        return {self._judges: agreement_html(picture.found), **files}
 
     def _place_strength(self) -> None:
         with gr.Column(elem_classes="sw-card", min_width=0):

@@ -36,12 +36,20 @@ def room_for(path: Path, shape: tuple[int, ...], dtype: type) -> np.memmap:
             os.replace(temporary, path)
         return np.load(path, mmap_mode="r+", allow_pickle=False)
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        raise SteeringError(
-            f"States of {size / 1e6:.0f} MB cannot be kept in '{path.parent}': {error.strerror or error}.",
-            "a folder that you may write to, with room on its disk.",
-            "Free some space; what is finished is kept." if full else "Choose another.",
-        ) from error
+        raise _cannot_keep(f"States of {size / 1e6:.0f} MB", path.parent, error) from error
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether there was no room: on the disk, by a quota or in one file."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _cannot_keep(what: str, folder: Path, error: OSError) -> SteeringError:
+    return SteeringError(
+        f"{what} cannot be kept in '{folder}': {error.strerror or error}.",
+        "a folder that you may write to, with room on its disk.",
+        "Free some space; what is finished is kept." if is_full(error) else "Choose another.",
+    )
 
 
 def _reserve(file: int, start: int, size: int, folder: Path) -> None:
@@ -109,9 +117,12 @@ class StateFiles:
     def _list(self, name: str) -> None:
         card = self._folder / _CARD
         names = sorted({*_listed(card), name})
-        with temporary_beside(card) as temporary:
-            temporary.write_text(json.dumps({"format": _FORMAT, "files": names}), encoding="utf-8")
-            os.replace(temporary, card)
+        try:
+            with temporary_beside(card) as temporary:
+                temporary.write_text(json.dumps({"format": _FORMAT, "files": names}), encoding="utf-8")
+                os.replace(temporary, card)
+        except OSError as error:
+            raise _cannot_keep("States", self._folder, error) from error
 
 
 _FORMAT = "steering-workbench states"

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -22,7 +23,7 @@ from steering.model.outcome import marked, warnings
 from steering.names import safe_name, short_name
 from steering.own_files import foreign, typed_path
 from steering.recipes.recipe import validation_error
-from steering.vectors.files import save_vector
+from steering.vectors.files import is_vector_file, save_vector
 from steering.vectors.vector import SteeringVector
 
 
@@ -80,18 +81,23 @@ class Result:
         try:
             own = _files_of_study(folder)
             for name in (*texts, *vectors):
-                if os.path.lexists(folder / name) and name not in own:
-                    raise foreign(folder / name)
+                path = folder / name
+                if os.path.lexists(path) and (name not in own or (name in vectors and not is_vector_file(path))):
+                    raise foreign(path)
             folder.mkdir(parents=True, exist_ok=True)
-            for name, vector in vectors.items():
-                save_vector(vector, folder / name)
-            for name, content in texts.items():  # the list of what is here comes last
-                (folder / name).write_text(content, encoding="utf-8", errors="backslashreplace")
+            # All of it is on the disk before any of it takes the place of an earlier result.
+            with TemporaryDirectory(dir=folder, prefix=".new-") as new:
+                for name, vector in vectors.items():
+                    _save(vector, Path(new) / name)
+                for name, content in texts.items():
+                    (Path(new) / name).write_text(content, encoding="utf-8", errors="backslashreplace")
+                for name in (*vectors, *texts):  # the list of what is here comes last
+                    os.replace(Path(new) / name, folder / name)
         except OSError as error:
             raise SteeringError(
-                f"The results cannot be written to '{folder}': {error.strerror}.",
+                f"The results cannot be written to '{folder}': {error.strerror or error}.",
                 "a folder that you may write to, with room on its disk.",
-                "Choose another.",
+                "Free some space there, or choose another folder; what was there before is as it was.",
             ) from error
         return folder
 
@@ -109,6 +115,15 @@ class Result:
             "notes": list(self.notes),
         }
         return json.dumps(_finite(content), indent=2, ensure_ascii=False)
+
+
+def _save(vector: SteeringVector, path: Path) -> None:
+    """A vector's file; what the system says against it is told of the result as a whole."""
+    try:
+        save_vector(vector, path)
+    except SteeringError as error:
+        cause = error.__cause__
+        raise (cause if isinstance(cause, OSError) else OSError(" ".join(str(cause).split()))) from error
 
 
 def check_folder(folder: str | Path) -> None:

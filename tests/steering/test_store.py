@@ -183,3 +183,22 @@ def test_several_processes_that_begin_a_store_share_it(tmp_path: Path) -> None:
     assert [each.wait(60) for each in running] == [0, 0, 0]
     assert len(kept_in(path)) == 60
     assert not list(tmp_path.glob("*damaged"))
+
+
+def test_a_full_disk_leaves_what_was_kept_and_goes_on_in_memory(tmp_path: Path, lane: Lane) -> None:
+    path = tmp_path / "kept.sqlite"
+    kept = kept_in(path)
+    kept["a"] = {"n": 1}
+    (pages,) = kept._file.execute("PRAGMA page_count").fetchone()
+    kept._file.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own "database or disk is full"
+
+    def work(job: Job[None]) -> None:
+        for number in range(20):
+            kept[f"b{number}"] = {"text": "x" * 9_000}
+
+    job = lane.submit(work, title="use")
+    job.result()
+    assert ["full" in said and "in memory" in said for said in job.notes] == [True]
+    assert len(kept) == 21
+    assert kept["b19"] == {"text": "x" * 9_000}
+    assert kept_in(path)["a"] == {"n": 1}

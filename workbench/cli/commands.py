@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pandas as pd
@@ -36,7 +37,25 @@ def finish(study: Study, result: Result, out: Path | None) -> None:
     for note in result.notes:
         OUT.print(note, highlight=False)
     if out is not None:
-        OUT.print(f"Written to {result.write(out)}", highlight=False)
+        OUT.print(f"Written to {_written(result, out)}", highlight=False)
+
+
+def _written(result: Result, out: Path) -> Path:
+    """The folder that a result was written to.
+
+    Raises:
+        SteeringError: It could not be written there, and where it was written instead: it took long, and would go with
+            the program.
+    """
+    try:
+        return result.write(out)
+    except SteeringError as error:
+        try:
+            elsewhere = result.write(mkdtemp(prefix="steering-workbench-"))
+        except (OSError, SteeringError):
+            raise error from None
+        remedy = f"The result is in '{elsewhere}' instead. {error.remedy}"
+        raise SteeringError(error.given, error.expected, remedy) from error
 
 
 def print_settings(study: Study) -> None:

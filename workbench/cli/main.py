@@ -151,14 +151,18 @@ def run(
         if "vectors" in chosen.settings.model_fields:
             given.setdefault("vectors", str(Workspace(workspace).shelf))
         if "kept" in chosen.settings.model_fields:
-            given.setdefault("kept", str(Workspace(workspace).cells.path))
+            kept = Workspace(workspace).cells
+            # Where there is no room for it, finished parts are kept in memory, as was said.
+            given.setdefault("kept", str(kept.path) if kept.path.exists() else "")
         parsed = chosen.parse(given, quick=quick)
         kept_in(getattr(parsed, "kept", ""))  # refuses somebody else's file before a model is loaded
         host = load_host(model, load)
         result = follow(chosen.start(host, parsed))
-        finish(chosen, result, out)
-        for vector in result.vectors.values() if shelf else ():
-            OUT.print(f"On the shelf as '{Workspace(workspace).put(vector)}'.", highlight=False)
+        try:
+            finish(chosen, result, out)
+        finally:  # also where the files cannot be written
+            for vector in result.vectors.values() if shelf else ():
+                OUT.print(f"On the shelf as '{Workspace(workspace).put(vector)}'.", highlight=False)
 
 
 @app.command()

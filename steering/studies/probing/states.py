@@ -22,7 +22,7 @@ from steering.own_files import set_aside
 from steering.passes.activations import DEFAULT_TOKEN_BUDGET, batches_by_length
 from steering.passes.rows import Batch
 from steering.passes.schedule import Place, Schedule
-from steering.passes.state_files import room_for
+from steering.passes.state_files import is_full, room_for
 from steering.passes.tracing import read_on, read_prompts
 from steering.store import digest
 from steering.studies.probing.templates import Runs, Template, runs_of
@@ -174,7 +174,7 @@ def _part(prompt: Prompt, start: int, end: int) -> Prompt:
 
 
 def _opened(folder: Path, key: str, shapes: Shapes) -> dict[str, np.ndarray]:
-    """The files of some states: what is known and whole, or new ones."""
+    """The files of some states: what is known and whole, or new ones; none where the disk is full, which is said."""
     paths = {name: folder / f"{key}.{name}.npy" for name in shapes}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -189,13 +189,36 @@ def _opened(folder: Path, key: str, shapes: Shapes) -> dict[str, np.ndarray]:
                 f"Kept states were {'lost in part' if lost else 'damaged'}; what was left of them was set aside as "
                 f"{', '.join(aside)}, and they are computed anew."
             )
-        return {name: room_for(paths[name], *shapes[name]) for name in shapes}
+        return _new(paths, shapes)
     except OSError as error:
+        if is_full(error):
+            _say_full(folder, str(error.strerror))
+            return {}
         raise SteeringError(
             f"States cannot be kept in '{folder}': {error.strerror or error}.",
             "a folder that you may write to.",
             "Choose another.",
         ) from error
+
+
+def _new(paths: dict[str, Path], shapes: Shapes) -> dict[str, np.ndarray]:
+    """New files; none where the disk has no room for all of them, which is said."""
+    try:
+        return {name: room_for(paths[name], *shapes[name]) for name in shapes}
+    except SteeringError as error:
+        if not is_full(error.__cause__):
+            raise
+        for path in paths.values():  # all are new, and of no use without the others
+            path.unlink(missing_ok=True)
+        _say_full(paths["states"].parent, error.given)
+        return {}
+
+
+def _say_full(folder: Path, reason: str) -> None:
+    note(
+        f"There is no room in '{folder}' ({reason.rstrip('.')}): the statements' states are kept in memory until the "
+        "program ends, and are read again then."
+    )
 
 
 def _whole(paths: dict[str, Path], shapes: Shapes) -> dict[str, np.ndarray] | None:

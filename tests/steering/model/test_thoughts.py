@@ -318,9 +318,7 @@ def test_a_vector_says_under_which_chat_settings_it_was_made_and_is_made_again_u
     assert not torch.allclose(extract(host, contrast, split_half=False).directions, vector.directions)
 
 
-BUDGET = PLAIN.replace(
-    "<|assistant|>", "<|assistant|>{% if thinking_budget is defined and thinking_budget == 0 %}<think></think>{% endif %}"
-)
+BUDGET = PLAIN.replace("<|assistant|>", "<|assistant|>{% if thinking_budget == 0 %}<think></think>{% endif %}")
 EFFORT = PLAIN.replace("<|assistant|>", "<|assistant|>{% if reasoning_effort == 'none' %}<think></think>{% endif %}")
 TOLD = "{% if thinking_budget == 0 %}Be quick.{% endif %}" + PLAIN
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +92,15 @@ def test_where_there_is_no_room_an_error_says_so_and_the_process_lives(tmp_path:
     assert done.returncode == 0, done.stderr
     assert "States of 40 MB cannot be kept" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["kept.npy"]
+
+
+def test_a_list_of_files_that_finds_no_room_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object, **named: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    files = StateFiles(tmp_path)
+    files.write("one", 1, torch.tensor([0]), torch.ones(1, 2, 3))
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(SteeringError, match=r"No space left.*what is finished is kept"):
+        files.write("two", 1, torch.tensor([0]), torch.ones(1, 2, 3))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.npy", "states.json"]

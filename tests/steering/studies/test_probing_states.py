@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from steering.errors import SteeringError
 from steering.model.prompts import Message, render, render_text
+from steering.passes import state_files
 from steering.passes.activations import read_states
 from steering.passes.rows import Batch
 from steering.passes.schedule import Schedule
@@ -222,3 +227,20 @@ def test_other_files_in_the_folder_are_left_alone(demo, tmp_path, monkeypatch) -
     for text in TEXTS[:3]:
         read(demo, template_of("word"), [text], folder=tmp_path)
     assert (tmp_path / "my.states.npy").read_bytes() == b"mine"
+
+
+def test_a_full_disk_is_told_and_states_are_kept_in_memory(demo, tmp_path, monkeypatch) -> None:
+    template, made = template_of("word"), state_files._reserve
+    expected = read(demo, template, TEXTS[:2]).at(TEXTS[:2], 3, "block_output")
+
+    def full(file: int, start: int, size: int, folder: Path) -> None:
+        if size < 500:  # the large file finds room, a later one does not
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        made(file, start, size, folder)
+
+    monkeypatch.setattr(state_files, "_reserve", full)
+    job = demo.submit(lambda job: read(demo, template, TEXTS[:2], folder=tmp_path), title="full")
+    for found, right in zip(job.result().at(TEXTS[:2], 3, "block_output"), expected, strict=True):
+        torch.testing.assert_close(found, right, rtol=0, atol=0)
+    assert ["No space left" in said and "in memory" in said for said in job.notes] == [True]
+    assert list(tmp_path.iterdir()) == []

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,6 +19,7 @@ from steering.studies.study import Measure, Result, check_folder
 from steering.texts.contrast import ContrastSet
 from steering.vectors.files import load_vector
 from tests.conftest import ROOT
+from workbench.cli.commands import finish
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +96,29 @@ def test_results_are_written_over_results_and_over_nothing_else(result, tmp_path
     assert (out / "notes.csv").read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["result.json", "blocks.csv", "tone-1.safetensors"])
+def test_a_full_disk_leaves_the_earlier_result_whole(result, tmp_path, monkeypatch, name) -> None:
+    out = result.write(tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    written = Path.write_text
+
+    def full(*given, **named) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def text(path, content, **named):
+        return full() if path.name == name else written(path, content, **named)
+
+    monkeypatch.setattr(Path, "write_text", text)
+    if name.endswith("safetensors"):
+        monkeypatch.setattr("steering.vectors.files.save_file", full)
+    with pytest.raises(SteeringError, match=r"'\S+/out': No space left.*Free some space") as found:
+        replace(result, notes=("Another.",)).write(out)
+    assert ".new-" not in str(found.value)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    monkeypatch.undo()
+    assert "Another." in (replace(result, notes=("Another.",)).write(out) / "result.json").read_text()
+
+
 @pytest.mark.parametrize("name", ["result.json", "blocks.csv", "tone-1.safetensors", "README.md"])
 def test_a_folder_of_somebody_else_is_refused_before_the_run(result, tmp_path, name) -> None:
     (tmp_path / name).write_text("[1]")
@@ -138,3 +165,11 @@ def test_methods_that_a_set_does_not_allow_are_left_out(tiny_host) -> None:
     assert not harm.paired
     assert "pairwise_pca" not in possible(harm)
     assert "mean_difference" in possible(harm)
+
+
+def test_a_result_that_finds_no_room_is_put_elsewhere(result, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("workbench.cli.commands.mkdtemp", lambda prefix: str(tmp_path / "elsewhere"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SteeringError, match=r"cannot be written.*The result is in '\S+/elsewhere' instead"):
+        finish(find_study("extract"), result, tmp_path / "file" / "out")
+    assert json.loads((tmp_path / "elsewhere" / "result.json").read_text())["study"] == "extract"
