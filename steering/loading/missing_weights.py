@@ -74,6 +74,35 @@ def check_finite(name: str, model: nn.Module) -> None:
         )
 
 
+def check_logits(model: nn.Module, logits: torch.Tensor) -> None:
+    """Look for a model that says nothing: logits that are no numbers, or the same for every token.
+
+    Args:
+        model: Which.
+        logits: What it gives for a short text, (position, vocabulary).
+
+    Raises:
+        SteeringError: It does.
+    """
+    name = type(model).__name__
+    if not bool(torch.isfinite(logits).all()):
+        raise SteeringError(
+            f"{name} gives logits that are NaN or infinite for a short text.",
+            "finite numbers.",
+            "Load it in another precision (float16 overflows past 65,504), or download it again.",
+        )
+    rounding = torch.finfo(logits.dtype).eps * logits.abs().amax(dim=-1)
+    if bool((logits.amax(dim=-1) - logits.amin(dim=-1) <= rounding).all()):
+        weights = [each for each in model.parameters() if each.is_floating_point() and not each.is_meta]
+        empty = not any(bool(each.count_nonzero()) for each in weights)
+        why = "all of its weights are zero" if empty else "its output head, or what leads to it, is empty"
+        raise SteeringError(
+            f"{name} gives every token the same logit, whatever it reads: {why}.",
+            "trained weights.",
+            "Download it again: what was saved is an empty or unfinished checkpoint.",
+        )
+
+
 def _all_finite(weights: torch.Tensor) -> bool:
     if weights.dtype.itemsize < 2:  # eight-bit floats have no such test of their own
         weights = weights.to(torch.float32)

@@ -87,10 +87,9 @@ def about_head(model: Any, architecture: str | None) -> str:
         model: As loaded.
         architecture: What its configuration names.
     """
-    named = getattr(transformers, architecture or "", None)
-    bare = isinstance(named, type) and issubclass(named, PreTrainedModel) and not named.can_generate()
+    generates = getattr(getattr(transformers, architecture or "", None), "can_generate", None)
     head = model.get_output_embeddings()
-    if not bare or head is None or head.weight is not model.get_input_embeddings().weight:
+    if generates is None or generates() or head is None or head.weight is not model.get_input_embeddings().weight:
         return ""
     return (
         f"The files are of a {architecture}, which has no output head; the embedding serves as the head, as the "

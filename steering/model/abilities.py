@@ -18,6 +18,7 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from steering.errors import SteeringError
 from steering.loading.block_list import first_tensor
+from steering.loading.missing_weights import check_logits
 from steering.model.caches import repeated
 from steering.model.forwards import ARGUMENTS, CACHES, KEEP, arguments
 
@@ -106,29 +107,8 @@ class _Probe:
         self._padded = ([[0] * _PADDING + self._short, self._other], (_PADDING, 0))
         self._whole = self._run([[*self._short, *self._next]], use_cache=False).logits[0]
         self._keeps: Keeping | None = None
-        self._check_logits()
+        check_logits(model, self._whole)
         self._check_positions()
-
-    def _check_logits(self) -> None:
-        """Refuse a model that says nothing: logits that are no numbers, or the same for every token."""
-        name = type(self._model).__name__
-        if not bool(torch.isfinite(self._whole).all()):
-            raise SteeringError(
-                f"{name} gives logits that are NaN or infinite for a short text.",
-                "finite numbers.",
-                "Load it in another precision (float16 overflows past 65,504), or download it again.",
-            )
-        spread = self._whole.amax(dim=-1) - self._whole.amin(dim=-1)
-        rounding = torch.finfo(self._whole.dtype).eps * self._whole.abs().amax(dim=-1)
-        if bool((spread <= rounding).all()):
-            weights = [each for each in self._model.parameters() if each.is_floating_point() and not each.is_meta]
-            zero = not any(bool(each.count_nonzero()) for each in weights)
-            raise SteeringError(
-                f"{name} gives every token the same logit, whatever it reads"
-                + (": all of its weights are zero." if zero else ": its output head, or what leads to it, is empty."),
-                "trained weights.",
-                "Download it again: what was saved is an empty or unfinished checkpoint.",
-            )
 
     def _check_positions(self) -> None:
         """Refuse a model that counts otherwise by itself than from 0: what it says of a text would hang on who asks."""
