@@ -70,16 +70,21 @@ window.recipeEditor = (element, props, server, watch) => {
     unit: 'mean_difference', clamp: 'set', scope: 'all', gate: null});
 
   /* -- the value ------------------------------------------------------------------------------------------------- */
-  /* While a slider is dragged, the value follows a little later: every value costs the page events. */
+  /* While one types or drags a slider, the value follows a little later: every value costs the page events. */
   const commit = (next, wait = 0) => {
     clearTimeout(late);
     recipe = next;
-    if (wait) late = setTimeout(flush, wait);
-    else props.value = next;
+    late = setTimeout(flush, wait);
+    if (!wait) flush();
     show();
     ask();
   };
-  const flush = () => { clearTimeout(late); if (props.value !== recipe) props.value = recipe; };
+  const flush = () => {
+    if (!late) return;
+    clearTimeout(late);
+    late = 0;
+    props.value = recipe;
+  };
   const edit = (change, wait) => { const next = copy(recipe); change(next); commit(next, wait); };
   const ask = () => {
     clearTimeout(timer);
@@ -373,21 +378,24 @@ window.recipeEditor = (element, props, server, watch) => {
   });
   root.addEventListener('input', event => {
     const field = event.target, name = field.dataset.in, n = slots.findIndex(slot => slot.contains(field));
-    if (field.dataset.decode) edit(next => { next.decode = {...next.decode, [field.dataset.decode]: number(field)}; });
-    else if (name?.startsWith('gate.')) edit(next => gated(next.interventions[n], name.slice(5), field));
-    else if (name) edit(next => changes[name](next.interventions[n], field.value, field), name === 'slider' ? 150 : 0);
+    const wait = ['number', 'text', 'range'].includes(field.type) ? 150 : 0;
+    if (field.dataset.decode) edit(next => { next.decode = {...next.decode, [field.dataset.decode]: number(field)}; }, wait);
+    else if (name?.startsWith('gate.')) edit(next => gated(next.interventions[n], name.slice(5), field), wait);
+    else if (name) edit(next => changes[name](next.interventions[n], field.value, field), wait);
   });
-  root.addEventListener('change', event => { if (event.target.dataset.in === 'slider') flush(); });
+  for (const end of ['change', 'focusout']) root.addEventListener(end, flush);
   json.addEventListener('keydown', event => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) acts.take();
   });
   const take = () => {
     clearTimeout(late);
+    late = 0;
     recipe = props.value ? copy(props.value) : null;
     show();
     ask();
   };
-  watch(['value', 'vectors'], take);
+  watch('value', take);
+  watch('vectors', () => { show(); ask(); });
   take();
 };
 })();
