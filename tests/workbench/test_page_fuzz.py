@@ -24,9 +24,11 @@ from hypothesis import strategies as st
 from steering.confines import Confines
 from steering.errors import SteeringError
 from steering.model.host import Host
+from steering.recipes.recipe import Intervention
 from tests.fuzzing import HOSTILE, HOSTILE_NUMBERS, HOSTILE_TEXTS, LONG, examples
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
+from workbench.controls.recipe_editor import RecipeEditor
 from workbench.frame.shell import build
 from workbench.page.inputs import number_of, text_of
 
@@ -115,8 +117,11 @@ def shown(component: Any) -> Any:
 
 def fitting(component: Any) -> st.SearchStrategy[Any]:
     """Hostile values of the kind that a control has, which get further."""
-    if isinstance(component, gr.Number | gr.Slider):
+    if isinstance(component, gr.Number):
         return HOSTILE_NUMBERS
+    if isinstance(component, RecipeEditor):
+        fields = st.dictionaries(st.sampled_from([*Intervention.model_fields]), HOSTILE, max_size=3)
+        return st.fixed_dictionaries({"interventions": st.lists(fields.map(lambda each: {"vector": "joy", **each}))})
     choices = [value for _, value in getattr(component, "choices", None) or ()]
     return st.one_of(HOSTILE_TEXTS, st.sampled_from(choices)) if choices else HOSTILE_TEXTS
 

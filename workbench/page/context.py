@@ -138,7 +138,8 @@ class PanelContext:
 
         def handle(request: gr.Request, *values: Any) -> Iterator[dict[Any, Any]]:
             call = Call(self.bench, title or self.title, request.session_hash)
-            yield {button: gr.update(interactive=False) for button in run}
+            if run:  # Gradio takes an empty mapping for a missing value of every output
+                yield {button: gr.update(interactive=False) for button in run}
             stoppable = False
             for outputs in _within(self.bench, drive(call, handler, dict(zip(names, values, strict=True)), slots)):
                 changes = {**self._remembered(request, outputs), self.page.shelf_seen: self.bench.seen}
