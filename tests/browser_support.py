@@ -119,7 +119,7 @@ def go(page: Page, name: str) -> None:
 
 
 def _without_leaving(complaints: list[str], left: int) -> list[str]:
-    """Without what Gradio says when a page is left or loaded again: it closes its streams, and takes that for failures."""
+    """Without what Gradio says when a page is left: it closes its streams, and takes that for failures."""
     if left < 2:
         return complaints
     return [

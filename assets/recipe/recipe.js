@@ -159,7 +159,7 @@ window.recipeEditor = (element, props, server, watch) => {
     root.querySelectorAll('[data-decode]').forEach(field => put(field, decode[field.dataset.decode]));
     part('decode-said').textContent = `Reply: at most ${decode.max_new_tokens ?? '…'} tokens, temperature ${decode.temperature ?? '…'}, seed ${decode.seed ?? '…'}`;
     part('chat').hidden = !chat;
-    part('chat-said').textContent = chat ? `With its own chat settings: ${JSON.stringify(chat)}` : '';
+    part('chat-said').textContent = chat ? `Under its own chat settings: ${JSON.stringify(chat)}` : '';
     part('model').hidden = !recipe.model;
     part('model').textContent = recipe.model ? `Made for ${shown(String(recipe.model))}.` : '';
     if (document.activeElement !== json) json.value = JSON.stringify(own(), null, 2);

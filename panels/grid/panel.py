@@ -30,7 +30,7 @@ from steering.studies.grid import (
 from steering.studies.study import Result
 from workbench.controls.offers import fitting, vector_named, vectors_at_hand
 from workbench.controls.prompt_card import EXAMPLES, PromptCard
-from workbench.controls.recipe_editor import RecipeEditor, follow_shelf, place_recipe
+from workbench.controls.recipe_editor import RecipeEditor, follow_shelf, place_recipe, received
 from workbench.controls.recipe_reading import Draft
 from workbench.generation import SteerSettings, on_the_shelf
 from workbench.page.blocks import EVENT, html_block
@@ -273,7 +273,7 @@ def _info(kind: str) -> str:
 
 def _wire_receiving(ui: PanelContext, prompt: PromptCard, recipe: RecipeEditor) -> None:
     def take(settings: SteerSettings) -> dict[Any, Any]:
-        return {**prompt.show(settings), recipe: settings.recipes[0]}
+        return {**prompt.show(settings), recipe: received(ui, settings.recipes[0])}
 
     ui.receive(take, [*prompt.inputs.values(), recipe])
 

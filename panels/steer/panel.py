@@ -17,7 +17,7 @@ from steering.studies.study import Result
 from workbench.chat import Chat
 from workbench.controls.offers import fitting, suggested, vector_named
 from workbench.controls.prompt_card import PromptCard
-from workbench.controls.recipe_editor import RecipeEditor, decoded_alike, follow_shelf, place_recipe
+from workbench.controls.recipe_editor import RecipeEditor, decoded_alike, follow_shelf, place_recipe, received
 from workbench.controls.recipe_reading import Draft
 from workbench.generation import LETTERS, SteerSettings, recipe_name, run_steer
 from workbench.page.blocks import html_block
@@ -140,7 +140,7 @@ def _recipes(values: Mapping[str, Any]) -> dict[str, Recipe]:
 
 def _wire_receiving(ui: PanelContext, prompt: PromptCard, recipes: dict[str, RecipeEditor], panes: ReplyPanes) -> None:
     def take(settings: SteerSettings) -> dict[Any, Any]:
-        shown = dict(zip_longest(recipes.values(), settings.recipes))
+        shown = dict(zip_longest(recipes.values(), (received(ui, recipe) for recipe in settings.recipes)))
         return {**prompt.show(settings), **shown, **panes.set_back()}
 
     ui.receive(take, [*prompt.inputs.values(), *recipes.values(), *panes.greyed])
@@ -180,7 +180,7 @@ def _wire_compare(ui: PanelContext, recipes: dict[str, RecipeEditor], compare: g
             return {}
         opposite = Intervention(vector=kept.name, strength=-kept.suggested_strength)
         beside = opposite if free[0] == "b" else Intervention(vector=kept.name, mode="ablate")
-        return {others[free[0]]: Recipe(interventions=(beside,))}
+        return {others[free[0]]: Recipe(interventions=(beside,), chat=a.ready.chat)}
 
     ui.quick(compare.click, reveal, inputs=recipes, outputs=[*others.values()])
 

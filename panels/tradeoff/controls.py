@@ -16,7 +16,7 @@ from steering.studies.tradeoff.measures import MEASURES
 from steering.texts.questions import PAIR_SETS
 from workbench.controls.judge_fields import place_judge
 from workbench.controls.offers import vector_named
-from workbench.controls.recipe_editor import follow_shelf, place_recipe
+from workbench.controls.recipe_editor import follow_shelf, place_recipe, received
 from workbench.controls.recipe_reading import Draft
 from workbench.controls.upload_field import Named, place_upload
 from workbench.generation import SteerSettings
@@ -228,7 +228,7 @@ class TradeoffControls:
             for letter, recipe in zip("BC", more, strict=False)
         )
         ready = READY if more else ""
-        shown = {self._recipe: first, self._more: tuple(more), self._sent: ready}
+        shown = {self._recipe: received(self._ui, first), self._more: tuple(more), self._sent: ready}
         return {**shown, self._others: f'<ul class="sw-found">{lines}</ul>'}
 
 

@@ -253,7 +253,7 @@ def test_an_unknown_model_keeps_the_one_that_stands(page: Page, bench: Workbench
     host = bench.host
     page.get_by_role("button", name="Switch model").click()
     (tmp_path / "bare").mkdir()
-    (tmp_path / "bare" / "config.json").write_text("{}")
+    (tmp_path / "bare" / "config.json").write_text('{"model_type": "llama"}')
     for wrong, said in (
         (str(tmp_path), "no config.json"),
         (str(tmp_path / "bare"), "no weights"),
@@ -308,7 +308,8 @@ def test_what_users_and_models_write_is_never_markup(page: Page) -> None:
 
 
 def test_third_parties_panels(page: Page) -> None:
-    expect(page.locator(".sw-problems .sw-error")).to_contain_text("cannot <load>")
+    go(page, "broken")
+    expect(errors(page)).to_contain_text("cannot <load>")
     go(page, "Echo")
     panel = page.locator(".sw-body-column")
     panel.get_by_label("Times").fill("7")

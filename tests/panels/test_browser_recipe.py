@@ -40,8 +40,7 @@ def bench(server: tuple[Workbench, str]) -> Workbench:
 
 @pytest.fixture(scope="module")
 def page(browser: Browser, server: tuple[Workbench, str], bench: Workbench) -> Iterator[Page]:
-    with opened(browser, server[1]) as page:
-        page.get_by_role("tab", name="Steer", exact=True).click()
+    with opened(browser, server[1], panel="steer") as page:
         expect(page.locator("#vector-a1 option")).to_have_count(2)
         editor(page).locator("[data-part=json] summary").click()
         yield page

@@ -187,6 +187,11 @@ def with_vector(recipe: Recipe, vector: SteeringVector) -> Recipe:
     return recipe.model_copy(update={"interventions": (fresh, *others)})
 
 
+def received(ui: PanelContext, recipe: Recipe) -> Recipe:
+    """A recipe of another panel as it is shown: chat settings that hold on the page anyway are not held fast."""
+    return recipe.model_copy(update={"chat": None}) if ui.host and recipe.chat == ui.host.chat else recipe
+
+
 def decoded_alike(recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
     """Recipes that are compared, all decoded as the first of them."""
     decode = next(iter(recipes.values()), Recipe()).decode
