@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, opened, until
+from browser_support import SLOW, go, opened, until
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from steering.recipes.recipe import Intervention, Recipe
@@ -208,7 +208,7 @@ def test_a_picked_token_stands_in_the_recipe_and_starts_no_chain_of_events(page:
         "request",
         lambda request: asked.append(request.post_data_json["fn_index"]) if "queue/join" in request.url else None,
     )
-    page.get_by_role("tab", name="Grid", exact=True).click()
+    go(page, "Grid")
     expect(page.locator("#vector-g1")).to_be_visible()
     page.locator("#grid-chips [data-token]").nth(3).click()
     expect(page.locator("#tokens-g1")).to_have_value("3")
@@ -218,13 +218,13 @@ def test_a_picked_token_stands_in_the_recipe_and_starts_no_chain_of_events(page:
     often = {each for each in asked if asked.count(each) > 1}
     assert len(often) == 1
     assert len(asked) < 10
-    page.get_by_role("tab", name="Steer", exact=True).click()
+    go(page, "Steer")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_phone_shows_it_whole(browser: Browser, server: tuple[Workbench, str], bench: Workbench, theme: str) -> None:
     with opened(browser, server[1], width=390, query=f"?__theme={theme}") as page:
-        page.get_by_role("tab", name="Steer", exact=True).click()
+        go(page, "Steer")
         expect(page.locator("#vector-a1")).to_be_visible()
         page.locator("#mode-a1").select_option("ablate")
         expect(editor(page).get_by_text("their span is removed")).to_be_visible()
