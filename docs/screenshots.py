@@ -88,7 +88,7 @@ def _fill_the_shelf(browser: Browser, address: str) -> None:
 
 
 def _steer(page: Page) -> None:
-    expect(page.locator("#vector-a1 input")).to_have_value(SETS[-1])
+    expect(page.locator("#vector-a1")).to_have_value(SETS[-1])
     page.click("#run")
     expect(page.locator(".sw-strip .sw-over")).to_contain_text("done")
     expect(page.get_by_text("The first token that differs")).to_be_visible()
@@ -106,7 +106,7 @@ def _ablate(page: Page) -> None:
 
 
 def _compare(page: Page) -> None:
-    expect(page.locator("#vector-t1 input")).to_have_value(SETS[-1])
+    expect(page.locator("#vector-t1")).to_have_value(SETS[-1])
     page.click("#tradeoff-run")
     expect(page.locator("#tradeoff-run")).to_be_disabled()
     expect(page.locator("#tradeoff-run")).to_be_enabled(timeout=600_000)

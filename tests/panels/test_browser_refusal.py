@@ -69,8 +69,8 @@ def test_three_steps_lead_to_the_replies_and_to_steer(
         page.click("#refusal-report")
     assert "Refusal direction of demo" in Path(report.value.path()).read_text(encoding="utf-8")
     page.click("#refusal-to-steer")
-    expect(page.locator("#mode-a1 input")).to_have_value("Ablate")
-    expect(page.locator("#vector-a1 input")).to_have_value("refusal")
+    expect(page.locator("#mode-a1")).to_have_value("ablate")
+    expect(page.locator("#vector-a1")).to_have_value("refusal")
     assert "refusal" in server[0].workspace.names()
 
 
