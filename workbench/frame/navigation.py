@@ -52,6 +52,9 @@ THEME_SCRIPT = """
 element.querySelector('.sw-theme').addEventListener('click', () => {
   const theme = document.body.classList.toggle('dark') ? 'dark' : 'light';
   localStorage.setItem('sw-theme', theme);
+  const query = new URLSearchParams(location.search);
+  query.set('__theme', theme);
+  history.replaceState(history.state, '', location.pathname + '?' + query + location.hash);
 });
 """
 """Of the navigation's block."""

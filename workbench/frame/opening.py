@@ -28,7 +28,7 @@ _TAKEN = """() => {
   const query = new URLSearchParams(location.search);
   if (!query.has('take')) return;
   query.delete('take');
-  history.replaceState(history.state, '', '?' + query + location.hash);
+  history.replaceState(history.state, '', location.pathname + '?' + query + location.hash);
 }"""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import gradio as gr
+
 from workbench.frame.navigation import Place
 from workbench.page.blocks import html_block
 from workbench.page.markup import escape, heading, note
@@ -26,11 +28,13 @@ STEPS = (
 def place_start(places: Sequence[Place]) -> None:
     """Lay out the start page."""
     here = {place.panel.id: place for place in places if place.panel}
-    html_block(_about(), elem_classes="sw-card")
+    with gr.Column(elem_classes="sw-card"):
+        html_block(_about())
     html_block(_steps(here), elem_id="first-session")
     others = [place for place in places if place.panel and place.panel.id not in {step[0] for step in STEPS}]
     if others:
-        html_block(heading("More panels") + "".join(map(_line, others)), elem_classes="sw-card")
+        with gr.Column(elem_classes="sw-card"):
+            html_block(heading("More panels") + "".join(map(_line, others)))
 
 
 def _about() -> str:

@@ -146,7 +146,7 @@ _AS_LAST = """
   if (query.has('__theme')) { localStorage.setItem('sw-theme', query.get('__theme')); return; }
   if (!['light', 'dark'].includes(known)) return;
   query.set('__theme', known);
-  history.replaceState(history.state, '', '?' + query + location.hash);
+  location.replace(location.pathname + '?' + query + location.hash);
 })();
 """
 
