@@ -141,6 +141,7 @@ def test_interventions_are_moved_doubled_and_removed_by_keys_and_by_dragging(pag
 
 def test_what_is_wrong_stands_at_its_field_and_in_one_card(page: Page) -> None:
     paste(page, THREE)
+    expect(page.locator("#strength-a2")).to_have_value("2")  # the server has read it
     page.locator("#blocks-a2").select_option("list")
     page.locator("#numbers-a2").fill("2, many")
     said = editor(page).locator(".sw-slot-card").nth(1).locator("[data-field=blocks] .sw-wrong")
