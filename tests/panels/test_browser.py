@@ -483,6 +483,7 @@ def test_a_stopped_grid_keeps_its_cells(page: Page, brake: threading.Event) -> N
     start(page)
     go(page, "Grid")
     values = page.locator("#grid-x-values input, #grid-x-values textarea")
+    expect(values).to_have_value("-0.8..0.8 step 0.4")  # around the vector's own suggestion
     values.fill("0, 0.1")
     page.click("#grid-run")
     expect(page.locator("#grid-cells")).to_contain_text("2 of 2 cells")
