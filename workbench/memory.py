@@ -60,4 +60,7 @@ def properties(change: Any) -> dict[str, Any]:
     """The properties of a component that a handler's value or update changes."""
     if isinstance(change, dict) and change.get("__type__") == "update":
         return {name: value for name, value in change.items() if name != "__type__"}
+    made = getattr(change, "constructor_args", None)  # Gradio also takes a new component for an update
+    if isinstance(made, dict):
+        return dict(made)
     return {"value": change}

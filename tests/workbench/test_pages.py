@@ -102,6 +102,8 @@ def test_what_a_panel_showed_is_kept_by_visitor_and_merged() -> None:
     memory.keep("anna", "steer", {part: {"__type__": "update", "value": "second"}, other: "text"})
     assert memory.of("anna", "steer") == {part: {"value": "second"}, other: {"visible": True, "value": "text"}}
     assert memory.value("anna", "steer", part) == "second"
+    memory.keep("anna", "steer", {part: gr.Timer(4.0)})
+    assert memory.value("anna", "steer", part) == 4.0
     assert memory.of("ben", "steer") == {}
     assert memory.of("anna", "grid") == {}
     memory.keep("", "steer", {part: "nobody's"})

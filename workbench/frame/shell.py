@@ -231,7 +231,7 @@ def _watch(bench: Workbench, state: PageState, bar: gr.HTML) -> Look:
             seconds=loading.elapsed if loading else 0.0,
             error=model.error if loading is None and model.host is None else None,
         )
-        pace = gr.Timer(_OFTEN if loading else _SELDOM)
+        pace = gr.update(value=_OFTEN if loading else _SELDOM)
         return {state.shelf_seen: bench.seen, state.model_seen: model.stamp, bar: html, timer: pace}
 
     def look(model_seen: tuple[int, bool] | None) -> dict[Any, Any]:
