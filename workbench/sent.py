@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
 
 from workbench.generation import SteerSettings
 
@@ -30,9 +29,7 @@ class Sent:
                 self._waiting.popitem(last=False)
         return number
 
-    def taken(self, number: str) -> Iterator[SteerSettings]:
-        """What waits under a number, once; nothing where there is none."""
+    def taken(self, number: str) -> SteerSettings | None:
+        """What waits under a number, once; None where there is nothing."""
         with self._lock:
-            settings = self._waiting.pop(number, None)
-        if settings is not None:
-            yield settings
+            return self._waiting.pop(number, None)

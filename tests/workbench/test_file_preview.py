@@ -13,7 +13,8 @@ from steering.texts.understanding import understand
 from workbench.bench import Workbench
 from workbench.controls.file_preview import file_preview
 from workbench.controls.upload_field import _preview, place_upload, uploaded
-from workbench.page.context import PageState, PanelContext
+from workbench.page.context import PanelContext
+from workbench.page.state import PageState
 
 
 def upload(folder: Path, name: str, text: str) -> str:

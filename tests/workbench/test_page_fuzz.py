@@ -30,7 +30,7 @@ from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.controls.recipe_editor import RecipeEditor
 from workbench.frame.shell import build
-from workbench.page.inputs import number_of, text_of
+from workbench.page.inputs import check_input, number_of, text_of
 
 
 OFTEN = st.sampled_from([{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, {"path": 5}, [], [None], "joy"])
@@ -166,6 +166,12 @@ def test_no_control_sends_what_it_cannot_have(visitor: Visitor, kind: type) -> N
             if wrong is not None or values[place] is not None:  # else nothing was chosen there yet
                 assert visitor.send(event, [*values[:place], wrong, *values[place + 1 :]]), (event.name, wrong)
     assert not visitor.tracebacks.seen
+
+
+@pytest.mark.parametrize("wrong", ["5", [1], float("-inf"), 10**400])
+def test_no_slider_of_any_panel_sends_what_it_cannot_have(wrong: Any) -> None:
+    with pytest.raises(SteeringError, match="a finite number"):
+        check_input(gr.Slider(0, 1, label="Share"), wrong)
 
 
 def test_too_few_values_are_said(visitor: Visitor) -> None:

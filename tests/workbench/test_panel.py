@@ -18,8 +18,9 @@ from workbench.bench import Workbench
 from workbench.controls import prompt_card
 from workbench.frame.shell import build
 from workbench.generation import SteerSettings
-from workbench.page.context import PageState, PanelContext
+from workbench.page.context import PanelContext
 from workbench.page.forms import field_control
+from workbench.page.state import PageState
 from workbench.panel import Panel, check_panel
 
 
@@ -137,7 +138,8 @@ def test_recipes_bring_the_chat_settings_under_which_they_were_made(tiny_host, t
         ui = PanelContext(bench, PageState(), "Test", "test")
     address = ui.sending("other", SteerSettings(recipes=(Recipe(), Recipe(chat=own))))[ui.page.go]
     assert address.startswith("./other?take=")
-    (settings,) = bench.sent.taken(address.partition("=")[2])
+    settings = bench.sent.taken(address.partition("=")[2])
+    assert settings is not None
     sent = settings.recipes
     assert [recipe.chat for recipe in sent] == [pages, own]
     assert [recipe.on(host).chat for recipe in sent] == [pages, own]

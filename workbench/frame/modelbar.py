@@ -15,9 +15,10 @@ from workbench.controls.chat_card import place_chat
 from workbench.frame.selfcheck_card import place_button, place_results
 from workbench.page.blocks import html_block
 from workbench.page.cards import model_bar
-from workbench.page.context import PageState, PanelContext
+from workbench.page.context import PanelContext
 from workbench.page.jobs import Call
 from workbench.page.markup import note
+from workbench.page.state import PageState
 
 
 @dataclass(frozen=True)

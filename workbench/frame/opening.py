@@ -7,7 +7,8 @@ shelf and the picked vector is drawn from these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,10 @@ from steering.confines import confined
 from steering.errors import SteeringError
 from workbench.bench import Workbench
 from workbench.memory import properties
-from workbench.page.blocks import EVENT, URGENT
-from workbench.page.context import PageState, PanelContext
+from workbench.page.blocks import EVENT, URGENT, unique
+from workbench.page.context import PanelContext
 from workbench.page.settings import Settings
+from workbench.page.state import PageState
 from workbench.page.visits import query_of, visitor_of
 
 
@@ -40,6 +42,7 @@ class Look:
     outputs: Sequence[Any]
 
 
+_log = logging.getLogger(__name__)
 _NEVER = object()
 
 
@@ -66,7 +69,7 @@ def place_opening(
     parts = [*(kept.components if kept else ()), *([kept.dropped] if kept else ())]
     parts += [part for each in contexts for part in (*each.changed, *each.redrawn)]
     parts += [part for taker in takers for part in taker.outputs]
-    outputs = _unique([*parts, state.picked, state.followed, state.drawn, *look.outputs])
+    outputs = unique([*parts, state.picked, state.followed, state.drawn, *look.outputs])
 
     def opened(request: gr.Request, *known: Any) -> dict[Any, Any]:
         memory, visitor, query = bench.memory, visitor_of(request), query_of(request)
@@ -78,7 +81,8 @@ def place_opening(
         if kept:
             page.change(kept.restored(known[0], query, panel.redrawn))
         with confined(bench.confines):
-            for settings in bench.sent.taken(query.get("take", "")):
+            settings = bench.sent.taken(query.get("take", ""))
+            if settings is not None:
                 own = True
                 for taker in takers:
                     page.change(taker.take(settings))
@@ -124,7 +128,5 @@ class _Page:
                 self.change(context.noted(visitor, watch.call(**given)))
             except SteeringError:  # said when somebody asks for it
                 continue
-
-
-def _unique(components: Iterable[Any]) -> list[Any]:
-    return list({id(component): component for component in components}.values())
+            except Exception:  # a third party's panel must not keep the frame from being drawn
+                _log.exception("%s could not be drawn", context.title)

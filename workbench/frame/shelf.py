@@ -15,9 +15,10 @@ from workbench.controls.convention_fields import convention_of, place_convention
 from workbench.controls.offers import fitting
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.cards import shelf, unreadable_card, vector_card
-from workbench.page.context import PageState, PanelContext
+from workbench.page.context import PanelContext
 from workbench.page.inputs import text_of
 from workbench.page.markup import error_card, note
+from workbench.page.state import PageState
 from workbench.page.visits import visitor_of
 from workbench.workspace import Unreadable
 

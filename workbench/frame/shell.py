@@ -30,11 +30,12 @@ from workbench.frame.start import place_start
 from workbench.guard import Names
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.cards import NAME, model_bar
-from workbench.page.context import PageState, PanelContext
+from workbench.page.context import PanelContext
 from workbench.page.forms import build_form
 from workbench.page.inputs import Page
 from workbench.page.markup import error_card, escape
 from workbench.page.settings import Settings
+from workbench.page.state import PageState
 from workbench.page.theme import WorkbenchTheme, head
 from workbench.panel import Panel
 from workbench.uploads import LARGEST_FILE

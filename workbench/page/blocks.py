@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta
+from collections.abc import Iterable
 from typing import Any
 
 import gradio as gr
@@ -26,6 +27,11 @@ class Unwritten(ComponentMeta):
 
     def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
         return ABCMeta.__new__(cls, name, bases, attributes)
+
+
+def unique(components: Iterable[Any]) -> list[Any]:
+    """Components in order, each once."""
+    return list({id(component): component for component in components}.values())
 
 
 def html_block(value: str = "", **options: Any) -> gr.HTML:

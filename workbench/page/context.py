@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
@@ -14,9 +13,10 @@ from steering.confines import confine, confined
 from steering.errors import SteeringError
 from workbench.bench import Workbench
 from workbench.generation import SteerSettings
-from workbench.page.blocks import EVENT, URGENT, html_block
+from workbench.page.blocks import EVENT, URGENT, html_block, unique
 from workbench.page.jobs import Call, Handler, Outputs, Slots, drive, stop_job
 from workbench.page.markup import error_card
+from workbench.page.state import PageState, Taker, Watch
 from workbench.page.visits import visitor_of
 
 
@@ -25,43 +25,6 @@ _log = logging.getLogger(__name__)
 if TYPE_CHECKING:
     from steering.model.host import Host
     from workbench.workspace import Workspace
-
-
-class PageState:
-    """What one visitor's page knows; each a `gr.State`."""
-
-    def __init__(self) -> None:
-        self.model_seen = gr.State(None)
-        """Stamp of the model that this page last drew."""
-        self.shelf_seen = gr.State(None)
-        """What `Workbench.seen` was when this page last drew the shelf; another model is another shelf, too."""
-        self.picked = gr.State(None)
-        """Name of the vector picked on the shelf, None before one was."""
-        self.drawn = gr.State(None)
-        """(`model_seen`, `shelf_seen`, `picked`) that the page showed when it was opened; None once another vector was
-        picked. What only follows these is not drawn twice.
-        """
-        self.followed = gr.State(None)
-        """The picked vector that a recipe on this page took last, so that only another one changes it."""
-        self.go = gr.Textbox("", visible="hidden", elem_classes="sw-go", show_label=False)
-        """Address of another page of the workbench; the browser goes there as soon as there is one."""
-        self.go.change(None, js="to => { if (to) window.location.assign(to); }", inputs=[self.go], **URGENT)
-
-
-@dataclass(frozen=True, eq=False)
-class Watch:
-    """Something that is redrawn whenever another model stands, the shelf changes or a vector is picked."""
-
-    call: Callable[..., Outputs]
-    inputs: Mapping[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Taker:
-    """What changes when another panel sends something here."""
-
-    take: Callable[[SteerSettings], Outputs]
-    outputs: Sequence[Any]
 
 
 class PanelContext:
@@ -154,7 +117,7 @@ class PanelContext:
 
         surroundings = [self.line, self.job_id, self.errors, self.page.shelf_seen, *run, *stops]
         changed = [*self._with_drawn(outputs), *surroundings]
-        gr.on(_several(trigger), handle, inputs=components, outputs=_unique(changed), **EVENT)
+        gr.on(_several(trigger), handle, inputs=components, outputs=unique(changed), **EVENT)
         self.changed.update(dict.fromkeys([*outputs, self.errors]))
         if stop is not None:
             self._wire_stop(stop)
@@ -184,7 +147,7 @@ class PanelContext:
             return {**changes, errors: "", self.page.shelf_seen: self.bench.seen}
 
         self.changed.update(dict.fromkeys(outputs))
-        changed = _unique([*self._with_drawn(outputs), errors, self.page.shelf_seen])
+        changed = unique([*self._with_drawn(outputs), errors, self.page.shelf_seen])
         gr.on(_several(trigger), handle, inputs=components, outputs=changed, **EVENT)
 
     def watch(
@@ -310,10 +273,6 @@ def _within(bench: Workbench, steps: Iterator[dict[Any, Any]]) -> Iterator[dict[
             yield step
     finally:
         context.run(steps.close)  # type: ignore[attr-defined]
-
-
-def _unique(components: Sequence[Any]) -> list[Any]:
-    return list({id(component): component for component in components}.values())
 
 
 def _several(trigger: Any) -> list[Any]:

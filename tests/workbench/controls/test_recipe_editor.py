@@ -34,7 +34,8 @@ from workbench.controls.recipe_reading import (
     read_recipe,
     read_text,
 )
-from workbench.page.context import PageState, PanelContext
+from workbench.page.context import PanelContext
+from workbench.page.state import PageState
 from workbench.page.theme import head
 
 
