@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from steering.passes.schedule import Place
 from steering.statistics import Estimate
 from steering.studies.probing import Picture
-from steering.studies.probing.analysis import CCS, parts_of, random_floor
+from steering.studies.probing.analysis import CCS, most_wrong, random_floor
 from steering.studies.probing.findings import TITLES, place_title
 from steering.studies.probing.metrics import contradiction_index, polarity_consistency
 from steering.studies.probing.reading import readings_of
@@ -72,9 +70,9 @@ def pairs_html(picture: Picture, place: Place, part: str) -> str:
     """Pairs with their four held-out probabilities, those that CCS is most wrong about first."""
     found, ccs = picture.found, picture.found.at[place].ccs
     p, called = ccs.quartet, ccs.called.reshape(-1, 2)
-    pc, ci, scores = polarity_consistency(p), contradiction_index(p), ccs.scores.reshape(-1, 2)
-    chosen = np.flatnonzero(parts_of(found)[part])
-    order = chosen[np.argsort(scores[chosen, 1] - scores[chosen, 0], kind="stable")][:_MOST]
+    pc, ci = polarity_consistency(p), contradiction_index(p)
+    chosen = most_wrong(found, ccs, part)
+    order = chosen[:_MOST]
     rows = "".join(
         f"<tr><td>{_said(found.pairs[i].safe, called[i, 0], right=not called[i, 0])}"
         f"{_said(found.pairs[i].harmful, called[i, 1], right=bool(called[i, 1]))}</td>"

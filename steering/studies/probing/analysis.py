@@ -52,6 +52,13 @@ def parts_of(found: Found) -> dict[str, np.ndarray]:
     return {name: pairs for name, pairs in parts.items() if name == "all" or 0 < pairs.sum() < len(pairs)}
 
 
+def most_wrong(found: Found, scored: Scored, part: str) -> np.ndarray:
+    """Numbers of a part's pairs, first those whose harmful half is called less harmful than the safe one by most."""
+    scores = scored.scores.reshape(-1, 2)
+    chosen = np.flatnonzero(parts_of(found)[part])
+    return chosen[np.argsort(scores[chosen, 1] - scores[chosen, 0], kind="stable")]
+
+
 def lines_at(found: Found, at: AtBlock) -> list[Line]:
     """Every probe of a block, on each part of the pairs."""
     probes: dict[str, Scored] = {CCS: at.ccs, SHUFFLED: at.shuffled, **at.others}
