@@ -162,6 +162,7 @@ def test_an_idle_page_asks_the_server_seldom(page: Page) -> None:
     assert 1 <= len(asked) <= 4  # once in four seconds
 
 
+@pytest.mark.usefixtures("brake")
 def test_closing_the_page_stops_its_job(browser: Browser, server: tuple[Workbench, str], bench: Workbench) -> None:
     with opened(browser, server[1]) as page:
         start(page, wait=False)
