@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import logging
 import os
 import re
 import secrets
@@ -26,7 +27,10 @@ from workbench.listeners import Listeners
 from workbench.uploads import MOST_BYTES, Parts, too_large
 
 
+_log = logging.getLogger(__name__)
 API = "/gradio_api/"
+LONGEST_ADDRESS = 8192
+"""Characters of a path and its query, as many servers take."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
 _OPEN = frozenset(
@@ -122,6 +126,9 @@ class Guard:
         if too_large(headers.get("content-length", "0"), upload=upload):
             await _answer(413, _TOO_MUCH, scope, receive, send)
             return
+        if len(path) + len(scope.get("query_string", b"")) > LONGEST_ADDRESS:
+            await _answer(414, _TOO_LONG, scope, receive, send)
+            return
         visit = "" if self._visits(headers) or not _is_page(scope) else self._new_visit()
         out = _Out(send, path, self._set_cookie(visit, headers) if visit else "")
         parts = Parts(headers.get("content-type", "")) if upload else None
@@ -138,17 +145,25 @@ class Guard:
                 return {"type": "http.disconnect"}
             return message
 
-        with self._listeners.heard(scope):
-            await self._app(scope, counted, out)
+        try:
+            with self._listeners.heard(scope):
+                await self._app(scope, counted, out)
+        except Exception as error:  # of a request that no page sends: nothing of it is in an event's own hands
+            _log.warning("%s %s failed: %s: %.200s", scope["method"], path[:200], type(error).__name__, error)
+            await out.instead(400, _UNCLEAR)
+        else:
+            await out.end()
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> str:
         """Why a request is not let in, "" where it is."""
         host, origin = headers.get("host", ""), headers.get("origin")
-        if not self._names.has(_bare(host)):
-            return (
-                f"This workbench does not answer to the name {_shown(_bare(host))}. If it should, whoever runs it can "
-                f"allow that name: workbench serve --allow-host NAME."
-            )
+        # A proxy in front says under which name it was asked; Gradio builds its addresses from it.
+        for name in (host, *(each for each in (headers.get("x-forwarded-host"),) if each is not None)):
+            if not self._names.has(_bare(name)):
+                return (
+                    f"This workbench does not answer to the name {_shown(_bare(name))}. If it should, whoever runs it "
+                    f"can allow that name: workbench serve --allow-host NAME."
+                )
         if origin is not None and not self._is_own(origin, host):
             return f"This workbench takes no requests from the page {_shown(origin)}; open it at its own address."
         path = scope["path"]
@@ -198,22 +213,34 @@ class Guard:
 _TOO_MUCH = (
     f"More than {MOST_BYTES[True] // 1024**2} MB were sent at once. Send less, or give a path to the command line."
 )
+_TOO_LONG = f"The address is longer than {LONGEST_ADDRESS:,} characters. Send long texts as a file, or paste them."
+_UNCLEAR = "This request is none that the page sends, and could not be understood. Load the page again."
 
 
 class _Out:
-    """What is sent: with the visit's cookie, files to be saved and not shown, and perhaps something else instead."""
+    """What is sent: with the visit's cookie, files to be saved and not shown, and perhaps something else instead.
+
+    An answer that tells of a fault of the server is held back until its request is over, for then it may be known that
+    the request itself was at fault.
+    """
 
     def __init__(self, send: Send, path: str, cookie: str) -> None:
         self._send, self._path, self._cookie = send, path, cookie
         self._begun = self._over = False
+        self._held: list[Message] = []
 
     async def __call__(self, message: Message) -> None:
         if self._over:
             return
+        fault = False
         if message["type"] == "http.response.start":
-            self._begun = True
+            fault = message["status"] == 500
+            self._begun = not fault
             message = {**message, "headers": list(self._changed(message.get("headers", ())))}
-        await self._send(message)
+        if fault or self._held:
+            self._held.append(message)
+        else:
+            await self._send(message)
 
     async def instead(self, status: int, text: str) -> None:
         """Answer with an error, and with nothing else after it."""
@@ -221,6 +248,12 @@ class _Out:
             answer = PlainTextResponse(text, status, {"connection": "close"})
             await answer({"type": "http"}, _nothing, self._send)
         self._over = True
+
+    async def end(self) -> None:
+        """The request is over: what was held back is sent."""
+        if not self._over:
+            for message in self._held:
+                await self._send(message)
 
     def _changed(self, headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
         is_file = self._path.startswith(f"{API}file=")

@@ -68,6 +68,13 @@ def test_another_name_is_refused_everywhere(page, path: str, host: str) -> None:
     assert "set-cookie" not in answer.headers
 
 
+def test_a_name_that_a_proxy_hands_on_counts_as_well(page) -> None:
+    assert ask(page[1], X_Forwarded_Host=f"localhost:{page[1]}").status == 200
+    answer = ask(page[1], X_Forwarded_Host="evil.example")
+    assert answer.status == 403
+    assert "--allow-host" in answer.text
+
+
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "[::1]:7860"])
 def test_the_names_of_this_machine_are_answered(page, host: str) -> None:
     assert ask(page[1], Host=host).status == 200
@@ -256,3 +263,27 @@ def test_only_so_many_visitors_are_remembered_and_those_of_late_stay(page) -> No
     assert len(holder.session_data) <= SESSIONS
     assert f"visitor-{SESSIONS + 14}" in holder
     assert "visitor-0" not in holder
+
+
+@pytest.mark.parametrize(
+    ("path", "given"),
+    [
+        ("queue/join", {"data": [], "fn_index": -1, "session_hash": "x"}),
+        ("queue/join", {"data": [], "fn_index": 10**9, "session_hash": "x"}),
+        ("component_server/", {"data": [], "component_id": 10**30, "fn_name": "check", "session_hash": "x"}),
+    ],
+    ids=["event below 0", "no such event", "no such control"],
+)
+def test_a_request_that_no_page_sends_gets_a_sentence(page, cookie: str, caplog, path: str, given: object) -> None:
+    sent = json.dumps(given).encode()
+    answer = ask(page[1], f"/gradio_api/{path}", "POST", sent, Cookie=cookie, Content_Type="application/json")
+    assert answer.status == 400
+    assert "Load the page again" in answer.text
+    assert [record.exc_info for record in caplog.records if record.name == "workbench.guard"] == [None]
+
+
+def test_an_address_that_is_too_long_gets_a_sentence(page) -> None:
+    assert ask(page[1], "/?" + "a=b&" * 2000).status == 200
+    answer = ask(page[1], "/vectors?" + "a=b&" * 20_000)
+    assert answer.status == 414
+    assert "8,192 characters" in answer.text

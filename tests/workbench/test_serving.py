@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -119,6 +122,15 @@ def test_who_just_left_counts_for_a_while(monkeypatch: pytest.MonkeyPatch) -> No
     assert not heard.listens("abc", 0.0)
 
 
+def test_what_the_browser_does_alone_cannot_be_asked_of_the_server(tmp_path: Path) -> None:
+    page = build(Workbench(workspace=tmp_path / "home"))
+    alone = [event for event in page.fns.values() if event.fn is None]
+    assert alone
+    for event in alone:
+        with pytest.raises(gr.Error, match="by the page itself"):
+            asyncio.run(page.process_api(event, [None] * len(event.inputs)))
+
+
 SERVE = """
 import sys, threading, time
 import torch
@@ -146,11 +158,15 @@ print("ended", flush=True)
 def test_a_served_page_ends_in_order_while_a_job_runs(tmp_path: Path, number: int, check: str) -> None:
     """Also where the job looks for no stop, as a load does not."""
     command = [sys.executable, "-c", SERVE.replace("{check}", check), str(tmp_path)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    (tmp_path / "temporary").mkdir()
+    own = {**os.environ, "TMPDIR": str(tmp_path / "temporary"), "GRADIO_TEMP_DIR": ""}
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=own)
     try:
         assert server.stdout is not None
         assert server.stdout.readline().strip() == "running"
         time.sleep(3)
+        uploads = list((tmp_path / "temporary").glob("steering-workbench-*"))
+        assert [stat.S_IMODE(folder.stat().st_mode) for folder in uploads] == [0o700]
         server.send_signal(number)
         said, _ = server.communicate(timeout=90)
     finally:
@@ -159,3 +175,4 @@ def test_a_served_page_ends_in_order_while_a_job_runs(tmp_path: Path, number: in
     assert "terminate called" not in said
     assert "Traceback" not in said
     assert ("ended" in said) == (check != "pass")
+    assert any(folder.exists() for folder in uploads) == (check == "pass")  # a process that has to be cut off leaves it

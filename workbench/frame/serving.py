@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from types import FrameType
@@ -33,6 +36,18 @@ def guarded(bench: Workbench, names: Names, port: int) -> dict[str, Any]:
         yield
 
     return {"lifespan": lifespan}
+
+
+def keep_uploads_private() -> None:
+    """Have uploads lie in a folder that no other user of the machine can read, and that goes with the process.
+
+    Gradio's own folder is one for all of its pages on a machine, and nothing is ever taken out of it.
+    """
+    if os.environ.get("GRADIO_TEMP_DIR"):
+        return
+    folder = tempfile.mkdtemp(prefix="steering-workbench-")  # 0700
+    os.environ["GRADIO_TEMP_DIR"] = folder
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 def serve_until_ended(bench: Workbench, start: Callable[[], Any]) -> Any:

@@ -24,7 +24,7 @@ from workbench.bench import ANY, Workbench
 from workbench.frame.modelbar import place_model_bar
 from workbench.frame.navigation import THEME_SCRIPT, Place, navigation, places_of
 from workbench.frame.opening import Look, place_opening
-from workbench.frame.serving import SESSIONS, guarded, serve_until_ended
+from workbench.frame.serving import SESSIONS, guarded, keep_uploads_private, serve_until_ended
 from workbench.frame.shelf import place_shelf
 from workbench.frame.start import place_start
 from workbench.guard import Names
@@ -108,6 +108,9 @@ def launch(
         allow_models = (ANY,) if names.only_here else ()
     bench.visitors_load = frozenset(allow_models)
     may_load = None if ANY in bench.visitors_load else bench.visitors_load | {*demo_models()}
+    on_main = threading.current_thread() is threading.main_thread()
+    if on_main and not prevent_thread_lock:  # this process serves nothing else, whose files would lie there as well
+        keep_uploads_private()
     bench.confines = Confines(
         Path(get_upload_folder()), hub=names.only_here, models=may_load, addresses=names.only_here
     )
@@ -120,7 +123,6 @@ def launch(
             tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         return page
 
-    on_main = threading.current_thread() is threading.main_thread()
     page: gr.Blocks = start() if prevent_thread_lock or not on_main else serve_until_ended(bench, start)
     return page
 

@@ -29,6 +29,8 @@ class Page(gr.Blocks):
 
     async def process_api(self, block_fn: Any, inputs: list[Any], *given: Any, **options: Any) -> dict[str, Any]:
         """As Gradio's; any failure becomes a message that the page shows."""
+        if getattr(block_fn, "fn", None) is None:
+            raise _shown("This is done by the page itself, without the server. Load the page again.")
         try:
             return await super().process_api(block_fn, inputs, *given, **options)
         except SteeringError as error:  # of an event that has no error card of its own
