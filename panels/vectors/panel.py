@@ -19,8 +19,9 @@ from steering.model.sites import SITES
 from steering.passes.activations import DEFAULT_TOKEN_BUDGET
 from steering.passes.pooling import POOLINGS
 from steering.studies import STUDIES
-from steering.studies.extract import ExtractSettings
+from steering.studies.extract import ExtractSettings, size_of
 from steering.studies.figures import auroc_by_block, norms_by_block
+from steering.studies.size import Size
 from steering.studies.study import Result
 from steering.texts.contrast import ContrastSet
 from steering.texts.contrast_files import presets
@@ -28,6 +29,7 @@ from steering.texts.formats import TAKEN
 from steering.texts.understanding import understand
 from steering.vectors.card import nearest_tokens
 from steering.vectors.vector import SteeringVector
+from workbench.controls.estimate import place_estimate
 from workbench.controls.file_preview import file_preview
 from workbench.controls.upload_field import chosen
 from workbench.page.blocks import html_block
@@ -81,6 +83,7 @@ class VectorsPanel(Panel):
                     extract = gr.Button("Extract", variant="primary", elem_id="extract")
                     stop = gr.Button("Stop", interactive=False)
                     methods = gr.Button("Compare all methods", size="sm", elem_id="methods")
+                _place_size(ui, {"contrast": contrast, **options})
             with gr.Column(elem_classes="sw-right", min_width=0, elem_id="vector-view"):
                 ui.error_slot()
                 _place_view(ui)
@@ -196,6 +199,16 @@ def _place_framing() -> dict[str, Any]:
         min_width=0,
     )
     return {"system": system, "generation_prompt": opened, "reply_tokens": tokens}
+
+
+def _place_size(ui: PanelContext, parts: dict[str, Any]) -> None:
+    """How much is read, told from what it depends on."""
+    counted = {name: parts[name] for name in ("contrast", "pooling", "positions", "reply_tokens")}
+
+    def count(host: Host, **values: Any) -> Size:
+        return size_of(host, STUDIES[_STUDY].parse(contrast_given(values)))  # type: ignore[arg-type]
+
+    place_estimate(ui, count, counted, elem_id="extract-size")
 
 
 def _place_view(ui: PanelContext) -> None:

@@ -1,4 +1,7 @@
-"""How long a model takes for a decoding step or a reading, so that the time of a run can be told before it starts."""
+"""How long a model takes for a decoding step or a reading, so that the time of a run can be told before it starts.
+
+What is known holds for the model under any chat settings.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _OLD = 0.8
 
 def note_step(host: Host, rows: int, seconds: float) -> None:
     """Take in how long one step of a batch took."""
-    seen = _SEEN.setdefault(host, {})
+    seen = _SEEN.setdefault(host.base, {})
     seen[rows] = _OLD * seen[rows] + (1 - _OLD) * seconds if rows in seen else seconds
 
 
@@ -25,7 +28,7 @@ def seconds_per_step(host: Host, rows: int) -> float | None:
 
     Beyond the largest size seen the time is taken to grow with the rows, which is what it does at most.
     """
-    seen = _SEEN.get(host)
+    seen = _SEEN.get(host.base)
     if not seen:
         return None
     sizes = sorted(seen)
@@ -35,16 +38,16 @@ def seconds_per_step(host: Host, rows: int) -> float | None:
 
 def note_reading(host: Host, tokens: int, seconds: float) -> None:
     """Take in how long it took to read so many tokens, whatever was written meanwhile."""
-    if tokens >= _ENOUGH:
-        each = seconds / tokens
-        _READ[host] = (_READ[host] + each) / 2 if host in _READ else each
+    if tokens >= ENOUGH:
+        each, base = seconds / tokens, host.base
+        _READ[base] = (_READ[base] + each) / 2 if base in _READ else each
 
 
 def seconds_per_token(host: Host) -> float | None:
     """About how long one token of a reading takes; None before any."""
-    return _READ.get(host)
+    return _READ.get(host.base)
 
 
-_ENOUGH = 400
+ENOUGH = 400
 """Tokens under which a reading's time is mostly that of setting it up."""
 _READ: WeakKeyDictionary[Host, float] = WeakKeyDictionary()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ from torch import Tensor
 from steering.lane import Job
 from steering.model.caches import repeated
 from steering.model.host import Host
+from steering.model.pace import note_reading
 from steering.model.prompts import Prompt
 from steering.model.sites import Site
 from steering.passes.pooling import Pooling, read_positions
@@ -116,7 +118,10 @@ def stream_states(
     for indices in batches_by_length([len(prompt) - known for prompt in prompts], token_budget, most):
         batch = [prompts[index] for index in indices]
         read = partial(_read, host, batch, site, pooling, padding_side, beginning)
-        yield torch.tensor(indices), host.run(lambda job, read=read: read(), title="Reading states")  # type: ignore[misc]
+        began = time.perf_counter()
+        states = host.run(lambda job, read=read: read(), title="Reading states")  # type: ignore[misc]
+        note_reading(host, sum(len(prompt) - known for prompt in batch), time.perf_counter() - began)
+        yield torch.tensor(indices), states
 
 
 def _read(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from steering.lane import Job
 from steering.model.host import Host
-from steering.model.pace import note_reading, note_step, seconds_per_step
+from steering.model.pace import ENOUGH, note_reading, note_step, seconds_per_step
 from steering.model.prompts import render
 from steering.model.token_pieces import decoded, readable
 from steering.passes.replies import DecodeSettings, Divergence, Finish, Reply, Step, Written
@@ -146,11 +146,24 @@ def warm_up(host: Host) -> None:
     row, settings = Row(render(host, "Hello.")), DecodeSettings(max_new_tokens=5)
     generate(host, [row], settings)
     next_token_logits(host, [row] * _READ)
-    began = time.perf_counter()
-    next_token_logits(host, [row] * _READ)
-    note_reading(host, _READ * len(row.prompt), time.perf_counter() - began)
+    _time_reading(host, row, _READ)
     if (seconds_per_step(host, 1) or 0) < _QUICK:
         generate(host, [row] * 16, settings)
+
+
+def time_steps(host: Host) -> None:
+    """Find out about how long steps and readings take, where a few steps say that this itself takes no time."""
+    row, settings = Row(render(host, "Hello.")), DecodeSettings(max_new_tokens=4)
+    generate(host, [row], settings)
+    if (seconds_per_step(host, 1) or _QUICK) < _QUICK:
+        generate(host, [row] * 16, settings)
+        _time_reading(host, row, 1 + ENOUGH // len(row.prompt))
+
+
+def _time_reading(host: Host, row: Row, rows: int) -> None:
+    began = time.perf_counter()
+    next_token_logits(host, [row] * rows)
+    note_reading(host, rows * len(row.prompt), time.perf_counter() - began)
 
 
 def _settings(

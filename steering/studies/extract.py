@@ -18,6 +18,7 @@ from steering.model.openings import chat_notes
 from steering.model.sites import Site
 from steering.passes.activations import DEFAULT_TOKEN_BUDGET
 from steering.passes.pooling import Pooling
+from steering.studies.size import Size, Work, tokens_of
 from steering.studies.study import Measure, Result, Study, origin
 from steering.texts.contrast import ContrastSet
 from steering.texts.system_prompts import renderable
@@ -54,6 +55,22 @@ def run(host: Host, settings: ExtractSettings, job: Job[Result]) -> Result:
     contrast, notes = renderable(host, ContrastSet.load(settings.contrast))
     result = result_of(host, settings, extract(host, contrast, method=settings.method, **reading_of(settings)))
     return replace(result, notes=(*result.notes, *contrast.notes, *notes))
+
+
+def size_of(host: Host, settings: ExtractSettings) -> Size:
+    """A reading for every prompt that a vector is fitted to or tried on, and a reply before it where the model's own
+    is read.
+
+    Raises:
+        SteeringError: As `ContrastSet.load`.
+    """
+    contrast = ContrastSet.load(settings.contrast)
+    examples = [each for each in (*contrast.positive, *contrast.negative) if each.split != "test"]
+    own = settings.pooling == "mean_reply"
+    bare = [each for each in examples if own and each.messages[-1].role != "assistant"]
+    texts = [f"{settings.system}{''.join(message.content for message in each.messages)}" for each in examples]
+    length = tokens_of(texts) + settings.reply_tokens * len(bare) / max(1, len(examples))
+    return Size((Work("replies", len(bare), settings.reply_tokens), Work("readings", len(examples), length)))
 
 
 def reading_of(settings: ExtractSettings) -> dict[str, Any]:
@@ -121,5 +138,6 @@ EXTRACT = Study(
     summary="A steering vector from a contrast set, with its held-out AUROC at every block.",
     settings=ExtractSettings,
     run=run,
+    size=size_of,
     without=frozenset({"decoding steps"}),
 )

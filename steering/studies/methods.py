@@ -13,6 +13,8 @@ from steering.lane import Job
 from steering.model.host import Host
 from steering.model.openings import chat_notes
 from steering.studies.extract import ExtractSettings, reading_of
+from steering.studies.extract import size_of as extract_size
+from steering.studies.size import Size, Work
 from steering.studies.study import Measure, Result, Study, origin
 from steering.texts.contrast import ContrastSet
 from steering.texts.system_prompts import renderable
@@ -59,6 +61,19 @@ def run(host: Host, settings: MethodsSettings, job: Job[Result]) -> Result:
     )
 
 
+def size_of(host: Host, settings: MethodsSettings) -> Size:
+    """The states are read once for all methods, and those of another set for a method that is fitted on one.
+
+    Raises:
+        SteeringError: As `ContrastSet.load`.
+    """
+    once = extract_size(host, settings)
+    length = once.works[-1].tokens
+    others = [METHODS[name].texts for name in settings.methods or METHODS if name in METHODS and METHODS[name].texts]
+    more = [Work("readings", sum(ContrastSet.load(other).counts["train"]), length) for other in others]
+    return Size((*once.works, *more))
+
+
 def possible(contrast: ContrastSet) -> tuple[str, ...]:
     """The methods that a contrast set allows: by its pairs and its number of training prompts."""
     least = min(contrast.counts["train"])
@@ -97,4 +112,5 @@ METHODS_STUDY = Study(
     summary="Every extraction method on one contrast set: what it separates, how stable it is, how they lie together.",
     settings=MethodsSettings,
     run=run,
+    size=size_of,
 )

@@ -23,6 +23,7 @@ from steering.model.outcome import marked, warnings
 from steering.names import safe_name, short_name
 from steering.own_files import foreign, typed_path
 from steering.recipes.recipe import validation_error
+from steering.studies.size import Size
 from steering.vectors.files import is_vector_file, save_vector
 from steering.vectors.vector import SteeringVector
 
@@ -194,6 +195,8 @@ class Study:
     """Called on the model thread."""
     quick: Mapping[str, Any] = field(default_factory=dict)
     """Settings that make it short, for a first look."""
+    size: Callable[[Host, Any], Size] | None = None
+    """Counts from the settings what a run will do, at most, without touching the model; None where nobody counts."""
     without: frozenset[str] = frozenset()
     """Self-checks on which its results do not depend."""
 

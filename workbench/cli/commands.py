@@ -10,12 +10,13 @@ from tempfile import mkdtemp
 from typing import Any
 
 import pandas as pd
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from rich.markup import escape
 from rich.table import Table
 
 from steering.errors import SteeringError
 from steering.model.host import Host
+from steering.passes.decoding import time_steps
 from steering.passes.replies import Reply
 from steering.recipes.control_vectors import control_lengths
 from steering.recipes.orthogonal import orthogonalised, save_model
@@ -28,7 +29,18 @@ from steering.vectors.gguf import mean_differences, save_gguf
 from steering.vectors.strength import in_all_units
 from steering.vectors.vector import SteeringVector
 from workbench.cli.console import ERR, OUT, table
+from workbench.controls.estimate_words import estimate
 from workbench.workspace import Workspace
+
+
+def tell_size(host: Host, study: Study, settings: BaseModel) -> None:
+    """Say on standard error, before a study runs, what it will do and about how long it takes on this model."""
+    if study.size is None:
+        return
+    size = study.size(host, settings)
+    if not size.done:
+        time_steps(host)
+    ERR.print(estimate(size, host), highlight=False)
 
 
 def finish(study: Study, result: Result, out: Path | None) -> None:

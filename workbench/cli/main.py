@@ -140,7 +140,7 @@ def run(
         from steering.store import kept_in
         from steering.studies import find_study
         from steering.studies.study import check_folder
-        from workbench.cli.commands import finish
+        from workbench.cli.commands import finish, tell_size
         from workbench.key_values import pairs
         from workbench.workspace import Workspace
 
@@ -157,6 +157,7 @@ def run(
         parsed = chosen.parse(given, quick=quick)
         kept_in(getattr(parsed, "kept", ""))  # refuses somebody else's file before a model is loaded
         host = load_host(model, load)
+        tell_size(host, chosen, parsed)
         result = follow(chosen.start(host, parsed))
         try:
             finish(chosen, result, out)
@@ -201,7 +202,7 @@ def extract(
         from steering.passes.pooling import parse_pooling
         from steering.studies import find_study
         from steering.studies.study import check_folder
-        from workbench.cli.commands import finish
+        from workbench.cli.commands import finish, tell_size
         from workbench.workspace import Workspace
 
         study = find_study("extract")
@@ -212,6 +213,7 @@ def extract(
         parsed = study.parse(given)
         shelf = Workspace(workspace)
         host = load_host(model, load)
+        tell_size(host, study, parsed)
         result = follow(study.start(host, parsed))
         finish(study, result, out)
         for vector in result.vectors.values():

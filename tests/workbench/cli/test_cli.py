@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,10 +96,11 @@ def test_extract_prints_the_table_writes_files_and_fills_the_shelf_that_steer_us
 
 
 def test_run_takes_settings_and_writes_where_told(shelf) -> None:
-    printed = call(
-        "run", "extract", "--quick", "--set", "contrast=truth", "--set", "seed=3", "--out", str(shelf / "r")
-    ).stdout
-    assert "Extract a vector" in printed
+    said = call("run", "extract", "--quick", "--set", "contrast=truth", "--set", "seed=3", "--out", str(shelf / "r"))
+    assert "Extract a vector" in said.stdout
+    counts = ContrastSet.load("truth").counts
+    # Told before it runs, with a time, on standard error.
+    assert re.search(rf"Up to {sum(counts['train']) + sum(counts['validation'])} readings, about \d+ s\.", said.stderr)
     settings = json.loads((shelf / "r" / "result.json").read_text())["settings"]
     assert (settings["contrast"], settings["seed"]) == ("truth", 3)
 

@@ -1,0 +1,47 @@
+"""What a run will do, in a sentence: the same words on every page and on the command line."""
+
+from __future__ import annotations
+
+from steering.model.host import Host
+from steering.studies.size import Size, Work
+from workbench.page.markup import about_seconds
+
+
+def estimate(size: Size, host: Host | None) -> str:
+    """Such as "Up to 1,240 replies of at most 64 tokens and 3,000 readings, about 8 min.".
+
+    Args:
+        size: What the study counted.
+        host: The model that it runs on; without one no time is told.
+    """
+    if size.done:
+        return f"Kept already: about {about_seconds(size.done.seconds)}." if size.done.seconds else _KEPT
+    what = " and ".join(_part(kind, size.works) for kind in _KINDS if size.count(kind))
+    if not what or host is None:
+        return f"Up to {what}." if what else ""
+    seconds = size.seconds(host)
+    about = f", about {about_seconds(seconds)}." if seconds is not None else f". {_UNKNOWN}"
+    return f"Up to {what}{about}{_kept(size)}"
+
+
+_KINDS = ("replies", "readings")
+_UNKNOWN = "How long that takes on this model is not known yet; a first run will tell."
+_KEPT = "Kept already: a few seconds."
+
+
+def _part(kind: str, works: tuple[Work, ...]) -> str:
+    n = sum(work.n for work in works if work.kind == kind)
+    named = f"{n:,} {kind if n != 1 else _ONE[kind]}"
+    if kind == "readings":
+        return named
+    longest = max(work.tokens for work in works if work.kind == kind)
+    return f"{named} of at most {longest:,.0f} tokens"
+
+
+_ONE = {"replies": "reply", "readings": "reading"}
+
+
+def _kept(size: Size) -> str:
+    if size.known:
+        return f" {size.known:,} of them are kept already and cost nothing."
+    return " What is kept already costs nothing." if size.keeps else ""
