@@ -66,6 +66,14 @@ def test_twenty_more_panels_change_no_other_page(bench: Workbench) -> None:
         assert after[page] == size, page
 
 
+def test_no_event_tells_components_how_it_goes(bench: Workbench) -> None:
+    """Each step of any event would otherwise cost the browser work for every component that any event ever changed."""
+    events = build(bench).get_config_file()["dependencies"]
+    assert len(events) > 100
+    told = [each["targets"] for each in events if each["show_progress_on"] != [] or each["show_progress"] != "hidden"]
+    assert told == []
+
+
 def test_a_panel_that_cannot_be_imported_has_a_page_that_says_so(bench: Workbench) -> None:
     error = SteeringError("It failed.", "a module.", "Mend it.")
     bench.catalogue = type(bench.catalogue)(bench.catalogue.panels, {}, (Problem("/x/My Panel.py", error),))
