@@ -124,7 +124,7 @@ class Guard:
         path = scope["path"]
         upload = path.rstrip("/") == f"{API}upload"
         if too_large(headers.get("content-length", "0"), upload=upload):
-            await _answer(413, _TOO_MUCH, scope, receive, send)
+            await _answer(413, _too_much(upload), scope, receive, send)
             return
         if len(path) + len(scope.get("query_string", b"")) > LONGEST_ADDRESS:
             await _answer(414, _TOO_LONG, scope, receive, send)
@@ -139,7 +139,7 @@ class Guard:
             message = await receive()
             chunk = message.get("body", b"")
             read += len(chunk)
-            wrong = (413, _TOO_MUCH) if read > MOST_BYTES[upload] else parts.wrong(chunk) if parts else None
+            wrong = (413, _too_much(upload)) if read > MOST_BYTES[upload] else parts.wrong(chunk) if parts else None
             if wrong:
                 await out.instead(*wrong)
                 return {"type": "http.disconnect"}
@@ -210,9 +210,6 @@ class Guard:
         return f"{self._cookie}={visit}; Path=/; HttpOnly; {kind}"
 
 
-_TOO_MUCH = (
-    f"More than {MOST_BYTES[True] // 1024**2} MB were sent at once. Send less, or give a path to the command line."
-)
 _TOO_LONG = f"The address is longer than {LONGEST_ADDRESS:,} characters. Send long texts as a file, or paste them."
 _UNCLEAR = "This request is none that the page sends, and could not be understood. Load the page again."
 
@@ -275,6 +272,11 @@ async def _nothing() -> Message:
 
 async def _answer(status: int, text: str, scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(text, status, {"x-content-type-options": "nosniff"})(scope, receive, send)
+
+
+def _too_much(upload: bool) -> str:
+    most = MOST_BYTES[upload] // 1024**2
+    return f"More than {most} MB were sent at once. Send less, or give a path to the command line."
 
 
 def _headers(scope: Scope) -> dict[str, str]:
