@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from steering.errors import SteeringError
+from steering.texts import formats
 from steering.texts.columns import LABELS, LIST_LAYOUTS, POLARITY, REPLIES, SIDES, TEXTS
 from steering.texts.contrast import ContrastSet
 from steering.texts.formats import ENDINGS
+from steering.texts.parquet_files import read_parquet
 from steering.texts.question_files import read_pairs, read_questions
 from steering.texts.statements import load_statements
 from steering.texts.text_lists import read_texts
@@ -205,6 +208,29 @@ def hold(path: Path, chosen: str = "") -> None:
         assert not LONG or time.monotonic() - began < 5
     if LONG:
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1_500_000  # kB, torch and pyarrow included
+
+
+@pytest.fixture(scope="module", autouse=True)
+def asked_once() -> Iterator[None]:
+    """All the readers read each file; the process that reads Parquet is asked once for all of them."""
+    known: dict[bytes, tuple[Any, SteeringError | None]] = {}
+
+    def remembered(path: Path, name: str) -> Any:
+        data = path.read_bytes()
+        if data not in known:
+            known.clear()
+            try:
+                known[data] = read_parquet(path, name), None
+            except SteeringError as error:
+                known[data] = None, error
+        rows, error = known[data]
+        if error:
+            raise error
+        return copy.deepcopy(rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(formats, "read_parquet", remembered)
+        yield
 
 
 @pytest.fixture(scope="module")
