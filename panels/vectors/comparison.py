@@ -18,6 +18,7 @@ from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call, Outputs
 from workbench.page.markup import heading, note
+from workbench.page.pictures import place_picture
 
 
 class VectorComparison:
@@ -32,7 +33,7 @@ class VectorComparison:
                 fitting(ui), value=[], multiselect=True, label="From the shelf, two or more", elem_id="compare"
             )
             self._title = html_block("")
-            self._plot = gr.Plot(show_label=False, visible=False, elem_id="compare-plot")
+            self._plot = place_picture("compare-plot")
             self._table = html_block("")
         self.outputs = [self._title, self._plot, self._table]
         ui.quick(self._chosen.input, self._choose, inputs={"names": self._chosen}, outputs=self.outputs)
@@ -50,14 +51,14 @@ class VectorComparison:
     def _choose(self, names: list[str]) -> Outputs:
         vectors = {name: vector for name in names if (vector := vector_named(self._ui, name))}
         if len(vectors) < 2:
-            return {self._title: "", self._plot: gr.update(visible=False), self._table: ""}
+            return {self._title: "", self._plot: None, self._table: ""}
         return self._shown(vectors, next(iter(vectors.values())), "")
 
     def _shown(self, vectors: dict[str, SteeringVector], beside: SteeringVector, title: str) -> dict[Any, Any]:
         measured = any(vector.auroc is not None for vector in vectors.values())
         return {
             self._title: note(title) if title else "",
-            self._plot: gr.update(value=auroc_of_several(vectors) if measured else None, visible=measured),
+            self._plot: auroc_of_several(vectors) if measured else None,
             self._table: comparison_html(vectors, beside=beside),
         }
 

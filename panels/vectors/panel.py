@@ -36,6 +36,7 @@ from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call, Outputs
 from workbench.page.markup import empty_state, heading, note
+from workbench.page.pictures import place_picture
 from workbench.panel import Panel
 from workbench.workspace import Entry
 
@@ -224,14 +225,8 @@ def _place_view(ui: PanelContext) -> None:
                 download = gr.DownloadButton("Download", elem_id="download")
             nearest = html_block("", elem_id="nearest")
         with gr.Row(elem_classes="sw-two") as charts:
-            with gr.Column(elem_classes="sw-card", min_width=0):
-                html_block(heading(_CHARTS[0]))
-                separation = gr.Plot(show_label=False, elem_id="auroc-plot")
-                caption = html_block("")
-            with gr.Column(elem_classes="sw-card", min_width=0):
-                html_block(heading(_CHARTS[1]))
-                distance = gr.Plot(show_label=False, elem_id="norm-plot")
-                html_block(note(_BAR))
+            separation = place_picture("auroc-plot", title=_CHARTS[0], card=True)
+            distance = place_picture("norm-plot", title=_CHARTS[1], note=_BAR, card=True)
         with gr.Column(elem_classes="sw-card"):
             blocks = html_block("")
             others = html_block("")
@@ -247,8 +242,7 @@ def _place_view(ui: PanelContext) -> None:
             about: about_vector(vector),
             download: gr.update(value=str(entry.path)),
             charts: gr.update(visible=not vector.provenance.elsewhere),
-            separation: auroc_by_block(vector) if vector.auroc is not None else None,
-            caption: note(separation_caption(vector)),
+            separation: (auroc_by_block(vector), separation_caption(vector)) if vector.auroc is not None else None,
             distance: norms_by_block(vector),
             blocks: blocks_html(vector),
             others: others_html(vector, _shelf(ui)),
@@ -263,7 +257,7 @@ def _place_view(ui: PanelContext) -> None:
         yield from call.finish(job)
         yield {nearest: tokens_html(entry.vector, job.result())}
 
-    shown = [empty, view, about, download, charts, separation, caption, distance, blocks, others, nearest]
+    shown = [empty, view, about, download, charts, separation, distance, blocks, others, nearest]
     picked = {"picked": ui.page.picked}
     ui.on(tokens.click, read, inputs=picked, outputs=[nearest], run=[tokens], title="reading the unembedding")
     ui.watch("picked", call=show, inputs=picked, outputs=shown)

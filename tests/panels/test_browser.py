@@ -63,8 +63,8 @@ def brake(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 def test_extract_steer_and_reload(page: Page) -> None:
     page.click("#extract")
-    expect(page.locator("#auroc-plot .js-plotly-plot .point").first).to_be_visible()
-    expect(page.locator("#norm-plot .js-plotly-plot .point").first).to_be_visible()
+    expect(page.locator("#auroc-plot .point").first).to_be_visible()
+    expect(page.locator("#norm-plot .point").first).to_be_visible()
     expect(shelf_card(page, "formality")).to_be_visible()
 
     page.click("#steer-with-it")
@@ -88,7 +88,7 @@ def test_extract_steer_and_reload(page: Page) -> None:
     # So it does after another one; there the vector is picked, and shown.
     go(page, "Vectors")
     expect(shelf_card(page, "formality")).to_be_visible()
-    expect(page.locator("#auroc-plot .js-plotly-plot .point").first).to_be_visible()
+    expect(page.locator("#auroc-plot .point").first).to_be_visible()
     page.go_back()
     expect(page.locator("#user textarea")).to_have_value("Write about the sea.")
     expect(page.locator(".sw-pane .sw-now")).to_have_text([plain, steered])

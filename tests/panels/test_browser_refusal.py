@@ -52,13 +52,13 @@ def test_three_steps_lead_to_the_replies_and_to_steer(
     expect(page.locator("#refusal-candidates .sw-on")).to_contain_text("chosen")
     expect(page.locator("#refusal-choice")).to_contain_text("cosine with the planted direction 0.7")
     for name in ("bypass", "induce", "kl", "cosmic"):
-        expect(page.locator(f"#refusal-map-{name} .js-plotly-plot")).to_be_visible()
+        expect(page.locator(f"#refusal-map-{name} svg")).to_be_visible()
     small(page)
     step(page, "effects")
     expect(page.locator("#refusal-found")).to_contain_text("Ablating the direction everywhere takes refusal")
-    expect(page.locator("#refusal-rates .js-plotly-plot")).to_be_visible()
+    expect(page.locator("#refusal-rates svg")).to_be_visible()
     for name in ("damage", "probes", "blocks", "cosines", "along"):
-        expect(page.locator(f"#refusal-{name} .js-plotly-plot")).to_be_visible()
+        expect(page.locator(f"#refusal-{name} svg")).to_be_visible()
     page.click("#refusal-effects [data-pick='ablate|harmful|0']")
     replies = page.locator("#refusal-replies details")
     expect(replies.locator(".sw-one").first).to_be_hidden()
@@ -114,7 +114,7 @@ def test_bad_input_is_one_card_that_says_what_to_do(page: Page, field: str, valu
 def test_a_phone_needs_no_scrolling_sideways(browser: Browser, server: tuple[Workbench, str]) -> None:
     with opened(browser, server[1], width=390, panel="refusal", query="?__theme=dark") as page:
         step(page, "candidates")
-        expect(page.locator("#refusal-map-kl .js-plotly-plot")).to_be_visible()
+        expect(page.locator("#refusal-map-kl svg")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
