@@ -95,7 +95,7 @@ class Workspace:
         """Finished parts of studies: cells of grids, replies, scores."""
         return Store(self.folder / "cells.sqlite", own=True)
 
-    def export(self, name: str, text: str) -> Path:
+    def export(self, name: str, content: str | bytes) -> Path:
         """Write a file for download and return its path: in a folder of its own, whose name nobody can guess.
 
         Raises:
@@ -105,7 +105,8 @@ class Workspace:
         try:
             self._forget_exports()
             path.parent.mkdir(parents=True)
-            path.write_bytes(text.encode("utf-8", "backslashreplace"))  # line ends stay as they are
+            data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+            path.write_bytes(data)  # line ends stay as they are
         except OSError as error:
             raise SteeringError(
                 f"The file '{name}' for download cannot be written: {error.strerror}.",

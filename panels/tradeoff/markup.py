@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from steering.names import upper_first
 from steering.statistics import Estimate
 from steering.studies.tradeoff import Comparison, Picture
+from steering.studies.tradeoff.advice import role_title, share
 from steering.studies.tradeoff.analysis import AXES, Line, Point
 from steering.studies.tradeoff.figures import method_hues
 from steering.studies.tradeoff.methods import UNSTEERED
@@ -30,14 +31,17 @@ _MOST = 60
 def stops_html(picture: Picture) -> str:
     """Where to stop: a row a method and rule; a click leads to the items there."""
     roles = _further(picture.found)
-    figures = ("strength", "alignment gained", "helpfulness gained, points", *_titles(picture, roles), "KL p95, nats")
-    head = _head(("method", "rule"), figures, roomy=_titles(picture, roles))
+    titles = [role_title(role) for role in roles]
+    figures = ("strength", "alignment gained", "helpfulness gained, points", "limited by", *titles, "KL p95, nats")
+    head = _head(("method", "rule"), figures, roomy=titles)
     rows = [row for line in picture.shown for row in _stops(picture, line, roles)]
     weight = picture.found.settings.cost_weight
     explain = (
         f"Most utility: alignment gained less {weight:g} × helpfulness lost. ≤ 1, 5, 10 % lost: the largest strength "
-        "up to which no more of helpfulness is lost. Strengths where replies fall apart are left out. Intervals: 95 %, "
-        "paired bootstrap over items; that of a strength: what resamples choose. Click a row to read its items."
+        "up to which no more of helpfulness is lost. Strengths at which a share such as right sums, false refusals or "
+        "degenerate replies is worse than unsteered by more than a tenth are left out; “limited by” is what is met "
+        "farther out, and where. Intervals: 95 %, paired bootstrap over items; that of a strength: what resamples "
+        "choose. Click a row to read its items."
     )
     return heading("Where to stop") + pick_table(head, "".join(rows)) + note(explain)
 
@@ -45,7 +49,7 @@ def stops_html(picture: Picture) -> str:
 def points_html(picture: Picture) -> str:
     """Every point of every curve; a click leads to the items behind it."""
     roles = _further(picture.found)
-    head = _head(("method",), ("strength", *AXES, *_titles(picture, roles), "KL p95, nats"))
+    head = _head(("method",), ("strength", *AXES, *map(role_title, roles), "KL p95, nats"))
     rows = "".join(_point_row(line, point, roles) for line in picture.shown for point in line.points)
     return pick_table(head, rows)
 
@@ -103,13 +107,15 @@ def _stop(picture: Picture, line: Line, bests: Sequence[Best], roles: Sequence[s
     rules = [_RULES[each.rule] for each in bests if each.rule in _RULES]
     rule = ", ".join([*rules, *([f"≤ {', '.join(budgets)} % lost"] if budgets else [])])
     if best.point is None:
-        nothing = _cells(["–"] * 3) + _cells(["–"] * len(roles), roomy=True) + _cells(["–"])
+        limit = _two_lines(*_limit(best))
+        nothing = _cells(["–"] * 3) + limit + _cells(["–"] * len(roles), roomy=True) + _cells(["–"])
         return f"<tr><td>{_method(picture, line)}</td><td>{escape(rule)}</td>{nothing}</tr>"
     interval = f"[{best.strength.low:g}, {best.strength.high:g}]" if best.strength.low < best.strength.high else ""
     strength = _strength(line.curve.unit, best.strength.value)
     cells = _two_lines(strength, interval) + _two_lines(*_apart(best.gained, 1, "+.2f"))
-    cells += _two_lines(*_apart(best.lost, -100, "+.1f"))
-    cells += _cells([_share(best.point, role) for role in roles], roomy=True) + _cells([_nats(best.point.kl_p95)])
+    cells += _two_lines(*_apart(best.lost, -100, "+.1f")) + _two_lines(*_limit(best))
+    cells += "".join(_two_lines(*_changed(best.point, role), roomy=True) for role in roles)
+    cells += _cells([_nats(best.point.kl_p95)])
     pick = escape(pick_of(line, best.point))
     return f'<tr data-pick="{pick}"><td>{_method(picture, line)}</td><td>{escape(rule)}</td>{cells}</tr>'
 
@@ -120,14 +126,31 @@ def _apart(value: Estimate, factor: float, form: str) -> tuple[str, str]:
     return _signed(factor * value.value, form), f"[{_signed(low, form)}, {_signed(high, form)}]"
 
 
-def _two_lines(value: str, interval: str) -> str:
+def _limit(best: Best) -> tuple[str, str]:
+    """What keeps a strength from being larger, and where."""
+    if best.limit.at is None:
+        return "nothing", "the sweep ends"
+    at = _strength(best.limit.at.curve.unit, best.limit.at.strength)
+    return ", ".join(map(role_title, best.limit.roles)), f"at {at}"
+
+
+def _changed(point: Point, role: str) -> tuple[str, str]:
+    """A further measure, and the interval of its change from the unsteered model."""
+    if role not in point.values:
+        return "–", ""
+    change = point.changes[role]
+    interval = f"[{_signed(change.low, '+.2f')}, {_signed(change.high, '+.2f')}]" if change.low < change.high else ""
+    return share(point, role), interval
+
+
+def _two_lines(value: str, interval: str, *, roomy: bool = False) -> str:
     small = f"<small>{escape(interval)}</small>" if interval else ""
-    return f'<td class="sw-n">{escape(value)}{small}</td>'
+    return f'<td class="sw-n{" sw-roomy-only" * roomy}">{escape(value)}{small}</td>'
 
 
 def _point_row(line: Line, point: Point, roles: Sequence[str]) -> str:
     scores = [_spread(point.values[axis]) for axis in AXES]
-    shares = [_share(point, role) for role in roles]
+    shares = [share(point, role) if role in point.values else "–" for role in roles]
     cells = _cells([_strength(line.curve.unit, point.strength), *scores, *shares, _nats(point.kl_p95)])
     pick = escape(pick_of(line, point))
     return f'<tr data-pick="{pick}"><td class="sw-nowrap">{escape(line.curve.title)}</td>{cells}</tr>'
@@ -159,10 +182,6 @@ def _further(found: Comparison) -> list[str]:
     return [role for role in found.asked if role not in (*AXES, "kl")]
 
 
-def _titles(picture: Picture, roles: Sequence[str]) -> list[str]:
-    return [{"sums": "sums right"}.get(role, picture.found.asked[role].measure.title) for role in roles]
-
-
 def _head(words: Sequence[str], figures: Sequence[str], *, roomy: Collection[str] = ()) -> str:
     """Header cells; those of `roomy` are for wide pages only."""
     marks = dict.fromkeys(roomy, " sw-roomy-only")
@@ -186,15 +205,6 @@ def _strength(unit: str, value: float) -> str:
         return {1.0: "on", -1.0: "opposite"}.get(value, "off")
     signs = {"× mean difference": " ×", "× residual norm": " × norm", "degrees": "°", "share ablated": ""}
     return f"{value:g}{signs.get(unit, f' {unit}')}"
-
-
-def _share(point: Point, role: str) -> str:
-    value = point.values.get(role)
-    if value is None:
-        return "–"
-    if role == "perplexity":
-        return f"{value.value:.3g}"
-    return f"{value.value * point.n[role]:.0f} / {point.n[role]}"
 
 
 def _spread(value: Estimate) -> str:

@@ -13,8 +13,9 @@ from panels.grid.exports import spreadsheet
 from panels.refusal.markup import found_html
 from panels.tradeoff.markup import agreement_html, items_html, pick_of, points_html, stops_html
 from steering.errors import SteeringError
-from steering.studies.tradeoff import Picture, figures, recommended, result_of
-from steering.studies.tradeoff.findings import caption
+from steering.studies.tradeoff import NO_RECIPE, Picture, figures, result_of
+from steering.studies.tradeoff.findings import caption, measured
+from steering.studies.tradeoff.report import carried
 from workbench.generation import SteerSettings, on_the_shelf
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.context import PanelContext
@@ -64,7 +65,7 @@ class TradeoffView:
             self._nats = place_picture("tradeoff-nats", title=title, note=_NATS, card=True)
             with gr.Accordion("Every point", open=False, elem_classes="sw-more sw-card"):
                 self._points = html_block("", elem_id="tradeoff-points", js_on_load=PICK_SCRIPT)
-        self._files = [self._csv, self._items_csv, self._report, self._recipe, self._code]
+        self._files = [self._csv, self._report, self._recipe, self._all]
         self.outputs = [
             self.state,
             self._found,
@@ -116,9 +117,11 @@ class TradeoffView:
             self._notes: found_html([*picture.notes, *picture.found.host.warnings]),
             self.which: gr.update(choices=keys, value=key, visible=len(keys) > 1),
             **self._one(picture, key),
-            self._plane: figures.joint_plane(picture.lines, picture.front, picture.unsteered, measures),
+            self._plane: figures.joint_plane(
+                picture.lines, picture.front, picture.unsteered, measures, measured(picture.found)
+            ),
             self._stops: stops_html(picture),
-            self._nats: figures.per_nat(picture.lines),
+            self._nats: figures.per_nat(picture.lines, measured(picture.found)),
             self._points: points_html(picture),
         }
 
@@ -137,15 +140,18 @@ class TradeoffView:
         name = f"tradeoff {datetime.now(UTC):%Y-%m-%d %H%M%S}"
         contents = {
             self._csv: (".csv", spreadsheet(result.tables["points"], failed)),
-            self._items_csv: (" items.csv", spreadsheet(result.tables["items"], failed)),
             self._report: (".html", result.files["report.html"]),
-            self._recipe: (" recipe.json", result.files["recipe.json"]),
-            self._code: (" reproduce.py", result.files["reproduce.py"]),
+            self._all: (".zip", result.archive(carried(picture))),
+            **({self._recipe: (" recipe.json", recipe)} if (recipe := result.files.get("recipe.json")) else {}),
         }
-        return {
-            button: gr.update(value=str(workspace.export(f"{name}{ending}", content)))
+        files = {
+            button: gr.update(value=str(workspace.export(f"{name}{ending}", content)), interactive=True)
             for button, (ending, content) in contents.items()
         }
+        if self._recipe in files:
+            return files
+        notes = [*picture.notes, NO_RECIPE, *failed]
+        return {**files, self._recipe: gr.update(value=None, interactive=False), self._notes: found_html(notes)}
 
     def _place_strength(self) -> None:
         with gr.Column(elem_classes="sw-card", min_width=0):
@@ -163,10 +169,9 @@ class TradeoffView:
             self._stops = html_block("", elem_id="tradeoff-stops", js_on_load=PICK_SCRIPT)
             with gr.Row(elem_classes="sw-actions"):
                 self._csv = gr.DownloadButton("Points, CSV", size="sm", elem_id="tradeoff-csv")
-                self._items_csv = gr.DownloadButton("Items, CSV", size="sm", elem_id="tradeoff-items-csv")
                 self._report = gr.DownloadButton("Report, HTML", size="sm", elem_id="tradeoff-report")
                 self._recipe = gr.DownloadButton("Recipe", size="sm", elem_id="tradeoff-recipe")
-                self._code = gr.DownloadButton("Code", size="sm", elem_id="tradeoff-code")
+                self._all = gr.DownloadButton("All files and code, ZIP", size="sm", elem_id="tradeoff-all")
             with gr.Row(elem_classes="sw-actions"):
                 self._ui.place_send(self._sent, {"shown": self.state})
 
@@ -180,7 +185,8 @@ class TradeoffView:
 
     def _one(self, picture: Picture, key: str) -> dict[Any, Any]:
         line = next(line for line in picture.shown if line.curve.key == key)
-        figure = figures.over_strength(line, picture.floor, picture.best(line), picture.unsteered)
+        title = measured(picture.found)
+        figure = figures.over_strength(line, picture.floor, picture.best(line), picture.unsteered, title)
         return {self._strength: figure, self._caption: note(caption(picture.found, picture.lines, line))}
 
     def _chosen(self, which: str, shown: Shown | None) -> tuple[go.Figure | None, str]:
@@ -199,6 +205,12 @@ class TradeoffView:
         if shown is None:
             raise SteeringError("There is nothing to send yet.", remedy="Run the comparison first.")
         found = shown.picture.found
-        recipe = on_the_shelf(self._ui.workspace, recommended(shown.picture), found.curves.vectors)
+        recommended = shown.picture.recommended
+        if recommended is None:
+            raise SteeringError(
+                "There is nothing to send: no strength of the first recipe is recommended.",
+                remedy="Send the recipe from the page where it was made, or measure other strengths.",
+            )
+        recipe = on_the_shelf(self._ui.workspace, recommended, found.curves.vectors)
         user = found.asked["alignment"].items[0].messages[-1].content
         return SteerSettings(user=user, recipes=(recipe,)).under(found.host.chat)

@@ -27,6 +27,8 @@ table{border-collapse:collapse;font-size:12px}th,td{border-bottom:1px solid var(
 vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 small,.s{color:var(--ink2);font-size:12px}pre{white-space:pre-wrap;font-size:12px}li{margin:2px 0}
 """
+_ROUNDING, _SMALL = 1e-9, 1e-4
+"""Under the first a number is what float64 left of 0; under the second it is told as under it."""
 _MOST_DIFFERING = 20
 """Replies that are shown of those on which two judges differ."""
 
@@ -92,11 +94,22 @@ def _cell(row: Mapping[Any, Any], name: str) -> str:
     value = row[name]
     if not isinstance(value, float):
         return f"<td>{escape(str(value))}</td>"
-    text = "–" if math.isnan(value) else f"{value:.3g}"
+    text = number(value)
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
     if low is not None and high is not None and not math.isnan(low):
-        text += f" [{low:.3g}, {high:.3g}]"
+        text += f" [{number(low)}, {number(high)}]"
     return f"<td class='n'>{text}</td>"
+
+
+def number(value: float) -> str:
+    """Three digits as a person reads them: no exponents, and 0 for what rounding left."""
+    if math.isnan(value):
+        return "–"
+    if abs(value) < _ROUNDING:
+        return "0"
+    if abs(value) < _SMALL:
+        return f"&lt; {_SMALL:.4f}" if value > 0 else f"&gt; −{_SMALL:.4f}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"  # infinities stay as they are
 
 
 def differing_html(frame: pd.DataFrame, shown: Sequence[str]) -> str:

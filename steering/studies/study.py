@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -101,6 +103,31 @@ class Result:
                 "Free some space there, or choose another folder; what was there before is as it was.",
             ) from error
         return folder
+
+    def archive(self, beside: Mapping[str, Path] | None = None) -> bytes:
+        """The files of `write` as one ZIP file.
+
+        Args:
+            beside: By name, files that are put with them, such as those that a script of the result reads.
+
+        Raises:
+            SteeringError: As `write`, or a file to put with them that cannot be read.
+        """
+        whole = io.BytesIO()
+        with TemporaryDirectory() as folder, zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as packed:
+            own = self.write(Path(folder) / "result")
+            for path in sorted(own.iterdir()):
+                packed.write(path, path.name)
+            try:
+                for name, path in (beside or {}).items():
+                    packed.write(path, name)
+            except OSError as error:
+                raise SteeringError(
+                    f"The file '{name}' cannot be put with the results: {error.strerror or error}.",
+                    "the file that was measured on.",
+                    "Upload it again.",
+                ) from error
+        return whole.getvalue()
 
     def to_json(self) -> str:
         """The content of result.json. NaN and infinity become null."""

@@ -14,7 +14,6 @@ import pandas as pd
 from steering.judges.agreement import agreement_table, disagreement_table
 from steering.lane import Job
 from steering.model.host import Host
-from steering.recipes.recipe import Recipe
 from steering.statistics import Estimate
 from steering.studies.study import Measure, Result, Study, origin
 from steering.studies.tradeoff import alignment, further, helpfulness, tables  # noqa: F401 - measures register themselves
@@ -30,16 +29,19 @@ from steering.studies.tradeoff.verdicts import DIFFERING, agreement
 
 __all__ = [
     "COMPARED",
+    "NO_RECIPE",
     "STUDY",
     "Comparison",
     "Picture",
     "TradeoffSettings",
     "picture_of",
     "recipe_title",
-    "recommended",
     "result_of",
     "rough_size",
 ]
+
+
+NO_RECIPE = "No recipe is written, since no strength of the first one is recommended."
 
 
 def run(host: Host, settings: TradeoffSettings, job: Job[Result]) -> Result:
@@ -56,25 +58,23 @@ def result_of(picture: Picture) -> Result:
     files = {"reproduce.py": code(picture)}
     if picture.main is not None:
         files["report.html"] = report(picture, frames, f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
-        files["recipe.json"] = recommended(picture).with_chat(found.host).model_dump_json(indent=2)
+    if picture.recommended is not None:
+        files["recipe.json"] = picture.recommended.model_dump_json(indent=2)
     return Result(
         **origin("tradeoff", found.host, found.settings),
         measures=tuple(_measures(picture)),
         tables=frames,
         headline="stop",
-        notes=(*picture.notes, caption(found, picture.lines, picture.main)),
+        notes=(*picture.notes, *_unwritten(picture), caption(found, picture.lines, picture.main)),
         vectors={name: vector for name, vector in found.curves.vectors.items() if not _random(found, name)},
         files=files,
     )
 
 
-def recommended(picture: Picture) -> Recipe:
-    """The first recipe at the strength of most utility; as it is where none is."""
-    main = picture.main
-    best = picture.best(main) if main is not None else None
-    point = best.point if best is not None else None
-    recipe = point.curve.recipes[point.index] if point is not None else None
-    return recipe or picture.found.settings.recipes[0]
+def _unwritten(picture: Picture) -> Iterator[str]:
+    """Why there is no recipe among the files."""
+    if picture.main is not None and picture.recommended is None:
+        yield NO_RECIPE
 
 
 def _tables(picture: Picture) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -96,7 +96,7 @@ def _measures(picture: Picture) -> Iterator[Measure]:
     if main is None:
         return
     best, n = picture.best(main), main.points[0].n["alignment"]
-    if best is not None:
+    if best is not None and best.gains:
         yield _measure("recommended_strength", best.strength, n, main.curve.unit)
         yield _measure("alignment_gained", best.gained, n)
         yield _measure("helpfulness_lost", best.lost, main.points[0].n["helpfulness"])

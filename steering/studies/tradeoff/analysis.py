@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class Line:
     curve: Curve
     points: tuple[Point, ...]
     draws: Mapping[str, np.ndarray]
-    """Means by axis at every strength, (strength, 1 + resample); the first column is that of all items."""
+    """Means by role at every strength, (strength, 1 + resample); the first column is that of all items."""
     unsteered: Mapping[str, np.ndarray]
     """The same of the unsteered model, (1 + resample,)."""
     slopes: Mapping[str, Estimate]
@@ -58,6 +58,8 @@ class Line:
     """Curvature at 0, per unit squared."""
     fits: Mapping[str, Verdict]
     """By axis; none under five strengths."""
+    worse: Mapping[str, int] = field(default_factory=dict)
+    """Further measures that have a worse side: 1 where more of it is worse, -1 where less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,10 +116,11 @@ def _line(found: Comparison, curve: Curve) -> Line:
     unsteered = {role: each @ weights[role] for role, each in base.items()}
     points = tuple(_point(found, curve, index, values, draws, unsteered) for index in range(len(curve.strengths)))
     slopes, bends = _near_zero(curve, values, found.settings.seed)
-    axes = {axis: draws[axis] for axis in AXES}
-    bases = {axis: unsteered[axis] for axis in AXES}
-    fits = {} if curve.floor or not points else _fits(found, curve, axes)
-    return Line(curve, points, axes, bases, slopes, bends, fits)
+    fits = {} if curve.floor or not points else _fits(found, curve, draws)
+    worse = {role: found.asked[role].measure.worse for role in roles if role not in AXES}
+    return Line(
+        curve, points, draws, unsteered, slopes, bends, fits, {role: side for role, side in worse.items() if side}
+    )
 
 
 def _weights(n: int, seed: int, role: str) -> np.ndarray:

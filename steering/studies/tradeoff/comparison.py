@@ -73,10 +73,11 @@ class Comparison:
             vectors: By name, such as those on the shelf.
 
         Raises:
-            SteeringError: Strengths that are not in order, or a second judge that cannot be asked.
+            SteeringError: Strengths that are not in order, a second judge that cannot be asked, or a vector of which
+                nothing says on which answer pairs alignment is measured.
         """
         host = host.under(settings.chat or settings.recipes[0].chat)
-        self.host, self.settings = host, settings.on(host)
+        self.host, self.settings = host, settings.on(host, vectors)
         self.notes: list[str] = []
         self._kept = kept_in(settings.kept) if kept is None else kept
         self.second = Second(self.settings, self._kept) if self.settings.judge_url.strip() else None

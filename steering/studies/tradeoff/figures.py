@@ -34,10 +34,10 @@ _OF_METHODS = (*SEVERAL[:3], SEVERAL[5])
 """Okabe-Ito without the hues of the two axes."""
 _SMOOTH = 201
 _LAYOUT: dict[str, Any] = {
-    "height": 360,
+    "height": 400,
     "showlegend": True,
     "legend": LEGEND,
-    "margin": {"l": 60, "r": 20, "t": 34, "b": 48},
+    "margin": {"l": 60, "r": 20, "t": 76, "b": 48},
 }
 
 
@@ -48,8 +48,18 @@ def method_hues(lines: Sequence[Line]) -> dict[str, tuple[str, str]]:
     return {curve.key: (FLOOR, "dash") if curve.control else next(styles) for curve in chosen}
 
 
-def over_strength(line: Line, floor: Floor | None, best: Best | None, unsteered: Mapping[str, Estimate]) -> go.Figure:
-    """Alignment and helpfulness of one curve at every strength, with intervals, fits as fitted, and the floor."""
+def over_strength(
+    line: Line, floor: Floor | None, best: Best | None, unsteered: Mapping[str, Estimate], title: str
+) -> go.Figure:
+    """Alignment and helpfulness of one curve at every strength, with intervals, fits as fitted, and the floor.
+
+    Args:
+        line: The curve.
+        floor: Random directions, where there are any.
+        best: Its strength of most utility.
+        unsteered: The unsteered model by axis.
+        title: What both are measured on.
+    """
     figure = go.Figure()
     for axis in AXES:
         if floor is not None and floor.unit == line.curve.unit:
@@ -57,7 +67,7 @@ def over_strength(line: Line, floor: Floor | None, best: Best | None, unsteered:
     for axis in AXES:
         _scores(figure, line, axis)
     _levels(figure, line, unsteered)
-    if best is not None and best.point is not None:
+    if best is not None and best.gains:
         figure.add_vline(x=best.strength.value, line={"color": INK, "width": 1.5, "dash": "dot"})
         middle = (line.curve.strengths[0] + line.curve.strengths[-1]) / 2
         side = "left" if best.strength.value <= middle else "right"
@@ -66,11 +76,15 @@ def over_strength(line: Line, floor: Floor | None, best: Best | None, unsteered:
     figure = styled(figure, f"strength, {line.curve.unit}{where}", "alignment, helpfulness", y_range=_range(line))
     margin = 0.04 * (line.curve.strengths[-1] - line.curve.strengths[0])
     figure.update_xaxes(dtick=None, range=[line.curve.strengths[0] - margin, line.curve.strengths[-1] + margin])
-    return figure.update_layout(**_LAYOUT)
+    return _titled(figure, title)
 
 
 def joint_plane(
-    lines: Sequence[Line], front: Sequence[Front], unsteered: Mapping[str, Estimate], measures: tuple[Measure, Measure]
+    lines: Sequence[Line],
+    front: Sequence[Front],
+    unsteered: Mapping[str, Estimate],
+    measures: tuple[Measure, Measure],
+    title: str,
 ) -> go.Figure:
     """Helpfulness against alignment, one curve a method with a point a strength; ringed: on the Pareto front."""
     figure, hues = go.Figure(), method_hues(lines)
@@ -98,10 +112,10 @@ def joint_plane(
         )
     figure = styled(figure, measures[0].label, measures[1].label)
     figure.update_xaxes(dtick=None)
-    return figure.update_layout(**_LAYOUT)
+    return _titled(figure, title)
 
 
-def per_nat(lines: Sequence[Line]) -> go.Figure:
+def per_nat(lines: Sequence[Line], title: str) -> go.Figure:
     """Alignment gained and helpfulness lost against KL, on the side of each curve that gains alignment."""
     figure, hues = go.Figure(), method_hues(lines)
     for line in lines:
@@ -126,7 +140,20 @@ def per_nat(lines: Sequence[Line]) -> go.Figure:
     figure.add_hline(y=0, line=RULE)
     figure = styled(figure, "KL, 95th percentile, nats", "change of alignment, helpfulness")
     figure.update_xaxes(dtick=None)
-    return figure.update_layout(**_LAYOUT)
+    return _titled(figure, title)
+
+
+def _titled(figure: go.Figure, title: str) -> go.Figure:
+    """With what is measured above the chart, so that a picture of it says so too."""
+    words = {
+        "text": title.replace("; ", "<br>"),
+        "font": {"size": 12, "color": INK},
+        "x": 0.01,
+        "xanchor": "left",
+        "y": 0.98,
+        "yanchor": "top",
+    }
+    return figure.update_layout(title=words, **_LAYOUT)
 
 
 def _floor(figure: go.Figure, floor: Floor, axis: str) -> None:

@@ -74,6 +74,7 @@ register(
         label="harmless requests refused, share",
         items=_harmless,
         scorer=fixed(false_refusal),
+        worse=1,
         counts_refusals=lambda settings: True,
     )
 )
@@ -85,6 +86,7 @@ register(
         label="degenerate replies, share",
         items=_harmless,
         scorer=fixed(degenerate),
+        worse=1,
     )
 )
 register(

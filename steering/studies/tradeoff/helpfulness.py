@@ -96,6 +96,7 @@ register(
         label="helpfulness, share of sums right",
         items=_sums,
         scorer=fixed(summed),
+        worse=-1,
         says="generated sums",
     )
 )

@@ -35,6 +35,10 @@ class Measure:
     """What is asked. Raises a SteeringError where it cannot be asked of this model."""
     scorer: Callable[[Host, TradeoffSettings], Score]
     """Gives the function from an item and what was read of it to its value."""
+    worse: Literal[-1, 0, 1] = 0
+    """Of a further measure that is a share: 1 where more of it than unsteered is worse, -1 where less is. A strength at
+    which it is worse by much is not recommended. 0 where neither can be said; then it limits nothing.
+    """
     says: str = ""
     """For captions: how it is judged."""
     counts_refusals: Callable[[TradeoffSettings], bool] = lambda settings: False

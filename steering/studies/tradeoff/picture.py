@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from steering.recipes.recipe import Recipe
 from steering.statistics import Estimate
 from steering.studies.tradeoff.analysis import Floor, Line, floor_of, lines_of, unsteered_points
 from steering.studies.tradeoff.comparison import Comparison
@@ -34,6 +35,15 @@ class Picture:
     def main(self) -> Line | None:
         """The first recipe's curve."""
         return self.shown[0] if self.shown else None
+
+    @property
+    def recommended(self) -> Recipe | None:
+        """The first recipe at the strength of most utility, for this model; None where no strength is recommended."""
+        best = self.best(self.main) if self.main is not None else None
+        if best is None or best.point is None or not best.gains:
+            return None
+        recipe = best.point.curve.recipes[best.point.index]
+        return recipe.stamped(self.found.host) if recipe is not None else None
 
     def best(self, line: Line) -> Best | None:
         """The strength of most utility of a curve."""

@@ -9,12 +9,10 @@ import numpy as np
 
 from steering.statistics import Estimate
 from steering.studies.tradeoff.analysis import AXES, Line, Point, estimate
+from steering.studies.tradeoff.limits import Limit, broken, limit_of_budget, limit_of_utility, unsound
+from steering.studies.tradeoff.methods import UNSTEERED
 
 
-MUCH = 0.1
-"""A strength is not sound where the share of degenerate replies is larger than unsteered by more than this,"""
-_LEAST = 2
-"""and by at least so many replies."""
 BUDGETS = (0.01, 0.05, 0.10)
 """Shares of the unsteered helpfulness that may be lost."""
 
@@ -35,24 +33,39 @@ class Best:
     """Helpfulness lost."""
     utility: Estimate
     """Alignment gained less lambda x helpfulness lost."""
+    limit: Limit
+    """What keeps it from going farther."""
+
+    @property
+    def gains(self) -> bool:
+        """Whether it does anything, and gains more than it costs."""
+        return self.point is not None and self.point.treatment.key != UNSTEERED.key and self.utility.value > 0
 
 
 def best_of(line: Line, cost_weight: float) -> list[Best]:
     """The strength of most utility, U = B - B0 - lambda (H0 - H), and the largest strength on the side that gains
-    alignment up to which no strength loses more than 1, 5 or 10 % of helpfulness, among strengths whose replies are
-    sound. Intervals are over items: each resample makes the choice anew.
+    alignment up to which no strength loses more than 1, 5 or 10 % of helpfulness, among strengths at which no other
+    measure is worse than unsteered by too much (`limits.broken`). Intervals are over items: each resample makes the
+    choice anew, by what its own draws of all measures allow.
 
     Args:
         line: A curve that both axes were read on.
         cost_weight: Lambda, alignment that one unit of helpfulness is worth.
     """
     gained, lost = changes(line)
-    whole = np.array([sound(point) for point in line.points])
-    utility = np.where(whole[:, None], gained - cost_weight * lost, -np.inf)
-    chosen = [("utility", utility.argmax(axis=0))]
+    worse = broken(line)
+    whole = ~unsound(line, worse)
+    utility = np.where(whole, gained - cost_weight * lost, -np.inf)
+    index = np.where(whole.any(axis=0), utility.argmax(axis=0), -1)
+    limit = limit_of_utility(line, int(index[0]), worse, gained[:, 0], lost[:, 0], cost_weight)
+    found = [_best(line, "utility", index, gained, lost, cost_weight, limit)]
     share = lost / np.maximum(line.unsteered["helpfulness"], 1e-12)
-    chosen += [(f"{100 * budget:g} %", _within(line, gained, share, whole, budget)) for budget in BUDGETS]
-    return [_best(line, rule, index, gained, lost, cost_weight) for rule, index in chosen]
+    side = _side(np.array(line.curve.strengths), gained[:, 0])
+    for budget in BUDGETS:
+        index = _within(line, side, share, whole, budget)
+        limit = limit_of_budget(line, int(index[0]) if index[0] >= 0 else None, side, worse)
+        found.append(_best(line, f"{100 * budget:g} %", index, gained, lost, cost_weight, limit))
+    return found
 
 
 def changes(line: Line) -> tuple[np.ndarray, np.ndarray]:
@@ -63,19 +76,9 @@ def changes(line: Line) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def sound(point: Point) -> bool:
-    """Whether replies hold together as well as unsteered; so where none were generated."""
-    if "degenerate" not in point.changes:
-        return True
-    more = point.changes["degenerate"].value
-    return more <= MUCH or round(more * point.n["degenerate"]) < _LEAST
-
-
-def _within(line: Line, gained: np.ndarray, share: np.ndarray, whole: np.ndarray, budget: float) -> np.ndarray:
+def _within(line: Line, side: int, share: np.ndarray, whole: np.ndarray, budget: float) -> np.ndarray:
     """Index of the outermost strength within a budget by resample; -1 where there is none but 0."""
     strengths = np.array(line.curve.strengths)
-    # The side that gains alignment is a matter of the curve, not of a draw.
-    side = _side(strengths, gained[:, 0])
     found = np.full(share.shape[1], -1)
     within = np.ones(share.shape[1], dtype=bool)
     for index in sorted(np.flatnonzero(strengths * side > 0), key=lambda each: abs(strengths[each])):
@@ -84,18 +87,27 @@ def _within(line: Line, gained: np.ndarray, share: np.ndarray, whole: np.ndarray
     return found
 
 
+# The side that gains alignment is a matter of the curve, not of a draw.
 def _side(strengths: np.ndarray, gained: np.ndarray) -> int:
     up, down = (gained[strengths * side > 0] for side in (1, -1))
     return 1 if up.max(initial=-np.inf) >= down.max(initial=-np.inf) else -1
 
 
-def _best(line: Line, rule: str, index: np.ndarray, gained: np.ndarray, lost: np.ndarray, cost_weight: float) -> Best:
+def _best(
+    line: Line,
+    rule: str,
+    index: np.ndarray,
+    gained: np.ndarray,
+    lost: np.ndarray,
+    cost_weight: float,
+    limit: Limit,
+) -> Best:
     strengths = np.append(np.array(line.curve.strengths), 0.0)  # -1 is the unsteered model
     taken, first = strengths[index], int(index[0])
     low, high = np.quantile(taken[1:], [0.025, 0.975])
     if first < 0:
         nothing = Estimate(0.0, 0.0, 0.0)
-        return Best(rule, None, Estimate(0.0, float(low), float(high)), nothing, nothing, nothing)
+        return Best(rule, None, Estimate(0.0, float(low), float(high)), nothing, nothing, nothing, limit)
     return Best(
         rule,
         line.points[first],
@@ -103,6 +115,7 @@ def _best(line: Line, rule: str, index: np.ndarray, gained: np.ndarray, lost: np
         estimate(gained[first]),
         estimate(lost[first]),
         estimate(gained[first] - cost_weight * lost[first]),
+        limit,
     )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from html import escape
+from pathlib import Path
 from pprint import pformat
 
 import pandas as pd
 
+from steering.confines import UPLOAD
+from steering.names import safe_name
 from steering.studies.page import (
     caption_html,
     differing_html,
@@ -18,9 +21,12 @@ from steering.studies.page import (
     words_html,
 )
 from steering.studies.tradeoff import figures
-from steering.studies.tradeoff.findings import caption
+from steering.studies.tradeoff.advice import advice
+from steering.studies.tradeoff.analysis import Line
+from steering.studies.tradeoff.findings import caption, measured
 from steering.studies.tradeoff.picture import Picture
 from steering.studies.tradeoff.readings import Item
+from steering.texts.sources import local_file, split_source
 
 
 _WORDS = {
@@ -46,10 +52,17 @@ def report(picture: Picture, frames: Mapping[str, pd.DataFrame], created: str) -
 
 
 def code(picture: Picture) -> str:
-    """A Python script that measures the same and draws the same figures."""
+    """A Python script that measures the same and draws the same figures, from the files of `Result.write` and those of
+    `carried` beside it.
+    """
     found = picture.found
     given = found.settings.model_dump(mode="json", exclude={"kept", "vectors"})
+    given["recipes"] = [
+        recipe.renamed({name: safe_name(name) for name in recipe.vectors}).model_dump(mode="json")
+        for recipe in found.settings.recipes
+    ]
     given["chat"] = None if found.host.chat.default else found.host.chat.model_dump(mode="json")
+    files = {field: name for field, (name, _) in _uploads(picture).items()}
     return f'''"""Alignment against helpfulness on {found.host.name}, as it was measured: tables and report.html."""
 
 from pathlib import Path
@@ -59,31 +72,52 @@ from steering.studies import find_study
 
 HERE = Path(__file__).parent  # with the vectors' files
 SETTINGS = {pformat(given, width=100, sort_dicts=False)}
+BESIDE = {{name: str(HERE / file) for name, file in {files!r}.items()}}
 
 study = find_study("tradeoff")
 host = Host.load({found.host.name!r})
-result = study.start(host, study.parse({{**SETTINGS, "vectors": str(HERE)}})).result()
+result = study.start(host, study.parse({{**SETTINGS, **BESIDE, "vectors": str(HERE)}})).result()
 result.write(HERE / "again")
 print(result.tables["stop"].to_string())
 '''
 
 
+def carried(picture: Picture) -> dict[str, Path]:
+    """The uploads that the script reads, by the names that they have beside it.
+
+    Raises:
+        SteeringError: One is no longer there.
+    """
+    return {split_source(name)[0]: local_file(split_source(source)[0]) for name, source in _uploads(picture).values()}
+
+
+def _uploads(picture: Picture) -> dict[str, tuple[str, str]]:
+    """By setting, an upload's name beside the script, with what is selected of it, and the upload."""
+    given = {name: getattr(picture.found.settings, name) for name in ("alignment", "questions")}
+    return {
+        name: (f"{name}-{source.removeprefix(UPLOAD).partition('/')[2]}", source)
+        for name, source in given.items()
+        if source.startswith(UPLOAD)
+    }
+
+
 def _sections(picture: Picture, frames: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, str]]:
-    found, main = picture.found, picture.main
-    yield "What was found", notes_html(found.host, picture.notes)
-    yield "Where to stop", table_html(frames["stop"])
-    for line in picture.shown:
-        figure = figures.over_strength(line, picture.floor, picture.best(line), picture.unsteered)
-        yield line.curve.title, figure_html(figure) + caption_html(caption(found, picture.lines, line))
+    """What it comes to in a sentence, the charts, and then all that is said of them."""
+    found, main, title = picture.found, picture.main, measured(picture.found)
+    if main is not None:
+        yield "What it comes to", f"<p>{escape(advice(main, picture.best(main), picture.floor))}</p>"
+        yield main.curve.title, _chart(picture, main)
     measures = found.asked["alignment"].measure, found.asked["helpfulness"].measure
-    plane = figures.joint_plane(picture.lines, picture.front, picture.unsteered, measures)
+    plane = figures.joint_plane(picture.lines, picture.front, picture.unsteered, measures, title)
     under = "One curve a method, a point a strength; up and right is better. " + caption(found, picture.lines, None)
     yield "What each method pays for what it gains", figure_html(plane) + caption_html(under)
     under = "Solid: alignment gained. Dotted: helpfulness lost. Strengths on the side that gains alignment."
-    yield (
-        "Gain and cost by how far the model is moved",
-        figure_html(figures.per_nat(picture.lines)) + caption_html(under),
-    )
+    nats = figures.per_nat(picture.lines, title)
+    yield "Gain and cost by how far the model is moved", figure_html(nats) + caption_html(under)
+    yield "Where to stop", table_html(frames["stop"])
+    yield "What was found", notes_html(found.host, picture.notes)
+    for line in picture.shown[1:]:
+        yield line.curve.title, _chart(picture, line)
     for name, heading in {"slopes": "Near 0", "fits": "Fits", "front": "Pareto front"}.items():
         if len(frames.get(name, ())):
             yield heading, table_html(frames[name])
@@ -93,14 +127,21 @@ def _sections(picture: Picture, frames: Mapping[str, pd.DataFrame]) -> Iterator[
         yield "Replies on which judges differ", differing_html(frames["disagreements"], shown)
     yield "Words", words_html(_WORDS)
     if main is not None:
-        yield "Items at the recommended strength", _items(picture)
+        yield "Items at the recommended strength, or at the last one where there is none", _items(picture)
+
+
+def _chart(picture: Picture, line: Line) -> str:
+    found = picture.found
+    best, title = picture.best(line), measured(found)
+    figure = figures.over_strength(line, picture.floor, best, picture.unsteered, title)
+    return figure_html(figure) + caption_html(caption(found, picture.lines, line))
 
 
 def _items(picture: Picture) -> str:
     main = picture.main
     assert main is not None
     best = picture.best(main)
-    point = best.point if best is not None and best.point is not None else main.points[0]
+    point = best.point if best is not None and best.point is not None and best.gains else main.points[-1]
     parts = [caption_html(f"{main.curve.title} at {point.strength:g}; items.csv has every point.")]
     for role, asked in picture.found.asked.items():
         rows = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Literal, Self
 
@@ -12,9 +14,11 @@ from steering.errors import SteeringError
 from steering.judges import second
 from steering.model.chat_settings import CHAT, ChatSettings
 from steering.model.host import Host
+from steering.names import upper_first
 from steering.ranges import sweep
 from steering.recipes.recipe import Recipe
 from steering.texts.questions import PAIR_SETS, QUESTION_SETS, first_tokens, has_set
+from steering.vectors.vector import SteeringVector
 
 
 Compared = Literal["pca", "ablation", "affine", "prompt", "examples", "shuffled"]
@@ -26,6 +30,11 @@ COMPARED: dict[Compared, str] = {
     "examples": "in-context examples with aligned answers, or with misaligned ones",
     "shuffled": "a vector of the same set with its labels shuffled, as a control",
 }
+ABOUT: Mapping[str, str] = {"refusal": "harmlessness", "harm": "harmlessness", "truth": "honesty"} | {
+    name: name for name in PAIR_SETS
+}
+"""The answer pairs that a vector is about, by the first word of its name or of its contrast set's."""
+_UNSAID = "Neither the name '{name}' nor its contrast set's says what the vector is about"
 MOST_RECIPES = 3
 FEWEST_STRENGTHS, MOST_STRENGTHS = 2, 101
 
@@ -55,7 +64,8 @@ class TradeoffSettings(BaseModel):
     alignment: str = Field(
         "",
         description="Answer pairs: " + "; ".join(f"{key}: {text}" for key, text in PAIR_SETS.items()) + "; or a file, "
-        "or hub:owner/name. Empty: what the first recipe's vector is about, honesty where that is none of these.",
+        "or hub:owner/name. Empty: what the first recipe's vector is about, by its name or its contrast set's; where "
+        "these say nothing, they have to be named.",
     )
     alignment_by: str = Field(
         "pairs",
@@ -128,18 +138,26 @@ class TradeoffSettings(BaseModel):
             )
         return found
 
-    def on(self, host: Host) -> TradeoffSettings:
+    def on(self, host: Host, vectors: Mapping[str, SteeringVector] | None = None) -> TradeoffSettings:
         """The settings with defaults that the model has a use for; what was given stays.
 
         Of a model that is no demo model the vector `truth` is swept, on answers about honesty. Where letters are no
-        single tokens, helpfulness is measured on sums.
+        single tokens, helpfulness is measured on sums. The answer pairs that nobody named are those that the first
+        recipe's vector is about.
+
+        Args:
+            host: The model.
+            vectors: Those at hand, by name: a contrast set says what its vector is about.
+
+        Raises:
+            SteeringError: Nothing says what the vector is about, or there are no such pairs for this model.
         """
         changes: dict[str, Any] = {}
         if not host.info.demo and "recipes" not in self.model_fields_set:
             changes["recipes"] = (Recipe.model_validate({"interventions": [{"vector": "truth"}]}),)
         chosen = self.model_copy(update=changes)
-        if chosen.subject in PAIR_SETS and not self.alignment.strip() and not has_set(host, chosen.subject):
-            changes["alignment"] = "honesty"
+        if not self.alignment.strip():
+            changes["alignment"] = chosen.about(host, vectors or {})
         if not self.model_fields_set & {"helpfulness", "questions"} and not _has_letters(host):
             changes["helpfulness"] = "sums"
         chosen = self.model_copy(update=changes)
@@ -148,17 +166,28 @@ class TradeoffSettings(BaseModel):
 
     @property
     def subject(self) -> str:
-        """The answer pairs that are taken: what was named, or what the first recipe's vector is about."""
-        if self.alignment.strip():
-            return self.alignment.strip()
-        name = next(iter(self.recipes[0].vectors), "").lower()
-        about = {
-            "refusal": "harmlessness",
-            "harm": "harmlessness",
-            "truth": "honesty",
-            **dict(zip(PAIR_SETS, PAIR_SETS, strict=True)),
-        }
-        return next((pairs for word, pairs in about.items() if name.startswith(word)), "honesty")
+        """The answer pairs that are taken, once `on` has found them where nobody named any."""
+        return self.alignment.strip()
+
+    def about(self, host: Host, vectors: Mapping[str, SteeringVector]) -> str:
+        """The answer pairs that the first recipe's vector is about.
+
+        Raises:
+            SteeringError: As `on`.
+        """
+        name = self.recipes[0].vectors[0]
+        names = [name, *([vectors[name].provenance.contrast] if name in vectors else [])]
+        words = [re.match("[a-z]*", each.lower()) for each in names]
+        found = next((ABOUT[word[0]] for word in words if word and word[0] in ABOUT), "")
+        if found and has_set(host, found):
+            return found
+        here = [each for each in PAIR_SETS if has_set(host, each)]
+        why = f"the answer pairs '{found}' are for demo models only"
+        raise SteeringError(
+            f"On what is alignment to be measured? {upper_first(why) if found else _UNSAID.format(name=name)}.",
+            f"answer pairs (alignment): {', '.join(here)}, or a file of your own.",
+            "Choose the pairs whose aligned answers the vector should make likelier.",
+        )
 
     @field_validator("recipes", mode="before")
     @classmethod

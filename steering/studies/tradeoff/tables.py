@@ -9,13 +9,10 @@ from typing import Any
 import pandas as pd
 
 from steering.statistics import Estimate
+from steering.studies.tradeoff.advice import further
 from steering.studies.tradeoff.analysis import AXES, Floor, Line, Point
 from steering.studies.tradeoff.comparison import Comparison
 from steering.studies.tradeoff.recommendation import Best, Front
-
-
-_FURTHER = ("false_refusal", "degenerate")
-"""What else stands in the table of where to stop."""
 
 
 def point_table(lines: Sequence[Line]) -> pd.DataFrame:
@@ -33,8 +30,13 @@ def stop_table(chosen: Mapping[str, Sequence[Best]], lines: Sequence[Line]) -> p
             row: dict[str, Any] = {"method": titles[key].title, "rule": best.rule}
             row |= _spread("strength", best.strength) | {"unit": titles[key].unit}
             row |= _spread("alignment_gained", best.gained) | _spread("helpfulness_lost", best.lost)
-            further = {role: point.values[role].value for role in _FURTHER if role in point.values} if point else {}
-            rows.append(row | further | {"kl_p95_nats": point.kl_p95 if point else 0.0})
+            row |= {
+                "limited_by": ", ".join(best.limit.roles),
+                "limited_at": best.limit.at.strength if best.limit.at else None,
+            }
+            for role in further(point) if point else []:
+                row |= _spread(role, point.values[role]) | _spread(f"{role}_change", point.changes[role])
+            rows.append(row | {"kl_p95_nats": point.kl_p95 if point else 0.0})
     return pd.DataFrame(rows)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from steering.studies.tradeoff.advice import limit_words
 from steering.studies.tradeoff.analysis import Line, Point, estimate
 from steering.studies.tradeoff.methods import UNSTEERED, Curve
 from steering.studies.tradeoff.recommendation import best_of, pareto
@@ -12,9 +13,13 @@ from steering.studies.tradeoff.recommendation import best_of, pareto
 
 STRENGTHS = tuple(np.linspace(-2, 2, 21).round(10).tolist())
 DRAWS = 401
+N = 20
+"""Items of a further measure."""
 
 
-def line(alignment, helpfulness, *, noise=0.0, key="recipe A", strengths=STRENGTHS, floor=False) -> Line:
+def line(
+    alignment, helpfulness, *, noise=0.0, key="recipe A", strengths=STRENGTHS, floor=False, worse=None, **further
+) -> Line:
     """A curve of given means; every resample moves all strengths of an axis by the same amount, as items do."""
     rng = np.random.default_rng(3)
     n = len(strengths)
@@ -24,6 +29,7 @@ def line(alignment, helpfulness, *, noise=0.0, key="recipe A", strengths=STRENGT
         "alignment": np.array(alignment)[:, None] + moved["alignment"],
         "helpfulness": np.array(helpfulness)[:, None] * (1 + moved["helpfulness"]),
     }
+    draws |= {role: np.repeat(np.array(values)[:, None], DRAWS, axis=1) for role, values in further.items()}
     base = {axis: each[n // 2] for axis, each in draws.items()}
     points = tuple(
         Point(
@@ -32,12 +38,12 @@ def line(alignment, helpfulness, *, noise=0.0, key="recipe A", strengths=STRENGT
             strength,
             {axis: estimate(each[index]) for axis, each in draws.items()},
             {axis: estimate(each[index] - base[axis]) for axis, each in draws.items()},
-            {},
+            dict.fromkeys(further, N),
             0.0,
         )
         for index, strength in enumerate(strengths)
     )
-    return Line(curve, points, draws, base, {}, {}, {})
+    return Line(curve, points, draws, base, {}, {}, {}, worse or {})
 
 
 def bests(line, weight=2.0):
@@ -77,6 +83,43 @@ def test_where_nothing_gains_the_unsteered_model_is_best() -> None:
     found = bests(line(np.zeros(21), 1 - r**2 / 4))["utility"]
     assert found.strength.value == 0
     assert found.utility.value == 0
+
+
+def test_sums_that_fall_limit_what_letters_would_allow() -> None:
+    """From 17 right of 20 to 10 beyond 1: letters are kept and alignment goes on rising, so utility alone takes 2."""
+    r = np.array(STRENGTHS)
+    sums = np.where(np.abs(r) > 1, 10 / 20, 17 / 20)
+    assert bests(line(r, np.ones(21)))["utility"].strength.value == 2.0
+    curve = line(r, np.ones(21), sums=sums, worse={"sums": -1})
+    found = bests(curve)
+    for best in found.values():
+        assert best.strength.value == 1.0
+        assert best.limit.roles == ("sums",)
+    assert found["utility"].limit.at.strength == 2.0, "where there would be most utility"
+    assert found["5 %"].limit.at.strength == pytest.approx(1.2), "where it would go on"
+    said = limit_words(curve, found["utility"].limit)
+    assert "Sums right limits it" in said or "Sums right limit" in said
+    assert "10 of 20" in said
+    assert "17 unsteered" in said
+
+
+def test_more_of_what_is_bad_limits_and_more_of_what_is_good_does_not() -> None:
+    r = np.array(STRENGTHS)
+    falls = np.where(r > 1, 0.5, 0.0)
+    assert bests(line(r, np.ones(21), sums=falls, worse={"sums": -1}))["utility"].strength.value == 2.0
+    limited = bests(line(r, np.ones(21), loops=falls, worse={"loops": 1}))["utility"]
+    assert (limited.strength.value, limited.limit.roles) == (1.0, ("loops",))
+    # A tenth of the items, or one of few, is within what is allowed.
+    slightly = np.where(r > 1, 2 / 20, 0.0)
+    assert bests(line(r, np.ones(21), loops=slightly, worse={"loops": 1}))["utility"].strength.value == 2.0
+
+
+def test_without_another_measure_the_limit_is_helpfulness_alignment_or_the_sweep() -> None:
+    r = np.array(STRENGTHS)
+    assert bests(line(r, 1 - r**2 / 4))["utility"].limit.roles == ("helpfulness",)
+    assert bests(line(np.minimum(r, 1), np.ones(21)))["utility"].limit.roles == ("alignment",)
+    nowhere = bests(line(r, np.ones(21)))["utility"].limit
+    assert (nowhere.roles, nowhere.at) == ((), None)
 
 
 def test_intervals_are_paired() -> None:

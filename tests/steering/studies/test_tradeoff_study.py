@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import re
 import runpy
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -13,20 +16,26 @@ import torch
 
 import steering.studies.tradeoff.readings
 from bench.plain_sweep import plain_chances, plain_losses
+from steering.confines import Confines, confined
 from steering.errors import SteeringError
 from steering.extraction.controls import random_control
+from steering.extraction.extract import extract
 from steering.lane import Stopped
 from steering.model.prompts import Message, conversation, render
 from steering.passes.forced import read_forced
 from steering.recipes.recipe import Recipe
 from steering.studies import find_study
 from steering.studies.refusal import REFUSAL, Inquiry, RefusalSettings
-from steering.studies.tradeoff import Comparison, picture_of, recommended, result_of
+from steering.studies.tradeoff import NO_RECIPE, Comparison, picture_of, result_of
+from steering.studies.tradeoff.advice import advice
 from steering.studies.tradeoff.figures import joint_plane, over_strength, per_nat
+from steering.studies.tradeoff.findings import measured
 from steering.studies.tradeoff.measures import MEASURES, Measure, register
 from steering.studies.tradeoff.methods import UNSTEERED
 from steering.studies.tradeoff.readings import Item, Reader, Treatment, chunks_of, reply_ids
+from steering.studies.tradeoff.report import carried
 from steering.studies.tradeoff.swept import recipe_title
+from steering.texts.contrast import ContrastSet
 from steering.texts.questions import first_tokens, load_pairs, load_questions
 
 
@@ -104,7 +113,7 @@ def test_the_slope_at_zero_is_clear_of_zero_and_of_random_directions(name, reque
     assert slope.low > 0
     assert len(picture.floor.curves) == 10
     assert abs(picture.floor.slope) < slope.value / 10
-    figure = over_strength(picture.main, picture.floor, picture.best(picture.main), picture.unsteered)
+    figure = over_strength(picture.main, picture.floor, picture.best(picture.main), picture.unsteered, "a title")
     bands = [trace for trace in figure.data if trace.fill == "toself" and "139,144,152" in trace.fillcolor]
     assert len(bands) == 2, "one band an axis"
     shown = [trace for trace in figure.data if trace.name == "random directions"]
@@ -215,8 +224,10 @@ def test_every_comparison_is_drawn_and_does_what_it_says(demo) -> None:
     assert len(measured) == 12
     assert not {pair.messages[-1].content for pair in pairs} & set(shown), "examples are not measured on"
     for figure in (
-        joint_plane(picture.lines, picture.front, picture.unsteered, (MEASURES["pairs"], MEASURES["choice"])),
-        per_nat(picture.lines),
+        joint_plane(
+            picture.lines, picture.front, picture.unsteered, (MEASURES["pairs"], MEASURES["choice"]), "a title"
+        ),
+        per_nat(picture.lines, "a title"),
     ):
         names = [trace.name for trace in figure.data]
         assert "PCA" in names
@@ -274,7 +285,7 @@ def test_strengths_in_nats_are_swept(demo) -> None:
 def test_a_name_alone_stands_for_adding_that_vector(demo) -> None:
     settings = find_study("tradeoff").parse({"recipes": "formality"})
     assert settings.recipes[0].interventions[0].vector == "formality"
-    assert settings.subject == "formality"
+    assert settings.on(demo).subject == "formality"
     assert len(find_study("tradeoff").parse({"recipes": ["sentiment", recipe()]}).recipes) == 2
 
 
@@ -315,6 +326,7 @@ def test_replies_that_fall_apart_limit_the_recommendation(demo) -> None:
     assert broken[-1] > 0.5
     assert "sums" in seeing.notes[0]
     assert "unsteered" in seeing.notes[0]
+    assert "limit" in advice(seeing.main, seeing.best(seeing.main), None)
 
 
 def test_a_mistake_found_late_leaves_a_picture_that_says_nothing(demo) -> None:
@@ -472,9 +484,6 @@ def test_a_model_that_does_not_answer_is_reported(tiny_host) -> None:
 
 
 def _any_vector(host):
-    from steering.extraction.extract import extract
-    from steering.texts.contrast import ContrastSet
-
     return extract(
         host, ContrastSet.of(["good"] * 4 + ["fine"] * 4, ["bad"] * 4 + ["poor"] * 4, name="any", paired=False)
     )
@@ -492,6 +501,7 @@ def test_the_files_say_it_all_and_the_code_makes_them_again(demo, tmp_path) -> N
     folder = result.write(tmp_path / "out")
     names = {path.name for path in folder.iterdir()}
     tables = {f"{name}.csv" for name in ("stop", "points", "slopes", "fits", "front", "items")}
+    assert picture_of(found).recommended is not None
     assert tables | {"result.json", "report.html", "recipe.json", "reproduce.py", "sentiment.safetensors"} == names
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "<script src" not in page
@@ -499,10 +509,96 @@ def test_the_files_say_it_all_and_the_code_makes_them_again(demo, tmp_path) -> N
     points = pd.read_csv(folder / "points.csv")
     assert {"method", "strength", "unit", "alignment", "alignment_low", "n_alignment", "kl_p95_nats"} <= set(points)
     said = json.loads((folder / "recipe.json").read_text())
-    assert said["interventions"][0]["strength"] == recommended(picture_of(found)).interventions[0].strength
+    best = picture_of(found).best(picture_of(found).main)
+    assert said["interventions"][0]["strength"] == best.strength.value
+    assert said["model"] == demo.name
+    heads = re.findall("<h2>(.*?)</h2>", page)
+    assert heads.index("What each method pays for what it gains") < heads.index("What was found")
+    assert "e-1" not in re.sub(r"<script.*?</script>|<pre>.*?</pre>", "", page, flags=re.DOTALL)
     runpy.run_path(str(folder / "reproduce.py"))
     again = pd.read_csv(folder / "again" / "points.csv")
     pd.testing.assert_frame_equal(points, again, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_archive_runs_in_a_fresh_folder(demo, tmp_path) -> None:
+    """With a vector that no preset makes, under a name that no file can have."""
+    own = _any_vector(demo).renamed("good / bad?")
+    found = compared(
+        demo,
+        vectors={own.name: own},
+        recipes=[recipe(own.name)],
+        alignment="sentiment",
+        strengths="-1, 0, 1",
+        n=3,
+        **{**BARE, "random": 1},
+    )
+    result = result_of(picture_of(found))
+    with zipfile.ZipFile(io.BytesIO(result.archive())) as packed:
+        packed.extractall(tmp_path / "fresh")
+    assert "good / bad?" not in {path.name for path in (tmp_path / "fresh").iterdir()}
+    runpy.run_path(str(tmp_path / "fresh" / "reproduce.py"))
+    first, again = (pd.read_csv(tmp_path / "fresh" / name) for name in ("points.csv", "again/points.csv"))
+    assert first["alignment"].nunique() > 2
+    for column in ("strength", "alignment", "helpfulness", "kl_p95_nats"):
+        np.testing.assert_allclose(first[column], again[column], rtol=1e-4, atol=1e-5)
+
+
+def test_an_upload_goes_with_the_code_and_its_source_does_not(demo, tmp_path) -> None:
+    """Its source is known to the page alone."""
+    text = "question,aligned,misaligned\nHow was it?,Fine.,Bad.\nAnd now?,Good.,Poor.\n"
+    (tmp_path / "0123abcd").mkdir()
+    (tmp_path / "0123abcd" / "mine.csv").write_text(text)
+    with confined(Confines(uploads=tmp_path, hub=False, models=None)):
+        found = compared(demo, alignment="upload:0123abcd/mine.csv", strengths="-1, 1", n=2, **BARE)
+        beside = carried(picture_of(found))
+    script = result_of(picture_of(found)).files["reproduce.py"]
+    assert {name: path.read_text() for name, path in beside.items()} == {"alignment-mine.csv": text}
+    assert "'alignment': 'alignment-mine.csv'" in script
+    assert "0123abcd" not in script
+    assert "mine.csv" in measured(found)
+
+
+def test_no_recipe_is_written_where_none_is_recommended(demo) -> None:
+    """A strength that costs more than it can gain, whatever it gains."""
+    settings = {"strengths": "-4, 0, 4", "n": 12, "cost_weight": 1000.0, **BARE}
+    result = result_of(picture_of(compared(demo, **settings)))
+    assert "recipe.json" not in result.files
+    assert NO_RECIPE in result.notes
+    assert "recommended_strength" not in {each.name for each in result.measures}
+
+
+# -- what is measured ------------------------------------------------------------------------
+
+
+def test_where_nothing_says_what_a_vector_is_about_it_is_asked_before_anything_is_read(demo) -> None:
+    own = _any_vector(demo)
+    for name in ("happy", "harmony"):  # which only begins like harm
+        with pytest.raises(SteeringError, match="alignment") as caught:
+            Comparison(demo, find_study("tradeoff").parse({"recipes": name}), {}, {name: own.renamed(name)})
+        assert name in caught.value.given
+        assert all(each in caught.value.expected for each in ("harmlessness", "sentiment", "file of your own"))
+    named = Comparison(demo, find_study("tradeoff").parse({"recipes": "happy", "alignment": "fairness"}), {})
+    assert named.settings.subject == "fairness"
+
+
+def test_the_contrast_set_of_a_vector_says_what_it_is_about(demo) -> None:
+    vector = extract(demo, ContrastSet.load("sentiment"), name="mood")
+    found = Comparison(demo, find_study("tradeoff").parse({"recipes": "mood"}), {}, {"mood": vector})
+    assert found.settings.subject == "sentiment"
+    assert "alignment" not in found.settings.model_fields_set
+
+
+def test_charts_say_in_their_titles_what_is_measured(sentiment) -> None:
+    picture = picture_of(sentiment)
+    title = measured(sentiment)
+    assert "alignment on sentiment" in title
+    assert "helpfulness on knowledge" in title
+    for figure in (
+        over_strength(picture.main, picture.floor, None, picture.unsteered, title),
+        per_nat(picture.lines, title),
+    ):
+        assert "alignment on sentiment" in figure.layout.title.text
 
 
 # -- bad input ------------------------------------------------------------------------------
