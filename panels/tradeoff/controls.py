@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -11,11 +11,13 @@ from steering.errors import SteeringError
 from steering.names import upper_first
 from steering.recipes.recipe import Recipe
 from steering.studies import find_study
-from steering.studies.tradeoff import TradeoffSettings, recipe_title, rough_size
+from steering.studies.tradeoff import TradeoffSettings, recipe_title, size_ahead
+from steering.studies.tradeoff.findings import source_name
 from steering.studies.tradeoff.measures import MEASURES
 from steering.texts.questions import PAIR_SETS
+from workbench.controls.estimate_words import estimate
 from workbench.controls.judge_fields import place_judge
-from workbench.controls.offers import vector_named
+from workbench.controls.offers import fitting, vector_named
 from workbench.controls.recipe_editor import follow_shelf, place_recipe, received
 from workbench.controls.recipe_reading import Draft
 from workbench.controls.upload_field import Named, place_upload
@@ -23,7 +25,7 @@ from workbench.generation import SteerSettings
 from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Outputs
-from workbench.page.markup import READY, about_seconds, escape, heading, note
+from workbench.page.markup import READY, escape, heading, note
 
 
 _FIELDS = TradeoffSettings.model_fields
@@ -38,8 +40,8 @@ _COMPARED = {
     "shuffled": "Shuffled labels (control)",
 }
 _COUNTED = (
-    *("strengths", "compare", "random", "n", "examples", "alignment_by", "helpfulness", "also", "n_replies"),
-    "reply_tokens",
+    *("strengths", "compare", "random", "n", "examples", "alignment", "alignment_by", "helpfulness", "questions"),
+    *("also", "n_replies", "reply_tokens"),
 )
 """What the size of a run depends on."""
 _STEPS = 10
@@ -81,14 +83,7 @@ class TradeoffControls:
         Raises:
             SteeringError: Naming the field that is wrong.
         """
-        own = values["recipe"].recipe()
-        if not own or not own.interventions:
-            raise SteeringError("The recipe is empty.", "an intervention.", "Extract a vector first, under Vectors.")
-        given = {name: values[name] for name in self._parts if values[name] is not None}
-        if own.chat:
-            given["chat"] = own.chat
-        recipes = (own, *values["more"])
-        return find_study("tradeoff").parse({**given, "recipes": recipes})  # type: ignore[return-value]
+        return _parsed({name: values[name] for name in self._parts}, values["recipe"].recipe(), values["more"])
 
     def _place_compared(self) -> None:
         self._parts["strengths"] = gr.Textbox(
@@ -177,8 +172,8 @@ class TradeoffControls:
         # The pairs that there are depend on the model.
         ui.watch("model", call=self._offer, inputs={"own": self._own_pairs}, outputs=[self._parts["alignment"]])
         # Only what the size depends on: for every input of an event the browser searches all components of the page.
-        counted = {name: self._parts[name] for name in _COUNTED} | {"more": self._more}
-        triggers = [part.change for part in counted.values()]
+        counted = {name: self._parts[name] for name in _COUNTED} | {"more": self._more, "recipe": self._recipe}
+        triggers = [*(part.change for part in counted.values()), ui.job_id.change]
         ui.watch("model", *triggers, call=self._tell, inputs=counted, outputs=[self.size])
         first = gr.State(_FIELDS["strengths"].default)
         strengths = self._parts["strengths"]
@@ -197,19 +192,18 @@ class TradeoffControls:
     def _offer(self, own: Named) -> Outputs:
         return {self._parts["alignment"]: gr.update(choices=[*_sets(self._ui), *own.items()])}
 
-    def _tell(self, more: tuple[Recipe, ...], **values: Any) -> Outputs:
-        host = self._ui.host
-        if host is None:
-            return {}
-        given = {name: value for name, value in values.items() if value is not None}
-        recipes = (*_FIELDS["recipes"].default, *more)[: 1 + len(more)]
+    def _tell(self, recipe: Draft, more: tuple[Recipe, ...], **values: Any) -> Outputs:
+        host, own = self._ui.host, recipe.found
+        if host is None or own is None or not own.interventions:
+            return {self.size: ""}
         try:
-            settings = find_study("tradeoff").parse({**given, "recipes": recipes})
-            rows, seconds = rough_size(host, settings)  # type: ignore[arg-type]
+            settings = _parsed(values, own, more)
+            vectors = {name: self._ui.workspace.get(name).vector for name in fitting(self._ui)}
+            size = size_ahead(host, settings, self._ui.workspace.cells, vectors)
         except SteeringError as error:
             return {self.size: note(str(error))}
-        about = f", about {about_seconds(seconds)} on this machine" if seconds is not None else ""
-        return {self.size: note(f"Up to {rows:,} readings{about}; what is known is not read again.")}
+        pairs = settings.on(host, vectors).subject
+        return {self.size: note(f"Alignment on {source_name(pairs)}. {estimate(size, host)}")}
 
     def _first_strengths(self, part: Any, state: Any, *, recipe: Draft, strengths: str, first: str) -> Outputs:
         """Strengths that nobody changed follow the vector."""
@@ -230,6 +224,20 @@ class TradeoffControls:
         ready = READY if more else ""
         shown = {self._recipe: received(self._ui, first), self._more: tuple(more), self._sent: ready}
         return {**shown, self._others: f'<ul class="sw-found">{lines}</ul>'}
+
+
+def _parsed(values: Mapping[str, Any], own: Recipe | None, more: Sequence[Recipe]) -> TradeoffSettings:
+    """What stands on the page as settings.
+
+    Raises:
+        SteeringError: Naming the field that is wrong.
+    """
+    if not own or not own.interventions:
+        raise SteeringError("The recipe is empty.", "an intervention.", "Extract a vector first, under Vectors.")
+    given = {name: value for name, value in values.items() if value is not None}
+    if own.chat:
+        given["chat"] = own.chat
+    return find_study("tradeoff").parse({**given, "recipes": (own, *more)})  # type: ignore[return-value]
 
 
 def _sets(ui: PanelContext) -> list[tuple[str, str]]:

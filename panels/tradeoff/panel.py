@@ -13,13 +13,14 @@ from panels.tradeoff.view import Shown, TradeoffView
 from steering.lane import Job
 from steering.model.host import Host
 from steering.studies import STUDIES
+from steering.studies.size import Size
 from steering.studies.study import Result
 from steering.studies.tradeoff import Comparison, TradeoffSettings, picture_of
-from steering.studies.tradeoff.comparison import Size
+from workbench.controls.estimate_words import estimate
 from workbench.controls.offers import fitting
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call, Outputs
-from workbench.page.markup import about_seconds, card, empty_state
+from workbench.page.markup import card, empty_state
 from workbench.panel import Panel
 
 
@@ -89,7 +90,7 @@ def _run(call: Call, view: TradeoffView, found: Comparison, which: str | None) -
     for emitted in call.follow(job):
         size = next((each for each in emitted if isinstance(each, Size)), None)
         if size is not None:
-            yield view.sized(_size(size))
+            yield view.sized(estimate(size, call.host))
         fresh = any(each is found for each in emitted)
         if not fresh or job.finished or time.monotonic() - drawn < _EVERY:
             yield {}
@@ -108,12 +109,6 @@ def _run(call: Call, view: TradeoffView, found: Comparison, which: str | None) -
         yield view.ended(picture)
         yield view.downloads(picture)  # last: where they cannot be written, all else is there
     job.result()
-
-
-def _size(size: Size) -> str:
-    known = f"; {size.known:,} of them are kept from before" if size.known else ""
-    about = f", about {about_seconds(size.seconds)} on this machine" if size.seconds else ""
-    return f"{size.rows:,} readings{known}{about}."
 
 
 panel = TradeoffPanel()

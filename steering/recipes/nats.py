@@ -172,6 +172,11 @@ def own_replies(host: Host, texts: tuple[str, ...]) -> list[Replied]:
     return known[texts]
 
 
+def replied(host: Host, texts: tuple[str, ...]) -> bool:
+    """Whether `own_replies` knows its answers to these prompts already."""
+    return texts in _REPLIED.get(host, {})
+
+
 def _search(
     job: Job[Calibration],
     host: Host,

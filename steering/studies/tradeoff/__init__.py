@@ -22,7 +22,7 @@ from steering.studies.tradeoff.findings import caption
 from steering.studies.tradeoff.picture import Picture, picture_of
 from steering.studies.tradeoff.report import code, report
 from steering.studies.tradeoff.settings import COMPARED, TradeoffSettings
-from steering.studies.tradeoff.sizes import rough_size
+from steering.studies.tradeoff.sizes import size_ahead, size_of
 from steering.studies.tradeoff.swept import recipe_title
 from steering.studies.tradeoff.verdicts import DIFFERING, agreement
 
@@ -37,7 +37,8 @@ __all__ = [
     "picture_of",
     "recipe_title",
     "result_of",
-    "rough_size",
+    "size_ahead",
+    "size_of",
 ]
 
 
@@ -122,5 +123,6 @@ STUDY = Study(
     summary="What steering gains and what it costs, at every strength, beside other methods and random directions.",
     settings=TradeoffSettings,
     run=run,
+    size=size_of,
     quick={"strengths": "-2..2 step 0.5", "n": 25, "n_replies": 8, "random": 5, "reply_tokens": 32},
 )

@@ -14,6 +14,7 @@ from steering.lane import Job
 from steering.model.host import Host
 from steering.model.openings import chat_notes
 from steering.store import Kept, kept_in
+from steering.studies.size import Done, Size
 from steering.studies.tradeoff.further import KL
 from steering.studies.tradeoff.measures import Measure, Score, checked_items, find_measure, mass
 from steering.studies.tradeoff.methods import UNSTEERED, Curve, Curves, make_curves
@@ -40,18 +41,6 @@ class Asked:
     def items(self) -> tuple[Item, ...]:
         """All items."""
         return tuple(item for chunk in self.chunks for item in chunk.items)
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much there is to read."""
-
-    rows: int
-    """Readings in all: an item under a treatment."""
-    known: int
-    """Of these, how many are kept from before."""
-    seconds: float | None
-    """About how long the others take; None where nothing like it was timed before."""
 
 
 class Comparison:
@@ -125,19 +114,13 @@ class Comparison:
                 raise
 
     def size(self) -> Size:
-        """How much is to be read, and how much of it is known. Call on the model thread."""
+        """How much is to be read, and how much of it is kept from before. Call on the model thread."""
         self.prepare()
-        rows = known = 0
-        seconds: float | None = 0.0
+        works = []
         for chunk, _, treatments in self._steps():
-            n = len(chunk)
-            missing = sum(not self._reader.known(chunk, treatment) for treatment in treatments)
-            rows += n * len(treatments)
-            known += n * (len(treatments) - missing)
-            each = self._reader.seconds(chunk)
-            if missing:
-                seconds = None if each is None or seconds is None else seconds + missing * each
-        return Size(rows, known, seconds)
+            known = sum(self._reader.known(chunk, treatment) for treatment in treatments)
+            works.append(self._reader.work(chunk, len(treatments), known))
+        return Size(tuple(works), keeps=True, done=Done(None) if all(work.known == work.n for work in works) else None)
 
     def run(self, job: Job[Any]) -> Iterator[None]:
         """Read everything; pauses after each part. Call on the model thread. What is done is kept.

@@ -34,10 +34,10 @@ _OF_METHODS = (*SEVERAL[:3], SEVERAL[5])
 """Okabe-Ito without the hues of the two axes."""
 _SMOOTH = 201
 _LAYOUT: dict[str, Any] = {
-    "height": 400,
+    "height": 380,
     "showlegend": True,
     "legend": LEGEND,
-    "margin": {"l": 60, "r": 20, "t": 76, "b": 48},
+    "margin": {"l": 60, "r": 20, "t": 58, "b": 48},
 }
 
 
@@ -146,7 +146,7 @@ def per_nat(lines: Sequence[Line], title: str) -> go.Figure:
 def _titled(figure: go.Figure, title: str) -> go.Figure:
     """With what is measured above the chart, so that a picture of it says so too."""
     words = {
-        "text": title.replace("; ", "<br>"),
+        "text": title,
         "font": {"size": 12, "color": INK},
         "x": 0.01,
         "xanchor": "left",

@@ -69,7 +69,12 @@ def sources(found: Comparison) -> dict[str, str]:
     settings = found.settings
     summed = found.asked["helpfulness"].items[0].kind == "text"
     of = {"alignment": settings.subject, "helpfulness": settings.helpfulness if summed else settings.questions}
-    return {axis: re.split(r"[/\\]", name)[-1] for axis, name in of.items()}
+    return {axis: source_name(name) for axis, name in of.items()}
+
+
+def source_name(source: str) -> str:
+    """What a set, a file or an upload is called, without its folders."""
+    return re.split(r"[/\\]", source)[-1]
 
 
 def measured(found: Comparison) -> str:

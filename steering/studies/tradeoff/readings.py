@@ -16,7 +16,7 @@ from typing import Any, Literal
 from steering.lane import Job
 from steering.model.fingerprint import fingerprint
 from steering.model.host import Host
-from steering.model.pace import note_reading, seconds_per_step, seconds_per_token
+from steering.model.pace import note_reading
 from steering.model.prompts import Message, Prompt, render
 from steering.passes.decoding import generate_each
 from steering.passes.exact import divergence, losses_of, mass_of
@@ -27,6 +27,7 @@ from steering.passes.replies import DecodeSettings
 from steering.passes.reply_parts import followed
 from steering.passes.rows import Row
 from steering.store import Kept, digest
+from steering.studies.size import Work
 from steering.texts.questions import first_tokens
 from steering.writes.interventions import Plan
 
@@ -142,12 +143,12 @@ class Reader:
             if items[0].kind != "text":
                 note_reading(self._host, len(group) * self._tokens(chunk), time.perf_counter() - began)
 
-    def seconds(self, chunk: Chunk) -> float | None:
-        """About how long one treatment of these items takes; None before anything like it was timed."""
+    def work(self, chunk: Chunk, treatments: int, known: int) -> Work:
+        """How much it is to read these items under so many treatments, of which some are known."""
+        n = len(chunk)
         if chunk.items[0].kind == "text":
-            return reply_seconds(self._host, chunk.items[0].longest, len(chunk))
-        each = seconds_per_token(self._host)
-        return None if each is None else each * self._tokens(chunk)
+            return Work("replies", n * treatments, chunk.items[0].longest, n * known, BATCH)
+        return Work("readings", n * treatments, self._tokens(chunk) / n, n * known)
 
     def _tokens(self, chunk: Chunk) -> int:
         """Tokens of prompts and given replies; a letter of a reply is about a quarter of one."""
@@ -265,12 +266,6 @@ class Reader:
                         "finish": reply.finish,
                     },
                 )
-
-
-def reply_seconds(host: Host, longest: int, n: int) -> float | None:
-    """About how long `n` replies take among many; None before any was timed."""
-    step = seconds_per_step(host, BATCH)
-    return None if step is None else n * longest * step / BATCH
 
 
 def reply_ids(host: Host, text: str) -> tuple[int, ...]:

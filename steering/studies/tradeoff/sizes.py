@@ -1,43 +1,84 @@
-"""How much a trade-off will read, told from its settings alone, before anything is loaded."""
+"""How much a trade-off will read: at most, from its settings alone, or what is missing of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from steering.lane import Stopped
 from steering.model.host import Host
-from steering.model.pace import seconds_per_token
+from steering.recipes.nats import calibration_prompts, replied
+from steering.store import Kept
+from steering.studies.size import Size, Work
+from steering.studies.tradeoff.comparison import Comparison
 from steering.studies.tradeoff.further import OWN_REPLIES
 from steering.studies.tradeoff.measures import MEASURES
 from steering.studies.tradeoff.methods import floor_strengths
-from steering.studies.tradeoff.readings import reply_seconds
+from steering.studies.tradeoff.readings import BATCH
 from steering.studies.tradeoff.settings import TradeoffSettings
+from steering.vectors.vector import SteeringVector
 
 
 _TOKENS = {"pairs": 60, "whole_pairs": 60, "letters": 60, "choice": 45, "raw": 45, "accuracy": 45}
 """Of a usual item."""
 _SHARES = 11
 _OWN_TOKENS = 50
+_PATIENCE = 3.0
+"""Seconds for which what is kept is counted; rather than wait longer, all that a run might do is told."""
 
 
-def rough_size(host: Host, settings: TradeoffSettings) -> tuple[int, float | None]:
-    """About how many readings there are, and how many seconds they take if nothing is known; None before any was timed.
+def size_of(host: Host, settings: TradeoffSettings, vectors: Mapping[str, SteeringVector] | None = None) -> Size:
+    """What a run reads at most, without touching the model.
 
     Raises:
-        SteeringError: Strengths that are not in order.
+        SteeringError: Strengths that are not in order, or nothing says on what alignment is measured.
     """
+    settings = settings.on(host, vectors)
     strengths = len(settings.sweep)
     swept = {"pca": strengths, "affine": strengths, "shuffled": strengths, "ablation": min(_SHARES, strengths)}
     curves = [strengths] * len(settings.recipes)
     curves += [swept.get(key, 2 * settings.examples if key == "examples" else 2) for key in settings.compare]
     main, floor = sum(curves), settings.random * len(floor_strengths(settings.sweep))
-    each = seconds_per_token(host)
-    rows, tokens, replies = OWN_REPLIES * main, OWN_REPLIES * main * _OWN_TOKENS, 0
+    works = [Work("readings", OWN_REPLIES * main, _OWN_TOKENS)]
     for name in (settings.alignment_by, settings.helpfulness):
-        by_text = name not in _TOKENS
-        n = (settings.n_replies if by_text else settings.n) * (main + floor)
-        rows += n
-        tokens += 0 if by_text else n * _TOKENS[name]
-        replies += n if by_text else 0
-    further = len({MEASURES[name].items for name in settings.also if name in MEASURES and name != "perplexity"})
-    more = further * settings.n_replies * main
-    writing = reply_seconds(host, settings.reply_tokens, replies + more)
-    seconds = None if each is None or writing is None else tokens * each + writing
-    return rows + more, seconds
+        works.append(_work(settings, name, main + floor))
+    further = {MEASURES[name].items: name for name in settings.also if name in MEASURES and name != "perplexity"}
+    works += [_work(settings, name, main) for name in further.values()]
+    return Size(tuple(works), keeps=True)
+
+
+def size_ahead(host: Host, settings: TradeoffSettings, kept: Kept, vectors: Mapping[str, SteeringVector]) -> Size:
+    """What a run reads, and how much of that is kept from before.
+
+    It is counted on the model thread, where that is idle and everything is at hand that the items and curves are made
+    of; else it is what a run reads at most.
+
+    Raises:
+        SteeringError: As `size_of`, and whatever a run would say before it reads anything.
+    """
+    most = size_of(host, settings, vectors)
+    if host.lane.jobs() or not _at_hand(host.under(settings.chat or settings.recipes[0].chat), settings, vectors):
+        return most
+    found = Comparison(host, settings, kept, vectors)
+    job = host.submit(lambda job: found.size(), title="Counting what is kept")
+    try:
+        return job.result(timeout=_PATIENCE)
+    except (TimeoutError, Stopped):
+        job.stop()
+        return most
+
+
+def _work(settings: TradeoffSettings, name: str, treatments: int) -> Work:
+    if name in _TOKENS:
+        return Work("readings", settings.n * treatments, _TOKENS[name])
+    return Work("replies", settings.n_replies * treatments, settings.reply_tokens, batch=BATCH)
+
+
+def _at_hand(host: Host, settings: TradeoffSettings, vectors: Mapping[str, SteeringVector]) -> bool:
+    """Whether nothing has to be computed to know what is read: no vectors, strengths in nats, replies or judges."""
+    named = {name for recipe in settings.recipes for name in recipe.vectors}
+    nats = any(each.unit == "nats" for recipe in settings.recipes for each in recipe.interventions)
+    anew = bool({"pca", "shuffled"} & set(settings.compare)) or (
+        settings.alignment_by == "judged" and settings.classifier
+    )
+    replies = host.info.demo or replied(host, calibration_prompts()[:OWN_REPLIES])
+    return named <= set(vectors) and not nats and not anew and replies

@@ -7,6 +7,7 @@ import json
 import math
 import re
 import runpy
+import threading
 import zipfile
 
 import numpy as np
@@ -26,7 +27,7 @@ from steering.passes.forced import read_forced
 from steering.recipes.recipe import Recipe
 from steering.studies import find_study
 from steering.studies.refusal import REFUSAL, Inquiry, RefusalSettings
-from steering.studies.tradeoff import NO_RECIPE, Comparison, picture_of, result_of
+from steering.studies.tradeoff import NO_RECIPE, Comparison, picture_of, result_of, size_ahead, size_of
 from steering.studies.tradeoff.advice import advice
 from steering.studies.tradeoff.figures import joint_plane, over_strength, per_nat
 from steering.studies.tradeoff.findings import measured
@@ -52,6 +53,11 @@ def compared(host, kept=None, vectors=None, **settings) -> Comparison:
     found = Comparison(host, parsed, {} if kept is None else kept, vectors)
     host.run(lambda job: list(found.run(job)), title="trade-off")
     return found
+
+
+def rows(size) -> int:
+    """All that is read, generated replies too."""
+    return size.count("readings") + size.count("replies")
 
 
 def means(found, role, curve=0):
@@ -363,18 +369,42 @@ def test_what_was_read_is_not_read_again(demo) -> None:
     cells = len(kept)
     again = Comparison(demo, first.settings, kept)
     size = demo.run(lambda job: again.size(), title="size")
-    assert size.known == size.rows > 0
-    assert size.seconds == 0
+    assert size.known == rows(size) > 0
+    assert size.done is not None
     wider = Comparison(demo, first.settings.model_copy(update={"strengths": "-1, 0, 1, 2"}), kept)
     size = demo.run(lambda job: wider.size(), title="size")
     # One strength more: of alignment, helpfulness, sums and KL, and of two random directions on both axes.
-    assert size.rows - size.known == 30 + 30 + 4 + 20 + 2 * (30 + 30)
-    assert size.seconds is None or size.seconds > 0
+    assert rows(size) - size.known == 30 + 30 + 4 + 20 + 2 * (30 + 30)
+    assert size.count("replies") == 4 * (4 + 2), "sums at four strengths, one of which is unsteered, and two prompts"
+    assert size.done is None
+    assert size_ahead(demo, wider.settings, kept, first.curves.vectors) == size, "known before it runs"
     demo.run(lambda job: list(wider.run(job)), title="wider")
     assert len(kept) > cells
     np.testing.assert_array_equal(
         wider.values("alignment", wider.curves.curves[0])[:3], first.values("alignment", first.curves.curves[0])
     )
+
+
+def test_before_a_run_it_is_told_what_it_reads_at_most_where_counting_would_wait(demo) -> None:
+    """For a vector that has to be extracted first, and behind another's job."""
+    settings = find_study("tradeoff").parse({"strengths": "-1, 0, 1", "n": 10, **BARE})
+    most = size_of(demo, settings)
+    assert size_ahead(demo, settings, {}, {}) == most
+    assert most.count("readings") == 3 * (10 + 10 + 20)
+    assert most.known == 0
+    vector = compared(demo, strengths="-1, 1", n=2, **BARE).curves.vectors["sentiment"]
+    running, go_on = threading.Event(), threading.Event()
+
+    def work(job) -> None:
+        running.set()
+        go_on.wait(30)
+
+    job = demo.submit(work, title="another's")
+    running.wait(30)
+    assert size_ahead(demo, settings, {}, {"sentiment": vector}) == most
+    go_on.set()
+    job.result()
+    assert size_ahead(demo, settings, {}, {"sentiment": vector}) != most
 
 
 def test_stop_keeps_what_is_done_and_it_can_be_seen(demo, monkeypatch) -> None:
@@ -399,7 +429,7 @@ def test_stop_keeps_what_is_done_and_it_can_be_seen(demo, monkeypatch) -> None:
     assert kept
     again = Comparison(demo, settings, kept)
     size = demo.run(lambda job: again.size(), title="size")
-    assert 0 < size.known < size.rows
+    assert 0 < size.known < rows(size)
 
 
 def test_a_wider_sweep_that_was_stopped_shows_what_is_known_of_it(demo) -> None:
