@@ -1,7 +1,8 @@
 """What every page costs: `python bench/page.py`.
 
 Components, events and configuration of each page, then in Chromium: time until it stands, until a first click is
-answered, a first and a second switch to it, and what an idle page, an extraction and a streamed reply cost the browser.
+answered, a first and a second switch to it, and what an idle page, an extraction, a streamed reply and the default
+trade-off cost the browser.
 All times are of this machine and this run; the last column is a ratio to the page with least of it.
 """
 
@@ -28,6 +29,8 @@ import chromium
 
 
 WAIT = 120_000
+WATCHED = 40.0
+"""Seconds for which a trade-off is watched once its charts are there."""
 IDLE = 10.0
 """Seconds for which an idle page is watched."""
 LONG_TASKS = """() => {
@@ -55,6 +58,7 @@ def main() -> None:
             try:
                 print_times(browser, served.local_url, list(sizes))
                 print_work(browser, served.local_url)
+                print_tradeoff(browser, served.local_url)
             finally:
                 browser.close()
                 served.close(verbose=False)
@@ -147,6 +151,36 @@ def print_work(browser: Browser, address: str) -> None:
     seconds = time.perf_counter() - began
     longest = page.evaluate("window.longest")
     print(f"/steer reply: {steered:.0f} ms in {seconds:.1f} s, longest task {longest:.0f} ms")
+    page.context.close()
+
+
+def print_tradeoff(browser: Browser, address: str) -> None:
+    """How long the page stands still while the default trade-off runs, and how soon Stop is felt."""
+    page = browser.new_context().new_page()
+    page.set_default_timeout(WAIT)
+    client = page.context.new_cdp_session(page)
+    client.send("Performance.enable")
+    page.goto(f"{address}tradeoff")
+    _stands(page)
+    page.locator("#tradeoff-size", has_text="Alignment on").wait_for()
+    page.evaluate(LONG_TASKS)
+
+    def run() -> None:
+        page.click("#tradeoff-run")
+        page.locator("#tradeoff-plane svg").first.wait_for()
+        page.wait_for_timeout(WATCHED * 1000)
+
+    began = time.perf_counter()
+    worked = _work(client, run)
+    seconds, longest = time.perf_counter() - began, page.evaluate("window.longest")
+    began = time.perf_counter()
+    page.click("#tradeoff-stop")
+    page.locator(".sw-strip .sw-over", has_text="stopped").wait_for()
+    stopped = time.perf_counter() - began
+    print(
+        f"/tradeoff default: {worked:.0f} ms in {seconds:.0f} s, longest task {longest:.0f} ms, "
+        f"Stop felt after {stopped:.1f} s"
+    )
     page.context.close()
 
 
