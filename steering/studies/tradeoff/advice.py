@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from steering.names import upper_first
 from steering.studies.tradeoff.analysis import AXES, Floor, Line, Point
 from steering.studies.tradeoff.limits import Limit
 from steering.studies.tradeoff.measures import MEASURES
@@ -56,11 +55,11 @@ def limit_words(line: Line, limit: Limit) -> str:
     at = f"at {limit.at.strength:g}"
     if limit.roles == ("helpfulness",):
         base = max(float(line.unsteered["helpfulness"][0]), 1e-12)
-        return f"Helpfulness limits it: {100 * limit.at.values['helpfulness'].value / base:.1f} % of it are left {at}."
+        left = 100 * limit.at.values["helpfulness"].value / base
+        return f"What limits it is helpfulness, of which {left:.1f} % are left {at}."
     if limit.roles == ("alignment",):
-        return f"Alignment limits it: it is no larger {at}."
-    names = " and ".join(map(role_title, limit.roles))
-    return f"{upper_first(names)} limit{'s' * (len(limit.roles) == 1)} it: {_compared(limit.at, limit.roles)} {at}."
+        return f"What limits it is alignment, which is no larger {at}."
+    return f"What limits it, {at}: {_compared(limit.at, limit.roles)}."
 
 
 def _blocked(line: Line, limit: Limit) -> str:

@@ -118,8 +118,7 @@ class Comparison:
         self.prepare()
         works = []
         for chunk, _, treatments in self._steps():
-            known = sum(self._reader.known(chunk, treatment) for treatment in treatments)
-            works.append(self._reader.work(chunk, len(treatments), known))
+            works.append(self._reader.work(chunk, len(treatments), self._known(chunk, treatments)))
         return Size(tuple(works), keeps=True, done=Done(None) if all(work.known == work.n for work in works) else None)
 
     def run(self, job: Job[Any]) -> Iterator[None]:
@@ -136,17 +135,24 @@ class Comparison:
         steps = list(self._steps())
         self.total = sum(len(chunk) * len(treatments) for chunk, _, treatments in steps)
         self.done = 0
-        for chunk, what, treatments in steps:
-            known = sum(self._reader.known(chunk, treatment) for treatment in treatments)
-            self.done += len(chunk) * known
-            job.report(self.done, self.total, what)
+        # What is kept from before takes no time, so the time that is left is told from the others.
+        kept = [len(chunk) * self._known(chunk, treatments) for chunk, _, treatments in steps]
+        passed, left = 0, self.total - sum(kept)
+        for before, (chunk, what, treatments) in zip(kept, steps, strict=True):
+            passed += before
+            self.done += len(chunk) * self._known(chunk, treatments)
+            job.report(self.done - passed, left, what)
             for n in self._reader.read(job, chunk, treatments):
                 self.done += n
-                job.report(self.done, self.total, what)
+                job.report(self.done - passed, left, what)
             self.finished = self.done >= self.total
             yield
         if self.second:
             yield from self._judge(job, self.second)
+
+    def _known(self, chunk: Chunk, treatments: Iterable[Treatment]) -> int:
+        """How many treatments have been read on these items."""
+        return sum(self._reader.known(chunk, treatment) for treatment in treatments)
 
     def read_of(self, curve: Curve) -> Curve:
         """The curve at the strengths that some items of both axes have been read at."""

@@ -98,8 +98,7 @@ def test_sums_that_fall_limit_what_letters_would_allow() -> None:
     assert found["utility"].limit.at.strength == 2.0, "where there would be most utility"
     assert found["5 %"].limit.at.strength == pytest.approx(1.2), "where it would go on"
     said = limit_words(curve, found["utility"].limit)
-    assert "Sums right limits it" in said or "Sums right limit" in said
-    assert "10 of 20" in said
+    assert "What limits it, at 2: sums right 10 of 20" in said
     assert "17 unsteered" in said
 
 
