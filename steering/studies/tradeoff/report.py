@@ -62,7 +62,8 @@ def code(picture: Picture) -> str:
         for recipe in found.settings.recipes
     ]
     given["chat"] = None if found.host.chat.default else found.host.chat.model_dump(mode="json")
-    files = {field: name for field, (name, _) in _uploads(picture).items()}
+    beside = {field: name for field, (name, _) in _uploads(picture).items()}
+    given |= beside
     return f'''"""Alignment against helpfulness on {found.host.name}, as it was measured: tables and report.html."""
 
 from pathlib import Path
@@ -72,7 +73,7 @@ from steering.studies import find_study
 
 HERE = Path(__file__).parent  # with the vectors' files
 SETTINGS = {pformat(given, width=100, sort_dicts=False)}
-BESIDE = {{name: str(HERE / file) for name, file in {files!r}.items()}}
+BESIDE = {{name: str(HERE / SETTINGS[name]) for name in {tuple(beside)!r}}}  # files that it was measured on
 
 study = find_study("tradeoff")
 host = Host.load({found.host.name!r})
