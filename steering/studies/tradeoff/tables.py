@@ -34,8 +34,9 @@ def stop_table(chosen: Mapping[str, Sequence[Best]], lines: Sequence[Line]) -> p
                 "limited_by": ", ".join(best.limit.roles),
                 "limited_at": best.limit.at.strength if best.limit.at else None,
             }
-            for role in further(point) if point else []:
-                row |= _spread(role, point.values[role]) | _spread(f"{role}_change", point.changes[role])
+            if point:
+                for role in further(point):
+                    row |= _spread(role, point.values[role]) | _spread(f"{role}_change", point.changes[role])
             rows.append(row | {"kl_p95_nats": point.kl_p95 if point else 0.0})
     return pd.DataFrame(rows)
 
