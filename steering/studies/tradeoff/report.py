@@ -89,7 +89,9 @@ def carried(picture: Picture) -> dict[str, Path]:
     Raises:
         SteeringError: One is no longer there.
     """
-    return {str(split_source(name)[0]): local_file(split_source(source)[0]) for name, source in _uploads(picture).values()}
+    return {
+        str(split_source(name)[0]): local_file(split_source(source)[0]) for name, source in _uploads(picture).values()
+    }
 
 
 def _uploads(picture: Picture) -> dict[str, tuple[str, str]]:
