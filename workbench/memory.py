@@ -40,7 +40,7 @@ class Memory:
             shown = self._visits.setdefault(visitor, {}).setdefault(panel, {})
             self._visits.move_to_end(visitor)
             for component, change in changes.items():
-                shown.setdefault(component, {}).update(properties(change))
+                shown[component] = joined(component, shown.get(component, {}), properties(change))
             while len(self._visits) > MOST_VISITORS:
                 self._visits.popitem(last=False)
 
@@ -54,6 +54,12 @@ class Memory:
         """The last value of one component."""
         with self._lock:
             return self._visits.get(visitor, {}).get(panel, {}).get(component, {}).get("value", default)
+
+
+def joined(component: Any, known: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Changed properties with later ones over them; a control that takes changes in parts says how (`joined`)."""
+    join = getattr(component, "joined", None)
+    return join(known, change) if join else {**known, **change}
 
 
 def properties(change: Any) -> dict[str, Any]:

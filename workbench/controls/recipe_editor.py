@@ -73,9 +73,9 @@ class RecipeEditor(gr.HTML, metaclass=Unwritten):
     is_setting = True
     """What stands in it is kept by the browser, as what is typed in Gradio's own controls is."""
 
-    def kept(self, value: Any) -> Recipe | None:
-        """The recipe that a browser kept; None where it kept none."""
-        return read_draft(value).found
+    def kept(self, value: Any) -> tuple[Recipe | None, list[str]]:
+        """The recipe that a browser kept, None where it kept none; nothing of a recipe is left out."""
+        return read_draft(value).found, []
 
     def given(self, value: Any) -> Draft:
         """What a handler is given of a value on the server."""

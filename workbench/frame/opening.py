@@ -17,7 +17,7 @@ import gradio as gr
 from steering.confines import confined
 from steering.errors import SteeringError
 from workbench.bench import Workbench
-from workbench.memory import properties
+from workbench.memory import joined, properties
 from workbench.page.blocks import EVENT, URGENT, unique
 from workbench.page.context import PanelContext
 from workbench.page.settings import Settings
@@ -109,7 +109,7 @@ class _Page:
 
     def change(self, changes: Mapping[Any, Any]) -> None:
         for part, change in changes.items():
-            self.changes.setdefault(part, {}).update(properties(change))
+            self.changes[part] = joined(part, self.changes.get(part, {}), properties(change))
 
     def value(self, part: Any) -> Any:
         """The value that a component has by now."""

@@ -15,7 +15,7 @@ from workbench.page.markup import note
 
 KINDS = (gr.Textbox, gr.Dropdown, gr.Slider, gr.Radio, gr.Checkbox, gr.CheckboxGroup, gr.Number)
 """Components whose value is a setting, beside those of our own with a true `is_setting`, which say what of a value that
-a browser kept is one of theirs (`kept`), and what handlers are given of it (`given`).
+a browser kept is one of theirs and what of it is left out (`kept`), and what handlers are given of it (`given`).
 """
 LONGEST = 100_000
 """Characters of a text that the browser keeps."""
@@ -55,16 +55,24 @@ class Settings:
             Component -> update. What no longer fits is left out, and `dropped` says so.
         """
         kept = dict(known) if isinstance(known, Mapping) else {}
-        kept |= {name: query[name] for name in self._named if name in query}
+        for name, part in self._named.items():
+            if name in query:
+                kept[name] = query[name]
+            if named := part.named(query) if hasattr(part, "named") else {}:  # a form, whose fields have names
+                kept[name] = {**(kept[name] if isinstance(kept.get(name), Mapping) else {}), **named}
         changes: dict[Any, Any] = {}
         lost = []
         for name, value in kept.items():
             part = self._named.get(str(name))
-            update = _update(part, value, part in redrawn) if part is not None else None
-            if update is None:
-                lost.append(str(name)[:40])
-            else:
+            left: list[str] = []
+            update = None
+            if getattr(part, "is_setting", False):
+                update, left = _kept(part, value)
+            elif part is not None:
+                update = _update(part, value, part in redrawn)
+            if update is not None:
                 changes[part] = update
+            lost += [each[:40] for each in left] if update is not None else [str(name)[:40]]
         if lost:
             said = f"Kept from an earlier visit and left out, since it no longer fits: {', '.join(sorted(lost)[:8])}."
             changes[self.dropped] = note(said)
@@ -100,10 +108,15 @@ def _update(part: Any, value: Any, redrawn: bool) -> Any:
         return _choice(part, value, redrawn)
     if isinstance(part, gr.Textbox):
         return gr.update(value=value) if isinstance(value, str) and len(value) <= LONGEST else None
+    return None
+
+
+def _kept(part: Any, value: Any) -> tuple[Any, list[str]]:
+    """How a control of our own shows a kept value again, None where nothing of it fits, and what of it is left out."""
     if value is None:
-        return gr.update(value=None)
-    kept = part.kept(value)
-    return None if kept is None else gr.update(value=kept)
+        return gr.update(value=None), []
+    kept, left = part.kept(value)
+    return (None if kept is None else gr.update(value=kept)), left
 
 
 def _number(part: Any, value: Any, redrawn: bool) -> Any:

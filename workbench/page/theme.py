@@ -150,8 +150,8 @@ _AS_LAST = """
 })();
 """
 
-_SHEETS = (("style.css",), ("recipe", "recipe.css"), ("picture", "picture.css"))
-_SCRIPTS = (("recipe", "recipe.js"), ("picture", "plot.js"), ("picture", "picture.js"))
+_SHEETS = (("style.css",), ("recipe", "recipe.css"), ("fields", "fields.css"), ("picture", "picture.css"))
+_SCRIPTS = (("recipe", "recipe.js"), ("fields", "fields.js"), ("picture", "plot.js"), ("picture", "picture.js"))
 """Of controls that are a class over `gr.HTML`: here they stand once, however many of them a page has."""
 
 

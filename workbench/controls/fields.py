@@ -1,0 +1,284 @@
+"""A form as one control: one component whose value is a JSON object, setting's name -> value.
+
+However many fields it has, a page counts one component, a handler one input and one output. Style and script lie in
+`assets/fields` and stand in the page's head once. What the browser sends is any JSON at all: `preprocess` gives a
+`Filled`, which holds the values or says which field is wrong.
+
+    form = place_fields(
+        ui,
+        "refusal",
+        [
+            section(
+                "Requests",
+                choice("data", "Requests", SETS, own=True, upload="Upload a set", upload_kind="contrast"),
+                more(number("n_train", "For the means", unit="a side")),
+            )
+        ],
+        settings=RefusalSettings,  # defaults, limits, choices; and what is wrong, while one types
+        events={"sized": ("n_train", "data")},
+    )
+    ui.on(run.click, handler, inputs={"form": form}, outputs=[form])  # form.values() in the handler
+    ui.watch("model", form.sized, call=tell, inputs={"form": form}, outputs=[size])  # form.ready there
+    ui.quick(table.choose, lambda event: {form: {"candidate": text_of(event, "pick")}}, outputs=[form])
+    ui.watch("model", call=lambda: {form: form.offering({"sites": sites})}, outputs=[form])
+
+A handler that sets some fields leaves the others as they are in the browser at that moment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from pydantic import BaseModel, ValidationError
+
+from steering.bounds import check_given
+from steering.confines import UPLOAD, confined
+from steering.errors import SteeringError
+from steering.recipes.recipe import field_errors, validation_error
+from steering.texts.formats import TAKEN
+from steering.texts.understanding import understand
+from workbench.controls.field import Choice, Field, Section, names
+from workbench.controls.file_preview import preview
+from workbench.controls.recipe_reading import Problem
+from workbench.controls.upload_field import uploaded
+from workbench.page.blocks import Unwritten
+from workbench.page.context import PanelContext
+from workbench.places import without_places
+
+
+_MARKUP = '<div class="sw-fields"></div>'
+_MOST_SHOWN = 50
+"""Fields that are wrong, of one form."""
+_WHAT = "The form"
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What stands in a form."""
+
+    ready: dict[str, Any]
+    """Every field's value, its default where what stands there is wrong: for what is only drawn."""
+    problems: tuple[Problem, ...] = ()
+
+    def values(self) -> dict[str, Any]:
+        """Every field's value by its name; an empty number is None.
+
+        Raises:
+            SteeringError: Naming the first field that is wrong.
+        """
+        if self.problems:
+            raise self.problems[0].error
+        return dict(self.ready)
+
+    def given(self) -> dict[str, Any]:
+        """As `values`, without empty numbers and texts, so that a study's own defaults hold there."""
+        return {name: value for name, value in self.values().items() if value not in (None, "")}
+
+
+class Fields(gr.HTML, metaclass=Unwritten):
+    """As an input it gives a handler a `Filled`; as an output it takes the values of some fields, by name."""
+
+    is_setting = True
+    """What stands in it is kept by the browser, field by field."""
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """By name."""
+        return {each["name"]: _field(each) for part in self.props["sections"] for each in _plain_fields(part)}
+
+    def __getattr__(self, name: str) -> Any:
+        """An event of the form by its name, as `gr.on` and `PanelContext.watch` take events of other components."""
+        event = super().__getattr__(name)
+        event.__self__ = self
+        for attribute in ("event_name", "has_trigger", "callback", "connection", "event_specific_args"):
+            setattr(event, attribute, getattr(event.func, attribute))
+        return event
+
+    def preprocess(self, payload: Any) -> Filled:
+        """What the browser sent; never trusted."""
+        fields = self.fields
+        ready = {name: field.default for name, field in fields.items()}
+        try:
+            check_given(_WHAT, payload)
+            if payload in (None, ""):  # Gradio's own markup component turns nothing into an empty text
+                payload = {}
+            if not isinstance(payload, Mapping):
+                raise SteeringError(f"{_WHAT} is no mapping.", "values by their names.", "Load the page again.")
+        except SteeringError as error:
+            return Filled(ready, (Problem("", error),))
+        problems = []
+        for name, field in fields.items():
+            if name not in payload:
+                continue
+            try:
+                ready[name] = field.read(payload[name])
+            except SteeringError as error:
+                problems.append(Problem(name, error))
+        return Filled(ready, tuple(problems))
+
+    def postprocess(self, value: Mapping[str, Any] | Filled | None) -> dict[str, Any]:
+        """Values of some fields; the browser leaves the others as they are."""
+        given = value.ready if isinstance(value, Filled) else value
+        return json.loads(json.dumps(given or {}))
+
+    def kept(self, value: Any) -> tuple[dict[str, Any] | None, list[str]]:
+        """Of what a browser kept, the values that still fit, and what those are called that do not."""
+        if not isinstance(value, Mapping):
+            return None, []
+        fields, found, lost = self.fields, {}, []
+        for name, each in value.items():
+            try:
+                found[name] = fields[name].read(each)
+            except (KeyError, SteeringError):
+                lost.append(fields[name].label if name in fields else str(name))
+        return found, lost
+
+    def named(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """Values that an address names by the fields' ids."""
+        return {name: each.typed(query[each.id]) for name, each in self.fields.items() if each.id in query}
+
+    def given(self, value: Any) -> Filled:
+        """What a handler is given of a value on the server."""
+        return self.preprocess(self.postprocess(value))
+
+    def joined(self, known: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+        """Two updates as one: values and choices of some fields leave those of the others."""
+        parts = {
+            part: {**known.get(part, {}), **(change[part] or {})}
+            for part in ("value", "offers")
+            if isinstance(known.get(part), dict) and isinstance(change.get(part), dict | None) and part in change
+        }
+        return {**known, **change, **parts}
+
+    def offering(self, choices: Mapping[str, Sequence[Choice]], values: Mapping[str, Any] | None = None) -> Any:
+        """The update that gives fields other choices, and perhaps values: what is no longer offered is unticked.
+
+        Args:
+            choices: By the field's name, as (shown, value).
+            values: Of some fields.
+        """
+        changed = {"value": values} if values is not None else {}
+        # All properties: what is laid out later, in a part that was hidden, would else know these alone.
+        return gr.update(
+            **{**self.props, "offers": {name: [*map(list, each)] for name, each in choices.items()}}, **changed
+        )
+
+    def api_info(self) -> dict[str, Any]:
+        """Of the value."""
+        return {"type": "object"}
+
+
+def place_fields(
+    ui: PanelContext,
+    key: str,
+    sections: Sequence[Section],
+    *,
+    settings: type[BaseModel] | None = None,
+    check: Callable[[dict[str, Any]], Any] | None = None,
+    events: Mapping[str, Sequence[str]] | None = None,
+) -> Fields:
+    """Place a form.
+
+    Args:
+        ui: Of the panel.
+        key: Unique on the page: it begins the ids of fields, as "refusal" in "refusal-n-train".
+        sections: What stands in it, from above.
+        settings: Gives fields of the same names their defaults, limits and choices; and says what is wrong while one
+            types, where there is no `check`.
+        check: Called with all values, raises a `SteeringError` for what is wrong. Where that was made of pydantic's
+            report (as `Study.parse` does), every field in the report is marked.
+        events: Name of an event -> the fields whose change fires it; listen with `form.NAME`. `form.change` fires
+            whatever changes.
+
+    Raises:
+        ValueError: Two fields have one name.
+    """
+    placed = [each.completed(key, settings) for each in sections]
+    fields = names(placed)
+    events = {name: list(each) for name, each in (events or {}).items()}
+    unknown = {each for listed in events.values() for each in listed} - set(fields)
+    if unknown:
+        raise ValueError(f"events of fields that there are not: {sorted(unknown)}")
+
+    def ask(given: Any) -> list[dict[str, str]]:
+        """What is wrong with what stands in the form; called by its script."""
+        filled = form.preprocess(given)
+        found = list(filled.problems) or _complaints(filled, settings, check)
+        return [each.shown for each in found[:_MOST_SHOWN]]
+
+    def take(sent: Any) -> dict[str, Any]:
+        """What an uploaded file was understood as, and how a field names it; called by the script.
+
+        Args:
+            sent: `field`, and either the `path` of an upload or the `source` that stands in the field by now.
+        """
+        said = dict(sent) if isinstance(sent, Mapping) and all(isinstance(each, str) for each in sent.values()) else {}
+        field = fields.get(said.get("field", ""))
+        if field is None:
+            return {"said": "The page sent no upload. Load it again."}
+        source = uploaded(said["path"]) if said.get("path") else said.get("source", "")
+        if not source.startswith(UPLOAD):
+            return {}
+        try:
+            with confined(ui.bench.confines):
+                seen = preview(understand(source, field.upload_kind))
+        except SteeringError as error:
+            return {"said": without_places(str(error))}
+        return {"value": source, "name": source.removeprefix(UPLOAD).partition("/")[2], "preview": seen}
+
+    calls = json.dumps(events).replace("<", "\\u003c")
+    # Gradio finds the names of events in this text, where they stand in quotes.
+    script = f"window.fieldsControl({{element, props, server, watch, trigger, upload, events: {calls}}});"
+    form = Fields(
+        {name: field.default for name, field in fields.items()},
+        html_template=_MARKUP,
+        js_on_load=script,
+        apply_default_css=False,
+        server_functions=[ask, take],
+        elem_id=f"{key}-fields",
+        elem_classes="sw-fields-block",
+        ident=key,
+        sections=[each.plain() for each in placed],
+        accept=",".join(TAKEN),
+        asking=bool(settings or check),
+        offers={},
+    )
+    return form
+
+
+def _complaints(
+    filled: Filled, settings: type[BaseModel] | None, check: Callable[[dict[str, Any]], Any] | None
+) -> list[Problem]:
+    """What the settings say of values that are of the right kinds."""
+    if check is None and settings is None:
+        return []
+    try:
+        if check is not None:
+            check(filled.values())
+        elif settings is not None:
+            _validated(settings, filled)
+    except SteeringError as error:
+        report = error.__cause__
+        found = field_errors(_WHAT, report) if isinstance(report, ValidationError) else {}
+        return [Problem(name.partition(".")[0], each) for name, each in found.items()]
+    return []
+
+
+def _validated(settings: type[BaseModel], filled: Filled) -> BaseModel:
+    known = {name: value for name, value in filled.given().items() if name in settings.model_fields}
+    try:
+        return settings.model_validate(known)
+    except ValidationError as error:
+        raise validation_error(_WHAT, error) from error
+
+
+def _plain_fields(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [field for each in part["parts"] for field in _plain_fields(each)] if "parts" in part else [part]
+
+
+def _field(plain: Mapping[str, Any]) -> Field:
+    return Field(**{**plain, "choices": tuple(map(tuple, plain.get("choices", ())))})
