@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -12,6 +13,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 from pydantic import BaseModel
 
+from steering.glossary import terms_in
 from steering.model.host import Host
 from steering.model.model_info import DEMO_CAVEAT
 
@@ -50,9 +52,16 @@ def html_page(host: Host, title: str, created: str, settings: BaseModel, section
         f"<title>{escape(title)}</title><style>{_STYLE}</style>"
         f"<script>{get_plotlyjs()}</script></head><body><main><h1>{escape(title)}</h1>"
         f"<p class='s'>{escape(host.info.summary)} · {escape(created)}</p>{body}"
-        f"<section><h2>Settings</h2><pre>{escape(given)}</pre></section>"
+        f"{_terms(title + body)}<section><h2>Settings</h2><pre>{escape(given)}</pre></section>"
         "</main></body></html>"
     )
+
+
+def _terms(body: str) -> str:
+    """The glossary's terms that stand on a page, folded."""
+    found = terms_in(re.sub(r"<script.*?</script>|<[^>]*>", " ", body, flags=re.DOTALL))
+    said = {term.term: f"{term.means} {term.formula}".strip() for term in found}
+    return f"<section><details><summary>Terms</summary>{words_html(said)}</details></section>" if said else ""
 
 
 def notes_html(host: Host, notes: Iterable[str]) -> str:

@@ -77,10 +77,10 @@ def test_no_event_tells_components_how_it_goes(bench: Workbench) -> None:
 def test_a_panel_that_cannot_be_imported_has_a_page_that_says_so(bench: Workbench) -> None:
     error = SteeringError("It failed.", "a module.", "Mend it.")
     bench.catalogue = type(bench.catalogue)(bench.catalogue.panels, {}, (Problem("/x/My Panel.py", error),))
-    places = places_of(bench.catalogue)
-    assert (places[-1].path, places[-1].title) == ("my-panel", "My Panel")
+    place = next(each for each in places_of(bench.catalogue) if each.problem)
+    assert (place.path, place.title) == ("my-panel", "My Panel")
     page = build(bench)
-    ids = set(page.get_config_file()["page"][places[-1].path]["components"])
+    ids = set(page.get_config_file()["page"][place.path]["components"])
     shown = [part.value for part in page.blocks.values() if part._id in ids and isinstance(part, gr.HTML)]
     assert any("It failed." in str(value) for value in shown)
 

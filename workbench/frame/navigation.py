@@ -12,6 +12,7 @@ from gradio.routes import INTERNAL_ROUTES
 from steering.errors import SteeringError
 from workbench.discovery import Catalogue
 from workbench.page.markup import escape
+from workbench.page.terms import glossary_html
 from workbench.panel import Panel
 
 
@@ -25,10 +26,12 @@ class Place:
     panel: Panel | None = None
     problem: SteeringError | None = None
     """Why there is no panel."""
+    html: str = ""
+    """What stands on a page that is no panel's."""
 
 
 def places_of(catalogue: Catalogue) -> tuple[Place, ...]:
-    """A page for every panel in their order, then one for each that could not be used, which says why."""
+    """A page for every panel in their order, one for each that could not be used, which says why, and the glossary."""
     places: dict[str, Place] = {}
     for panel in catalogue.panels:
         path = _free(panel.id, places)
@@ -37,13 +40,17 @@ def places_of(catalogue: Catalogue) -> tuple[Place, ...]:
         name = _named(problem.source)
         path = _free(re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-") or "panel", places)
         places[path] = Place(path, name, problem=problem.error)
+    path = _free("glossary", places)
+    places[path] = Place(path, "Glossary", html=glossary_html())
     return tuple(places.values())
 
 
 def navigation(places: Sequence[Place], here: Place | None) -> str:
     """Links to all pages; relative ones, so that they hold behind a proxy's prefix too."""
     links = [_link("./", "Start", here is None)]
-    links += [_link(f"./{place.path}", place.title, place == here, broken=place.panel is None) for place in places]
+    links += [
+        _link(f"./{place.path}", place.title, place == here, broken=place.problem is not None) for place in places
+    ]
     return f'<nav aria-label="Pages">{"".join(links)}</nav>{_THEME}'
 
 

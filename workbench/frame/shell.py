@@ -175,6 +175,8 @@ def _place_page(bench: Workbench, pages: gr.Blocks, places: Sequence[Place], her
                 place_start(places)
             elif here.problem is not None:
                 html_block(error_card(here.problem))
+            elif here.html:
+                html_block(here.html, elem_classes="sw-card")
             elif here.panel is not None:
                 panel = PanelContext(bench, state, here.panel.title, here.panel.id)
                 kept = Settings(here.panel.id, _place_panel(here.panel, panel, bench))

@@ -6,6 +6,7 @@ import gradio as gr
 from gradio.themes import sizes
 
 from steering.resources import resource
+from workbench.page.terms import terms_script
 
 
 GROUND, GROUND_DARK = "#f7f7f5", "#14161a"
@@ -150,9 +151,21 @@ _AS_LAST = """
 })();
 """
 
-_SHEETS = (("style.css",), ("recipe", "recipe.css"), ("fields", "fields.css"), ("picture", "picture.css"))
-_SCRIPTS = (("recipe", "recipe.js"), ("fields", "fields.js"), ("picture", "plot.js"), ("picture", "picture.js"))
-"""Of controls that are a class over `gr.HTML`: here they stand once, however many of them a page has."""
+_SHEETS = (
+    ("style.css",),
+    ("recipe", "recipe.css"),
+    ("fields", "fields.css"),
+    ("picture", "picture.css"),
+    ("terms", "terms.css"),
+)
+_SCRIPTS = (
+    ("recipe", "recipe.js"),
+    ("fields", "fields.js"),
+    ("picture", "plot.js"),
+    ("picture", "picture.js"),
+    ("terms", "terms.js"),
+)
+"""Of controls that are a class over `gr.HTML`, which stand here once, however many of them a page has; and of hints."""
 
 
 def head() -> str:
@@ -161,7 +174,7 @@ def head() -> str:
     Gradio's own `css` argument drops rules that it does not know how to scope (`@container`, `:has` in media queries).
     """
     sheets = "".join(f'<style data-of="steering-workbench">{_asset(*path)}</style>' for path in _SHEETS)
-    scripts = [_AS_LAST, _NEWEST_LINE, *(_asset(*path) for path in _SCRIPTS)]
+    scripts = [_AS_LAST, _NEWEST_LINE, terms_script(), *(_asset(*path) for path in _SCRIPTS)]
     return sheets + "".join(f"<script>{script}</script>" for script in scripts)
 
 

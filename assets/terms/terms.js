@@ -1,0 +1,112 @@
+// A hint on every term of the glossary: the first one in each card is marked, and its explanation shows at the pointer, on focus
+// by keyboard, and at a touch. `window.workbenchTerms` is the glossary. Texts are set as text; nothing is evaluated.
+(() => {
+  const { pattern, terms } = window.workbenchTerms;
+  const find = new RegExp(pattern, 'g');
+  const known = new Map(terms.flatMap(term => term.forms.map(form => [form.toLowerCase(), term])));
+  const PLACES = 'h2, h3, p, li, th, dt, legend, figcaption, caption, label span, [data-testid="block-info"], .sw-pill, .sw-hinted';
+  // Texts of people and models, and what is pressed or chosen: a hint inside a button could not be reached by keyboard.
+  const NOT = 'button, a, summary, [role=tab], [role=option], [role=listbox], option, input, textarea, select, svg, pre, code, dfn, '
+    + '.sw-pane, .sw-said, .sw-reply, .sw-one, .sw-strip, .sw-topbar, .sw-error, .sw-glossary, .plotly, [contenteditable], dialog';
+  const CARD = '.sw-card, section, .sw-body-column, body';
+
+  function mark(place) {
+    if (place.closest(NOT)) return;
+    const walker = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+    const texts = [];
+    while (walker.nextNode()) texts.push(walker.currentNode);
+    texts.filter(text => !text.parentElement.closest(NOT)).forEach(markText);
+  }
+
+  function markText(text) {
+    find.lastIndex = 0;
+    const card = text.parentElement.closest(CARD);
+    for (let match; (match = find.exec(text.data));) {
+      const term = known.get(match[0].toLowerCase());
+      if (!term || card.querySelector(`.sw-term[data-term="${term.id}"]`)) continue;
+      const word = text.splitText(match.index);  // what Gradio holds on to stays the first part
+      const rest = word.splitText(match[0].length);
+      const hint = document.createElement('dfn');
+      hint.className = 'sw-term';
+      hint.dataset.term = term.id;
+      hint.tabIndex = 0;
+      hint.setAttribute('aria-describedby', described(term));
+      word.replaceWith(hint);
+      hint.append(word);
+      text = rest;
+      find.lastIndex = 0;
+    }
+  }
+
+  // What a screen reader reads behind the word.
+  function described(term) {
+    const id = `sw-term-${term.id}`;
+    if (!document.getElementById(id)) {
+      const text = document.createElement('span');
+      text.id = id;
+      text.hidden = true;
+      text.textContent = [term.means, term.formula].filter(Boolean).join(' ');
+      document.body.append(text);
+    }
+    return id;
+  }
+
+  const box = document.createElement('div');
+  box.id = 'sw-hint';
+  box.popover = 'manual';
+  box.setAttribute('aria-hidden', 'true');
+  let leaving = 0, touched = false;
+
+  function show(hint) {
+    clearTimeout(leaving);
+    const term = terms.find(each => each.id === hint.dataset.term);
+    box.replaceChildren(...[['b', term.term], ['p', term.means], ['code', term.formula], ['small', term.source]]
+      .filter(([, text]) => text).map(([tag, text]) => Object.assign(document.createElement(tag), { textContent: text })));
+    if (!box.isConnected) document.body.append(box);
+    box.showPopover();
+    const at = hint.getBoundingClientRect(), size = box.getBoundingClientRect(), edge = 8;
+    const below = at.bottom + 6 + size.height <= innerHeight;
+    box.style.left = `${Math.max(edge, Math.min(at.left, innerWidth - size.width - edge))}px`;
+    box.style.top = `${below ? at.bottom + 6 : Math.max(edge, at.top - size.height - 6)}px`;
+  }
+
+  const hide = () => { clearTimeout(leaving); if (box.matches(':popover-open')) box.hidePopover(); };
+  const leave = () => { clearTimeout(leaving); leaving = setTimeout(hide, 250); };  // so that the pointer can reach the box
+  const over = event => event.target.closest && event.target.closest('.sw-term');
+
+  document.addEventListener('pointerover', event => {
+    if (event.pointerType === 'touch') return;
+    if (over(event)) show(over(event));
+    else if (box.contains(event.target)) clearTimeout(leaving);
+    else if (box.matches(':popover-open')) leave();
+  });
+  document.addEventListener('pointerdown', event => { touched = event.pointerType === 'touch'; if (!over(event)) hide(); });
+  document.addEventListener('click', event => {
+    if (!touched || !over(event)) return;
+    event.preventDefault();  // in a label, the touch asks for the hint and not for the field
+    show(over(event));
+  });
+  document.addEventListener('focusin', event => over(event) && event.target.matches(':focus-visible') && show(over(event)));
+  document.addEventListener('focusout', event => over(event) && hide());
+  document.addEventListener('keydown', event => event.key === 'Escape' && hide());
+  document.addEventListener('scroll', hide, { capture: true, passive: true });
+
+  // Looked at when the browser has nothing else to do, so that a streamed reply does not wait for it.
+  const fresh = new Set(), idle = window.requestIdleCallback || (call => setTimeout(call, 50));
+  let waiting = false;
+  function look() {
+    waiting = false;
+    const roots = [...fresh].filter(root => root.isConnected && !root.closest(NOT));
+    fresh.clear();
+    roots.forEach(root => {
+      if (root.matches(PLACES)) mark(root);
+      root.querySelectorAll(PLACES).forEach(mark);
+    });
+  }
+  new MutationObserver(changes => {
+    for (const change of changes) for (const node of change.addedNodes) {
+      if (node.nodeType === Node.ELEMENT_NODE && !node.matches('.sw-term, #sw-hint')) fresh.add(node);
+    }
+    if (fresh.size && !waiting) { waiting = true; idle(look, { timeout: 1000 }); }
+  }).observe(document, { subtree: true, childList: true });
+})();
