@@ -85,7 +85,7 @@ def shown() -> str:
     """All texts that pages and reports are made of."""
     modules = [path for room in _ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
     texts = [text for module in modules for text in _texts(module)]
-    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "assets" / "recipe").iterdir()]
+    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "assets").glob("*/*.html")]
     return "\n".join(texts)
 
 

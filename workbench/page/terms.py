@@ -20,7 +20,7 @@ def terms_script() -> str:
 
 def glossary_html() -> str:
     """Every term with what it means, its formula and where it is from."""
-    said = "Every term of the pages and reports. A dotted line under one says the same at the pointer, or when it has focus."
+    said = "Every term of the pages and reports. One with a dotted line says it where it stands."
     return f'{heading("Glossary")}{note(said)}<dl class="sw-glossary">{"".join(map(_entry, glossary()))}</dl>'
 
 
