@@ -4,7 +4,7 @@
   const { pattern, terms } = window.workbenchTerms;
   const find = new RegExp(pattern, 'g');
   const known = new Map(terms.flatMap(term => term.forms.map(form => [form.toLowerCase(), term])));
-  const PLACES = 'h2, h3, p, li, th, dt, legend, figcaption, caption, label span, [data-testid="block-info"], .sw-pill, .sw-hinted';
+  const PLACES = 'h2, h3, p, li, th, dt, legend, figcaption, caption, label span, [data-testid="block-info"], .info-text, .sw-pill, .sw-hinted';
   // Texts of people and models, and what is pressed or chosen: a hint inside a button could not be reached by keyboard.
   const NOT = 'button, a, summary, [role=tab], [role=option], [role=listbox], option, input, textarea, select, svg, pre, code, dfn, '
     + '.sw-pane, .sw-said, .sw-reply, .sw-one, .sw-strip, .sw-topbar, .sw-error, .sw-glossary, .plotly, [contenteditable], dialog';

@@ -56,12 +56,12 @@ EVERYDAY = {
         "GB",
         "MPS",
     ),
-    *("OK", "PNG", "SVG", "URL", "UTF", "YAML", "UTC", "IBM", "UI"),
+    *("OK", "PNG", "SVG", "URL", "UTF", "YAML", "UTC", "IBM", "UI", "ZIP"),
 }
 """Short forms that need no explanation here, or name files and machines."""
 NAMES = {"MMLU", "BBQ", "GGUF", "MLP", "MC"}
 """Names of benchmarks, files and parts."""
-PLACES = {"FILE", "GOOD", "BAD", "BC", "ABC", "ABCD", "HERE"}
+PLACES = {"FILE", "GOOD", "BAD", "BC", "ABC", "ABCD", "HERE", "BESIDE"}
 """What stands for something else: a file's name, columns, letters of recipes and answers."""
 _ROOMS = (
     *("panels", "workbench/page", "workbench/controls", "workbench/frame", "steering/studies", "steering/extraction"),
@@ -76,7 +76,8 @@ def _texts(path: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in said:
             continue
-        if path.name != "__init__.py" or " " in node.value:  # else the names that a package offers
+        names = path.name == "__init__.py" and " " not in node.value  # that a package offers
+        if not names and not re.search(r"^from \w|\w = \w+[.(]", node.value, flags=re.MULTILINE):  # nor a script to run
             yield node.value
 
 
