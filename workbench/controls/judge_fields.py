@@ -6,6 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from workbench.controls.field import Section, more, number, text
+
 
 _FIELDS = {
     "judge_url": ("A chat model as a second judge", "https://host/v1"),
@@ -13,6 +15,17 @@ _FIELDS = {
     "judge_key": ("Variable with its key", "JUDGE_KEY; never the key itself"),
 }
 _NOTE = "Requests and replies are sent there. With 0 calls a run first says how many it may take."
+
+
+def judge_section() -> Section:
+    """The part of a form. On a page that others reach, a run says that an address cannot be asked from there."""
+    return more(
+        *(text(name, label, "", placeholder=placeholder) for name, (label, placeholder) in _FIELDS.items()),
+        number("judge_calls", "Calls allowed", 0, whole=True, low=0, half=True),
+        number("judge_price", "Price", 0, unit="a million of its tokens", low=0, step=0.01, half=True),
+        title="Second judge",
+        note=_NOTE,
+    )
 
 
 def place_judge(inputs: dict[str, Any], panel: str) -> None:
