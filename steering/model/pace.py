@@ -36,6 +36,20 @@ def seconds_per_step(host: Host, rows: int) -> float | None:
     return between * max(1.0, rows / sizes[-1])
 
 
+def note_length(host: Host, steps: int, most: int) -> None:
+    """Take in after how many steps a batch of replies had ended that might have gone on to `most`."""
+    known, base = _LENGTHS.get(host.base), host.base
+    if steps < most:
+        _LENGTHS[base] = float(steps) if known is None else max(float(steps), _OLD * known + (1 - _OLD) * steps)
+    elif known is not None and steps > known:
+        _LENGTHS[base] = float(steps)
+
+
+def likely_steps(host: Host, most: float) -> float:
+    """About how many steps a batch of replies takes that ends at `most` tokens; that many before any ended earlier."""
+    return min(most, _LENGTHS.get(host.base, most))
+
+
 def note_reading(host: Host, tokens: int, seconds: float) -> None:
     """Take in how long it took to read so many tokens, whatever was written meanwhile."""
     if tokens >= ENOUGH:
@@ -51,3 +65,4 @@ def seconds_per_token(host: Host) -> float | None:
 ENOUGH = 400
 """Tokens under which a reading's time is mostly that of setting it up."""
 _READ: WeakKeyDictionary[Host, float] = WeakKeyDictionary()
+_LENGTHS: WeakKeyDictionary[Host, float] = WeakKeyDictionary()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from steering.lane import Job
 from steering.model.host import Host
-from steering.model.pace import ENOUGH, note_reading, note_step, seconds_per_step
+from steering.model.pace import ENOUGH, note_length, note_reading, note_step, seconds_per_step
 from steering.model.prompts import render
 from steering.model.token_pieces import decoded, readable
 from steering.passes.replies import DecodeSettings, Divergence, Finish, Reply, Step, Written
@@ -190,6 +190,7 @@ def _steps(host: Host, rows: Sequence[Row], settings: Sequence[DecodeSettings]) 
         tokens = _choose(host, states, forward.logits)
         yield states
         if all(state.finish for state in states):
+            note_length(host, step + 1, max(each.max_new_tokens for each in settings))
             return
         seen = torch.cat([seen, torch.ones(len(rows), 1, dtype=torch.bool)], dim=1)
         began = time.perf_counter()

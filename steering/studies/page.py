@@ -67,7 +67,13 @@ def _terms(body: str) -> str:
 def notes_html(host: Host, notes: Iterable[str]) -> str:
     """What was found, which self-checks the model failed, and that a demo model is one."""
     said = (*notes, *host.warnings, *([DEMO_CAVEAT] if host.info.demo else []))
-    return "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in said) + "</ul>"
+    return listed(said)
+
+
+def listed(notes: Iterable[str]) -> str:
+    """Sentences as a list; empty without any."""
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f"<ul>{items}</ul>" if items else ""
 
 
 def words_html(words: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from steering.model.fingerprint import fingerprint
 from steering.model.host import Host
-from steering.model.pace import seconds_per_step, seconds_per_token
+from steering.model.pace import likely_steps, seconds_per_step, seconds_per_token
 from steering.store import Kept, digest
 
 
@@ -45,7 +45,7 @@ class Work:
             token = seconds_per_token(host)
             return None if token is None else n * self.tokens * token
         step = seconds_per_step(host, min(n, self.batch))
-        return None if step is None else -(-n // self.batch) * self.tokens * step
+        return None if step is None else -(-n // self.batch) * likely_steps(host, self.tokens) * step
 
 
 @dataclass(frozen=True)

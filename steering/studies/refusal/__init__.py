@@ -21,6 +21,7 @@ from steering.studies.refusal.candidates import cosines
 from steering.studies.refusal.inquiry import RECIPE, Inquiry
 from steering.studies.refusal.report import caption, report
 from steering.studies.refusal.settings import RefusalSettings
+from steering.studies.refusal.size import size_of
 from steering.studies.study import Measure, Result, Study, origin
 
 
@@ -38,7 +39,7 @@ def run(host: Host, settings: RefusalSettings, job: Job[Result]) -> Result:
 def result_of(inquiry: Inquiry) -> Result:
     """Everything found so far as tables, measures and vectors."""
     frames = dict(_tables(inquiry))
-    files = {"recipe.json": RECIPE.with_chat(inquiry.host).model_dump_json(indent=2)} if inquiry.choice else {}
+    files = {"recipe.json": RECIPE.stamped(inquiry.host).model_dump_json(indent=2)} if inquiry.choice else {}
     if inquiry.rates:
         files["report.html"] = page_of(inquiry, frames)
     headline = next(name for name in ("summary", "candidates", "tokens") if name in frames)
@@ -119,5 +120,6 @@ STUDY = Study(
     summary="Find the direction along which a model refuses, ablate it, and measure everything that it changes.",
     settings=RefusalSettings,
     run=run,
+    size=size_of,
     quick={"n_train": 32, "n_validation": 16, "n_test": 24, "random": 2, "reply_tokens": 48, "questions": 20},
 )

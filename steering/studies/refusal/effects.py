@@ -38,7 +38,8 @@ from steering.texts.questions import (
 FORCED_TOKENS = 32
 """Tokens of the model's own answer on which damage is read."""
 _FORCED_ROWS = 16
-_ANSWER_TOKENS = 24
+ANSWER_TOKENS = 24
+"""The most tokens of an answer to a sum."""
 _NEGLIGIBLE = 1e-12
 
 
@@ -199,7 +200,7 @@ class Effects:
         if questions[0].words:
             return self._by_chance(name, speaker)
         prompts = prompts_of(self._host, [each.messages for each in questions])
-        replies = self._replies(job, speaker, name, prompts, _ANSWER_TOKENS)
+        replies = self._replies(job, speaker, name, prompts, ANSWER_TOKENS)
         right = tuple(right_number(each, reply.answer) for each, reply in zip(questions, replies, strict=True))
         return self._answers(name, right, math.nan, math.nan)
 

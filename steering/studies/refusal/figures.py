@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from steering.statistics import Estimate
 from steering.studies.figures import ALIGNMENT, HELPFULNESS, INK, LEGEND, RECIPE_A, SEVERAL, error_bars, styled
 from steering.studies.refusal.arms import FLOORS, NONE
 from steering.studies.refusal.candidates import Candidate
@@ -24,6 +25,9 @@ SCORES = {
 DIVERGING = [[0.0, "#0072b2"], [0.5, "rgba(139,144,152,0.10)"], [1.0, "#d55e00"]]
 _RISING = [[0.0, "rgba(0,114,178,0.08)"], [1.0, "#0072b2"]]
 GROUPS = (ALIGNMENT, HELPFULNESS, SEVERAL[5])
+LEAST_NATS = 0.0001
+"""Where the axis of costs begins."""
+_DECADES = (0.0001, 0.001, 0.01, 0.1, 1, 10)
 _ROW = 34
 _LABEL = 13
 
@@ -113,26 +117,39 @@ def refusal_rates(rates: Sequence[Rates], *, system: bool = False) -> go.Figure:
 
 
 def damage(costs: Sequence[Cost]) -> go.Figure:
-    """KL from the unedited model on its own replies to harmless requests, over the range of random interventions."""
+    """KL from the unedited model on its own replies to harmless requests, over the range of random interventions.
+
+    The axis is logarithmic and begins at `LEAST_NATS`: what lies under it is as good as nothing, and stands there.
+    """
     shown = [each for each in costs if not each.floor and each.arm != NONE]
     titles = [each.title for each in shown][::-1]
     figure = go.Figure()
     for each in shown:
-        floor = [r.kl_mean.value for r in costs if r.floor == FLOORS.get(each.arm)]
+        floor = [max(r.kl_mean.value, LEAST_NATS) for r in costs if r.floor == FLOORS.get(each.arm)]
         if floor:
             _band(figure, titles.index(each.title), min(floor), max(floor), half=0.3)
+    means = [Estimate(*(max(value, LEAST_NATS) for value in each.kl_mean)) for each in shown]
     figure.add_scatter(
-        x=[each.kl_mean.value for each in shown],
+        x=[each.value for each in means],
         y=[titles.index(each.title) for each in shown],
         mode="markers",
         marker={"color": RECIPE_A, "size": 9},
-        error_x=error_bars([each.kl_mean for each in shown], 1),
-        customdata=[[each.title, each.kl_p95] for each in shown],
-        hovertemplate="%{customdata[0]}: mean %{x:.3g} nats, 95th percentile %{customdata[1]:.3g}<extra></extra>",
+        error_x=error_bars(means, 1),
+        hovertext=[
+            f"{each.title}: mean {_nats(each.kl_mean.value)}, 95th percentile {_nats(each.kl_p95)}" for each in shown
+        ],
+        hoverinfo="text",
     )
     figure = styled(figure, "mean KL a token, nats (log scale)", "", y_range=[-0.6, len(titles) - 0.4])
-    figure.update_xaxes(type="log", dtick=1, tickangle=0)
+    figure.update_xaxes(type="log", tickvals=list(_DECADES), ticktext=[f"{each:g}" for each in _DECADES], tickangle=0)
     return _rows(figure, titles).update_layout(showlegend=False)
+
+
+def _nats(value: float) -> str:
+    """As a reader needs it; NaN is what was not measured."""
+    if math.isnan(value):
+        return "not measured"
+    return f"{value:.3g} nats" if value >= LEAST_NATS else f"under {LEAST_NATS:g} nats"
 
 
 def _short(token: str) -> str:

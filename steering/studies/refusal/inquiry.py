@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from steering.demo.planted import planted_vector
 from steering.errors import SteeringError
@@ -43,9 +44,12 @@ from steering.studies.refusal.requests import read_prompts_of
 from steering.studies.refusal.rules import Choice, Score, choose
 from steering.studies.refusal.second import second_judge
 from steering.studies.refusal.settings import RefusalSettings
+from steering.studies.refusal.size import STEPS, note_step_done
 from steering.vectors.vector import SteeringVector
 
 
+Part = Literal["requests", "choice", "effects", "place"]
+"""What a note is about."""
 SHOWN_PROMPTS = 2
 """Test requests of each kind whose projections are shown."""
 RECIPE = Recipe(interventions=(Intervention(vector=REFUSAL, mode="ablate", blocks="everywhere"),))
@@ -100,12 +104,12 @@ class Inquiry:
 
     def run(self, job: Job[Any]) -> Iterator[None]:
         """Everything up to where the settings say."""
-        yield from self.prepare(job)
-        if self.settings.until == "tokens":
-            return
-        yield from self.screen(job)
-        if self.settings.until == "effects":
-            yield from self.measure(job)
+        began = time.monotonic()
+        for until, step in zip(STEPS, (self.prepare, self.screen, self.measure), strict=True):
+            yield from step(job)
+            note_step_done(self.host, self.settings, self.kept, until, time.monotonic() - began)
+            if self.settings.until == until:
+                return
 
     def prepare(self, job: Job[Any]) -> Iterator[None]:
         """Step 1: requests and refusal tokens."""
@@ -164,20 +168,31 @@ class Inquiry:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was found so far, in plain words."""
+        return tuple(dict.fromkeys(note for part in self.notes_by_part.values() for note in part))
+
+    @property
+    def notes_by_part(self) -> Mapping[Part, list[str]]:
+        """The same by what they are about; empty before the requests are read."""
         if self.prepared is None:
-            return ()
-        requests, blocks = self.prepared.requests, self.host.info.blocks
-        notes = [*findings.of_requests(self.prepared), *chat_notes(self.host)]
-        if self.choice:
-            notes.append(findings.of_choice(self.choice, self.settings.rules, self.settings.by, blocks))
-            cosine = self.truth.get(self.choice.score.candidate)
-            if cosine is not None:
-                notes.append(f"Its cosine with the planted direction of {self.host.name}: {cosine:.2f}.")
-        notes += findings.of_effects(self.rates, self.costs, requests.target_label, requests.control_label)
-        notes += self._notes
-        if self.place:
-            notes += findings.of_location(self.place.surrogate, self.place.drift, self.place.probes)
-        return tuple(dict.fromkeys(notes))
+            return {}
+        requests, place = self.prepared.requests, self.place
+        named = requests.target_label, requests.control_label
+        return {
+            "requests": [*findings.of_requests(self.prepared), *chat_notes(self.host)],
+            "choice": self._of_choice(),
+            "effects": [*findings.of_effects(self.rates, self.costs, *named), *self._notes],
+            "place": findings.of_location(place.surrogate, place.drift, place.probes) if place else [],
+        }
+
+    def _of_choice(self) -> list[str]:
+        if self.choice is None:
+            return []
+        settings = self.settings
+        notes = [findings.of_choice(self.choice, settings.rules, settings.by, self.host.info.blocks)]
+        cosine = self.truth.get(self.choice.score.candidate)
+        if cosine is not None:
+            notes.append(f"Its cosine with the planted direction of {self.host.name}: {cosine:.2f}.")
+        return notes
 
     @property
     def said(self) -> list[Said]:

@@ -65,16 +65,7 @@ def prepare(host: Host, settings: RefusalSettings, job: Job[Any], store: Kept | 
     """
     host.sites.everywhere()
     job.report(0, 2, "reading the requests")
-    requests = load_requests(
-        host,
-        data=settings.data,
-        target=settings.target,
-        control=settings.control,
-        borderline=settings.borderline,
-        column=settings.column,
-        sizes=settings.sizes,
-        seed=settings.seed,
-    )
+    requests = requests_of(host, settings)
     if settings.both_systems and not takes_system(host):
         said = f"Only without a system prompt: {short_name(host.name)}'s chat template has no place for one."
         requests = replace(requests, notes=(*requests.notes, said))
@@ -93,6 +84,24 @@ def prepare(host: Host, settings: RefusalSettings, job: Job[Any], store: Kept | 
         tail=1 if settings.last_only else tail_length([*train[0], *train[1], *validation[0], *validation[1]]),
         template=host.info.chat_template,
         obstacle=_obstacle(requests, tokens, settings, kept),
+    )
+
+
+def requests_of(host: Host, settings: RefusalSettings) -> Requests:
+    """The requests that the settings name.
+
+    Raises:
+        SteeringError: As `load_requests`.
+    """
+    return load_requests(
+        host,
+        data=settings.data,
+        target=settings.target,
+        control=settings.control,
+        borderline=settings.borderline,
+        column=settings.column,
+        sizes=settings.sizes,
+        seed=settings.seed,
     )
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import plotly.graph_objects as go
 
+from steering.model.model_info import DEMO_CAVEAT
 from steering.studies.page import (
     caption_html,
     differing_html,
     figure_html,
     html_page,
-    notes_html,
+    listed,
     table_html,
     words_html,
 )
@@ -45,6 +46,11 @@ _WORDS = {
     "late": "a block from which on a direction lies too near to the words",
     "knowledge, truth, sums": "share of right answers to three sets of questions",
 }
+_ABOUT = {"effects": "What the interventions do", "choice": "The direction", "place": "Where refusal lives"}
+"""Headings of what was found where there is no picture of it."""
+_TABLES = {"candidates": "Candidates", "tokens": "Refusal tokens", "judges": "How far the judges agree"}
+Chart = tuple[str, go.Figure, str]
+"""Title, figure and caption."""
 _MOST_REPLIES = 20
 """Of a kind of request under one intervention; the CSV file has all."""
 
@@ -56,19 +62,26 @@ def report(inquiry: Inquiry, frames: Mapping[str, pd.DataFrame], created: str) -
 
 
 def _sections(inquiry: Inquiry, frames: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, str]]:
-    yield "What was found", notes_html(inquiry.host, inquiry.notes)
-    yield "Every intervention", table_html(frames["summary"]) + caption_html(caption(inquiry))
-    for title, figure, text in charts(inquiry):
-        under = text if text.endswith(framing(inquiry)) else f"{text} {framing(inquiry)}"
-        yield title, figure_html(figure) + caption_html(under)
-    titles = {
-        "candidates": "Candidates",
-        "tokens": "Refusal tokens",
-        "judges": "How far the judges agree",
-    }
-    for name, title in titles.items():
+    """Pictures first, each with what it shows in words; then the tables behind them, and the replies."""
+    notes = inquiry.notes_by_part
+    warned = inquiry.host.warnings
+    if warned:
+        yield "Before you rely on this", listed(warned)
+    for about, drawn in (("effects", effect_charts), ("choice", score_charts), ("place", place_charts)):
+        said = listed(notes.get(about, ()))  # type: ignore[call-overload]
+        for title, figure, text in drawn(inquiry):
+            under = text if text.endswith(framing(inquiry)) else f"{text} {framing(inquiry)}"
+            yield title, figure_html(figure) + caption_html(under) + said
+            said = ""
+        if said:
+            yield _ABOUT[about], said
+        if about == "effects":
+            yield "Every intervention", table_html(frames["summary"]) + caption_html(caption(inquiry))
+    for name, title in _TABLES.items():
         if name in frames:
             yield title, table_html(frames[name])
+    caveat = [DEMO_CAVEAT] if inquiry.host.info.demo else []
+    yield "What was read", listed([*notes.get("requests", ()), *caveat])
     everywhere = f"the part along the direction is taken out at {inquiry.host.sites.everywhere_words}, at every token"
     yield "Words", words_html({"ablated everywhere": everywhere, **_WORDS})
     if inquiry.said:
@@ -79,27 +92,32 @@ def _sections(inquiry: Inquiry, frames: Mapping[str, pd.DataFrame]) -> Iterator[
         yield "Replies", _replies(inquiry)
 
 
-def charts(inquiry: Inquiry) -> Iterator[tuple[str, go.Figure, str]]:
-    """Every figure that can be drawn so far, with its title and caption."""
-    settings, blocks = inquiry.settings, inquiry.host.info.blocks
-    if inquiry.rates:
-        for system in dict.fromkeys(each.system for each in inquiry.rates):
-            behind = " behind a system prompt" if system else ""
-            yield f"Requests refused{behind}", figures.refusal_rates(inquiry.rates, system=system), caption(inquiry)
-    if inquiry.costs and len(inquiry.costs) > 1:
+def effect_charts(inquiry: Inquiry) -> Iterator[Chart]:
+    """What every intervention does and costs."""
+    for system in dict.fromkeys(each.system for each in inquiry.rates):
+        behind = " behind a system prompt" if system else ""
+        yield f"Requests refused{behind}", figures.refusal_rates(inquiry.rates, system=system), caption(inquiry)
+    if len(inquiry.costs) > 1:
         yield (
             "What every intervention costs",
             figures.damage(inquiry.costs),
             "KL(no intervention || intervention) over the first 32 tokens of the model's own replies to harmless "
             f"requests, {inquiry.costs[0].n_tokens} tokens; bars: 95 % bootstrap over replies; grey: range over random "
-            "directions.",
+            f"directions; what lies under {figures.LEAST_NATS:g} nats stands there.",
         )
-    scores = list(inquiry.scores.values())
-    if scores:
-        for name, (title, unit, reading) in figures.SCORES.items():
-            if any(getattr(each, name) is not None for each in scores):
-                figure = figures.score_map(name, scores, settings.rules, blocks, settings.by, inquiry.choice)
-                yield f"{title}", figure, f"In {unit}; {reading}. Crosses: dropped. Ring: chosen."
+
+
+def score_charts(inquiry: Inquiry) -> Iterator[Chart]:
+    """Every score of the candidates, as a map."""
+    settings, blocks, scores = inquiry.settings, inquiry.host.info.blocks, list(inquiry.scores.values())
+    for name, (title, unit, reading) in figures.SCORES.items():
+        if any(getattr(each, name) is not None for each in scores):
+            figure = figures.score_map(name, scores, settings.rules, blocks, settings.by, inquiry.choice)
+            yield title, figure, f"In {unit}; {reading}. Crosses: dropped. Ring: chosen."
+
+
+def place_charts(inquiry: Inquiry) -> Iterator[Chart]:
+    """Where refusal lives."""
     place = inquiry.place
     if place and place.probes:
         yield (

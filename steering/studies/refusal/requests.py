@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import count
 from pathlib import Path
 
@@ -177,6 +177,7 @@ def _source(name: str) -> str | Path:
     return resource("presets", "refusal", "general.yaml") if name == GENERAL else find_contrast(name)
 
 
+@lru_cache(maxsize=8)
 def _demo_requests(sizes: tuple[int, int, int], seed: int) -> ContrastSet:
     n_train, n_validation, n_test = sizes
 

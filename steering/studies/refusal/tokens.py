@@ -30,9 +30,11 @@ _TIMES = 2.0
 """And how many times as likely it must be there."""
 _ENOUGH = 0.5
 _EPSILON = 1e-8
-_LOOKED_AT = 24
+LOOKED_AT = 24
 """Tokens of a reply in which a refusal shows itself."""
 BATCH = 32
+ANSWERED = 128
+"""Target requests that are answered at most, in order to see refusals."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,12 @@ class RefusalTokens:
 
 
 def find_tokens(
-    host: Host, target: Sequence[Prompt], control: Sequence[Prompt], *, chosen: Sequence[int] = (), answered: int = 128
+    host: Host,
+    target: Sequence[Prompt],
+    control: Sequence[Prompt],
+    *,
+    chosen: Sequence[int] = (),
+    answered: int = ANSWERED,
 ) -> RefusalTokens:
     """Propose first tokens: those much likelier before the model's own refusals than after control requests.
 
@@ -111,7 +118,7 @@ def find_tokens(
     """
     _check(host, chosen)
     replies = generate(
-        host, [Row(each) for each in target[:answered]], DecodeSettings(max_new_tokens=_LOOKED_AT), batch_size=BATCH
+        host, [Row(each) for each in target[:answered]], DecodeSettings(max_new_tokens=LOOKED_AT), batch_size=BATCH
     )
     refused = [index for index, reply in enumerate(replies) if reply.ids and sort_written(reply).content == "refusal"]
     first = Counter(replies[index].ids[0] for index in refused)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
+from html import escape
 from itertools import islice
 
 import pandas as pd
@@ -17,11 +19,13 @@ from steering.model.prompts import render
 from steering.passes.decoding import generate, next_token_logits
 from steering.passes.rows import Row
 from steering.recipes.orthogonal import orthogonalised
+from steering.statistics import Estimate
 from steering.studies import find_study
-from steering.studies.refusal import Inquiry, RefusalSettings, effects, page_of, replies, result_of
+from steering.studies.refusal import Inquiry, RefusalSettings, effects, figures, page_of, replies, result_of
 from steering.studies.refusal.arms import ARMS, FLOORS, NONE, REFUSAL
 from steering.studies.refusal.candidates import ablation_everywhere
 from steering.studies.refusal.requests import load_requests, prompts_of
+from steering.studies.refusal.size import sizes
 from tests.conftest import tiny_model
 
 
@@ -272,7 +276,8 @@ def test_what_was_finished_is_not_done_again(demo, demo_inquiry, monkeypatch) ->
 
     class Counting(dict):
         def __setitem__(self, key, value):
-            written.append(key)
+            if set(value) != {"seconds"}:  # how long it took
+                written.append(key)
             super().__setitem__(key, value)
 
     store = Counting(kept)
@@ -287,6 +292,31 @@ def test_what_was_finished_is_not_done_again(demo, demo_inquiry, monkeypatch) ->
     for first, second in zip(again.rates, third.rates, strict=True):
         assert [each.text for each in first.said] == [each.text for each in second.said]
         assert first.refusal == second.refusal
+
+
+def test_a_run_makes_as_many_replies_as_was_told_and_says_what_is_kept(demo) -> None:
+    """Two interventions of which one has a floor: three arms of 2 x 12 and 12 requests, and 6 sums each."""
+    kept: dict = {}
+    settings = RefusalSettings(**{**SMALL, "arms": ("ablate",), "random": 1})
+    before = sizes(demo, settings, kept)
+    assert [each.done for each in before.values()] == [None, None, None]
+    inquiry = finished(demo, kept, arms=("ablate",), random=1)
+    said, sums = len(inquiry.said), 3 * SMALL["questions"]
+    assert before["effects"].count("replies") == SMALL["n_train"] + said + sums
+    assert (said, before["tokens"].count("replies")) == (3 * 3 * SMALL["n_test"], SMALL["n_train"])
+    after = sizes(demo, settings, kept)
+    assert after["effects"].done is not None
+    assert after["candidates"].known > 0 == before["candidates"].known
+    other = sizes(demo, settings.model_copy(update={"reply_tokens": 9}), kept)
+    assert (other["effects"].done, other["candidates"].done) == (None, after["candidates"].done)
+
+
+def test_costs_that_are_as_good_as_nothing_stand_at_the_beginning_of_the_axis(demo_inquiry) -> None:
+    nothing = replace(cost(demo_inquiry, "ablate"), kl_mean=Estimate(2e-16, 0.0, 3e-16), kl_p95=math.nan)
+    drawn = figures.damage([cost(demo_inquiry, NONE), nothing])
+    (points,) = drawn.data
+    assert list(points.x) == [figures.LEAST_NATS]
+    assert points.hovertext[0].endswith("mean under 0.0001 nats, 95th percentile not measured")
 
 
 def test_another_candidate_can_be_taken(demo) -> None:
@@ -304,13 +334,18 @@ def test_the_result_has_tables_a_recipe_a_vector_and_a_page(demo_inquiry, tmp_pa
     for name in content["tables"].values():
         assert len(pd.read_csv(folder / name)) > 0, name
     recipe = json.loads((folder / "recipe.json").read_text())
-    assert recipe["interventions"][0]["blocks"] == "everywhere"
+    assert (recipe["interventions"][0]["blocks"], recipe["model"]) == ("everywhere", "demo")
     assert (folder / "refusal.safetensors").is_file()
     page = page_of(demo_inquiry)
     assert "cdn" not in page.split("<body>")[0].split("<script>")[0]
     assert page.count("<details>") >= len(ARMS), "replies are folded"
     assert "says nothing about large models" in page
-    assert "Sorry" in page.split("Refusal tokens")[1]
+    assert "Sorry" in page.split("Refusal tokens</h2>")[1]
+    found = page.split("<main>")[1]
+    assert found.index("Requests refused</h2>") < found.index("Ablating the direction everywhere takes refusal")
+    assert found.index("Ablating the direction") < found.index("Every intervention</h2>") < found.index("What was read")
+    for note in demo_inquiry.notes:
+        assert escape(note) in found, "nothing that was found is left out"
     assert "<img" not in page
     candidates = result.tables["candidates"]
     assert candidates.iloc[0]["outcome"] == "chosen"

@@ -26,6 +26,7 @@ def timed(tiny_host):
     pace._READ[host], pace._SEEN[host] = 1e-3, {1: 0.02, 16: 0.02}
     yield host
     del pace._READ[host], pace._SEEN[host]
+    pace._LENGTHS.pop(host, None)
 
 
 @pytest.mark.parametrize("study", ["extract", "methods"])
@@ -55,6 +56,12 @@ def test_seconds_are_those_of_what_is_not_kept(timed) -> None:
     assert replies.seconds(timed) == pytest.approx(3 * 50 * 0.02)  # three batches of 50 steps
     assert Work("replies", 40, tokens=50, batch=16, known=24).seconds(timed) == pytest.approx(50 * 0.02)
     assert Work("readings", 300, tokens=20, known=100).seconds(timed) == pytest.approx(200 * 20 * 1e-3)
+    pace.note_length(timed, 50, 50)
+    assert replies.seconds(timed) == pytest.approx(3 * 50 * 0.02), "a batch that went on to its end tells nothing"
+    pace.note_length(timed, 20, 50)
+    assert replies.seconds(timed) == pytest.approx(3 * 20 * 0.02), "all of a batch had ended after 20 of 50"
+    pace.note_length(timed, 50, 50)
+    assert replies.seconds(timed) == pytest.approx(3 * 50 * 0.02)
     size = Size((replies, Work("readings", 300, tokens=20)))
     assert size.seconds(timed) == pytest.approx(9.0)
     assert estimate(size, timed) == "Up to 40 replies of at most 50 tokens and 300 readings, about 9 s."
