@@ -48,7 +48,12 @@ class PromptCard:
             html_block(heading("Prompt"))
             system = gr.Textbox("", label="System", placeholder="none", lines=1, max_lines=4, elem_id=f"{key}system")
             user = gr.Textbox(
-                EXAMPLES[0][1], label="User (Shift + Enter runs)", lines=2, max_lines=8, elem_id=f"{key}user"
+                EXAMPLES[0][1],
+                label="User (Shift + Enter runs)",
+                lines=2,
+                max_lines=8,
+                elem_id=f"{key}user",
+                elem_classes="sw-key-prompt",
             )
             with gr.Row(elem_classes="sw-examples"):
                 examples = [(gr.Button(label, size="sm", min_width=0), text) for label, text in EXAMPLES]

@@ -51,9 +51,10 @@ def navigation(places: Sequence[Place], here: Place | None) -> str:
     links += [
         _link(f"./{place.path}", place.title, place == here, broken=place.problem is not None) for place in places
     ]
-    return f'<nav aria-label="Pages">{"".join(links)}</nav>{_THEME}'
+    return f'<nav aria-label="Pages">{"".join(links)}</nav>{_KEYS}{_THEME}'
 
 
+_KEYS = '<button type="button" class="sw-keys-open" title="Keys" aria-label="Keys">?</button>'
 _THEME = '<button type="button" class="sw-theme" title="Light or dark" aria-label="Light or dark">◐</button>'
 THEME_SCRIPT = """
 element.querySelector('.sw-theme').addEventListener('click', () => {

@@ -97,6 +97,8 @@ class PanelContext:
         """
         names, components = list(inputs or {}), list((inputs or {}).values())
         stops = [self._stop, *([stop] if stop is not None else [])]
+        _mark("sw-key-run", run)
+        _mark("sw-key-stop", stops)
         slots = Slots(line=self.line, job=self.job_id, errors=self.errors)
 
         def handle(request: gr.Request, *values: Any) -> Iterator[dict[Any, Any]]:
@@ -273,6 +275,12 @@ def _within(bench: Workbench, steps: Iterator[dict[Any, Any]]) -> Iterator[dict[
             yield step
     finally:
         context.run(steps.close)  # type: ignore[attr-defined]
+
+
+def _mark(name: str, buttons: Sequence[gr.Button]) -> None:
+    """Let keys find buttons: `assets/keys/keys.js` presses what has this class."""
+    for button in buttons:
+        button.elem_classes = list(dict.fromkeys([*(button.elem_classes or []), name]))
 
 
 def _several(trigger: Any) -> list[Any]:

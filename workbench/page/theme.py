@@ -157,6 +157,7 @@ _SHEETS = (
     ("fields", "fields.css"),
     ("picture", "picture.css"),
     ("terms", "terms.css"),
+    ("keys", "keys.css"),
 )
 _SCRIPTS = (
     ("recipe", "recipe.js"),
@@ -164,8 +165,9 @@ _SCRIPTS = (
     ("picture", "plot.js"),
     ("picture", "picture.js"),
     ("terms", "terms.js"),
+    ("keys", "keys.js"),
 )
-"""Of controls that are a class over `gr.HTML`, which stand here once, however many of them a page has; and of hints."""
+"""Of controls that are a class over `gr.HTML`, which stand here once, however many a page has; of hints and keys."""
 
 
 def head() -> str:
