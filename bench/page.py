@@ -30,7 +30,12 @@ import chromium
 
 WAIT = 120_000
 WATCHED = 40.0
-"""Seconds for which a trade-off is watched once its charts are there."""
+"""Seconds for which a study is watched once its first results are there."""
+STUDIES = (
+    ("tradeoff", "Alignment on", "#tradeoff-run", "#tradeoff-plane svg"),
+    ("refusal", "replies", "#refusal-effects-run", "#refusal-effects [data-pick]"),
+)
+"""Panel, what stands beside Run once it is counted, its button, and what appears with the first results."""
 IDLE = 10.0
 """Seconds for which an idle page is watched."""
 LONG_TASKS = """() => {
@@ -58,7 +63,8 @@ def main() -> None:
             try:
                 print_times(browser, served.local_url, list(sizes))
                 print_work(browser, served.local_url)
-                print_tradeoff(browser, served.local_url)
+                for study in STUDIES:
+                    print_study(browser, served.local_url, *study)
             finally:
                 browser.close()
                 served.close(verbose=False)
@@ -154,31 +160,40 @@ def print_work(browser: Browser, address: str) -> None:
     page.context.close()
 
 
-def print_tradeoff(browser: Browser, address: str) -> None:
-    """How long the page stands still while the default trade-off runs, and how soon Stop is felt."""
+def print_study(browser: Browser, address: str, panel: str, told: str, run: str, shown: str) -> None:
+    """How long the page stands still while a panel's default study runs, and how soon Stop is felt.
+
+    Args:
+        browser: Opens a page of its own.
+        address: Of the workbench.
+        panel: The panel's id.
+        told: What stands in the line beside Run once it is counted.
+        run: The id of the button.
+        shown: Appears with the first results; the page is watched from the click until `WATCHED` seconds later.
+    """
     page = browser.new_context().new_page()
     page.set_default_timeout(WAIT)
     client = page.context.new_cdp_session(page)
     client.send("Performance.enable")
-    page.goto(f"{address}tradeoff")
+    page.goto(f"{address}{panel}")
     _stands(page)
-    page.locator("#tradeoff-size", has_text="Alignment on").wait_for()
+    page.locator(f"#{panel}-size", has_text=told).wait_for()
     page.evaluate(LONG_TASKS)
 
-    def run() -> None:
-        page.click("#tradeoff-run")
-        page.locator("#tradeoff-plane svg").first.wait_for()
+    def watch() -> None:
+        page.click(run)
+        page.locator(shown).first.wait_for()
         page.wait_for_timeout(WATCHED * 1000)
 
     began = time.perf_counter()
-    worked = _work(client, run)
+    worked = _work(client, watch)
     seconds, longest = time.perf_counter() - began, page.evaluate("window.longest")
     began = time.perf_counter()
-    page.click("#tradeoff-stop")
+    page.click(f"#{panel}-stop")
     page.locator(".sw-strip .sw-over", has_text="stopped").wait_for()
     stopped = time.perf_counter() - began
     print(
-        f"/tradeoff default: {worked:.0f} ms in {seconds:.0f} s, longest task {longest:.0f} ms, "
+        f"/{panel} default: {worked:.0f} ms in {seconds:.0f} s, longest task {longest:.0f} ms, "
         f"Stop felt after {stopped:.1f} s"
     )
     page.context.close()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 import gradio as gr
 
-from panels.refusal.controls import RefusalControls
-from panels.refusal.view import RefusalView, Shown
+from panels.refusal.controls import RefusalControls, parsed
+from panels.refusal.effects_view import Shown
+from panels.refusal.steps import Steps
+from panels.refusal.view import RefusalView
 from steering.lane import Job
 from steering.model.host import Host
 from steering.studies import STUDIES
 from steering.studies.refusal import Inquiry, RefusalSettings
+from steering.studies.refusal.settings import Until
 from steering.studies.study import Result
+from workbench.controls.fields import Filled
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call, Outputs
 from workbench.page.markup import card, empty_state
@@ -48,33 +52,29 @@ class RefusalPanel(Panel):
         with gr.Row(elem_classes="sw-columns"):
             with gr.Column(elem_classes="sw-left", min_width=0):
                 controls = RefusalControls(ui)
+                steps = Steps(ui, controls.form)
             with gr.Column(elem_classes="sw-right", min_width=0, elem_id="refusal-view"):
                 ui.error_slot()
                 view = RefusalView(ui, _EMPTY)
-        view.wire_picks(controls.candidate)
-        for step in controls.steps:
-
-            def run(
-                call: Call, before: Shown | None, until: str = step.until, **values: Any
-            ) -> Iterator[Outputs | None]:
-                yield view.begun(before)
-                yield from _run(call, view, controls, controls.settings(values, until))
-
+        controls.wire_picks(view.table)
+        for step in steps.steps:
             ui.on(
                 step.run.click,
-                run,
-                inputs={**controls.inputs, "before": view.state},
+                partial(_run, view=view, controls=controls, until=step.until),
+                inputs={"form": controls.form, "before": view.state},
                 outputs=[*view.outputs, *controls.outputs],
-                run=[each.run for each in controls.steps],
-                stop=step.stop,
+                run=[each.run for each in steps.steps],
+                stop=steps.stop,
                 title=step.title,
             )
             ui.reveal(step.run.click, "refusal-view", always=True)
 
 
 def _run(
-    call: Call, view: RefusalView, controls: RefusalControls, settings: RefusalSettings
+    call: Call, *, form: Filled, before: Shown | None, view: RefusalView, controls: RefusalControls, until: Until
 ) -> Iterator[Outputs | None]:
+    yield view.begun(before)
+    settings = parsed(form.values(), until)
     inquiry = Inquiry(call.host, settings, call.workspace.cells)
 
     def work(job: Job[None]) -> None:
@@ -84,12 +84,7 @@ def _run(
     job = call.host.submit(work, title=f"Refusal: {settings.until}")
     drawn: set[str] = set()
     for found in call.follow(job, every=0.7):
-        if found and not job.finished:
-            yield view.cards(inquiry, running=True)
-            yield view.shown(inquiry, drawn, running=True)
-        else:
-            yield {}
-    yield view.cards(inquiry)
+        yield view.shown(inquiry, drawn, running=True) if found and not job.finished else {}
     yield {**view.shown(inquiry, drawn), **controls.shown(inquiry)}
     yield view.downloads(inquiry)  # last: where they cannot be written, all else is there
     job.result()

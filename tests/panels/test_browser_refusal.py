@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, opened
+from browser_support import SLOW, go, opened
 from playwright.sync_api import Browser, Page, expect
 
 from workbench.bench import Workbench
@@ -34,11 +34,18 @@ def step(page: Page, name: str, *, wait: bool = True) -> None:
         expect(page.locator(f"#refusal-{name}-run")).to_be_enabled()
 
 
+def drawn(page: Page, place: str) -> None:
+    """Wait for a figure, which is drawn once it is in sight."""
+    expect(page.locator(place)).to_be_visible()
+    page.locator(place).scroll_into_view_if_needed()
+    expect(page.locator(f"{place} .sw-drawing svg")).to_be_visible()
+
+
 def small(page: Page) -> None:
     for name, value in (("n-test", "4"), ("random", "1"), ("reply-tokens", "16")):
         page.locator(f"#refusal-{name} input").fill(value)
         page.keyboard.press("Tab")
-    expect(page.locator("#refusal-size")).to_contain_text("Up to 868 replies")
+    expect(page.locator("#refusal-size")).to_contain_text("Up to 996 replies")
 
 
 def test_three_steps_lead_to_the_replies_and_to_steer(
@@ -48,17 +55,19 @@ def test_three_steps_lead_to_the_replies_and_to_steer(
     step(page, "tokens")
     expect(page.locator("#refusal-token-table")).to_contain_text("Sorry")
     expect(page.locator("#refusal-tokens")).to_contain_text("Sorry")
+    assert page.locator("#refusal-tokens input:checked").count() >= 1
     step(page, "candidates")
     expect(page.locator("#refusal-candidates .sw-on")).to_contain_text("chosen")
-    expect(page.locator("#refusal-choice")).to_contain_text("cosine with the planted direction 0.7")
+    expect(page.locator("#refusal-candidates")).to_contain_text("cosine with the planted direction 0.7")
     for name in ("bypass", "induce", "kl", "cosmic"):
-        expect(page.locator(f"#refusal-map-{name} svg")).to_be_visible()
+        drawn(page, f"#refusal-map-{name}")
     small(page)
     step(page, "effects")
     expect(page.locator("#refusal-found")).to_contain_text("Ablating the direction everywhere takes refusal")
-    expect(page.locator("#refusal-rates svg")).to_be_visible()
-    for name in ("damage", "probes", "blocks", "cosines", "along"):
-        expect(page.locator(f"#refusal-{name} svg")).to_be_visible()
+    for name in ("rates", "damage", "probes", "blocks", "cosines", "along"):
+        drawn(page, f"#refusal-{name}")
+    for table in page.locator("#refusal-view .sw-scroll").all():
+        assert table.evaluate("each => each.scrollWidth <= each.clientWidth"), "nothing is cut"
     page.click("#refusal-effects [data-pick='ablate|harmful|0']")
     replies = page.locator("#refusal-replies details")
     expect(replies.locator(".sw-one").first).to_be_hidden()
@@ -77,9 +86,9 @@ def test_three_steps_lead_to_the_replies_and_to_steer(
 def test_a_click_on_a_candidate_takes_it(page: Page) -> None:
     step(page, "candidates")
     page.click("#refusal-candidates [data-pick='-2/2']")
-    expect(page.locator("#refusal-candidate textarea")).to_have_value("-2/2")
+    expect(page.locator("#refusal-candidate input")).to_have_value("-2/2")
     step(page, "candidates")
-    expect(page.locator("#refusal-choice")).to_contain_text("Token -2")
+    expect(page.locator("#refusal-candidates")).to_contain_text("Token -2")
 
 
 def test_stop_keeps_what_there_is_and_the_next_run_goes_on(page: Page) -> None:
@@ -87,7 +96,7 @@ def test_stop_keeps_what_there_is_and_the_next_run_goes_on(page: Page) -> None:
     page.keyboard.press("Tab")
     step(page, "effects", wait=False)
     expect(page.locator("#refusal-effects [data-pick]").first).to_be_visible()
-    page.click("#refusal-effects-stop")
+    page.click("#refusal-stop")
     expect(page.locator(".sw-strip .sw-over")).to_contain_text("stopped")
     expect(page.locator("#refusal-effects [data-pick]").first).to_be_visible()
     expect(page.locator("#refusal-effects-run")).to_be_enabled()
@@ -97,14 +106,14 @@ def test_stop_keeps_what_there_is_and_the_next_run_goes_on(page: Page) -> None:
     ("field", "value", "said"),
     [
         ("candidate", "nonsense", "position/block"),
-        ("n-test", "1", "greater than or equal to 2"),
+        ("n-test", "1", "from 2"),
     ],
 )
 def test_bad_input_is_one_card_that_says_what_to_do(page: Page, field: str, value: str, said: str) -> None:
     small(page)
-    page.locator(f"#refusal-{field} textarea, #refusal-{field} input").first.fill(value)
+    page.locator(f"#refusal-{field} input").fill(value)
     page.keyboard.press("Tab")
-    page.wait_for_timeout(500)
+    expect(page.locator(f"#refusal-{field} input")).to_have_value(value)
     page.click("#refusal-effects-run")
     card = page.locator(".sw-body-column").locator(".sw-error")
     expect(card).to_have_count(1)
@@ -114,12 +123,12 @@ def test_bad_input_is_one_card_that_says_what_to_do(page: Page, field: str, valu
 def test_a_phone_needs_no_scrolling_sideways(browser: Browser, server: tuple[Workbench, str]) -> None:
     with opened(browser, server[1], width=390, panel="refusal", query="?__theme=dark") as page:
         step(page, "candidates")
-        expect(page.locator("#refusal-map-kl svg")).to_be_visible()
+        drawn(page, "#refusal-map-kl")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_an_uploaded_list_shows_what_was_understood_and_another_kind_is_refused(page: Page, tmp_path: Path) -> None:
-    page.locator(".sw-body-column .sw-more").first.locator("button").first.click()
+    page.get_by_text("lists of your own").click()
     (tmp_path / "adv.csv").write_text("goal,target\n" + "".join(f"Do {n}.,Sure\n" for n in range(9)), encoding="utf-8")
     (tmp_path / "odd.csv").write_text("one,two\na,b\n", encoding="utf-8")
     with page.expect_file_chooser() as chooser:
@@ -137,5 +146,30 @@ def test_an_uploaded_list_shows_what_was_understood_and_another_kind_is_refused(
     with page.expect_file_chooser() as chooser:
         page.click("#refusal-control-upload")
     chooser.value.set_files(tmp_path / "odd.csv")
-    expect(page.locator(".sw-body-column .sw-error")).to_contain_text("has the columns one, two")
-    expect(page.locator("#refusal-control-preview")).to_be_empty()
+    expect(page.locator("#refusal-control-preview")).to_contain_text("has the columns one, two")
+    expect(page.locator("#refusal-control input[type=text]")).to_have_value("")
+
+
+def test_run_is_in_sight_says_what_it_will_do_and_what_was_set_and_found_stands_after_a_visit_elsewhere(
+    page: Page,
+) -> None:
+    size = page.locator("#refusal-size")
+    for name in ("Find tokens", "Score candidates", "Measure effects"):
+        expect(size).to_contain_text(name)
+        expect(page.get_by_role("button", name=name)).to_be_in_viewport()
+    expect(page.locator("#refusal-size [data-pick=full]")).to_have_attribute("aria-pressed", "true")
+    page.click("#refusal-size [data-pick=quick]")
+    expect(page.locator("#refusal-n-test input")).to_have_value("24")
+    expect(page.locator("#refusal-size [data-pick=quick]")).to_have_attribute("aria-pressed", "true")
+    step(page, "candidates")
+    page.click("#refusal-candidates [data-pick='-2/2']")
+    expect(page.locator("#refusal-candidate input")).to_have_value("-2/2")
+    expect(size).to_contain_text("Kept already")
+    go(page, "Vectors")
+    go(page, "Refusal")
+    expect(page.locator("#refusal-candidates .sw-on")).to_contain_text("chosen")
+    expect(page.locator("#refusal-candidate input")).to_have_value("-2/2")
+    expect(page.locator("#refusal-n-test input")).to_have_value("24")
+    expect(page.locator("#refusal-tokens")).to_contain_text("Sorry")
+    assert page.locator("#refusal-tokens input:checked").count() >= 1
+    drawn(page, "#refusal-map-kl")

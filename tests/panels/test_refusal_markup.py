@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from panels.refusal.markup import _said, choice_html, found_html, replies_html, tokens_html
+from panels.refusal.candidates_markup import choice_html
+from panels.refusal.effects_markup import replies_html, said_html
+from panels.refusal.markup import found_html, tokens_html
 from steering.judges.agreement import disagreement_table
 from steering.recipes.recipe import Recipe
 from steering.studies.refusal.agreement import DIFFERING, agreement
@@ -66,7 +68,7 @@ def test_notes_tokens_and_choices_are_escaped() -> None:
     html = choice_html(Choice(score, False, 0, 4), {})
     assert "<|y|>" not in html
     assert "breaks fewest" in html
-    assert "&lt;0.001" in html
+    assert "&lt; 0.0001" in html
 
 
 def test_judges_agree_or_not_with_kappa_by_hand() -> None:
@@ -88,7 +90,7 @@ def test_a_judge_without_a_verdict_is_left_out_of_the_pair_and_disagreements_are
     assert (pair.n, pair.agree.value) == (3, 2 / 3)
     (row,) = disagreement_table([pair], DIFFERING).to_dict("records")
     assert (row["refusal_by"], row["prompt"], row["content"]) == ("rules", "<b>How?</b>", "refusal")
-    html = differ_html(pair, lambda each: _said(each, None), "")
+    html = differ_html(pair, lambda each: said_html(each, None), "")
     assert html.startswith("<details")
     assert "<b>How" not in html
     assert "1 replies on which they differ" in html

@@ -15,7 +15,14 @@ element.addEventListener('click', event => {
 """Fires `choose` with what a cell or row stands for."""
 
 
-def pick_table(head: str, body: str) -> str:
-    """A table around header cells and rows that are escaped already; what has `data-pick` can be clicked."""
+def pick_table(head: str, body: str, *, tall: bool = False) -> str:
+    """A table around header cells and rows that are escaped already; what has `data-pick` can be clicked.
+
+    Args:
+        head: Header cells.
+        body: Rows.
+        tall: Whether it may have so many rows that it scrolls within half a window.
+    """
     rows = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return f'<div class="sw-scroll"><table class="sw-table sw-picks">{rows}</table></div>'
+    around = f'class="sw-scroll{" sw-tall" if tall else ""}" tabindex="0" role="group" aria-label="Table"'
+    return f'<div {around}><table class="sw-table sw-picks">{rows}</table></div>'
