@@ -125,7 +125,7 @@ def pane(
         f'<p class="sw-said">{escape(user)}</p><p class="sw-reply sw-past">{escape(reply)}</p>' for user, reply in turns
     )
     return (
-        f'<section class="sw-pane {_hue(hue)}" aria-live="polite" aria-label="{escape(title)}">'
+        f'<section class="sw-pane {_hue(hue)}" aria-live="polite" aria-label="Reply: {escape(title)}">'
         f"<header><b>{escape(title)}</b><span>{escape(corner)}</span></header>{before}"
         f'<p class="sw-reply sw-now">{tokens or words}{caret}</p><footer>{escape(foot)}</footer></section>'
     )
