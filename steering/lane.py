@@ -1,209 +1,47 @@
 """The model thread: every torch and nnsight call runs on it, one job at a time.
 
 nnsight traces are bound to a thread and plain hooks leak between requests, so a web page with several visitors must not
-touch the model from the threads its requests arrive on. A `Lane` owns one thread; work enters as a `Job` and leaves as
-events and a result.
+touch the model from the threads its requests arrive on. A `Lane` runs one job at a time; work enters as a `Job` and
+leaves as events and a result.
+
+A long job gives way between its steps (`Job.check`). What is half done stays on its stack, so the job that is let in
+runs on another thread; but only ever one of the threads runs, until it ends or gives way itself. No pass is cut in two.
 """
 
 from __future__ import annotations
 
-import contextvars
-import itertools
-import logging
-import queue
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from steering.job import Job, Progress, Stopped, current_job, look_for_stop, note, whole
+
+
+__all__ = ["Job", "Lane", "Progress", "Stopped", "look_for_stop", "note", "whole"]
 
 T = TypeVar("T")
-State = Literal["queued", "running", "done", "stopped", "failed"]
 
-_FINISHED = object()
-_here = threading.local()
-_log = logging.getLogger(__name__)
-
-
-def note(text: str, *, instead_of: str = "") -> None:
-    """Say something that whoever reads the result should know; in the job of this thread, in the log outside of any.
-
-    Args:
-        text: What.
-        instead_of: What was said before and no longer holds, such as a smaller count.
-    """
-    job: Job[Any] | None = getattr(_here, "job", None)
-    if job is None:
-        _log.warning(text)
-        return
-    if instead_of in job.notes:
-        job.notes.remove(instead_of)
-    if text not in job.notes:
-        job.notes.append(text)
-
-
-def look_for_stop() -> None:
-    """End the job of this thread here if somebody asked for it; nothing outside of any. For loops that know no job.
-
-    Raises:
-        Stopped: Somebody did.
-    """
-    job: Job[Any] | None = getattr(_here, "job", None)
-    if job is not None:
-        job.check()
-
-
-class Stopped(Exception):
-    """Raised inside a job at its next check after somebody asked it to stop."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a job has come."""
-
-    done: int
-    """Units finished."""
-    total: int | None
-    """Units in all; None while unknown."""
-    message: str
-    """What the units are, such as "prompts read"."""
-
-
-class Job(Generic[T]):
-    """One piece of work on the lane. Made by `Lane.submit`, never by hand."""
-
-    _ids = itertools.count(1)
-
-    def __init__(self, lane: Lane, work: Callable[[Job[T]], T], title: str) -> None:
-        self.id = next(self._ids)
-        self.title = title
-        self.state: State = "queued"
-        self.progress = Progress(0, None, "")
-        self.error: BaseException | None = None
-        self.notes: list[str] = []
-        """What `note` was told while the job ran."""
-        self._lane = lane
-        self._work = work
-        # What holds for whoever submits it, such as the confines of a page, holds for the work.
-        self._context = contextvars.copy_context()
-        self._result: T | None = None
-        self._stop = threading.Event()
-        self._ended = threading.Event()
-        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._started: float | None = None
-        self._finished: float | None = None
-
-    # -- asked from any thread -------------------------------------------------
-
-    def stop(self) -> None:
-        """Ask the job to end. A queued job ends at once, a running one at its next check (one decoding step)."""
-        self._stop.set()
-        self._lane._withdraw(self)
-
-    @property
-    def finished(self) -> bool:
-        return self._ended.is_set()
-
-    @property
-    def place(self) -> int:
-        """0 while running or finished, else the number of jobs that come before this one."""
-        return self._lane._place(self)
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the job began to run; 0 while it is queued."""
-        if self._started is None:
-            return 0.0
-        return (self._finished or time.monotonic()) - self._started
-
-    @property
-    def remaining(self) -> float | None:
-        """Seconds left, extrapolated from the units done so far; None before there is anything to go by."""
-        progress = self.progress
-        if not progress.total or not progress.done or self.finished:
-            return None
-        return self.elapsed * (progress.total - progress.done) / progress.done
-
-    def events(self, heartbeat: float = 0.2) -> Iterator[Any]:
-        """Everything the job emits, in order, until it ends: items, `Progress` objects, and None every `heartbeat`
-        s.
-        """
-        while True:
-            try:
-                event = self._events.get(timeout=heartbeat)
-            except queue.Empty:
-                yield None
-                continue
-            if event is _FINISHED:
-                return
-            yield event
-
-    def result(self, timeout: float | None = None) -> T:
-        """Wait for the end and return what the work returned.
-
-        Raises:
-            Stopped: The job was stopped.
-            TimeoutError: `timeout` seconds passed first.
-            BaseException: Whatever the work raised.
-        """
-        if not self._ended.wait(timeout):
-            raise TimeoutError(f"The job '{self.title}' did not end within {timeout} s.")
-        if self.error is not None:
-            raise self.error
-        return self._result  # type: ignore[return-value]
-
-    # -- called by the work itself ---------------------------------------------
-
-    def check(self) -> None:
-        """Raise `Stopped` if somebody asked the job to end. Call between steps."""
-        if self._stop.is_set():
-            raise Stopped(f"'{self.title}' was stopped.")
-
-    def report(self, done: int, total: int | None, message: str = "") -> None:
-        """Say how far the work has come, and end it here if a stop was asked for."""
-        self.progress = Progress(done, total, message)
-        self._events.put(self.progress)
-        self.check()
-
-    def emit(self, item: Any) -> None:
-        """Hand a partial result to whoever reads `events`."""
-        self._events.put(item)
-
-    def _run(self) -> None:
-        self.state, self._started = "running", time.monotonic()
-        _here.job = self
-        try:
-            self.check()
-            self._result = self._context.run(self._work, self)
-            self._end("done")
-        except Stopped as stopped:
-            self._end("stopped", stopped)
-        except BaseException as error:
-            self._end("failed", error)
-        finally:
-            _here.job = None
-
-    def _end(self, state: State, error: BaseException | None = None) -> None:
-        self.state, self.error, self._finished = state, error, time.monotonic()
-        self._ended.set()
-        self._events.put(_FINISHED)
+FIRST, TURN = 2.0, 1.0
+"""Seconds that a job has for itself when it begins, and whenever its turn comes again."""
 
 
 class Lane:
-    """One thread and its queue of jobs.
+    """One job at a time, in the order in which they came; those that take longer take turns.
 
-    The thread starts with the first job and is a daemon, so a script that ends does not wait for it.
+    Threads start when they are needed and are daemons, so a script that ends does not wait for them.
     """
 
-    def __init__(self, name: str = "model thread") -> None:
-        self._name = name
+    def __init__(self, name: str = "model thread", *, first: float = FIRST, turn: float = TURN) -> None:
+        self._name, self._first, self._turn = name, first, turn
         self._waiting: deque[Job[Any]] = deque()
+        """Jobs that have not begun, and those that gave way, in the order of their turns."""
         self._running: Job[Any] | None = None
-        # Guards the two fields above, which are read by every caller and changed by the lane's thread.
+        # Guards all fields, which every caller reads and the lane's threads change.
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+        self._free = 0
+        """Threads that would begin a job; those of jobs that gave way would not."""
         self._closed = False
 
     def submit(self, work: Callable[[Job[T]], T], *, title: str) -> Job[T]:
@@ -217,19 +55,16 @@ class Lane:
                 raise RuntimeError("The lane is closed.")
             job = Job(self, work, title)
             self._waiting.append(job)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
+            self._pass_on()
         return job
 
     def run(self, work: Callable[[Job[T]], T], *, title: str) -> T:
         """Do `work` on the lane and wait for its result; inside a job it joins that job instead of queueing behind
         it.
         """
-        if threading.current_thread() is self._thread:
-            assert self._running is not None
-            return work(self._running)
+        own = current_job()
+        if own is not None and own.of(self):
+            return work(own)
         job = self.submit(work, title=title)
         try:
             return job.result()
@@ -238,49 +73,109 @@ class Lane:
             raise
 
     def jobs(self) -> list[Job[Any]]:
-        """The running job, then the queued ones in order."""
+        """The running job, then the others in the order of their turns."""
         with self._changed:
             running = [self._running] if self._running else []
             return running + list(self._waiting)
 
     def close(self, timeout: float = 30.0) -> bool:
-        """Stop the running job, drop the queued ones and end the thread. Safe to call twice.
+        """Stop the jobs that have begun, drop the others and end the threads. Safe to call twice.
 
         Returns:
-            Whether the thread ended within `timeout` seconds.
+            Whether the threads ended within `timeout` seconds.
         """
         with self._changed:
             self._closed = True
-            jobs = ([self._running] if self._running else []) + list(self._waiting)
             self._changed.notify_all()
-        for job in jobs:
+            threads = [each for each in self._threads if each is not threading.current_thread()]
+        for job in self.jobs():
             job.stop()
-        if self._thread is not None and threading.current_thread() is not self._thread:
-            self._thread.join(timeout)
-            return not self._thread.is_alive()
-        return True
+        for thread in threads:
+            thread.join(timeout)
+        return not any(thread.is_alive() for thread in threads)
+
+    # -- holding `_changed` ----------------------------------------------------
+
+    def _pass_on(self) -> None:
+        """Where nothing runs, let the first in the queue do so; wakes all threads, which look whether they may."""
+        if self._running is None and self._waiting:
+            if self._waiting[0].state == "paused":
+                self._running = self._waiting.popleft()
+            elif not self._free:
+                self._free += 1
+                self._threads = [each for each in self._threads if each.is_alive()]
+                self._threads.append(threading.Thread(target=self._loop, name=self._name, daemon=True))
+                self._threads[-1].start()
+        self._changed.notify_all()
+
+    def _to_begin(self) -> Job[Any] | None:
+        """The job that a free thread should begin now."""
+        if self._running is None and self._waiting and self._waiting[0].state == "queued":
+            return self._waiting[0]
+        return None
+
+    def _is_idle(self) -> bool:
+        """Whether a free thread should end: nothing will come any more, or another one is free."""
+        return self._free > 1 or (self._closed and not self._waiting and self._running is None)
+
+    # -- the lane's threads ----------------------------------------------------
 
     def _loop(self) -> None:
         while True:
             with self._changed:
-                while not self._waiting and not self._closed:
+                while not (job := self._to_begin()):
+                    if self._is_idle():
+                        self._free -= 1
+                        self._changed.notify_all()
+                        return
                     self._changed.wait()
-                if not self._waiting:
-                    return
                 self._running = self._waiting.popleft()
-            self._running._run()
+                self._free -= 1
+            job._run()
             with self._changed:
                 self._running = None
+                self._free += 1
+                self._pass_on()
 
-    def _withdraw(self, job: Job[Any]) -> None:
+    def give_way(self, job: Job[Any]) -> None:
+        """Let those go first that wait, if the job has had its turn; back when it has the next one."""
+        if not self._waiting:  # the usual case; nobody is kept waiting by a look that comes too early
+            return
+        with self._changed:
+            turn, used = job._had()
+            if not self._waiting or self._running is not job or turn < self._turn or used < self._first:
+                return
+            job._end_turn()
+            self._waiting.append(job)
+            self._running = None
+            self._pass_on()
+            while self._running is not job:
+                self._changed.wait()
+            job._begin_turn()
+
+    # -- asked by jobs ---------------------------------------------------------
+
+    def withdraw(self, job: Job[Any]) -> None:
+        """Take a job that is to stop out of the queue; one that gave way comes first in it, and so ends soon."""
         with self._changed:
             if job not in self._waiting:
                 return
             self._waiting.remove(job)
-        job._end("stopped", Stopped(f"'{job.title}' was stopped before it began."))
+            begun = job.state == "paused"
+            if begun:
+                self._waiting.appendleft(job)
+            self._pass_on()
+        if not begun:
+            job._end("stopped", Stopped(f"'{job.title}' was stopped before it began."))
 
-    def _place(self, job: Job[Any]) -> int:
+    def place_of(self, job: Job[Any]) -> int:
+        """How many jobs come before it; 0 while it runs and when it has ended."""
         with self._changed:
             if job not in self._waiting:
                 return 0
             return self._waiting.index(job) + (self._running is not None)
+
+    def instead_of(self, job: Job[Any]) -> str:
+        """Title of the job that runs while this one waits for its turn; "" where it does not wait."""
+        with self._changed:
+            return self._running.title if job in self._waiting and self._running is not None else ""

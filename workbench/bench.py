@@ -34,6 +34,8 @@ class ModelSlot:
         self.error: BaseException | None = None
         """Why the last load failed; None after a good one."""
         self._version = 0
+        self.loads = 0
+        """How many models have stood here so far."""
         self.wanted = ""
         """Name of the model asked for last."""
         self._lane = lane
@@ -101,6 +103,7 @@ class ModelSlot:
             raise
         # Jobs that are queued behind this one may still hold the old model; the last of them lets it go.
         self.host, self.error = host, None
+        self.loads += 1
         self._version += 1
         # A job of its own: the model stands already, and would stand if it could not write a word.
         host.submit(lambda job: warm_up(host), title="Warming up")

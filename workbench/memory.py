@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 
@@ -17,6 +19,26 @@ MOST_VISITORS = 60
 """So many visitors' results are kept; of more, those go first that were here longest ago."""
 Changes = Mapping[Any, Any]
 """Component -> value, or `gr.update(...)`."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """Of which model a panel's results are, and since when."""
+
+    model: str
+    """Its name."""
+    summary: str
+    """What the model bar says of it: shape, precision, device."""
+    when: datetime
+
+    def of(self, model: str, summary: str) -> bool:
+        """Whether they are of that model."""
+        return (self.model, self.summary) == (model, summary)
+
+    def __str__(self) -> str:
+        """Such as "demo-base, of 14:05"; with the day where that was not today."""
+        day = "" if self.when.date() == datetime.now().date() else "%d %b "
+        return f"{self.model}, of {self.when.strftime(f'{day}%H:%M')}"
 
 
 class Memory:

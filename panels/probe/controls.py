@@ -92,14 +92,16 @@ class ProbeControls:
                 elem_id="probe-sites",
                 elem_classes="sw-stacked",
             )
-            self._ui.watch("model", call=self._offer_sites, outputs=[self.inputs["sites"]])
+            sites = self.inputs["sites"]
+            self._ui.watch("model", call=self._offer_sites, inputs={"chosen": sites}, outputs=[sites])
             self._text("blocks", "Blocks", "all; or such as 0, 3-5")
             self._number("seed", "Seed", "of starts, folds and draws")
 
-    def _offer_sites(self) -> dict[Any, Any]:
-        """The sites that every block of the model has."""
+    def _offer_sites(self, chosen: list[str]) -> dict[Any, Any]:
+        """The sites that every block of the model has; of those that were chosen, the ones that are among them."""
         offered = self._ui.host.info.sites if self._ui.host else SITES
-        return {self.inputs["sites"]: gr.update(choices=[(upper_first(s.replace("_", " ")), s) for s in offered])}
+        choices = [(upper_first(s.replace("_", " ")), s) for s in offered]
+        return {self.inputs["sites"]: gr.update(choices=choices, value=[s for s in chosen if s in offered])}
 
     def _place_probes(self) -> None:
         with gr.Row(elem_classes="sw-pair"):

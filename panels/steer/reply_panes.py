@@ -166,7 +166,8 @@ class ReplyPanes:
         if not columns.replies:
             return {self._token: "", self._legend: "", self._below: ""}
         below = divergence_html(columns) + columns.notes + recipes_html(columns.recipes)
-        along = gr.update(choices=fitting(self._ui), value=columns.vector or None)
+        names = fitting(self._ui)  # of the model in use, which may be another one by now
+        along = gr.update(choices=names, value=columns.vector if columns.vector in names else None)
         shown = {self._token: "", self._legend: "", self._below: card(below), self.along: along}
         if columns.readings:  # the panes again, since the colour may have been chosen while the run went on
             shown |= {**self._recolour(columns, colour), self._colouring: gr.update(visible=True)}

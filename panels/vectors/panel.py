@@ -169,11 +169,12 @@ def _place_options(ui: PanelContext) -> dict[str, Any]:
                 )
             halves = gr.Checkbox(True, label="Split-half cosine (three fits; long for LEACE on a wide model)")
 
-    def offer_sites() -> dict[Any, Any]:
-        offered = ui.host.info.sites if ui.host else SITES
-        return {site: gr.update(choices=[(_SITE_LABELS[each], each) for each in SITES if each in offered])}
+    def offer_sites(chosen: str) -> dict[Any, Any]:
+        offered = [each for each in SITES if not ui.host or each in ui.host.info.sites]
+        choices = [(_SITE_LABELS[each], each) for each in offered]
+        return {site: gr.update(choices=choices, value=chosen if chosen in offered else offered[-1])}
 
-    ui.watch("model", call=offer_sites, outputs=[site])
+    ui.watch("model", call=offer_sites, inputs={"chosen": site}, outputs=[site])
     numbers = {"seed": seed, "token_budget": budget, "split_half": halves}
     return {
         "method": method,
@@ -236,10 +237,13 @@ def _place_view(ui: PanelContext) -> None:
         if entry is None:
             return {empty: gr.update(visible=True), view: gr.update(visible=False)}
         vector = entry.vector
+        unfit = vector.misfit(ui.host) if ui.host else None
+        offered = gr.update(interactive=not unfit)
         return {
             empty: gr.update(visible=False),
             view: gr.update(visible=True),
-            about: about_vector(vector),
+            about: about_vector(vector) + (note(unfit) if unfit else ""),
+            **dict.fromkeys(offers, offered),
             download: gr.update(value=str(entry.path)),
             charts: gr.update(visible=not vector.provenance.elsewhere),
             separation: (auroc_by_block(vector), separation_caption(vector)) if vector.auroc is not None else None,
@@ -257,10 +261,11 @@ def _place_view(ui: PanelContext) -> None:
         yield from call.finish(job)
         yield {nearest: tokens_html(entry.vector, job.result())}
 
-    shown = [empty, view, about, download, charts, separation, distance, blocks, others, nearest]
+    offers = [steer, sweep, tokens]
+    shown = [empty, view, about, *offers, download, charts, separation, distance, blocks, others, nearest]
     picked = {"picked": ui.page.picked}
     ui.on(tokens.click, read, inputs=picked, outputs=[nearest], run=[tokens], title="reading the unembedding")
-    ui.watch("picked", call=show, inputs=picked, outputs=shown)
+    ui.watch("picked", "model", call=show, inputs=picked, outputs=shown)
     for button, to in ((steer, "steer"), (sweep, "grid")):  # both take the vector that is picked
         ui.quick(button.click, lambda to=to: ui.going(to), outputs=[ui.page.go])
 

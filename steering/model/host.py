@@ -14,7 +14,7 @@ from nnsight._c import unmount
 from transformers import PreTrainedModel
 
 from steering.errors import SteeringError
-from steering.lane import Job, Lane
+from steering.lane import Job, Lane, whole
 from steering.loading.block_list import name_outputs
 from steering.loading.configurations import number_of_blocks
 from steering.loading.generation_settings import end_ids
@@ -134,7 +134,12 @@ class Host:
         from steering.selfcheck.kept import checked  # it works with hosts
 
         chat_notes(self)  # how replies begin may take a pass, which must not be among those that are counted
-        return self.run(lambda job: checked(self), title="Self-check")
+
+        def work(job: Job[tuple[Check, ...]]) -> tuple[Check, ...]:
+            with whole():  # a job that is let in would wait for this very property
+                return checked(self)
+
+        return self.run(work, title="Self-check")
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -83,8 +83,8 @@ def generate(
         for start in range(0, len(rows), batch_size):
             job.report(start, len(rows), "replies")
             part = slice(start, start + batch_size)
-            for states in _steps(host, rows[part], each[part]):  # noqa: B007 - the last ones are wanted
-                job.check()
+            for states in _steps(host, rows[part], each[part]):
+                job.report(start + sum(bool(state.finish) for state in states), len(rows), "replies")
             replies += [_reply(host, state) for state in states]
         return tuple(replies)
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from steering.lane import whole
 from steering.model.abilities import TOLERANCE
 from steering.model.host import Host
 from steering.model.prompts import Prompt, render
@@ -162,25 +163,27 @@ class Bench:
             new = (states.float() + delta.to(states.device)).to(states.dtype)
             return type(output)((new, *output[1:])) if isinstance(output, tuple | list) else new
 
-        handle = self.blocks()[write.block].register_forward_hook(hook)
-        try:
-            yield
-        finally:
-            handle.remove()
+        with whole():  # other jobs' passes would run through the hook
+            handle = self.blocks()[write.block].register_forward_hook(hook)
+            try:
+                yield
+            finally:
+                handle.remove()
 
     @contextmanager
     def watched(self, see: Callable[[int, Tensor], None]) -> Iterator[None]:
         """Show every block's number and output, (row, position, width), by plain PyTorch hooks."""
-        handles = [
-            block.register_forward_hook(
-                lambda module, inputs, output, index=index: see(
-                    index, output[0] if isinstance(output, tuple | list) else output
+        with whole():  # as in `hooked`
+            handles = [
+                block.register_forward_hook(
+                    lambda module, inputs, output, index=index: see(
+                        index, output[0] if isinstance(output, tuple | list) else output
+                    )
                 )
-            )
-            for index, block in enumerate(self.blocks())
-        ]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+                for index, block in enumerate(self.blocks())
+            ]
+            try:
+                yield
+            finally:
+                for handle in handles:
+                    handle.remove()

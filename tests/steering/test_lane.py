@@ -125,6 +125,27 @@ def test_remaining_time_is_extrapolated_from_the_units_done(own_lane: Lane) -> N
     assert remaining == pytest.approx(3 * elapsed, rel=0.2)  # the clock runs on between the two readings
 
 
+def test_remaining_time_counts_what_takes_time_and_begins_anew_with_another_count(own_lane: Lane) -> None:
+    seen = []
+
+    def work(job: Job[None]) -> None:
+        time.sleep(0.05)
+        job.report(9, 10, "cells", share=0.1)  # eight of the nine were kept
+        seen.append((job.progress.fraction, job.used, job.remaining))
+        before = job.used
+        time.sleep(0.02)
+        job.report(1, 2, "halves")
+        seen.append((job.progress.fraction, job.used - before, job.remaining))
+        job.report(0, None, "tidying")
+        seen.append((job.progress.fraction, job.used, job.remaining))
+
+    own_lane.run(work, title="work")
+    (first, used, left), (second, half, rest), nothing = seen
+    assert (first, second, nothing[0], nothing[2]) == (0.1, 0.5, None, None)
+    assert left == pytest.approx(9 * used, rel=0.2)  # the clock runs on between two readings
+    assert rest == pytest.approx(half, rel=0.2)
+
+
 def test_a_closed_lane_takes_no_more_work() -> None:
     lane = Lane()
     lane.run(lambda job: None, title="one")

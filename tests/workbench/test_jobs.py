@@ -25,7 +25,7 @@ def lane() -> Iterator[Lane]:
 
 
 def _call(lane: Lane, loading: Job[Any] | None = None) -> Call:
-    model = SimpleNamespace(loading=loading, require=lambda: "the host")
+    model = SimpleNamespace(loading=loading, loads=1, require=lambda: "the host")
     return Call(SimpleNamespace(lane=lane, model=model, workspace=None), "the test")  # type: ignore[arg-type]
 
 
@@ -151,6 +151,48 @@ def test_a_queued_job_tells_its_place_and_can_be_stopped_there(lane: Lane) -> No
     assert "stopped" in list(updates)[-1]["line"]
     release.set()
     assert [job.result(WAIT) for job in ahead] == [True, True]
+
+
+def test_the_line_says_what_a_job_gives_way_to() -> None:
+    lane, release = Lane(first=0, turn=0), threading.Event()
+    updates = drive(_call(lane), _endless, {}, SLOTS)
+    for update in updates:
+        if update.get("steps"):
+            break
+    lane.submit(lambda job: release.wait(WAIT), title="<Other>")
+    for update in updates:
+        if "gives way" in update["line"]:
+            break
+    assert "gives way to “&lt;Other&gt;”" in update["line"]
+    assert stop_job(lane, update["job"])
+    release.set()
+    assert "stopped" in list(updates)[-1]["line"]
+    lane.close()
+
+
+def test_the_line_says_at_once_that_a_job_is_stopping(lane: Lane) -> None:
+    release = threading.Event()
+
+    def slow(job: Job[None]) -> None:  # a long step, in which nothing looks for a stop
+        job.report(1, 2, "halves")
+        release.wait(WAIT)
+        job.check()
+
+    def handler(call: Call) -> Iterator[dict[str, Any]]:
+        for _ in call.follow(lane.submit(slow, title="Slow"), every=0.01):
+            yield {}
+
+    updates = drive(_call(lane), handler, {}, SLOTS)
+    for update in updates:
+        if "1 / 2 halves" in update["line"]:
+            break
+    assert stop_job(lane, update["job"])
+    for update in updates:
+        if "stopping" in update["line"]:
+            break
+    assert not release.is_set()
+    release.set()
+    assert "stopped at 1 / 2" in list(updates)[-1]["line"]
 
 
 def test_a_reader_who_goes_away_stops_the_job(lane: Lane) -> None:

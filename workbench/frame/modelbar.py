@@ -12,9 +12,9 @@ from steering.loading.loader import DTYPES, demo_card, demo_models
 from steering.loading.options import LoadOptions
 from workbench.bench import ANY, Workbench
 from workbench.controls.chat_card import place_chat
+from workbench.frame.look import bar_block
 from workbench.frame.selfcheck_card import place_button, place_results
 from workbench.page.blocks import html_block
-from workbench.page.cards import model_bar
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call
 from workbench.page.markup import note
@@ -34,8 +34,7 @@ def place_model_bar(bench: Workbench, state: PageState) -> ModelBar:
     """Lay out the bar and, folded away below it, the form that loads another model. A failed load keeps the model."""
     context = PanelContext(bench, state, "Model")
     with gr.Row(elem_classes="sw-topbar"):
-        # Marked until the page has been drawn as it stood: what is clicked before would be answered with defaults.
-        html = html_block(f'<div class="sw-opening">{model_bar(None)}</div>', elem_classes="sw-model-slot")
+        html = bar_block(bench)
         check = place_button()
         may = bool(bench.visitors_load)
         switch = gr.Button("Switch model", size="sm", elem_classes="sw-switch", min_width=0, visible=may)

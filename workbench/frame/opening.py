@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -17,6 +16,7 @@ import gradio as gr
 from steering.confines import confined
 from steering.errors import SteeringError
 from workbench.bench import Workbench
+from workbench.frame.look import Look
 from workbench.memory import joined, properties
 from workbench.page.blocks import EVENT, URGENT, unique
 from workbench.page.context import PanelContext
@@ -32,14 +32,6 @@ _TAKEN = """() => {
   query.delete('take');
   history.replaceState(history.state, '', location.pathname + '?' + query + location.hash);
 }"""
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """A look at the model and the shelf."""
-
-    draw: Callable[[], Mapping[Any, Any]]
-    outputs: Sequence[Any]
 
 
 _log = logging.getLogger(__name__)
@@ -125,6 +117,7 @@ class _Page:
         for watch in context.watches:
             try:
                 given = {name: self.given(part) for name, part in watch.inputs.items()}
+                given |= {"visitor": visitor} if watch.of_visitor else {}
                 self.change(context.noted(visitor, watch.call(**given)))
             except SteeringError:  # said when somebody asks for it
                 continue

@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
@@ -19,17 +18,17 @@ from steering.loading.loader import demo_models
 from steering.loading.options import LoadOptions
 from steering.model.chat_settings import ChatSettings
 from steering.resources import resource
-from steering.texts.system_prompts import takes_system
 from workbench.bench import ANY, Workbench
+from workbench.frame.look import place_look
 from workbench.frame.modelbar import place_model_bar
 from workbench.frame.navigation import THEME_SCRIPT, Place, navigation, places_of
-from workbench.frame.opening import Look, place_opening
+from workbench.frame.opening import place_opening
 from workbench.frame.serving import SESSIONS, guarded, keep_uploads_private, serve_until_ended
 from workbench.frame.shelf import place_shelf
 from workbench.frame.start import place_start
 from workbench.guard import Names
-from workbench.page.blocks import EVENT, html_block
-from workbench.page.cards import NAME, model_bar
+from workbench.page.blocks import html_block
+from workbench.page.cards import NAME
 from workbench.page.context import PanelContext
 from workbench.page.forms import build_form
 from workbench.page.inputs import Page
@@ -48,8 +47,6 @@ _GRADIO = {
     "GRADIO_ANALYTICS_MAX_EVENTS": "100",
     "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000",
 }
-_OFTEN, _SELDOM = 1.0, 4.0
-"""Seconds between two looks at whether the model or the shelf changed: while a model loads, and otherwise."""
 
 
 def build(bench: Workbench) -> gr.Blocks:
@@ -186,13 +183,14 @@ def _place_page(bench: Workbench, pages: gr.Blocks, places: Sequence[Place], her
     with gr.Column(elem_classes="sw-strip"):
         for context in contexts:
             context.place_strip()
-    place_opening(bench, state, contexts, kept, _watch(bench, state, bar.html), pages.load)
+    place_opening(bench, state, contexts, kept, place_look(bench, state, bar.html), pages.load)
 
 
 def _place_panel(panel: Panel, context: PanelContext, bench: Workbench) -> gr.Column:
     """Lay a panel out; gives what holds its controls."""
-    notice = html_block("", elem_classes="sw-notice")
-    failure = ""
+    notice, failure = context.notice, ""
+    assert notice is not None
+    notice.place(lambda: _notice(panel, bench))
     with gr.Column(elem_classes="sw-body") as body:
         try:
             if panel.build(context) is NotImplemented:
@@ -204,7 +202,9 @@ def _place_panel(panel: Panel, context: PanelContext, bench: Workbench) -> gr.Co
     if failure:
         html_block(failure)
     context.error_slot()
-    context.watch("model", call=lambda: {notice: _notice(panel, bench)}, outputs=[notice])
+    context.watch(
+        "model", call=lambda visitor: {notice.html: notice.drawn(visitor)}, outputs=[notice.html], of_visitor=True
+    )
     return body
 
 
@@ -218,34 +218,6 @@ def _notice(panel: Panel, bench: Workbench) -> str:
         _log.exception("panel %s failed in needs()", panel.id)
         reason = f"The panel could not say whether it works on this model ({type(error).__name__}: {error})."
     return f'<p class="sw-needs">{escape(reason)}</p>' if reason else ""
-
-
-def _watch(bench: Workbench, state: PageState, bar: gr.HTML) -> Look:
-    """Keep the page true to the model and the shelf, which other visitors and the loading thread change too; gives what
-    is drawn of them when the page is opened.
-    """
-    timer = gr.Timer(_OFTEN)
-
-    def drawn() -> dict[Any, Any]:
-        model, loading = bench.model, bench.model.loading
-        html = model_bar(
-            model.host.info if model.host else None,
-            checks=model.host.check if model.host else (),
-            system=takes_system(model.host) if model.host else True,
-            loading=model.wanted if loading else "",
-            seconds=loading.elapsed if loading else 0.0,
-            error=model.error if loading is None and model.host is None else None,
-        )
-        pace = gr.update(value=_OFTEN if loading else _SELDOM)
-        return {state.shelf_seen: bench.seen, state.model_seen: model.stamp, bar: html, timer: pace}
-
-    def look(model_seen: tuple[int, bool] | None) -> dict[Any, Any]:
-        same = bench.model.stamp == model_seen and bench.model.loading is None
-        return {state.shelf_seen: bench.seen} if same else drawn()
-
-    outputs = [state.model_seen, state.shelf_seen, bar, timer]
-    timer.tick(look, inputs=[state.model_seen], outputs=outputs, **EVENT)
-    return Look(drawn, outputs)
 
 
 def _free_port(host: str, port: int) -> int:

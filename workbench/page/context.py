@@ -16,6 +16,7 @@ from workbench.generation import SteerSettings
 from workbench.page.blocks import EVENT, URGENT, html_block, unique
 from workbench.page.jobs import Call, Handler, Outputs, Slots, drive, stop_job
 from workbench.page.markup import error_card
+from workbench.page.notice import Notice
 from workbench.page.state import PageState, Taker, Watch
 from workbench.page.visits import visitor_of
 
@@ -48,6 +49,8 @@ class PanelContext:
         self.errors = html_block("", elem_classes="sw-errors", render=False)
         """The panel's error card; `error_slot` places it."""
         self._errors_placed = False
+        self.notice = Notice(bench, panel) if panel else None
+        """What stands above the panel; the shell places it."""
         self.changed: dict[Any, None] = {}
         """Components that handlers change, in order."""
         self.takers: list[Taker] = []
@@ -100,17 +103,21 @@ class PanelContext:
         _mark("sw-key-run", run)
         _mark("sw-key-stop", stops)
         slots = Slots(line=self.line, job=self.job_id, errors=self.errors)
+        shown = set(outputs)
 
         def handle(request: gr.Request, *values: Any) -> Iterator[dict[Any, Any]]:
             call = Call(self.bench, title or self.title, request.session_hash)
             if run:  # Gradio takes an empty mapping for a missing value of every output
                 yield {button: gr.update(interactive=False) for button in run}
-            stoppable = False
+            stoppable = told = False
             for outputs in _within(self.bench, drive(call, handler, dict(zip(names, values, strict=True)), slots)):
                 changes = {**self._remembered(request, outputs), self.page.shelf_seen: self.bench.seen}
                 if not stoppable and outputs.get(self.job_id) is not None:  # before that, Stop would stop nothing
                     stoppable = True
                     changes |= {button: gr.update(interactive=True) for button in stops}
+                if self.notice is not None and not told and not shown.isdisjoint(outputs):
+                    told = True
+                    changes[self.notice.html] = self.notice.results_begin(visitor_of(request))
                 yield changes
             yield {
                 **{button: gr.update(interactive=True) for button in run},
@@ -118,6 +125,7 @@ class PanelContext:
             }
 
         surroundings = [self.line, self.job_id, self.errors, self.page.shelf_seen, *run, *stops]
+        surroundings += [self.notice.html] if self.notice is not None else []
         changed = [*self._with_drawn(outputs), *surroundings]
         gr.on(_several(trigger), handle, inputs=components, outputs=unique(changed), **EVENT)
         self.changed.update(dict.fromkeys([*outputs, self.errors]))
@@ -158,6 +166,7 @@ class PanelContext:
         call: Callable[..., Outputs],
         inputs: Mapping[str, Any] | None = None,
         outputs: Sequence[Any],
+        of_visitor: bool = False,
     ) -> None:
         """Redraw something whenever another model stands, the shelf changes, a vector is picked or an event fires.
 
@@ -168,6 +177,7 @@ class PanelContext:
             call: `call(**values)` gives what changes.
             inputs: Argument name -> component.
             outputs: Every component that may change.
+            of_visitor: Whether `call` gets the visitor's number too, as `visitor`.
         """
         page = self.page
         states = {"model": page.model_seen, "shelf": page.shelf_seen, "picked": page.picked}
@@ -183,11 +193,13 @@ class PanelContext:
             if follows and tuple(known[:3]) == known[3]:
                 return gr.skip()  # drawn when the page was opened
             # Gradio takes an empty mapping for a missing value of every output.
+            visitor = visitor_of(request)
+            asked = dict(zip(names, given, strict=True)) | ({"visitor": visitor} if of_visitor else {})
             with confined(self.bench.confines):
-                return self.noted(visitor_of(request), call(**dict(zip(names, given, strict=True)))) or gr.skip()
+                return self.noted(visitor, call(**asked)) or gr.skip()
 
         if any(isinstance(each, str) for each in triggers):
-            self.watches.append(Watch(call, inputs or {}))
+            self.watches.append(Watch(call, inputs or {}, of_visitor))
         self.redrawn.update(dict.fromkeys(outputs))
         # One listener for all of them, where the last trigger counts: two would race with values of different age.
         gr.on(events, handle, inputs=[*components, *seen], outputs=list(outputs), trigger_mode="always_last", **EVENT)

@@ -15,7 +15,7 @@ from steering.errors import SteeringError
 from steering.lane import Job, Lane, Progress, Stopped
 from steering.model.host import Host
 from workbench.bench import Workbench
-from workbench.page.markup import error_card, job_ended, job_line, note
+from workbench.page.markup import about_seconds, error_card, job_ended, job_line, note
 from workbench.workspace import Workspace
 
 
@@ -30,6 +30,8 @@ EVERY = 0.2
 of the page, and a fast model writes several tokens in that time.
 """
 
+_GUESS_AFTER = 2.0
+"""Seconds for which a job must have run before the time that is left is told: before, it is anybody's guess."""
 _log = logging.getLogger(__name__)
 
 
@@ -83,13 +85,22 @@ class Call:
             if items or line != self.line:
                 yield items
                 items, shown = [], time.monotonic()
-        self.line = _ended(job)
+        self.line = self.ended(job)
         yield items
 
     def finish(self, job: Job[T], *, every: float = EVERY) -> Iterator[None]:
         """Follow a job whose partial results are of no interest; use as `yield from call.finish(job)`."""
         for _ in self.follow(job, every=every):
             yield None
+
+    def ended(self, job: Job[Any]) -> str:
+        """The line that a job leaves behind; "" while it has not ended."""
+        if not job.finished:
+            return ""
+        words = {"done": f"done in {job.elapsed:.1f} s", "failed": "failed"}
+        progress = f" at {job.progress.done} / {job.progress.total}" if job.progress.total else ""
+        said = words.get(job.state, f"stopped{progress}")
+        return job_ended(job.title, said, job_id=job.id, model=self.bench.model.loads)
 
     def close(self) -> None:
         """Stop what still runs; called when the handler ends for any reason, a closed tab included."""
@@ -125,7 +136,7 @@ def drive(call: Call, handler: Handler, values: Mapping[str, Any], slots: Slots)
         card = error_card(error, doing=call.title)
     finally:
         call.close()
-    line = _ended(call.job) if call.job else ""
+    line = call.ended(call.job) if call.job else call.line
     card += "".join(map(note, call.job.notes)) if call.job else ""
     yield {slots.errors: card, slots.line: line, slots.job: None}
 
@@ -151,22 +162,14 @@ def _running(job: Job[Any]) -> str:
     if job.state == "queued":
         ahead = job.place
         return job_line(job.title, f"{ahead} job{'s' * (ahead != 1)} ahead", fraction=None, queued=True)
-    progress = job.progress
+    progress, left = job.progress, job.remaining
     known = bool(progress.total)
     parts = [f"{progress.done} / {progress.total} {progress.message}" if known else progress.message]
-    left = job.remaining
-    if left is not None and left >= 1:
-        parts.append(f"{left:.0f} s left")
-    return job_line(
-        job.title,
-        " · ".join(part.strip() for part in parts if part.strip()),
-        fraction=progress.done / progress.total if progress.total else None,
-    )
-
-
-def _ended(job: Job[Any]) -> str:
-    if not job.finished:
-        return ""
-    words = {"done": f"done in {job.elapsed:.1f} s", "failed": "failed"}
-    progress = f" at {job.progress.done} / {job.progress.total}" if job.progress.total else ""
-    return job_ended(job.title, words.get(job.state, f"stopped{progress}"), job_id=job.id)
+    if job.stopping:
+        parts = ["stopping …"]
+    elif instead := job.instead:
+        parts.append(f"gives way to “{instead}”")
+    elif left is not None and left >= 1 and job.used >= _GUESS_AFTER:
+        parts.append(f"about {about_seconds(left)} left")
+    said = " · ".join(part.strip() for part in parts if part.strip())
+    return job_line(job.title, said, fraction=progress.fraction)

@@ -148,10 +148,10 @@ def job_line(title: str, message: str, *, fraction: float | None, queued: bool =
     )
 
 
-def job_ended(title: str, message: str, *, job_id: int) -> str:
-    """The line a job leaves behind."""
+def job_ended(title: str, message: str, *, job_id: int, model: int = 0) -> str:
+    """The line a job leaves behind; `model` is the number of the load under which it ended."""
     said = f'<b>{escape(title)}</b><span class="sw-n">{escape(message)}</span>'
-    return f'<div class="sw-job sw-over" role="status" data-job="{job_id}">{said}</div>'
+    return f'<div class="sw-job sw-over" role="status" data-job="{job_id}" data-model="{model}">{said}</div>'
 
 
 def _error_row(label: str, text: str) -> str:
@@ -164,6 +164,14 @@ def _hue(hue: str) -> str:
 
 def _silence(state: str) -> str:
     return {"empty": "Press Run.", "waiting": "Waiting …", "writing": "…"}.get(state, "(no text)")
+
+
+def of_another_model(made: str, now: str) -> str:
+    """What is said above results of a model that is not in use any more."""
+    return (
+        f'<p class="sw-was" role="status">The results on this page are those of <b>{escape(made)}</b>; in use is '
+        f"<b>{escape(now)}</b> now. Run again to see what it gives.</p>"
+    )
 
 
 def about_seconds(seconds: float) -> str:

@@ -40,6 +40,8 @@ class Watch:
 
     call: Callable[..., Outputs]
     inputs: Mapping[str, Any]
+    of_visitor: bool = False
+    """Whether `call` gets the visitor's number too."""
 
 
 @dataclass(frozen=True, eq=False)

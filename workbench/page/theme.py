@@ -129,12 +129,16 @@ class WorkbenchTheme(gr.themes.Base):
         super().set(body_background_fill=GROUND, body_background_fill_dark=GROUND_DARK, **values)
 
 
-# Every panel has a line of its own in the job strip; of those that are over only the newest shows.
+# Every panel has a line of its own in the job strip; of those that are over only the newest shows, and none of a model
+# that is not in use any more.
 _NEWEST_LINE = """
 new MutationObserver(() => {
   const lines = [...document.querySelectorAll('.sw-strip .sw-over')];
+  if (!lines.length) return;
   const newest = Math.max(...lines.map(line => +line.dataset.job));
-  lines.forEach(line => line.classList.toggle('sw-older', +line.dataset.job < newest));
+  const model = document.querySelector('.sw-model-slot [data-model]')?.dataset.model;
+  const old = line => +line.dataset.job < newest || +line.dataset.model < +model;
+  lines.forEach(line => line.classList.toggle('sw-older', old(line)));
 }).observe(document, {subtree: true, childList: true});
 """
 

@@ -143,15 +143,20 @@ def run_cells(
         if key in store:
             yield Cell(*at, recipe=asked[at].recipe, user=asked[at].user, **store[key], known=True)
     missing = [at for at, key in keys.items() if key not in store]
-    done = len(asked) - len(missing)
+    known = done = len(asked) - len(missing)
+
+    def report() -> None:
+        """Only cells that are computed take time."""
+        job.report(done, len(asked), "cells", share=(done - known) / max(1, len(missing)))
+
     for start in range(0, len(missing), BATCH):
         part = missing[start : start + BATCH]
-        job.report(done, len(asked), "cells")
+        report()
         for at, row, reply in _generated(job, host, grid, [(at, asked[at]) for at in part], vectors):
             values = _values(host, row, reply)
             store[keys[at]] = values
             done += 1
-            job.report(done, len(asked), "cells")
+            report()
             yield Cell(*at, recipe=asked[at].recipe, user=asked[at].user, **values)
 
 

@@ -175,7 +175,7 @@ def search(
         """Of all blocks; without the dimension of blocks where there is one."""
         return (next(iter(tensors)) if single else torch.stack(list(tensors), dim=dim)).to(device)
 
-    with _threads(first.no.numel() * columns * restarts):
+    with _threads(first.no.numel() * columns * restarts, report) as report:
         found = train(
             whole(each.no for each in given),
             whole(each.yes for each in given),
@@ -197,14 +197,23 @@ def search(
 
 
 @contextmanager
-def _threads(products: int) -> Iterator[None]:
+def _threads(products: int, report: Callable[[int], None] | None) -> Iterator[Callable[[int], None]]:
     """One thread for products that are too small to gain from more: torch's threads wait for each other in a busy loop,
     and beside a page on the same cores that costs more than it brings.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(1 if products < _WORTH_THREADS else before)
+    wanted = 1 if products < _WORTH_THREADS else before
+
+    def between(step: int) -> None:
+        """Reports with the threads as they were: another job may be let in there."""
+        if report is not None:
+            torch.set_num_threads(before)
+            report(step)
+            torch.set_num_threads(wanted)
+
+    torch.set_num_threads(wanted)
     try:
-        yield
+        yield between
     finally:
         torch.set_num_threads(before)
 

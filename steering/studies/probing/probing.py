@@ -69,8 +69,10 @@ class Probing(Found):
         if self.states is None:
             everything = list(dict.fromkeys([*self.texts, *(text for each in self.altered.values() for text in each)]))
             self.states = States(self.host, self.template, everything, self.settings.sites, self._folder)
+        before, total = self.states.known, len(self.states)
         for known in self.states.read():
-            job.report(known, len(self.states), "statements read")
+            share = (known - before) / max(1, total - before)
+            job.report(known, total, "statements read", share=share)
         yield
 
     def _probe(self, places: list[Place], job: Job[Any], number: int, total: int) -> None:

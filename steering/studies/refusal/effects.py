@@ -115,7 +115,7 @@ class Effects:
         self._base: dict[tuple[str, bool], tuple[Said, ...]] = {}
         self._right: dict[str, tuple[bool, ...]] = {}
         self._replied: list[Replied] = []
-        self._done = 0
+        self._done = self._found = 0
 
     def _sets(self, n: int) -> dict[str, tuple[Question, ...]]:
         """The question sets that the model's letters can answer."""
@@ -150,6 +150,7 @@ class Effects:
             for group in self._groups:
                 yield self._rates(job, speaker, group)
             yield self._cost(job, speaker)
+            self._found += speaker.found
 
     def _edited(self) -> Host:
         vector = self._arms.vectors[REFUSAL]
@@ -178,7 +179,9 @@ class Effects:
         for index, reply in speaker.say(job, prompts, longest):
             replies[index] = reply
             self._done += 1
-            job.report(self._done, self.total, f"replies, {speaker.arm.title}, {what}")
+            found = self._found + speaker.found
+            share = (self._done - found) / max(1, self.total - found)  # what was kept took no time
+            job.report(self._done, self.total, f"replies, {speaker.arm.title}, {what}", share=share)
         return [replies[index] for index in range(len(prompts))]
 
     def _cost(self, job: Job[Any], speaker: Speaker) -> Cost:

@@ -64,7 +64,7 @@ def prepare(host: Host, settings: RefusalSettings, job: Job[Any], store: Kept | 
             can be ablated everywhere, by which candidates are scored.
     """
     host.sites.everywhere()
-    job.report(0, 2, "reading the requests")
+    job.report(0, None, "reading the requests")
     requests = requests_of(host, settings)
     if settings.both_systems and not takes_system(host):
         said = f"Only without a system prompt: {short_name(host.name)}'s chat template has no place for one."
@@ -72,7 +72,7 @@ def prepare(host: Host, settings: RefusalSettings, job: Job[Any], store: Kept | 
     train, validation = (
         _prompts(host, sides, settings.system, store) for sides in (requests.train, requests.validation)
     )
-    job.report(1, 2, "first tokens of replies")
+    job.report(0, None, "first tokens of replies")
     tokens = find_tokens(host, *train, chosen=token_ids(host, settings.tokens))
     kept = [_as_expected(train, tokens, tokens.masses)]
     kept.append(_as_expected(validation, tokens, [_masses(host, side, tokens) for side in validation]))

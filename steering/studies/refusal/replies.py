@@ -99,6 +99,8 @@ class Speaker:
         edited = vectors[REFUSAL].content if arm.weights else ""
         self._identity = [fingerprint(original), edited, arm.recipe.renamed(contents).to_json()]
         self._kept = kept
+        self.found = 0
+        """Replies that were said before, of those that `say` gave."""
 
     def say(self, job: Job[Any], prompts: Sequence[Prompt], longest: int) -> Iterator[tuple[int, Reply]]:
         """Greedy replies as (index, reply), those known first; every new one is kept at once."""
@@ -109,6 +111,7 @@ class Speaker:
             if known is None:
                 missing.append(index)
             else:
+                self.found += 1
                 yield index, _remembered(known)
         missing.sort(key=lambda index: len(prompts[index]))
         settings = DecodeSettings(max_new_tokens=longest)

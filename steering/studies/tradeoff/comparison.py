@@ -134,17 +134,18 @@ class Comparison:
         yield
         steps = list(self._steps())
         self.total = sum(len(chunk) * len(treatments) for chunk, _, treatments in steps)
-        self.done = 0
+        self.done, work, spent = 0, self._reader.work(steps), 0.0
         # What is kept from before takes no time, so the time that is left is told from the others.
         kept = [len(chunk) * self._known(chunk, treatments) for chunk, _, treatments in steps]
         passed, left = 0, self.total - sum(kept)
-        for before, (chunk, what, treatments) in zip(kept, steps, strict=True):
+        for before, own, (chunk, what, treatments) in zip(kept, work, steps, strict=True):
             passed += before
             self.done += len(chunk) * self._known(chunk, treatments)
-            job.report(self.done - passed, left, what)
+            job.report(self.done - passed, left, what, share=spent)
             for n in self._reader.read(job, chunk, treatments):
                 self.done += n
-                job.report(self.done - passed, left, what)
+                spent += own * n / max(n, len(chunk) * len(treatments) - before)
+                job.report(self.done - passed, left, what, share=spent)
             self.finished = self.done >= self.total
             yield
         if self.second:

@@ -1,0 +1,93 @@
+"""How a page stays true to the model and the shelf, which other visitors and the loading thread change too.
+
+A small script asks for one short text now and then, and not while the page is hidden; only where that differs from what
+the page shows does it fire an event. An event of Gradio's costs the browser 80 to 300 ms, such a look next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from steering.texts.system_prompts import takes_system
+from workbench.bench import Workbench
+from workbench.page.blocks import EVENT, html_block
+from workbench.page.cards import model_bar
+from workbench.page.markup import escape
+from workbench.page.state import PageState
+
+
+OFTEN, SELDOM = 1000, 4000
+"""Milliseconds between two looks: while a model loads, and otherwise."""
+# A page that cannot ask says nothing: the server may be on its way back. What is hidden looks when it is seen again.
+_SCRIPT = """
+let timer = 0;
+const look = async () => {
+  clearTimeout(timer);
+  if (document.hidden || !element.isConnected) return;
+  let wait = SELDOM;
+  try {
+    const shown = element.querySelector('[data-seen]'), now = await server.seen();
+    if (shown && shown.dataset.seen !== now.seen) trigger('look');
+    wait = now.wait;
+  } catch { }
+  clearTimeout(timer);
+  timer = setTimeout(look, wait);
+};
+document.addEventListener('visibilitychange', look);
+look();
+""".replace("SELDOM", str(SELDOM))
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A look at the model and the shelf."""
+
+    draw: Callable[[], Mapping[Any, Any]]
+    outputs: Sequence[Any]
+
+
+def bar_block(bench: Workbench) -> gr.HTML:
+    """The model bar's place on a page, which looks after itself; `place_look` says what happens then."""
+
+    def seen(given: Any = None) -> dict[str, Any]:
+        """What the page compares with what it shows; called by its script."""
+        return {"seen": stamp(bench), "wait": OFTEN if bench.model.loading else SELDOM}
+
+    # Marked until the page has been drawn as it stood: what is clicked before would be answered with defaults.
+    return html_block(
+        f'<div class="sw-opening">{model_bar(None)}</div>',
+        elem_classes="sw-model-slot",
+        js_on_load=_SCRIPT,
+        server_functions=[seen],
+    )
+
+
+def stamp(bench: Workbench) -> str:
+    """Changes whenever a page should be drawn anew: with the model, the shelf, and each second of a load."""
+    loading = bench.model.loading
+    return "-".join(str(int(each)) for each in (*bench.seen, loading.elapsed if loading else 0))
+
+
+def place_look(bench: Workbench, state: PageState, bar: gr.HTML) -> Look:
+    """Wire what a look does; gives what is drawn when the page is opened."""
+
+    def drawn() -> dict[Any, Any]:
+        model, loading, seen = bench.model, bench.model.loading, stamp(bench)
+        html = model_bar(
+            model.host.info if model.host else None,
+            checks=model.host.check if model.host else (),
+            system=takes_system(model.host) if model.host else True,
+            loading=model.wanted if loading else "",
+            seconds=loading.elapsed if loading else 0.0,
+            error=model.error if loading is None and model.host is None else None,
+        )
+        shown = f'<div data-seen="{escape(seen)}" data-model="{model.loads}">{html}</div>'
+        return {state.shelf_seen: bench.seen, state.model_seen: model.stamp, bar: shown}
+
+    outputs = [state.model_seen, state.shelf_seen, bar]
+    bar.look(drawn, outputs=outputs, **EVENT)
+    return Look(drawn, outputs)

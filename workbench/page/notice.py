@@ -1,0 +1,45 @@
+"""What stands above a panel: why it does not work on the model in use, and of which other model its results are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from steering.names import short_name
+from workbench.bench import Workbench
+from workbench.memory import Made
+from workbench.page.blocks import html_block
+from workbench.page.markup import of_another_model
+
+
+_MADE = "made"
+"""Under which a panel's memory keeps of which model its results are."""
+
+
+class Notice:
+    """The notice of one panel's page. Results stay when another model is loaded; then it says whose they are."""
+
+    def __init__(self, bench: Workbench, panel: str) -> None:
+        self._bench, self._panel = bench, panel
+        self._needs: Callable[[], str] = str
+        self.html = html_block("", elem_classes="sw-notice", render=False)
+
+    def place(self, needs: Callable[[], str]) -> None:
+        """Place it here; `needs` gives, as HTML, why the panel does not work on the model in use, "" where it does."""
+        self._needs = needs
+        self.html.render()
+
+    def drawn(self, visitor: str) -> str:
+        """What it says to a visitor now."""
+        made, host = self._bench.memory.value(visitor, self._panel, _MADE), self._bench.host
+        if host is None or made is None or made.of(short_name(host.info.name), host.info.summary):
+            return self._needs()
+        return self._needs() + of_another_model(str(made), short_name(host.info.name))
+
+    def results_begin(self, visitor: str) -> str:
+        """Take down that results of the model in use are shown from now on; gives what it says then."""
+        host = self._bench.host
+        if host is not None:
+            made = Made(short_name(host.info.name), host.info.summary, datetime.now())
+            self._bench.memory.keep(visitor, self._panel, {_MADE: made})
+        return self.drawn(visitor)
