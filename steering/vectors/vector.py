@@ -11,6 +11,7 @@ from torch import Tensor
 
 from steering.errors import SteeringError
 from steering.model.sites import SITES, Site
+from steering.names import short_name
 
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ class SteeringVector:
         if (self.width, self.n_blocks) != (host.info.width, host.info.blocks):
             return (
                 f"made for {self.n_blocks} blocks × width {self.width}, "
-                f"{host.name} has {host.info.blocks} × {host.info.width}"
+                f"{short_name(host.name)} has {host.info.blocks} × {host.info.width}"
             )
         return None
 
@@ -191,9 +192,9 @@ class SteeringVector:
         if not made.model:
             return f"'{self.name}' does not say for which model it was made."
         if made.model != host.name:
-            return f"'{self.name}' was made for {made.model}, not for {host.name}, where it may mean something else."
+            return f"'{self.name}' was made for {short_name(made.model)}, not for {short_name(host.name)}, where it may mean something else."
         if made.template_digest != host.info.template_digest and made.template_digest is not None:
-            return f"'{self.name}' was made for {made.model} with another chat template."
+            return f"'{self.name}' was made for {short_name(made.model)} with another chat template."
         return None
 
     def check(self, host: Host) -> SteeringVector:
