@@ -188,13 +188,14 @@ class SteeringVector:
 
     def caution(self, host: Host) -> str | None:
         """Why the vector may mean nothing on a model that it fits, None where it was made for that model."""
-        made = self.provenance
+        made, other = self.provenance, short_name(host.name)
+        of = f"'{self.name}' was made for {short_name(made.model)}"
         if not made.model:
             return f"'{self.name}' does not say for which model it was made."
         if made.model != host.name:
-            return f"'{self.name}' was made for {short_name(made.model)}, not for {short_name(host.name)}, where it may mean something else."
+            return f"{of}, not for {other}, where it may mean something else."
         if made.template_digest != host.info.template_digest and made.template_digest is not None:
-            return f"'{self.name}' was made for {short_name(made.model)} with another chat template."
+            return f"{of} with another chat template."
         return None
 
     def check(self, host: Host) -> SteeringVector:
