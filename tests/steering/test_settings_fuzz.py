@@ -31,7 +31,7 @@ from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.cli.main import app
 from workbench.controls.recipe_reading import read_draft, read_text
-from workbench.frame.shelf import shelf_html
+from workbench.frame.shelf_cards import shelf_cards
 from workbench.key_values import pairs
 
 
@@ -186,9 +186,9 @@ def test_cards_of_vector_files(tmp_path_factory, changes) -> None:
     path.unlink(missing_ok=True)
     save_file(load_file(whole), path, metadata={**metadata, "card": text})
     quietly(load_vector, path)
-    drawn = shelf_html(bench, None)
-    drawn.encode()
-    assert 'data-remove="odd"' in drawn
+    drawn = shelf_cards(bench)
+    json.dumps(drawn, ensure_ascii=False, allow_nan=False).encode()
+    assert "odd" in [card["name"] for card in drawn]
 
 
 COMMANDS = ["run", "settings", "extract", "steer", "import", "export", "orthogonalise", "panels", "data"]

@@ -181,10 +181,10 @@ def test_too_few_values_are_said(visitor: Visitor) -> None:
 
 
 def test_a_failure_of_our_own_is_a_message_too_and_is_logged(visitor: Visitor, monkeypatch: Any) -> None:
-    def broken(bench: Workbench, picked: str | None) -> str:
+    def broken(bench: Workbench) -> Any:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr("workbench.frame.shelf.shelf_html", broken)
+    monkeypatch.setattr("workbench.frame.shelf.shelf_cards", broken)
     redraws = [event for event in visitor.events if event.name == "handle" and len(event.inputs) == 5]
     failed = [said for event in redraws if "did not work" in (said := visitor.send(event, [None] * 5))]
     assert failed

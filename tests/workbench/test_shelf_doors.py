@@ -20,7 +20,8 @@ from steering.errors import SteeringError
 from tests.conftest import ROOT
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
-from workbench.frame.shelf import shelf_html
+from workbench.frame.shelf import Shelf
+from workbench.frame.shelf_cards import shelf_cards, vector_card
 from workbench.page.markup import error_card
 from workbench.workspace import Entry, Unreadable, Workspace
 
@@ -100,9 +101,9 @@ def change(bench: Workbench, name: str, **changes: Any) -> None:
 def test_a_file_with_an_odd_card_is_one_card_that_can_be_removed(bench: Workbench, changes: dict[str, Any]) -> None:
     change(bench, "odd", **changes)
     (odd,) = [entry for entry in bench.workspace.entries() if entry.name == "odd"]
-    drawn = shelf_html(bench, None)
-    assert 'data-pick="joy"' in drawn
-    assert 'data-remove="odd"' in drawn
+    drawn = {card["name"]: card for card in shelf_cards(bench)}
+    assert "wrong" not in drawn["joy"]
+    assert "odd" in drawn
     if changes != {"card_name": None}:  # which is not used on the shelf
         assert isinstance(odd, Unreadable)
         with pytest.raises(SteeringError):
@@ -116,7 +117,7 @@ def test_a_file_with_an_odd_name_is_one_card_that_can_be_removed(bench: Workbenc
     shutil.copy(bench.workspace.shelf / "joy.safetensors", bench.workspace.shelf / f"{name}.safetensors")
     assert len(bench.workspace.entries()) == 2
     (odd,) = [entry for entry in bench.workspace.entries() if entry.name != "joy"]
-    shelf_html(bench, None).encode()  # as it is sent
+    json.dumps(shelf_cards(bench), ensure_ascii=False).encode()  # as it is sent
     bench.workspace.remove(odd.name)
     assert bench.workspace.names() == ["joy"]
 
@@ -124,8 +125,8 @@ def test_a_file_with_an_odd_name_is_one_card_that_can_be_removed(bench: Workbenc
 def test_what_is_no_file_is_one_card_too(bench: Workbench) -> None:
     (bench.workspace.shelf / "folder.safetensors").mkdir()
     os.mkfifo(bench.workspace.shelf / "pipe.safetensors")  # reading it would wait for ever
-    drawn = shelf_html(bench, None)
-    assert 'data-remove="folder"' in drawn
+    drawn = {card["name"]: card for card in shelf_cards(bench)}
+    assert "folder" in drawn
     bench.workspace.remove("pipe")
     with pytest.raises(SteeringError, match="cannot be removed"):
         bench.workspace.remove("folder")
@@ -133,22 +134,21 @@ def test_what_is_no_file_is_one_card_too(bench: Workbench) -> None:
 
 def test_a_card_that_cannot_be_drawn_leaves_the_others(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.workspace.put(vector("sad", seed=3))
-    draw = __import__("workbench.page.cards", fromlist=["vector_card"]).vector_card
 
-    def broken(name: str, *given: Any, **options: Any) -> str:
+    def broken(name: str, *given: Any) -> Any:
         if name == "sad":
             raise ZeroDivisionError
-        return str(draw(name, *given, **options))
+        return vector_card(name, *given)
 
-    monkeypatch.setattr("workbench.frame.shelf.vector_card", broken)
-    drawn = shelf_html(bench, None)
-    assert 'data-pick="joy"' in drawn
-    assert 'data-remove="sad"' in drawn
+    monkeypatch.setattr("workbench.frame.shelf_cards.vector_card", broken)
+    drawn = {card["name"]: card for card in shelf_cards(bench)}
+    assert "wrong" not in drawn["joy"]
+    assert "sad" in drawn
 
 
 def test_a_workspace_that_is_gone_is_made_again_or_said_without_its_path(bench: Workbench) -> None:
     shutil.rmtree(bench.workspace.folder)
-    assert shelf_html(bench, None)
+    assert shelf_cards(bench) == []
     assert bench.workspace.put(vector("new")) == "new"
     shutil.rmtree(bench.workspace.shelf)
     bench.workspace.shelf.write_text("in the way")
@@ -210,3 +210,26 @@ def test_a_read_only_workspace_shows_what_is_there_and_says_what_cannot_be() -> 
             Path(base).chmod(0o755)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "sent", [None, 5, "", [], {}, {"added": 5}, {"added": "\0/x"}, {"added": "x"}, {"added": ".."}]
+)
+def test_the_shelf_takes_nothing_for_an_upload_that_is_none(sent: Any) -> None:
+    assert Shelf().preprocess(sent) is None
+
+
+def test_the_shelf_takes_uploads_and_no_other_file_of_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads = tmp_path / "uploads"
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads))
+    sent, other = uploads / "digest" / "joy.safetensors", tmp_path / "secret" / "joy.safetensors"
+    for path in (sent, other):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x")
+    (uploads / "digest" / "link").symlink_to(other)
+    assert Shelf().preprocess({"added": str(sent)}) == sent
+    assert Shelf().preprocess({"added": str(other)}) is None
+    assert Shelf().preprocess({"added": f"{uploads}/digest/../../secret/joy.safetensors"}) is None
+    assert Shelf().preprocess({"added": str(uploads / "digest" / "link")}) is None

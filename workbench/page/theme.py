@@ -155,22 +155,9 @@ _AS_LAST = """
 })();
 """
 
-_SHEETS = (
-    ("style.css",),
-    ("recipe", "recipe.css"),
-    ("fields", "fields.css"),
-    ("picture", "picture.css"),
-    ("terms", "terms.css"),
-    ("keys", "keys.css"),
-)
-_SCRIPTS = (
-    ("recipe", "recipe.js"),
-    ("fields", "fields.js"),
-    ("picture", "plot.js"),
-    ("picture", "picture.js"),
-    ("terms", "terms.js"),
-    ("keys", "keys.js"),
-)
+_PARTS = ("recipe", "fields", "picture", "terms", "keys", "shelf")
+_SHEETS = (("style.css",), *((name, f"{name}.css") for name in _PARTS))
+_SCRIPTS = (("picture", "plot.js"), *((name, f"{name}.js") for name in _PARTS))
 """Of controls that are a class over `gr.HTML`, which stand here once, however many a page has; of hints and keys."""
 
 

@@ -19,7 +19,7 @@ from steering.extraction.sources import read_vector
 from steering.vectors.foreign import Convention, load_foreign
 from steering.vectors.gguf import load_gguf
 from workbench.controls.convention_fields import convention_of
-from workbench.page.cards import vector_card
+from workbench.frame.shelf_cards import vector_card
 
 
 ROWS = torch.arange(1.0, 33.0).reshape(4, 8) * torch.tensor([1.0, -1.0] * 4)
@@ -370,7 +370,7 @@ def test_the_pages_fields_leave_a_block_unsaid_until_it_is_typed(tmp_path) -> No
 
 def test_the_page_shows_of_another_tools_vector_what_is_known_alone(tmp_path) -> None:
     vector, _ = load_foreign(save(tmp_path / "one.npy", ROWS[0]), Convention(block=2, blocks=4))
-    shown = about_vector(vector) + blocks_html(vector) + vector_card("one", vector, unfit=None, picked=False)
+    shown = about_vector(vector) + blocks_html(vector) + str(vector_card("one", vector, None))
     assert "imported from .npy · Another tool made it" in shown
     assert f"{float(ROWS[0].norm()):.3g}" in shown
     assert not any(wrong in shown for wrong in ("nan", "inf", "0 + 0", " of  and", "from <"))
