@@ -155,6 +155,16 @@ _AS_LAST = """
 })();
 """
 
+# Gradio counts the seconds of a spinner in every frame, and goes on when the spinner of the opening page is long gone:
+# sixty frames a second on a page that does nothing. Once a second will do, for none of these spinners is shown.
+_COUNTED = """
+(() => {
+  const next = window.requestAnimationFrame.bind(window);
+  const counts = call => call.length === 0 && /performance\\.now\\(\\).*\\/ *1e3/.test(call);
+  window.requestAnimationFrame = call => counts(call) ? setTimeout(call, 1000) : next(call);
+})();
+"""
+
 _PARTS = ("recipe", "fields", "picture", "terms", "keys", "shelf")
 _SHEETS = (("style.css",), *((name, f"{name}.css") for name in _PARTS))
 _SCRIPTS = (("picture", "plot.js"), *((name, f"{name}.js") for name in _PARTS))
@@ -167,7 +177,11 @@ def head() -> str:
     Gradio's own `css` argument drops rules that it does not know how to scope (`@container`, `:has` in media queries).
     """
     sheets = "".join(f'<style data-of="steering-workbench">{_asset(*path)}</style>' for path in _SHEETS)
+<<<<<<< HEAD
     scripts = [_AS_LAST, _NEWEST_LINE, terms_script(), *(_asset(*path) for path in _SCRIPTS)]
+=======
+    scripts = [_COUNTED, _AS_LAST, _NEWEST_LINE, *(_asset(*path) for path in _SCRIPTS)]
+>>>>>>> 1d641fc (An idle page draws no frames: a spinner that is long gone is no longer counted)
     return sheets + "".join(f"<script>{script}</script>" for script in scripts)
 
 
