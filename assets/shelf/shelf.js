@@ -57,7 +57,7 @@ window.vectorShelf = (element, props, server, watch, upload, trigger) => {
     props.value = {...props.value, added};
     await new Promise(done => setTimeout(done));
     part('said').textContent = '';
-    trigger('add');
+    trigger('upload');
   };
   const acts = {
     choose: () => file.click(),

@@ -27,7 +27,7 @@ from workbench.page.visits import visitor_of
 
 
 _MARKUP = resource("assets", "shelf", "shelf.html").read_text(encoding="utf-8")
-_LOAD = "window.vectorShelf(element, props, server, watch, upload, trigger); /* 'pick', 'remove', 'add' */"
+_LOAD = "window.vectorShelf(element, props, server, watch, upload, trigger); /* 'pick', 'remove' */"
 
 
 class Shelf(gr.HTML, metaclass=Unwritten):
@@ -105,7 +105,7 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
             return {errors: error_card(error), state.shelf_seen: bench.seen}
         return {errors: "", state.shelf_seen: bench.seen}
 
-    context.quick([shelf.add, again.click], add, inputs={"path": shelf, **told}, outputs=[state.picked, understood])
+    context.quick([shelf.upload, again.click], add, inputs={"path": shelf, **told}, outputs=[state.picked, understood])
     context.watch("shelf", "model", "picked", call=draw, inputs={"picked": state.picked}, outputs=[shelf, state.picked])
     shelf.pick(pick, outputs=[state.picked, state.drawn], **EVENT)
     shelf.remove(remove, outputs=[errors, state.shelf_seen], **EVENT)
