@@ -27,7 +27,7 @@ from workbench.frame.serving import SESSIONS, guarded, keep_uploads_private, ser
 from workbench.frame.shelf import place_shelf
 from workbench.frame.start import place_start
 from workbench.guard import Names
-from workbench.page.blocks import html_block
+from workbench.page.blocks import html_block, run_first
 from workbench.page.cards import NAME
 from workbench.page.context import PanelContext
 from workbench.page.forms import build_form
@@ -35,7 +35,7 @@ from workbench.page.inputs import Page
 from workbench.page.markup import error_card, escape
 from workbench.page.settings import Settings
 from workbench.page.state import PageState
-from workbench.page.theme import WorkbenchTheme, head
+from workbench.page.theme import FIRST, WorkbenchTheme, head
 from workbench.panel import Panel
 from workbench.uploads import LARGEST_FILE
 
@@ -136,6 +136,7 @@ def _start(
     bench.model.load(model, *options)
     for name, value in _GRADIO.items():
         os.environ.setdefault(name, value)
+    run_first(FIRST)
     page = build(bench)
     page.queue(api_open=False, default_concurrency_limit=None)
     page.launch(

@@ -8,6 +8,8 @@ from typing import Any
 
 import gradio as gr
 from gradio.component_meta import ComponentMeta
+from gradio.routes import templates
+from jinja2 import BaseLoader
 
 
 _UNSHOWN: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": [], "api_visibility": "private"}
@@ -21,6 +23,28 @@ It goes through Gradio's queue, because an event that does not cannot set off th
 """
 URGENT: dict[str, Any] = {**_UNSHOWN, "queue": False}
 """Options of an event that must overtake everything, such as Stop; it may not change a `gr.State`."""
+
+
+class _First(BaseLoader):
+    """Gradio's page, with a script before all of its own."""
+
+    def __init__(self, given: BaseLoader, script: str) -> None:
+        self._given = given
+        self.script = script
+
+    def get_source(self, environment: Any, template: str) -> Any:
+        """As Jinja's."""
+        source, *rest = self._given.get_source(environment, template)
+        return source.replace("<head>", f"<head><script>{{% raw %}}{self.script}{{% endraw %}}</script>", 1), *rest
+
+
+def run_first(script: str) -> None:
+    """Have the browser run a script before Gradio's: what `launch(head=...)` is given comes after them."""
+    loader = templates.env.loader
+    if isinstance(loader, _First):
+        loader.script = script
+    elif loader is not None:
+        templates.env.loader = _First(loader, script)
 
 
 class Unwritten(ComponentMeta):

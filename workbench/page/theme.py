@@ -143,7 +143,7 @@ new MutationObserver(() => {
 """
 
 
-# Before Gradio looks at the address: the theme that was chosen last, and no frame where a notebook embeds the page.
+# The theme that was chosen last, and no frame where a notebook embeds the page.
 _AS_LAST = """
 (() => {
   const query = new URLSearchParams(location.search), known = localStorage.getItem('sw-theme');
@@ -151,7 +151,7 @@ _AS_LAST = """
   if (query.has('__theme')) { localStorage.setItem('sw-theme', query.get('__theme')); return; }
   if (!['light', 'dark'].includes(known)) return;
   query.set('__theme', known);
-  location.replace(location.pathname + '?' + query + location.hash);
+  history.replaceState(history.state, '', location.pathname + '?' + query + location.hash);
 })();
 """
 
@@ -165,6 +165,9 @@ _COUNTED = """
 })();
 """
 
+FIRST = _COUNTED + _AS_LAST
+"""What must run before Gradio's own scripts, which keep `requestAnimationFrame` and look at the address."""
+
 _PARTS = ("recipe", "fields", "picture", "terms", "keys", "shelf")
 _SHEETS = (("style.css",), *((name, f"{name}.css") for name in _PARTS))
 _SCRIPTS = (("picture", "plot.js"), *((name, f"{name}.js") for name in _PARTS))
@@ -177,11 +180,7 @@ def head() -> str:
     Gradio's own `css` argument drops rules that it does not know how to scope (`@container`, `:has` in media queries).
     """
     sheets = "".join(f'<style data-of="steering-workbench">{_asset(*path)}</style>' for path in _SHEETS)
-<<<<<<< HEAD
-    scripts = [_AS_LAST, _NEWEST_LINE, terms_script(), *(_asset(*path) for path in _SCRIPTS)]
-=======
-    scripts = [_COUNTED, _AS_LAST, _NEWEST_LINE, *(_asset(*path) for path in _SCRIPTS)]
->>>>>>> 1d641fc (An idle page draws no frames: a spinner that is long gone is no longer counted)
+    scripts = [_NEWEST_LINE, terms_script(), *(_asset(*path) for path in _SCRIPTS)]
     return sheets + "".join(f"<script>{script}</script>" for script in scripts)
 
 
