@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -12,12 +13,15 @@ import pytest
 from steering.errors import SteeringError
 from steering.recipes.recipe import Recipe
 from steering.studies.study import Result
+from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.discovery import Problem
+from workbench.frame.look import stamp
 from workbench.frame.navigation import navigation, places_of
 from workbench.frame.shell import build
 from workbench.generation import SteerSettings
 from workbench.memory import MOST_VISITORS, Memory
+from workbench.page.notice import Notice
 from workbench.page.settings import Settings
 from workbench.page.visits import visitor_of
 from workbench.panel import Panel
@@ -197,3 +201,40 @@ def test_an_address_names_settings() -> None:
 
 def test_nobody_is_a_visitor_without_a_cookie() -> None:
     assert visitor_of(gr.Request()) == ""
+
+
+def test_no_page_has_a_timer_and_what_it_compares_changes_with_shelf_and_model(bench: Workbench) -> None:
+    config = build(bench).get_config_file()
+    assert "html" in {each["type"] for each in config["components"]}
+    assert "timer" not in {each["type"] for each in config["components"]}
+    seen = [stamp(bench)]
+    assert stamp(bench) == seen[0]
+    bench.workspace.put(vector())
+    seen.append(stamp(bench))
+    loading = bench.model.load("no such model")
+    with pytest.raises(SteeringError):
+        loading.result(60)
+    seen.append(stamp(bench))
+    assert len(set(seen)) == 3
+
+
+def test_results_of_another_model_are_said_until_there_are_new_ones(bench: Workbench) -> None:
+    def use(name: str, summary: str) -> None:
+        bench.model.host = SimpleNamespace(info=SimpleNamespace(name=name, summary=summary))  # type: ignore[assignment]
+
+    with gr.Blocks():
+        notice = Notice(bench, "steer")
+        notice.place(lambda: "<p>needs</p>")
+    assert notice.drawn("anna") == "<p>needs</p>"
+    use("/a/long/path/<one>", "4 x 8")
+    assert notice.results_begin("anna") == "<p>needs</p>"
+    use("two", "4 x 8")
+    said = notice.drawn("anna")
+    assert said.startswith("<p>needs</p>")
+    assert "&lt;one&gt;, of " in said
+    assert "<b>two</b>" in said
+    assert "/a/long" not in said
+    assert notice.drawn("ben") == "<p>needs</p>"  # who has none
+    assert notice.results_begin("anna") == "<p>needs</p>"
+    use("two", "another precision")
+    assert "two, of " in notice.drawn("anna")
