@@ -48,6 +48,13 @@ class Work:
         return None if step is None else -(-n // self.batch) * likely_steps(host, self.tokens) * step
 
 
+def shares(host: Host, works: Sequence[Work]) -> list[float]:
+    """Which share of all the time each of them takes; by how much it is, where nothing like it was timed yet."""
+    seconds = [work.seconds(host) for work in works]
+    each = [work.n - work.known if None in seconds else one or 0.0 for work, one in zip(works, seconds, strict=True)]
+    return [one / (sum(each) or 1.0) for one in each]
+
+
 @dataclass(frozen=True)
 class Size:
     """Everything that a run does."""

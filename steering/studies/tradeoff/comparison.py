@@ -14,7 +14,7 @@ from steering.lane import Job
 from steering.model.host import Host
 from steering.model.openings import chat_notes
 from steering.store import Kept, kept_in
-from steering.studies.size import Done, Size
+from steering.studies.size import Done, Size, shares
 from steering.studies.tradeoff.further import KL
 from steering.studies.tradeoff.measures import Measure, Score, checked_items, find_measure, mass
 from steering.studies.tradeoff.methods import UNSTEERED, Curve, Curves, make_curves
@@ -132,19 +132,17 @@ class Comparison:
         if self.second:
             self.second.try_out()
         yield
-        steps = list(self._steps())
-        self.total = sum(len(chunk) * len(treatments) for chunk, _, treatments in steps)
-        self.done, work, spent = 0, self._reader.work(steps), 0.0
         # What is kept from before takes no time, so the time that is left is told from the others.
-        kept = [len(chunk) * self._known(chunk, treatments) for chunk, _, treatments in steps]
-        passed, left = 0, self.total - sum(kept)
-        for before, own, (chunk, what, treatments) in zip(kept, work, steps, strict=True):
-            passed += before
+        works, steps = self.size().works, list(self._steps())
+        self.total = sum(work.n for work in works)
+        self.done, passed, left, spent = 0, 0, self.total - sum(work.known for work in works), 0.0
+        for work, share, (chunk, what, treatments) in zip(works, shares(self.host, works), steps, strict=True):
+            passed += work.known
             self.done += len(chunk) * self._known(chunk, treatments)
             job.report(self.done - passed, left, what, share=spent)
             for n in self._reader.read(job, chunk, treatments):
                 self.done += n
-                spent += own * n / max(n, len(chunk) * len(treatments) - before)
+                spent += share * n / max(n, work.n - work.known)
                 job.report(self.done - passed, left, what, share=spent)
             self.finished = self.done >= self.total
             yield

@@ -150,16 +150,6 @@ class Reader:
             return Work("replies", n * treatments, chunk.items[0].longest, n * known, BATCH)
         return Work("readings", n * treatments, self._tokens(chunk) / n, n * known)
 
-    def work(self, steps: Sequence[tuple[Chunk, str, Sequence[Treatment]]]) -> list[float]:
-        """Share of all work that each step is, by about how long it takes; what is known takes none."""
-        seconds = [self.seconds(chunk) for chunk, _, _ in steps]
-        each = [
-            len(chunk) if None in seconds else one or 0.0 for one, (chunk, _, _) in zip(seconds, steps, strict=True)
-        ]
-        missing = [sum(not self.known(chunk, each) for each in treatments) for chunk, _, treatments in steps]
-        work = [n * one for n, one in zip(missing, each, strict=True)]
-        return [own / (sum(work) or 1.0) for own in work]
-
     def _tokens(self, chunk: Chunk) -> int:
         """Tokens of prompts and given replies; a letter of a reply is about a quarter of one."""
         given = sum(len(text) // 4 + 1 for item in chunk.items for text in item.given)
