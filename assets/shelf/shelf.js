@@ -18,6 +18,7 @@ window.vectorShelf = (element, props, server, watch, upload, trigger) => {
     at('b').textContent = given.name;
     at('.sw-n').textContent = given.best ?? '';
     at('[data-part="facts"]').replaceChildren(...(given.facts ?? []).map(each => Object.assign(document.createElement('small'), {textContent: each})));
+    at('.sw-pick').dataset.pick = given.name;  // by which `keys.js` finds the vectors
     at('.sw-pick').setAttribute('aria-pressed', String(on));
     at('.sw-pick').disabled = Boolean(given.wrong);
     for (const points of given.curve ?? []) {
@@ -80,13 +81,6 @@ window.vectorShelf = (element, props, server, watch, upload, trigger) => {
   root.addEventListener('click', event => {
     const button = event.target.closest('[data-do]');
     if (button) acts[button.dataset.do](button.closest('.sw-v')?.dataset.name, button);
-  });
-  root.addEventListener('keydown', event => {
-    const step = {ArrowDown: 1, ArrowUp: -1}[event.key], own = event.target.closest('.sw-v');
-    if (!step || !own) return;
-    const next = list.children[[...list.children].indexOf(own) + step];
-    next?.querySelector('button:not([disabled], [hidden])')?.focus();
-    event.preventDefault();
   });
   file.addEventListener('change', () => { add(file.files[0]); file.value = ''; });
   root.addEventListener('dragover', event => { if (event.dataTransfer?.types.includes('Files')) event.preventDefault(); });
