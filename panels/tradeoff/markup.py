@@ -32,8 +32,8 @@ def stops_html(picture: Picture) -> str:
     """Where to stop: a row a method and rule; a click leads to the items there."""
     roles = _further(picture.found)
     titles = [role_title(role) for role in roles]
-    figures = ("strength", "alignment gained", "helpfulness gained, points", "limited by", *titles, "KL p95, nats")
-    head = _head(("method", "rule"), figures, roomy=titles)
+    figures = ("strength", "alignment gained", "helpfulness, points", "limited by", *titles, "KL p95, nats")
+    head = _head(("method, rule",), figures, roomy=titles)
     rows = [row for line in picture.shown for row in _stops(picture, line, roles)]
     weight = picture.found.settings.cost_weight
     explain = (
@@ -51,7 +51,7 @@ def points_html(picture: Picture) -> str:
     roles = _further(picture.found)
     head = _head(("method",), ("strength", *AXES, *map(role_title, roles), "KL p95, nats"))
     rows = "".join(_point_row(line, point, roles) for line in picture.shown for point in line.points)
-    return pick_table(head, rows)
+    return card(f'<details class="sw-replies"><summary>Every point</summary>{pick_table(head, rows)}</details>')
 
 
 def items_html(found: Comparison, point: Point) -> str:
@@ -105,11 +105,12 @@ def _stop(picture: Picture, line: Line, bests: Sequence[Best], roles: Sequence[s
     best = bests[0]
     budgets = [each.rule.removesuffix(" %") for each in bests if each.rule not in _RULES]
     rules = [_RULES[each.rule] for each in bests if each.rule in _RULES]
-    rule = ", ".join([*rules, *([f"≤ {', '.join(budgets)} % lost"] if budgets else [])])
+    said = [*rules, *([f"≤ {', '.join(budgets)} % lost"] if budgets else [])]
+    rule = f'<small class="sw-rule">{escape(", ".join(said))}</small>'
     if best.point is None:
         limit = _two_lines(*_limit(best))
         nothing = _cells(["–"] * 3) + limit + _cells(["–"] * len(roles), roomy=True) + _cells(["–"])
-        return f"<tr><td>{_method(picture, line)}</td><td>{escape(rule)}</td>{nothing}</tr>"
+        return f"<tr><td>{_method(picture, line)}{rule}</td>{nothing}</tr>"
     interval = f"[{best.strength.low:g}, {best.strength.high:g}]" if best.strength.low < best.strength.high else ""
     strength = _strength(line.curve.unit, best.strength.value)
     cells = _two_lines(strength, interval) + _two_lines(*_apart(best.gained, 1, "+.2f"))
@@ -117,7 +118,7 @@ def _stop(picture: Picture, line: Line, bests: Sequence[Best], roles: Sequence[s
     cells += "".join(_two_lines(*_changed(best.point, role), roomy=True) for role in roles)
     cells += _cells([_nats(best.point.kl_p95)])
     pick = escape(pick_of(line, best.point))
-    return f'<tr data-pick="{pick}"><td>{_method(picture, line)}</td><td>{escape(rule)}</td>{cells}</tr>'
+    return f'<tr data-pick="{pick}"><td>{_method(picture, line)}{rule}</td>{cells}</tr>'
 
 
 def _apart(value: Estimate, factor: float, form: str) -> tuple[str, str]:
@@ -127,9 +128,11 @@ def _apart(value: Estimate, factor: float, form: str) -> tuple[str, str]:
 
 
 def _limit(best: Best) -> tuple[str, str]:
-    """What keeps a strength from being larger, and where."""
+    """What keeps a strength from being larger, and where; nothing where no strength is taken."""
+    if best.point is not None and not best.strength.value:
+        return "–", ""
     if best.limit.at is None:
-        return "nothing", "the sweep ends"
+        return "nothing", "to its end"
     at = _strength(best.limit.at.curve.unit, best.limit.at.strength)
     return ", ".join(map(role_title, best.limit.roles)), f"at {at}"
 

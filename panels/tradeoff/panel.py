@@ -17,7 +17,6 @@ from steering.studies.size import Size
 from steering.studies.study import Result
 from steering.studies.tradeoff import Comparison, TradeoffSettings, picture_of
 from workbench.controls.estimate_words import estimate
-from workbench.controls.offers import fitting
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call, Outputs
 from workbench.page.markup import card, empty_state
@@ -33,7 +32,9 @@ _EMPTY = card(
     )
 )
 _EVERY = 1.5
-"""Seconds between two drawings while it runs: each works out all intervals anew."""
+"""Seconds between two drawings while it runs, at least: each works out all intervals anew,"""
+_SHARE = 5
+"""so that so many times as long passes as the last one took."""
 
 
 class TradeoffPanel(Panel):
@@ -60,10 +61,10 @@ class TradeoffPanel(Panel):
                 view = TradeoffView(ui, _EMPTY)
 
         def run(call: Call, before: Shown | None, which: str | None, **values: Any) -> Iterator[Outputs | None]:
-            settings = controls.settings(values)
-            vectors = {name: ui.workspace.get(name).vector for name in fitting(ui)}
+            settings = controls.settings(**values)
+            found = Comparison(call.host, settings, call.workspace.cells, controls.vectors())
             yield view.begun(before)
-            yield from _run(call, view, Comparison(call.host, settings, call.workspace.cells, vectors), which)
+            yield from _run(call, view, found, which)
 
         ui.on(
             controls.run.click,
@@ -86,26 +87,27 @@ def _run(call: Call, view: TradeoffView, found: Comparison, which: str | None) -
 
     names = ", ".join(dict.fromkeys(recipe.vectors[0] for recipe in found.settings.recipes))
     job = call.host.submit(work, title=f"Trade-off: {names}")
-    drawn, open_ = 0.0, False
+    due, open_ = 0.0, False
     for emitted in call.follow(job):
         size = next((each for each in emitted if isinstance(each, Size)), None)
         if size is not None:
             yield view.sized(estimate(size, call.host))
         fresh = any(each is found for each in emitted)
-        if not fresh or job.finished or time.monotonic() - drawn < _EVERY:
+        if not fresh or job.finished or time.monotonic() < due:
             yield {}
             continue
+        began = time.monotonic()
         picture = picture_of(found)
         if picture.main is not None:
             if not open_:
                 open_ = True
                 yield view.opened()
-            yield view.shown(picture, which)
-            drawn = time.monotonic()
+            yield from view.shown(picture, which)
+            due = time.monotonic() + max(_EVERY, _SHARE * (time.monotonic() - began))
     picture = picture_of(found)
     if picture.main is not None:
         yield view.opened()
-        yield view.shown(picture, which)
+        yield from view.shown(picture, which)
         yield view.ended(picture)
         yield view.downloads(picture)  # last: where they cannot be written, all else is there
     job.result()

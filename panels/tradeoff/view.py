@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import gradio as gr
 import plotly.graph_objects as go
@@ -21,7 +21,7 @@ from workbench.page.blocks import EVENT, html_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import text_of
 from workbench.page.jobs import Outputs
-from workbench.page.markup import READY, heading, note
+from workbench.page.markup import READY
 from workbench.page.picks import PICK_SCRIPT
 from workbench.page.pictures import place_picture
 
@@ -34,6 +34,10 @@ _NATS = (
     "Solid: alignment gained. Dotted: helpfulness lost. On the side of each curve that gains alignment; KL from "
     "the unsteered model is read on its own replies; 95th percentile over tokens."
 )
+
+
+Charted = tuple[go.Figure, str]
+"""A figure with its caption."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,16 +59,18 @@ class TradeoffView:
         with gr.Column(elem_classes="sw-stack sw-until", min_width=0):
             self._ready = html_block("", elem_classes="sw-flag")
             with gr.Row(elem_classes="sw-two sw-roomy"):
-                self._place_strength()
-                self._place_plane()
+                with gr.Column(elem_classes="sw-card", min_width=0):
+                    self.which = gr.Dropdown([], label="Method", visible=False, elem_id="tradeoff-which")
+                    self._strength = place_picture("tradeoff-strength", title="What it gains and what it costs")
+                title = "What each method pays for what it gains"
+                self._plane = place_picture("tradeoff-plane", title=title, note=_PLANE, card=True)
             self._notes = html_block("", elem_id="tradeoff-notes")
             self._place_stops()
             self._items = html_block("", elem_id="tradeoff-items")
             self._judges = html_block("", elem_id="tradeoff-judges")
             title = "Gain and cost by how far the model is moved"
             self._nats = place_picture("tradeoff-nats", title=title, note=_NATS, card=True)
-            with gr.Accordion("Every point", open=False, elem_classes="sw-more sw-card"):
-                self._points = html_block("", elem_id="tradeoff-points", js_on_load=PICK_SCRIPT)
+            self._points = html_block("", elem_id="tradeoff-points", js_on_load=PICK_SCRIPT)
         self._files = [self._csv, self._report, self._recipe, self._all]
         self.outputs = [
             self.state,
@@ -72,7 +78,6 @@ class TradeoffView:
             self._ready,
             self.which,
             self._strength,
-            self._caption,
             self._plane,
             self._notes,
             self._stops,
@@ -101,8 +106,8 @@ class TradeoffView:
         """There is something to show; to be sent before it, since a hidden figure has no size."""
         return {self._ready: READY}
 
-    def shown(self, picture: Picture, which: str | None) -> dict[Any, Any]:
-        """Everything measured so far.
+    def shown(self, picture: Picture, which: str | None) -> Iterator[Outputs]:
+        """Everything measured so far, in two parts, so that the browser may do something else between them.
 
         Args:
             picture: What was measured.
@@ -111,23 +116,23 @@ class TradeoffView:
         measures = picture.found.asked["alignment"].measure, picture.found.asked["helpfulness"].measure
         keys = [(line.curve.title, line.curve.key) for line in picture.shown]
         key = which if which in [key for _, key in keys] else keys[0][1]
-        return {
-            self.state: Shown(picture),
+        title = measured(picture.found)
+        yield {
             self._found: "",
-            self._notes: found_html([*picture.notes, *picture.found.host.warnings]),
             self.which: gr.update(choices=keys, value=key, visible=len(keys) > 1),
-            **self._one(picture, key),
-            self._plane: figures.joint_plane(
-                picture.lines, picture.front, picture.unsteered, measures, measured(picture.found)
-            ),
+            self._strength: _one(picture, key),
+            self._plane: figures.joint_plane(picture.lines, picture.front, picture.unsteered, measures, title),
+        }
+        yield {
+            self.state: Shown(picture),
+            self._notes: found_html([*picture.notes, *picture.found.host.warnings]),
             self._stops: stops_html(picture),
-            self._nats: figures.per_nat(picture.lines, measured(picture.found)),
-            self._points: points_html(picture),
+            self._nats: figures.per_nat(picture.lines, title),
         }
 
     def ended(self, picture: Picture) -> Outputs:
-        """How the judges of a finished or stopped run agree."""
-        return {self._judges: agreement_html(picture.found)}
+        """What a run that is finished or stopped adds: every point, and how the judges agree."""
+        return {self._points: points_html(picture), self._judges: agreement_html(picture.found)}
 
     def downloads(self, picture: Picture) -> Outputs:
         """Its files.
@@ -153,17 +158,6 @@ class TradeoffView:
         notes = [*picture.notes, NO_RECIPE, *failed]
         return {**files, self._recipe: gr.update(value=None, interactive=False), self._notes: found_html(notes)}
 
-    def _place_strength(self) -> None:
-        with gr.Column(elem_classes="sw-card", min_width=0):
-            html_block(heading("What it gains and what it costs, by strength"))
-            self.which = gr.Dropdown([], label="Method", visible=False, elem_id="tradeoff-which")
-            self._strength = place_picture("tradeoff-strength")
-            self._caption = html_block("", elem_id="tradeoff-caption")
-
-    def _place_plane(self) -> None:
-        title = "What each method pays for what it gains"
-        self._plane = place_picture("tradeoff-plane", title=title, note=_PLANE, card=True)
-
     def _place_stops(self) -> None:
         with gr.Column(elem_classes="sw-card", min_width=0):
             self._stops = html_block("", elem_id="tradeoff-stops", js_on_load=PICK_SCRIPT)
@@ -179,21 +173,10 @@ class TradeoffView:
         for table in (self._stops, self._points):
             table.choose(self._read, inputs=[self.state], outputs=[self._items], **EVENT)
             self._ui.reveal(table.choose, "tradeoff-items", always=True)
-        self.which.input(
-            self._chosen, inputs=[self.which, self.state], outputs=[self._strength, self._caption], **EVENT
-        )
+        self.which.input(self._chosen, inputs=[self.which, self.state], outputs=[self._strength], **EVENT)
 
-    def _one(self, picture: Picture, key: str) -> dict[Any, Any]:
-        line = next(line for line in picture.shown if line.curve.key == key)
-        title = measured(picture.found)
-        figure = figures.over_strength(line, picture.floor, picture.best(line), picture.unsteered, title)
-        return {self._strength: figure, self._caption: note(caption(picture.found, picture.lines, line))}
-
-    def _chosen(self, which: str, shown: Shown | None) -> tuple[go.Figure | None, str]:
-        if shown is None:
-            return None, ""
-        changes = self._one(shown.picture, which)
-        return changes[self._strength], changes[self._caption]
+    def _chosen(self, which: str, shown: Shown | None) -> Charted | None:
+        return _one(shown.picture, which) if shown is not None else None
 
     def _read(self, event: gr.EventData, shown: Shown | None) -> str:
         pick = text_of(event, "pick")
@@ -214,3 +197,11 @@ class TradeoffView:
         recipe = on_the_shelf(self._ui.workspace, recommended, found.curves.vectors)
         user = found.asked["alignment"].items[0].messages[-1].content
         return SteerSettings(user=user, recipes=(recipe,)).under(found.host.chat)
+
+
+def _one(picture: Picture, key: str) -> Charted:
+    """The chart of one curve over strength with its caption."""
+    line = next((line for line in picture.shown if line.curve.key == key), picture.shown[0])
+    title = measured(picture.found)
+    figure = figures.over_strength(line, picture.floor, picture.best(line), picture.unsteered, title)
+    return figure, caption(picture.found, picture.lines, line)

@@ -16,6 +16,7 @@ from browser_support import SLOW, go, opened, until
 from playwright.sync_api import Browser, Page, expect
 
 from steering.extraction.extract import extract
+from steering.studies import STUDIES
 from steering.texts.contrast import ContrastSet
 from workbench.bench import Workbench
 
@@ -74,7 +75,8 @@ def test_a_run_leads_to_charts_items_files_and_steer(page: Page) -> None:
     expect(page.locator("#tradeoff-notes")).to_contain_text("recommended strength")
     for name in ("strength", "plane", "nats"):
         expect(page.locator(f"#tradeoff-{name} svg")).to_be_visible()
-    expect(page.locator("#tradeoff-caption")).to_contain_text("n = 6")
+    expect(page.locator("#tradeoff-strength figcaption")).to_contain_text("n = 6")
+    expect(page.locator("#tradeoff-strength h2")).to_contain_text("alignment on sentiment")
     page.click("#tradeoff-stops tr[data-pick]")
     items = page.locator("#tradeoff-items details")
     expect(items.locator(".sw-one").first).to_be_hidden()
@@ -99,6 +101,37 @@ def test_a_run_leads_to_charts_items_files_and_steer(page: Page) -> None:
         assert Path(file.value.path()).read_bytes().startswith(begins)
     page.click("#tradeoff-to-steer")
     expect(page.locator("#vector-a1")).to_have_value("sentiment")
+
+
+def test_what_stands_is_there_after_another_page_and_the_quick_settings_are_those_of_the_command_line(
+    page: Page,
+) -> None:
+    page.locator("#tradeoff-extent [data-pick=quick]").click()
+    for name in ("strengths", "random", "n"):
+        expect(page.locator(f"#tradeoff-{name} input").first).to_have_value(str(STUDIES["tradeoff"].quick[name]))
+    small(page)
+    run(page)
+    go(page, "Steer")
+    go(page, "Trade-off")
+    expect(page.locator("#tradeoff-strengths input").first).to_have_value("-2..2 step 1")
+    expect(page.locator("#tradeoff-notes")).to_contain_text("recommended strength")
+    expect(page.locator("#tradeoff-plane svg")).to_be_visible()
+    expect(page.locator("#tradeoff-size")).to_contain_text("Kept already")
+
+
+def test_a_vector_of_which_nothing_says_what_it_is_about_is_asked_for(
+    page: Page, server: tuple[Workbench, str]
+) -> None:
+    bench, _ = server
+    assert bench.host is not None
+    happy = ContrastSet.of(["good"] * 4 + ["fine"] * 4, ["bad"] * 4 + ["poor"] * 4, name="happy", paired=False)
+    name = bench.workspace.put(extract(bench.host, happy, name="happy"))
+    page.reload()
+    page.locator("#vector-t1").select_option(name)
+    expect(page.locator("#tradeoff-size")).to_contain_text("On what is alignment to be measured?")
+    page.click("#tradeoff-run")
+    expect(page.locator(".sw-body-column .sw-error")).to_contain_text("harmlessness, honesty, fairness")
+    bench.workspace.remove(name)
 
 
 def test_another_method_is_shown_over_strength(page: Page) -> None:

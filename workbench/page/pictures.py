@@ -45,8 +45,9 @@ class Picture(gr.HTML, metaclass=Unwritten):
         if value is None:
             return None
         figure, caption = value if isinstance(value, tuple) else (value, "")
+        title = ": ".join(filter(None, (self.props.get("title"), figure.layout.title.text)))
         # With the value: Gradio may draw a component anew from its value alone.
-        return {**self.props, **plain(figure), "caption": caption}
+        return {**self.props, **plain(figure), "title": title, "caption": caption}
 
     def api_info(self) -> dict[str, Any]:
         """Of the value."""
@@ -58,7 +59,7 @@ def place_picture(elem_id: str, *, title: str = "", note: str = "", card: bool =
 
     Args:
         elem_id: Unique on the page.
-        title: What it shows, above it; also the name of the file that is saved.
+        title: What it shows, above it, before what the figure's own title adds; also the name of a file that is saved.
         note: What stands under it, behind the caption that comes with a figure.
         card: Whether it is a card of its own; else it stands in one.
     """

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 from steering.lane import Job
 from steering.model.fingerprint import fingerprint
@@ -105,12 +106,21 @@ def with_preface(preface: Sequence[Message], messages: Sequence[Message]) -> tup
     return (*preface, *messages)
 
 
+Rendered = dict[tuple[Chunk, tuple[Message, ...]], tuple[list[Prompt], str]]
+"""Prompts, and a digest of all that is asked, by chunk and preface."""
+_RENDERED: WeakKeyDictionary[Host, Rendered] = WeakKeyDictionary()
+_MOST_RENDERED = 200
+
+
 class Reader:
     """Reads chunks of items of one kind. Call on the model thread."""
 
     def __init__(self, host: Host, kept: Kept) -> None:
         self._host, self._kept = host, kept
-        self._rendered: dict[tuple[Chunk, tuple[Message, ...]], tuple[list[Prompt], str]] = {}
+        # What the last reader of this model has rendered already: a count before a run asks for the same.
+        last = _RENDERED.get(host, {})
+        self._rendered: Rendered = dict(last) if len(last) <= _MOST_RENDERED else {}
+        _RENDERED[host] = self._rendered
 
     def known(self, chunk: Chunk, treatment: Treatment) -> bool:
         """Whether a treatment has been read on these items."""

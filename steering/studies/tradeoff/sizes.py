@@ -22,7 +22,7 @@ _TOKENS = {"pairs": 60, "whole_pairs": 60, "letters": 60, "choice": 45, "raw": 4
 """Of a usual item."""
 _SHARES = 11
 _OWN_TOKENS = 50
-_PATIENCE = 3.0
+_PATIENCE = 15.0
 """Seconds for which what is kept is counted; rather than wait longer, all that a run might do is told."""
 
 

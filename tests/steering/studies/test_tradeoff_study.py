@@ -694,5 +694,5 @@ def test_a_preface_joins_a_system_prompt_that_is_there(demo) -> None:
     reader = Reader(demo, {})
     preface = (Message("system", "Be glad."),)
     demo.run(lambda job: list(reader.read(job, chunk, [Treatment((), "", preface)])), title="read")
-    (prompts, _), *_ = reader._rendered.values()
+    prompts, _ = reader._rendered[chunk, preface]
     assert "Be glad.\n\nBe brief." in prompts[0].text

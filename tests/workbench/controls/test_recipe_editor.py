@@ -240,13 +240,14 @@ def test_compared_recipes_are_decoded_as_the_first() -> None:
 def test_a_trade_off_is_measured_under_the_chat_settings_of_its_recipe(bench: Workbench) -> None:
     with gr.Blocks():
         controls = TradeoffControls(PanelContext(bench, PageState(), "Test"))
-    values = {name: part.value for name, part in controls.inputs.items()}
+    form = controls.inputs["form"]
+    filled = form.given(form.value)
     recipe = Recipe(interventions=(Intervention(vector="joy"),), chat=ChatSettings(prefill="Sure"))
-    settings = controls.settings({**values, "more": (), "recipe": read_draft(plain(recipe))})
+    settings = controls.settings(filled, read_draft(plain(recipe)), ())
     assert settings.recipes == (recipe,)
     assert settings.chat == recipe.chat
     with pytest.raises(SteeringError, match="The recipe is empty"):
-        controls.settings({**values, "more": (), "recipe": read_draft(plain(Recipe()))})
+        controls.settings(filled, read_draft(plain(Recipe())), ())
 
 
 def test_tokens_are_picked_into_the_recipes_that_write_at_picked_ones() -> None:
