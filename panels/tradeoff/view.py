@@ -143,7 +143,7 @@ class TradeoffView:
         result, workspace = result_of(picture), self._ui.workspace
         failed = picture.found.host.warnings
         name = f"tradeoff {datetime.now(UTC):%Y-%m-%d %H%M%S}"
-        contents = {
+        contents: dict[gr.DownloadButton, tuple[str, str | bytes]] = {
             self._csv: (".csv", spreadsheet(result.tables["points"], failed)),
             self._report: (".html", result.files["report.html"]),
             self._all: (".zip", result.archive(carried(picture))),
