@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import gradio as gr
-
 from workbench.controls.field import Section, more, number, text
 
 
@@ -26,27 +22,3 @@ def judge_section() -> Section:
         title="Second judge",
         note=_NOTE,
     )
-
-
-def place_judge(inputs: dict[str, Any], panel: str) -> None:
-    """Place them. On a page that others reach, a run with an address says that it cannot be asked from there.
-
-    Args:
-        inputs: Takes the fields by the names of their settings.
-        panel: Begins the fields' ids.
-    """
-    for name, (label, placeholder) in _FIELDS.items():
-        inputs[name] = gr.Textbox(
-            "", label=label, placeholder=placeholder, max_lines=1, elem_id=f"{panel}-{name.replace('_', '-')}"
-        )
-    with gr.Row(elem_classes="sw-pair"):
-        for name, label, step in (("judge_calls", "Calls allowed", 1), ("judge_price", "Price", 0.01)):
-            inputs[name] = gr.Number(
-                0,
-                label=label,
-                info=_NOTE if step == 1 else "of a million of its tokens",
-                step=step,
-                precision=0 if step == 1 else None,
-                min_width=0,
-                elem_id=f"{panel}-{name.replace('_', '-')}",
-            )
