@@ -3,7 +3,8 @@
 Components, events and configuration of each page, then in Chromium: time until it stands, until a first click is
 answered, a first and a second switch to it, and what an idle page, an extraction, a streamed reply and the default
 trade-off cost the browser.
-All times are of this machine and this run; the last column is a ratio to the page with least of it.
+All times are of this machine and this run; the last column is a ratio to the page with least of it. Beside them stands
+the single page that held every panel before (`single_page.py`).
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
+from browser_work import LONG_TASKS, WAIT, extraction, fresh, idle_share, stands, work
+from playwright.sync_api import Browser, sync_playwright
+from single_page import print_single_page
 
 from workbench.bench import Workbench
 from workbench.frame.shell import build, launch
@@ -28,7 +29,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import chromium
 
 
-WAIT = 120_000
 WATCHED = 40.0
 """Seconds for which a study is watched once its first results are there."""
 STUDIES = (
@@ -36,14 +36,6 @@ STUDIES = (
     ("refusal", "replies", "#refusal-effects-run", "#refusal-effects [data-pick]"),
 )
 """Panel, what stands beside Run once it is counted, its button, and what appears with the first results."""
-IDLE = 10.0
-"""Seconds for which an idle page is watched."""
-LONG_TASKS = """() => {
-  window.longest = 0;
-  new PerformanceObserver(list => list.getEntries().forEach(each => {
-    window.longest = Math.max(window.longest, each.duration);
-  })).observe({entryTypes: ['longtask']});
-}"""
 
 
 def main() -> None:
@@ -65,6 +57,7 @@ def main() -> None:
                 print_work(browser, served.local_url)
                 for study in STUDIES:
                     print_study(browser, served.local_url, *study)
+                print_single_page(browser, given.model)
             finally:
                 browser.close()
                 served.close(verbose=False)
@@ -96,7 +89,7 @@ def print_times(browser: Browser, address: str, pages: list[str]) -> None:
     """Seconds until a page stands, until its first click is answered, and of two switches to it from the start page."""
     print(f"\n{'page':12}{'stands':>8}{'click':>8}{'switch':>8}{'again':>8}{'ratio':>8}")
     rows = {page: _times(browser, address, page) for page in pages}
-    least = min(stands for stands, *_ in rows.values())
+    least = min(stood for stood, *_ in rows.values())
     for page, row in rows.items():
         print(f"{'/' + page:12}" + "".join(f"{value:8.1f}" for value in (*row, row[0] / least)))
 
@@ -106,46 +99,33 @@ def _times(browser: Browser, address: str, path: str) -> tuple[float, float, flo
     page.set_default_timeout(WAIT)
     began = time.perf_counter()
     page.goto(f"{address}{path}", wait_until="commit")
-    _stands(page)
-    stands = time.perf_counter() - began
+    stands(page)
+    stood = time.perf_counter() - began
     page.get_by_role("button", name="Switch model").click()
     page.locator("#model-name").wait_for()
     click = time.perf_counter() - began
     switches = []
     for _ in range(2):
         page.goto(address)
-        _stands(page)
+        stands(page)
         began = time.perf_counter()
         page.locator(f'.sw-nav a[href="./{path}"]').click()
         page.wait_for_url(f"{address}{path}*")
-        _stands(page)
+        stands(page)
         switches.append(time.perf_counter() - began)
     page.context.close()
-    return stands, click, switches[0], switches[1]
+    return stood, click, switches[0], switches[1]
 
 
 def print_work(browser: Browser, address: str) -> None:
     """Browser work (ms of the page's main thread) of an idle page, an extraction and a streamed reply."""
-    page = browser.new_context().new_page()
-    page.set_default_timeout(WAIT)
-    client = page.context.new_cdp_session(page)
-    client.send("Performance.enable", {"timeDomain": "threadTicks"})  # its own work, however busy the machine
+    page, client = fresh(browser, own_time=True)
     page.goto(f"{address}vectors")
-    _stands(page)
-    page.wait_for_timeout(3000)
-    idle = _work(client, lambda: page.wait_for_timeout(IDLE * 1000))
-    page.evaluate(LONG_TASKS)
-
-    def extract() -> None:
-        page.click("#extract")
-        page.locator(".sw-v").first.wait_for()
-        page.wait_for_timeout(2000)
-
-    extracted = _work(client, extract)
-    print(f"\n/vectors idle: {idle / IDLE / 10:.1f} % of a core")
-    print(f"/vectors extraction: {extracted:.0f} ms, longest task {page.evaluate('window.longest'):.0f} ms")
+    stands(page)
+    print(f"\n/vectors idle: {idle_share(page, client):.1f} % of a core")
+    print("/vectors extraction: {:.0f} ms, longest task {:.0f} ms".format(*extraction(page, client)))
     page.goto(f"{address}steer")
-    _stands(page)
+    stands(page)
     page.evaluate(LONG_TASKS)
 
     def steer() -> None:
@@ -153,7 +133,7 @@ def print_work(browser: Browser, address: str) -> None:
         page.locator(".sw-strip .sw-over", has_text="done").wait_for()
 
     began = time.perf_counter()
-    steered = _work(client, steer)
+    steered = work(client, steer)
     seconds = time.perf_counter() - began
     longest = page.evaluate("window.longest")
     print(f"/steer reply: {steered:.0f} ms in {seconds:.1f} s, longest task {longest:.0f} ms")
@@ -171,12 +151,9 @@ def print_study(browser: Browser, address: str, panel: str, told: str, run: str,
         run: The id of the button.
         shown: Appears with the first results; the page is watched from the click until `WATCHED` seconds later.
     """
-    page = browser.new_context().new_page()
-    page.set_default_timeout(WAIT)
-    client = page.context.new_cdp_session(page)
-    client.send("Performance.enable")
+    page, client = fresh(browser)
     page.goto(f"{address}{panel}")
-    _stands(page)
+    stands(page)
     page.locator(f"#{panel}-size", has_text=told).wait_for()
     page.evaluate(LONG_TASKS)
 
@@ -186,7 +163,7 @@ def print_study(browser: Browser, address: str, panel: str, told: str, run: str,
         page.wait_for_timeout(WATCHED * 1000)
 
     began = time.perf_counter()
-    worked = _work(client, watch)
+    worked = work(client, watch)
     seconds, longest = time.perf_counter() - began, page.evaluate("window.longest")
     began = time.perf_counter()
     page.click(f"#{panel}-stop")
@@ -197,22 +174,6 @@ def print_study(browser: Browser, address: str, panel: str, told: str, run: str,
         f"Stop felt after {stopped:.1f} s"
     )
     page.context.close()
-
-
-def _work(client: CDPSession, doing: Callable[[], Any]) -> float:
-    """Milliseconds of the main thread while something is done."""
-    before = _busy(client)
-    doing()
-    return _busy(client) - before
-
-
-def _busy(client: CDPSession) -> float:
-    metrics = client.send("Performance.getMetrics")["metrics"]
-    return 1000 * next(float(each["value"]) for each in metrics if each["name"] == "TaskDuration")
-
-
-def _stands(page: Page) -> None:
-    page.locator(".sw-model .sw-name").wait_for()
 
 
 if __name__ == "__main__":
