@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steering.extraction import METHODS
-from steering.extraction.extract import FEW_HELD_OUT, FEW_NOTE
 from steering.model.model_info import DEMO_CAVEAT
 from steering.names import short_name
 from steering.studies.extract import block_table
 from steering.studies.methods import table_of
+from steering.texts.contrast import few_note
 from steering.vectors.card import NearestTokens, compare, last_block_note
 from steering.vectors.vector import SteeringVector
 from workbench.controls.token_markup import visible
@@ -43,8 +43,10 @@ def about_vector(vector: SteeringVector) -> str:
     else:
         of = f"{title.lower()} of {made.positive_label} and {made.negative_label}"
         facts = [of, f"{made.n_train[0]} + {made.n_train[1]} prompts", *model]
+    few = "" if made.elsewhere else few_note(made.n_train, made.n_validation)
+    minded = [*made.warnings, *([few] if few else [])]
     return (
-        f"{heading(vector.name)}{note(' · '.join(facts))}{''.join(map(note, vector.provenance.warnings))}"
+        f"{heading(vector.name)}{note(' · '.join(facts))}{''.join(map(note, minded))}"
         f"<p class='sw-lead'><b>Default block {block}</b>: {escape(vector.default_block_reason)}.</p>"
     )
 
@@ -53,12 +55,11 @@ def separation_caption(vector: SteeringVector) -> str:
     """What stands under the chart of AUROC by block."""
     positive, negative = vector.provenance.n_validation
     if vector.auroc is None:
-        return "No validation prompts, so nothing was measured."
-    few = f" {FEW_NOTE}" if min(positive, negative) < FEW_HELD_OUT else ""
+        return "No held-out prompts, so nothing was measured."
     demo = f" {DEMO_CAVEAT}" if vector.provenance.model_source == "demo" else ""
     return (
         f"Line: AUROC of {positive} + {negative} held-out prompts by their projection on the direction. "
-        f"Band: 95 % bootstrap. 0.5 is chance.{few}{demo}"
+        f"Band: 95 % bootstrap. 0.5 is chance.{demo}"
     )
 
 

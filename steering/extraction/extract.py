@@ -30,9 +30,6 @@ from steering.texts.contrast import ContrastSet, Split
 from steering.vectors.vector import SteeringVector
 
 
-FEW_HELD_OUT = 10
-"""Held-out prompts a side under which an AUROC's interval says little."""
-FEW_NOTE = "Few held-out prompts: the interval says little, and 1.00 may be luck."
 _SIDES: tuple[Side, Side] = ("positive", "negative")
 _USED: tuple[Split, Split] = ("train", "validation")
 _Parts = Mapping[tuple[Side, Split], list[Prompt]]

@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from steering.bounds import LARGEST_SEED
-from steering.extraction.extract import FEW_HELD_OUT, FEW_NOTE, extract
+from steering.extraction.extract import extract
 from steering.extraction.reading import REPLY_TOKENS
 from steering.lane import Job
 from steering.model.chat_settings import CHAT, ChatSettings
@@ -20,7 +20,7 @@ from steering.passes.activations import DEFAULT_TOKEN_BUDGET
 from steering.passes.pooling import Pooling
 from steering.studies.size import Size, Work, tokens_of
 from steering.studies.study import Measure, Result, Study, origin
-from steering.texts.contrast import ContrastSet
+from steering.texts.contrast import ContrastSet, few_note
 from steering.texts.system_prompts import renderable
 from steering.vectors.vector import SteeringVector
 
@@ -109,8 +109,8 @@ def result_of(host: Host, settings: ExtractSettings, vector: SteeringVector) -> 
 
 def _notes(vector: SteeringVector) -> tuple[str, ...]:
     block = f"Default block {vector.default_block}: {vector.default_block_reason}."
-    few = vector.auroc is not None and min(vector.provenance.n_validation) < FEW_HELD_OUT
-    return (block, FEW_NOTE) if few else (block,)
+    few = few_note(vector.provenance.n_train, vector.provenance.n_validation)
+    return (block, few) if few else (block,)
 
 
 def block_table(vector: SteeringVector) -> pd.DataFrame:

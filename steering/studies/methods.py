@@ -16,7 +16,7 @@ from steering.studies.extract import ExtractSettings, reading_of
 from steering.studies.extract import size_of as extract_size
 from steering.studies.size import Size, Work
 from steering.studies.study import Measure, Result, Study, origin
-from steering.texts.contrast import ContrastSet
+from steering.texts.contrast import ContrastSet, few_note
 from steering.texts.system_prompts import renderable
 from steering.vectors.card import compare
 from steering.vectors.vector import SteeringVector
@@ -54,6 +54,7 @@ def run(host: Host, settings: MethodsSettings, job: Job[Result]) -> Result:
         notes=(
             f"cosine: with {settings.method}, at its default block {first.default_block}.",
             *contrast.notes,
+            *([few] if (few := few_note(first.provenance.n_train, first.provenance.n_validation)) else []),
             *notes,
             *chat_notes(host),
         ),

@@ -66,7 +66,7 @@ def empty_set(name: str) -> SteeringError:
     """The error for a set with nothing on one side."""
     return SteeringError(
         f"The contrast set {name} is empty on at least one side.",
-        "at least 4 prompts on each side.",
+        "one prompt on each side at least; 20 or more are usual.",
         "Add positive and negative prompts.",
     )
 

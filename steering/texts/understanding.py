@@ -11,7 +11,7 @@ from typing import Any
 from steering.errors import SteeringError
 from steering.model.prompts import Message
 from steering.texts.columns import SYSTEMS
-from steering.texts.contrast import ContrastSet, contrast_of
+from steering.texts.contrast import ContrastSet, contrast_of, few_note
 from steering.texts.contrast_files import find_contrast
 from steering.texts.lists import texts_of
 from steering.texts.question_files import PAIRS, QUESTIONS, layout_of, pairs_of, questions_of
@@ -120,6 +120,8 @@ def _contrast(table: Table) -> Understood:
     labels = {"positive": found.positive_label, "negative": found.negative_label}
     heads = tuple(side if side == label else f"{side}: {label}" for side, label in labels.items())
     what = "pairs" if found.paired else "positive + negative"
+    few = few_note(found.counts["train"], found.counts["validation"])
+    notes += [few] if few else []
     return _made(table, "contrast", how.removeprefix("Read as ").rstrip("."), f"{what}: {counts}", heads, rows, notes)
 
 

@@ -9,7 +9,7 @@ import torch
 from steering.errors import SteeringError
 from steering.extraction import METHODS
 from steering.extraction.controls import random_control
-from steering.extraction.extract import FEW_NOTE, default_block, extract
+from steering.extraction.extract import default_block, extract
 from steering.extraction.fitting import AlikeSidesError
 from steering.extraction.mean_difference import MeanDifference
 from steering.extraction.pairwise_pca import PairwisePCA
@@ -252,15 +252,26 @@ def test_a_vector_that_separates_nothing_says_so() -> None:
     assert "chance" not in default_block(scores + 0.3, 3, lowest=scores + 0.2)[1]
 
 
-def test_few_held_out_prompts_are_noted(tiny_host, tmp_path) -> None:
+def test_few_prompts_are_noted_before_and_after(tiny_host, tmp_path) -> None:
     from steering.studies import find_study
+    from steering.texts.understanding import understand
 
     study, host = find_study("extract"), tiny_host("llama")
     path = tmp_path / "few.csv"
-    path.write_text("positive,negative\n" + "\n".join(f"good day {i},bad day {i}" for i in range(10)))
-    for contrast, noted in ((str(path), True), ("sentiment", False)):
-        result = study.start(host, study.parse({"contrast": contrast})).result()
-        assert (FEW_NOTE in result.notes) == noted
+    fit, held, none = "Only {n} + {n} prompts to fit to", "Few held-out prompts", "None is held out"
+    # Pairs -> what is said, and what is not: 2 are all for training, 10 are dealt 6 / 2 / 2, 25 as 15 / 5 / 5.
+    for pairs, said, unsaid in (
+        (2, (fit.format(n=2), none), (held,)),
+        (10, (fit.format(n=6), held), (none,)),
+        (25, (held,), ("to fit to", none)),
+    ):
+        path.write_text("positive,negative\n" + "\n".join(f"good day {i},bad day {i}" for i in range(pairs)))
+        notes = " ".join(study.start(host, study.parse({"contrast": str(path)})).result().notes)
+        before = " ".join(understand(str(path), "contrast").notes)
+        assert all(each in notes and each in before for each in said)
+        assert not any(each in notes or each in before for each in unsaid)
+    notes = study.start(host, study.parse({"contrast": "sentiment"})).result().notes
+    assert not any("prompts to fit to" in each or held in each for each in notes)
 
 
 def test_too_few_prompts_an_unknown_method_and_unpaired_lists_are_refused(tiny_host) -> None:
