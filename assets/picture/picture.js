@@ -119,6 +119,7 @@ window.pictureControl = (element, props, watch) => {
     stale = Boolean(figure);
     if (visible && stale) requestAnimationFrame(draw);
   }).observe(drawing);
+  addEventListener('beforeprint', () => { if (stale) draw(); });
   watch('value', take);
   take();
 };

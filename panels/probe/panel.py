@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import gradio as gr
 
-from panels.probe.controls import ProbeControls
+from panels.probe.controls import ProbeControls, parsed
 from panels.probe.view import ProbeView, Shown
 from steering.lane import Job
 from steering.model.host import Host
 from steering.studies import STUDIES
 from steering.studies.probing import ProbeSettings, Probing, picture_of
 from steering.studies.study import Result
+from workbench.controls.fields import Filled
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call, Outputs
 from workbench.page.markup import card, empty_state
@@ -55,8 +55,8 @@ class ProbePanel(Panel):
                 ui.error_slot()
                 view = ProbeView(ui, _EMPTY)
 
-        def run(call: Call, before: Shown | None, part: str, place: str, **values: Any) -> Iterator[Outputs | None]:
-            settings = controls.settings(values)
+        def run(call: Call, form: Filled, before: Shown | None, part: str, place: str) -> Iterator[Outputs | None]:
+            settings = parsed(form.values())
             vectors = {name: ui.workspace.get(name).vector for name in ui.workspace.names()}
             found = Probing(
                 call.host,
@@ -71,7 +71,7 @@ class ProbePanel(Panel):
         ui.on(
             controls.run.click,
             run,
-            inputs={**controls.inputs, "before": view.state, "part": view.part, "place": view.place},
+            inputs={"form": controls.form, "before": view.state, "part": view.part, "place": view.place},
             outputs=view.outputs,
             run=[controls.run],
             stop=controls.stop,

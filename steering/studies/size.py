@@ -24,9 +24,9 @@ _TEMPLATE = 12
 
 @dataclass(frozen=True)
 class Work:
-    """Many replies, or many readings of texts that are given."""
+    """Many replies, many readings of texts that are given, or many steps of a training."""
 
-    kind: Literal["replies", "readings"]
+    kind: Literal["replies", "readings", "steps"]
     n: int
     """How many, at most."""
     tokens: float
@@ -35,12 +35,16 @@ class Work:
     """Of these, how many are kept from before and are not made again."""
     batch: int = 16
     """Replies that are generated together."""
+    each: float | None = None
+    """Seconds of a step, where the study knows."""
 
     def seconds(self, host: Host) -> float | None:
         """About how long what is not kept takes; None before anything like it was timed on this model."""
         n = self.n - self.known
         if n <= 0:
             return 0.0
+        if self.kind == "steps":
+            return None if self.each is None else n * self.each
         if self.kind == "readings":
             token = seconds_per_token(host)
             return None if token is None else n * self.tokens * token

@@ -42,8 +42,8 @@ def few_note(train: tuple[int, int], validation: tuple[int, int]) -> str:
     few = []
     if min(train) < FEW_TRAINING:
         few.append(
-            f"Only {train[0]} + {train[1]} prompts to fit to: the direction is much of what these texts happen to differ "
-            "in. 20 or more a side are usual."
+            f"Only {train[0]} + {train[1]} prompts to fit to: the direction is much of what these texts happen to "
+            "differ in. 20 or more a side are usual."
         )
     if not min(validation):
         few.append("None is held out, so that nothing says how well it tells the two sides apart.")

@@ -30,30 +30,32 @@ def page(browser: Browser, server: tuple[Workbench, str]) -> Iterator[Page]:
 
 def fill(page: Page, **values: str) -> None:
     for name, value in values.items():
-        field = page.locator(f"#probe-{name} textarea, #probe-{name} input").first
+        field = page.locator(f"#probe-{name} input")
         field.fill(value)
         page.keyboard.press("Tab")
         expect(field).to_have_value(value)
 
 
 def more(page: Page, number: int) -> None:
-    page.locator(".sw-body-column").get_by_role("button", name="More").nth(number).click()
+    page.locator("#probe-fields summary").nth(number).click()
 
 
 def small(page: Page) -> None:
     """40 pairs, two blocks, 20 steps, four items of behaviour."""
-    fill(page, restarts="2", steps="20")
-    for number in (0, 2):
+    for number in range(3):
         more(page, number)
-    fill(page, n="40", blocks="2-3")
-    page.locator("#probe-cause-n input").fill("4")
-    page.locator("#probe-cause-strengths textarea, #probe-cause-strengths input").first.fill("-0.5, 0.5")
-    page.keyboard.press("Tab")
+    fill(page, n="40", blocks="2-3", restarts="2", steps="20")
+    fill(page, **{"cause-n": "4", "cause-strengths": "-0.5, 0.5"})
     page.locator("#probe-controls").get_by_label("A meaningless marker").uncheck()
 
 
 def test_a_run_leads_to_curves_words_pairs_files_and_steer(page: Page) -> None:
     expect(page.locator("#probe-found")).to_contain_text("Nothing probed yet")
+    told = page.locator("#probe-size")
+    expect(told).to_contain_text("27,000 steps of training")  # 6 blocks x 3 trainings x 1,500
+    page.get_by_role("button", name="Quick").click()
+    expect(told).to_contain_text("5,400 steps of training")
+    expect(page.locator("#probe-n input")).to_have_value("120")
     small(page)
     page.click("#probe-run")
     expect(page.locator(".sw-strip .sw-over").filter(has_text="Probes: demo")).to_contain_text("done")
@@ -84,7 +86,8 @@ def test_a_run_leads_to_curves_words_pairs_files_and_steer(page: Page) -> None:
 
 
 def test_bad_input_is_one_card_and_stop_keeps_what_there_is(page: Page) -> None:
-    more(page, 0)
+    for number in range(2):
+        more(page, number)
     fill(page, blocks="9")
     page.click("#probe-run")
     card = page.locator(".sw-body-column").locator(".sw-error")

@@ -24,21 +24,22 @@ def estimate(size: Size, host: Host | None) -> str:
     return f"Up to {what}{about}{_kept(size)}"
 
 
-_KINDS = ("replies", "readings")
+_KINDS = ("replies", "readings", "steps")
 _UNKNOWN = "How long that takes on this model is not known yet; a first run will tell."
 _KEPT = "Kept already: a few seconds."
 
 
 def _part(kind: str, works: tuple[Work, ...]) -> str:
     n = sum(work.n for work in works if work.kind == kind)
-    named = f"{n:,} {kind if n != 1 else _ONE[kind]}"
-    if kind == "readings":
+    named = f"{n:,} {(_NAMED if n != 1 else _ONE)[kind]}"
+    if kind != "replies":
         return named
     longest = max(work.tokens for work in works if work.kind == kind)
     return f"{named} of at most {longest:,.0f} tokens"
 
 
-_ONE = {"replies": "reply", "readings": "reading"}
+_NAMED = {"replies": "replies", "readings": "readings", "steps": "steps of training"}
+_ONE = {"replies": "reply", "readings": "reading", "steps": "step of training"}
 
 
 def _kept(size: Size) -> str:

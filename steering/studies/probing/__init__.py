@@ -20,6 +20,7 @@ from steering.studies.probing.picture import Picture, picture_of
 from steering.studies.probing.probing import Probing
 from steering.studies.probing.report import code, report
 from steering.studies.probing.settings import ProbeSettings
+from steering.studies.probing.size import size_of
 from steering.studies.study import Measure, Result, Study, origin
 
 
@@ -86,5 +87,6 @@ STUDY = Study(
     summary="Polarity-aware CCS with its controls, next to supervised probes, on pairs of safe and harmful statements.",
     settings=ProbeSettings,
     run=run,
+    size=size_of,
     quick={"n": 120, "steps": 300, "restarts": 4, "cause_n": 8, "cause_strengths": "-0.6..0.6 step 0.6", "random": 100},
 )

@@ -7,10 +7,10 @@ from typing import Any
 
 from steering.lane import Job
 from steering.model.host import Host
-from steering.recipes.recipe import Recipe
 from steering.store import Kept
 from steering.studies.probing.settings import ProbeSettings
-from steering.studies.tradeoff import Comparison, Picture, TradeoffSettings, picture_of
+from steering.studies.probing.size import caused
+from steering.studies.tradeoff import Comparison, Picture, picture_of
 from steering.vectors.vector import SteeringVector
 
 
@@ -23,21 +23,8 @@ class Cause:
         Raises:
             SteeringError: Strengths that are not in order.
         """
-        recipe = Recipe.model_validate(
-            {"interventions": [{"vector": vector.name, "strength": 1.0, "unit": "residual_norm"}]}
-        )
-        asked = TradeoffSettings(
-            recipes=(recipe,),
-            strengths=settings.cause_strengths,
-            compare=("ablation",),
-            random=settings.cause_random,
-            alignment=settings.cause_measure,
-            also=(),
-            n=settings.cause_n,
-            seed=settings.seed,
-        )
         self.vector = vector
-        self.found = Comparison(host, asked, kept, {vector.name: vector})
+        self.found = Comparison(host, caused(settings, vector.name), kept, {vector.name: vector})
 
     def run(self, job: Job[Any]) -> Iterator[None]:
         """Measure it; yields whenever there is more."""

