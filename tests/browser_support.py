@@ -118,6 +118,13 @@ def go(page: Page, name: str) -> None:
     page.wait_for_selector(".sw-model .sw-name")
 
 
+def drawn(page: Page, place: str) -> None:
+    """Scroll to a figure and expect that it is drawn: it is not before somebody sees it."""
+    part = page.locator(f"{place} .sw-drawing")
+    part.scroll_into_view_if_needed()
+    expect(part.locator("svg")).to_be_visible()
+
+
 def _without_leaving(complaints: list[str], left: int) -> list[str]:
     """Without what Gradio says when a page is left: it closes its streams, and takes that for failures."""
     if left < 2:

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, go, opened, until
+from browser_support import SLOW, drawn, go, opened, until
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from steering.passes import decoding
@@ -63,8 +63,8 @@ def brake(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 def test_extract_steer_and_reload(page: Page) -> None:
     page.click("#extract")
-    expect(page.locator("#auroc-plot .point").first).to_be_visible()
-    expect(page.locator("#norm-plot .point").first).to_be_visible()
+    drawn(page, "#auroc-plot")
+    drawn(page, "#norm-plot")
     expect(shelf_card(page, "formality")).to_be_visible()
 
     page.click("#steer-with-it")
@@ -88,7 +88,7 @@ def test_extract_steer_and_reload(page: Page) -> None:
     # So it does after another one; there the vector is picked, and shown.
     go(page, "Vectors")
     expect(shelf_card(page, "formality")).to_be_visible()
-    expect(page.locator("#auroc-plot .point").first).to_be_visible()
+    drawn(page, "#auroc-plot")
     page.go_back()
     expect(page.locator("#user textarea")).to_have_value("Write about the sea.")
     expect(page.locator(".sw-pane .sw-now")).to_have_text([plain, steered])
@@ -106,7 +106,7 @@ def test_vectors_are_compared_and_their_tokens_told(page: Page) -> None:
     page.click("#methods")
     expect(page.get_by_text("Every method on formality")).to_be_visible()
     expect(page.get_by_text("A control's sign is chance")).to_be_visible()
-    expect(page.locator("#compare-plot .point").first).to_be_visible()
+    drawn(page, "#compare-plot")
     for name in ("harm", "formality"):
         page.locator("#compare input").click()
         page.get_by_role("option", name=name, exact=True).click()

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, opened, until
+from browser_support import SLOW, drawn, opened, until
 from playwright.sync_api import Browser, Page, expect
 
 from workbench.bench import Workbench
@@ -62,7 +62,7 @@ def test_a_run_leads_to_curves_words_pairs_files_and_steer(page: Page) -> None:
     expect(page.locator("#probe-run")).to_be_enabled()
     expect(page.locator("#probe-notes")).to_contain_text("Supervised ceiling")
     for name in ("curves", "polarity", "clusters", "apart", "caused"):
-        expect(page.locator(f"#probe-{name} svg")).to_be_visible()
+        drawn(page, f"#probe-{name}")
     expect(page.locator("#probe-curves")).to_contain_text("n = 40 pairs of demo, template reply")
     expect(page.locator("#probe-scores")).to_contain_text("constant probe")
     read = page.locator("#probe-reading")
@@ -95,7 +95,7 @@ def test_bad_input_is_one_card_and_stop_keeps_what_there_is(page: Page) -> None:
     expect(card).to_contain_text("0 to 5")
     fill(page, blocks="", restarts="4")
     page.click("#probe-run")
-    expect(page.locator("#probe-curves svg")).to_be_visible()
+    drawn(page, "#probe-curves")
     page.click("#probe-stop")
     expect(page.locator(".sw-strip .sw-over")).to_contain_text("stopped")
     expect(page.locator("#probe-notes")).to_contain_text("of 6 places were probed")

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, go, opened
+from browser_support import SLOW, drawn, go, opened
 from playwright.sync_api import Browser, Page, expect
 
 from workbench.bench import Workbench
@@ -32,13 +32,6 @@ def step(page: Page, name: str, *, wait: bool = True) -> None:
     if wait:
         expect(page.locator(".sw-strip .sw-over").filter(has_text=f"Refusal: {name}")).to_contain_text("done")
         expect(page.locator(f"#refusal-{name}-run")).to_be_enabled()
-
-
-def drawn(page: Page, place: str) -> None:
-    """Wait for a figure, which is drawn once it is in sight."""
-    expect(page.locator(place)).to_be_visible()
-    page.locator(place).scroll_into_view_if_needed()
-    expect(page.locator(f"{place} .sw-drawing svg")).to_be_visible()
 
 
 def small(page: Page) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, go, opened, until
+from browser_support import SLOW, drawn, go, opened, until
 from playwright.sync_api import Browser, Page, expect
 
 from steering.extraction.extract import extract
@@ -74,7 +74,7 @@ def test_a_run_leads_to_charts_items_files_and_steer(page: Page) -> None:
     run(page)
     expect(page.locator("#tradeoff-notes")).to_contain_text("recommended strength")
     for name in ("strength", "plane", "nats"):
-        expect(page.locator(f"#tradeoff-{name} svg")).to_be_visible()
+        drawn(page, f"#tradeoff-{name}")
     expect(page.locator("#tradeoff-strength figcaption")).to_contain_text("n = 6")
     expect(page.locator("#tradeoff-strength h2")).to_contain_text("alignment on sentiment")
     page.click("#tradeoff-stops tr[data-pick]")
@@ -152,7 +152,7 @@ def test_a_sent_recipe_is_taken(page: Page) -> None:
 def test_stop_keeps_what_there_is(page: Page) -> None:
     fill(page, strengths="-2..2 step 0.1")
     page.click("#tradeoff-run")
-    expect(page.locator("#tradeoff-plane svg")).to_be_visible()
+    drawn(page, "#tradeoff-plane")
     page.click("#tradeoff-stop")
     expect(page.locator(".sw-strip .sw-over")).to_contain_text("stopped")
     expect(page.locator("#tradeoff-stops tr[data-pick]").first).to_be_visible()
@@ -182,5 +182,5 @@ def test_a_phone_needs_no_scrolling_sideways(browser: Browser, server: tuple[Wor
         expect(page.locator("#vector-t1")).to_have_value("sentiment")
         small(page)
         run(page)
-        expect(page.locator("#tradeoff-plane svg")).to_be_visible()
+        drawn(page, "#tradeoff-plane")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390

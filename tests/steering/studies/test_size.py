@@ -42,6 +42,22 @@ def test_an_extraction_reads_as_many_prompts_as_was_told(demo, study) -> None:
         assert progress(chosen.start(demo, settings)) == (own, "prompts read")
 
 
+def test_a_probing_counts_statements_trainings_and_the_cause(demo) -> None:
+    study = STUDIES["probe"]
+    asked = {"n": 40, "steps": 30, "restarts": 2, "blocks": "2-3", "sites": ["block_output", "mlp_output"]}
+    bare = study.size(demo, study.parse({**asked, "controls": [], "cause": []}))
+    # 40 pairs, each half behind two answers; at 2 blocks x 2 sites CCS and its shuffled null.
+    assert (bare.count("readings"), bare.count("steps")) == (160, 2 * 30 * 4)
+    marked = study.size(demo, study.parse({**asked, "cause": []}))
+    assert (marked.count("readings"), marked.count("steps")) == (320, 3 * 30 * 4)
+    caused = study.size(demo, study.parse({**asked, "cause_n": 4, "cause_strengths": "-0.5, 0.5"}))
+    assert caused.count("readings") > marked.count("readings")
+    assert caused.count("steps") == marked.count("steps")
+    assert marked.works[-1].seconds(demo) > bare.works[-1].seconds(demo) > 0
+    with pytest.raises(SteeringError, match="0 to 5"):
+        study.size(demo, study.parse({"blocks": "9"}))
+
+
 def test_own_replies_are_counted_where_they_are_read(demo) -> None:
     study = STUDIES["extract"]
     counted = study.size(demo, study.parse({"pooling": "mean_reply", "reply_tokens": 5}))
