@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from steering.errors import SteeringError
 
@@ -22,6 +25,16 @@ MOST_TYPED = 100_000
 MOST_VALUES = 100_000
 """Values in settings, those in lists and mappings included."""
 _LEVELS = 40
+
+
+def _no_range(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"\s*[+-]?[0-9]+\s*", value):
+        raise ValueError("a whole number is expected")
+    return value
+
+
+Place = Annotated[int, BeforeValidator(_no_range)]
+"""A whole number in a list of positions or blocks. Of the text "0-5", which means a range, pydantic alone makes -5."""
 
 
 def check_given(what: str, given: Any) -> None:

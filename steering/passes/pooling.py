@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from steering.bounds import check_value
+from steering.bounds import Place, check_value
 from steering.errors import SteeringError
 from steering.model.prompts import Prompt
 from steering.ranges import MOST_NUMBERS, span
 
 
 NamedPooling = Literal["last_token", "last_content", "mean_content", "mean_reply"]
-Pooling = NamedPooling | tuple[int, ...]
+Pooling = NamedPooling | tuple[Place, ...]
 """A name, or positions of the rendered prompt: from 0 on from its start, below 0 from its end. Several are averaged."""
 POOLINGS: dict[NamedPooling, str] = {
     "last_token": "the last prompt token, where the reply begins",

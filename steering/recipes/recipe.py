@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from steering.bounds import check_given
+from steering.bounds import Place, check_given
 from steering.errors import SteeringError
 from steering.model.chat_settings import CHAT, ChatSettings
 from steering.model.host import Host
@@ -39,7 +39,7 @@ Everywhere = Literal["default", "all", "everywhere"]
 class GateSettings(BaseModel):
     """A condition: the intervention applies where the state lies past a threshold along another vector."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     vector: str = Field(description="Name of the vector that decides.")
     threshold: float = Field(
@@ -56,7 +56,7 @@ class GateSettings(BaseModel):
 class Intervention(BaseModel):
     """One vector at some blocks. Interventions at the same place apply in the order of the recipe."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     vector: str = Field(description="Name of the vector.")
     others: tuple[str, ...] = Field((), description="ablate: more vectors; the span of all of them is removed.")
@@ -65,7 +65,7 @@ class Intervention(BaseModel):
         description="add: x + c u. ablate: x - k P x. affine: the projection set to the negative mean plus c. clamp: "
         "the projection held at the negative mean plus c. rotate: by an angle towards u. erase: the LEACE map.",
     )
-    blocks: Everywhere | tuple[int, ...] = Field(
+    blocks: Everywhere | tuple[Place, ...] = Field(
         "default",
         description="Block numbers from 0, default (the vector's own), all, or everywhere: the one direction of the "
         "vector's own block at every block's input and at all that the block adds (attention or another mixer, MLP), "
@@ -155,9 +155,11 @@ class Recipe(BaseModel):
         content = load_yaml(decode(path.read_bytes(), path.name), path.name)  # YAML contains JSON
         check_given(path.name, content)
         try:
-            return cls.model_validate(content)
+            recipe = cls.model_validate(content)
         except ValidationError as error:
             raise validation_error(path.name, error) from error
+        check_given(path.name, recipe.model_dump())  # a number may have been written as a text
+        return recipe
 
 
 def validation_error(what: str, error: ValidationError, *, known: Iterable[str] = ()) -> SteeringError:

@@ -233,11 +233,14 @@ class Study:
         Raises:
             SteeringError: Naming the first field that is wrong or unknown.
         """
-        check_given(f"Settings of {self.name}", given)
+        what = f"Settings of {self.name}"
+        check_given(what, given)
         try:
-            return self.settings.model_validate({**(self.quick if quick else {}), **given})
+            settings = self.settings.model_validate({**(self.quick if quick else {}), **given})
         except ValidationError as error:
-            raise validation_error(f"Settings of {self.name}", error, known=self.settings.model_fields) from error
+            raise validation_error(what, error, known=self.settings.model_fields) from error
+        check_given(what, settings.model_dump())  # a number may have been given as a text
+        return settings
 
     def start(self, host: Host, settings: BaseModel) -> Job[Result]:
         """Queue a run on the model thread; the notes say that a model is a demo model, or failed a self-check."""

@@ -9,13 +9,14 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from steering.bounds import Place
 from steering.errors import SteeringError
 from steering.model.sites import SITES, Site
 from steering.writes.operations import Operation, check_finite, check_unit
 
 
 NamedScope = Literal["all", "reply", "prompt", "last", "generated"]
-Scope = NamedScope | tuple[int, ...]
+Scope = NamedScope | tuple[Place, ...]
 """Which tokens are written: a name, or positions of the rendered prompt from 0."""
 SCOPES: dict[NamedScope, str] = {
     "all": "every token, prompt and reply",

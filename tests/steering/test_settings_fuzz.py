@@ -63,6 +63,22 @@ def test_settings_of_every_study(study, data) -> None:
         assert study.parse(parsed.model_dump(mode="json")) == parsed
 
 
+@pytest.mark.parametrize(
+    ("study", "given"),
+    [
+        ("refusal", {"max_kl": "1e999999999"}),
+        ("refusal", {"n_train": "100000000"}),
+        ("extract", {"pooling": ["9", "0-5"]}),
+        ("tradeoff", {"recipes": [{"interventions": [{"vector": "a", "strength": "1e999"}]}]}),
+        ("tradeoff", {"recipes": [{"interventions": [{"vector": "a", "blocks": ["0-5"]}]}]}),
+    ],
+)
+def test_a_number_written_as_a_text_is_held_to_the_same_bounds(study: str, given: dict[str, Any]) -> None:
+    """pydantic makes infinity of "1e999" and -5 of "0-5"."""
+    with pytest.raises(SteeringError, match=f"field '?{next(iter(given))}"):
+        STUDIES[study].parse(given)
+
+
 BEYOND = {
     "count": 10**20,
     "seed": 2**63,

@@ -48,6 +48,7 @@ def build_form(panel: Panel, ui: PanelContext) -> None:
             settings = panel.settings(**_given(values)) if panel.settings else None
         except ValidationError as error:
             raise validation_error(panel.title, error) from error
+        check_given(panel.title, settings.model_dump() if settings else {})  # a number may have been given as a text
         host = call.host
         job = host.submit(lambda job: panel.run(host, settings, job), title=panel.title)
         for _ in call.follow(job):
