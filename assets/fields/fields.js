@@ -74,7 +74,7 @@ const chosen = (field, form) => {
     const choices = form.choices(field), known = choices.some(([, each]) => each === value);
     if (known && value !== '') asked = false;
     const listed = choices.length > 0, typing = own && (!listed || !known || (asked && value === ''));
-    const more = own ? [['another …', OWN]] : known ? [] : [[`${value} – not offered`, value]];
+    const more = own ? [[field.another ?? 'another …', OWN]] : known ? [] : [[`${value} – not offered`, value]];
     fill([...choices, ...more]);
     select.hidden = !listed && own !== null;
     select.value = typing && listed ? OWN : value;
@@ -286,11 +286,17 @@ window.fieldsControl = ({element, props, server, watch, trigger, upload, events}
     }
     return make('div', {className: 'sw-field-grid'}, ...nodes);
   };
+  const actNode = ([words, name]) => {
+    const button = make('button', {type: 'button', className: 'sw-act', id: `${props.ident}-${name}`, textContent: words});
+    button.addEventListener('click', () => { flush(); trigger(name); });
+    return button;
+  };
   const partNode = (part, top) => {
     const note = part.note ? make('p', {className: 'sw-note', textContent: part.note}) : null;
+    const act = part.act ? actNode(part.act) : null;
     if (part.closed) {
       const summary = make('summary', {textContent: part.title}), name = `${props.ident}/${part.title}/${folds.length}`;
-      const node = make('details', {className: 'sw-fold-in', open: opened().includes(name)}, summary, note, grid(part.parts));
+      const node = make('details', {className: 'sw-fold-in', open: opened().includes(name)}, summary, note, grid(part.parts), act);
       folds.push({summary, title: part.title, fields: fieldsOf(part)});
       node.addEventListener('toggle', () => {
         const others = opened().filter(each => each !== name);
@@ -299,7 +305,7 @@ window.fieldsControl = ({element, props, server, watch, trigger, upload, events}
       return node;
     }
     const title = part.title ? make('h2', {className: 'sw-h', textContent: part.title, id: `${props.ident}-part-${root.childElementCount}`}) : null;
-    const node = make('section', {className: top && part.title ? 'sw-card' : 'sw-part'}, title, note, grid(part.parts));
+    const node = make('section', {className: top && part.title ? 'sw-card' : 'sw-part'}, title, note, grid(part.parts), act);
     if (title) node.setAttribute('aria-labelledby', title.id);
     return node;
   };

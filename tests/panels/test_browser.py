@@ -268,8 +268,7 @@ def test_an_unknown_model_keeps_the_one_that_stands(page: Page, bench: Workbench
         (str(tmp_path / "bare"), "no weights"),
         (str(tmp_path / "nowhere"), "no folder"),
     ):
-        page.locator("#model-name input").fill(wrong)
-        page.locator("#model-name input").press("Enter")
+        page.locator("#model-name-own").fill(wrong)
         page.click("#load")
         card = page.locator(".sw-loader .sw-error")
         expect(card).to_contain_text(said)

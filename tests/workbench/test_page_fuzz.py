@@ -28,6 +28,7 @@ from steering.recipes.recipe import Intervention
 from tests.fuzzing import HOSTILE, HOSTILE_NUMBERS, HOSTILE_TEXTS, LONG, examples
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
+from workbench.controls.fields import Fields
 from workbench.controls.recipe_editor import RecipeEditor
 from workbench.frame.shell import build
 from workbench.page.inputs import check_input, number_of, text_of
@@ -122,6 +123,8 @@ def fitting(component: Any) -> st.SearchStrategy[Any]:
     if isinstance(component, RecipeEditor):
         fields = st.dictionaries(st.sampled_from([*Intervention.model_fields]), HOSTILE, max_size=3)
         return st.fixed_dictionaries({"interventions": st.lists(fields.map(lambda each: {"vector": "joy", **each}))})
+    if isinstance(component, Fields):
+        return st.dictionaries(st.sampled_from([*component.fields]), HOSTILE, max_size=3)
     choices = [value for _, value in getattr(component, "choices", None) or ()]
     return st.one_of(HOSTILE_TEXTS, st.sampled_from(choices)) if choices else HOSTILE_TEXTS
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import gradio as gr
 import pytest
@@ -19,10 +20,13 @@ from workbench.discovery import Problem
 from workbench.frame.look import stamp
 from workbench.frame.navigation import navigation, places_of
 from workbench.frame.shell import build
+from workbench.frame.start import STEPS, Step
 from workbench.generation import SteerSettings
 from workbench.memory import MOST_VISITORS, Memory
+from workbench.page.context import PanelContext
 from workbench.page.notice import Notice
 from workbench.page.settings import Settings
+from workbench.page.state import PageState
 from workbench.page.visits import visitor_of
 from workbench.panel import Panel
 from workbench.sent import MOST, Sent
@@ -99,6 +103,22 @@ def test_links_are_relative_and_names_are_text(bench: Workbench) -> None:
     assert html.count("aria-current") == 1
     assert 'href="./steer"' in html
     assert not [part for part in html.split('href="')[1:] if not part.startswith("./")]
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step.query], ids=lambda step: step.panel)
+def test_the_link_of_a_step_names_settings_that_its_page_has(bench: Workbench, step: Step) -> None:
+    panel = next(each for each in bench.catalogue.panels if each.id == step.panel)
+    query = dict(parse_qsl(step.query.removeprefix("?")))
+    assert query
+    with gr.Blocks():
+        with gr.Column() as body:
+            panel.build(PanelContext(bench, PageState(), panel.title, panel.id))
+        settings = Settings(panel.id, body)
+        changes = settings.restored(None, query, ())
+    assert settings.dropped not in changes
+    shown = str([change["value"] for change in changes.values()])
+    for value in query.values():
+        assert value in shown
 
 
 def test_a_path_that_gradio_has_itself_is_not_taken(bench: Workbench) -> None:

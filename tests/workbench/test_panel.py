@@ -16,10 +16,10 @@ from steering.model.host import Host
 from steering.recipes.recipe import Intervention, Recipe
 from workbench.bench import Workbench
 from workbench.controls import prompt_card
+from workbench.controls.field import of_setting
 from workbench.frame.shell import build
 from workbench.generation import SteerSettings
 from workbench.page.context import PanelContext
-from workbench.page.forms import field_control
 from workbench.page.state import PageState
 from workbench.panel import Panel, check_panel
 
@@ -32,6 +32,8 @@ class Settings(BaseModel):
     real: float = 0.5
     text: str = "hello"
     maybe: int | None = None
+    some: tuple[Literal["a", "b"], ...] = ("a",)
+    lines: list[str] = Field(default_factory=list)
 
 
 class Good(Panel):
@@ -81,21 +83,27 @@ def test_a_panel_without_run_cannot_be_made() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "component", "value"),
+    ("field", "kind", "value"),
     [
-        ("few", gr.Radio, "b"),
-        ("many", gr.Dropdown, "c"),
-        ("switch", gr.Checkbox, True),
-        ("whole", gr.Number, 3),
-        ("real", gr.Number, 0.5),
-        ("text", gr.Textbox, "hello"),
-        ("maybe", gr.Number, None),
+        ("few", "choice", "b"),
+        ("many", "choice", "c"),
+        ("switch", "switch", True),
+        ("whole", "number", 3),
+        ("real", "number", 0.5),
+        ("text", "text", "hello"),
+        ("maybe", "number", None),
+        ("some", "several", ["a"]),
+        ("lines", "several", []),
     ],
 )
-def test_every_settings_field_gets_the_control_that_suits_it(field: str, component: type, value: Any) -> None:
-    control = field_control(field, Settings.model_fields[field])
-    assert type(control) is component
-    assert control.value == value
+def test_every_settings_field_gets_the_control_that_suits_it(field: str, kind: str, value: Any) -> None:
+    made = of_setting(field, Settings.model_fields[field]).completed("good", Settings)
+    assert made.kind == kind
+    assert made.default == value
+    assert made.own is (field == "lines")
+    assert [value for _, value in made.choices] == {"few": ["a", "b"], "many": [*"abcde"], "some": [*"ab"]}.get(
+        field, []
+    )
 
 
 @pytest.mark.parametrize("panel", [vectors, steer], ids=lambda panel: panel.id)

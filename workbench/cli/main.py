@@ -11,7 +11,8 @@ from rich.markup import escape
 from workbench.cli.console import ERR, OUT, follow, reported, table
 from workbench.cli.data import data
 from workbench.cli.demo import demo
-from workbench.cli.options import Model, WorkspaceFolder, chat_of, load_host, loads_model
+from workbench.cli.options import Model, WorkspaceFolder, load_host, loads_model
+from workbench.cli.serve import serve
 from workbench.cli.vectors import export_vector, import_vector, orthogonalise
 
 
@@ -26,56 +27,12 @@ app = typer.Typer(
     help="See, steer and measure what language models represent.",
 )
 app.add_typer(demo, name="demo")
+app.command()(serve)
 
 
 def main() -> None:
     """Entry point of the `workbench` command."""
     app()
-
-
-@app.command()
-@loads_model
-def serve(
-    model: Annotated[str, typer.Argument(help="A demo model, a folder, a GGUF file or a Hub id.")] = "demo",
-    address: Annotated[
-        str, typer.Option("--host", help="Address to listen on; 0.0.0.0 lets other machines in.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
-    workspace: WorkspaceFolder = None,
-    panels_dir: Annotated[Path | None, typer.Option(help="Folder of single-file panels.")] = None,
-    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(help="A name under which a proxy in front is asked for the page. May be repeated."),
-    ] = None,
-    allow_models: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A model that visitors may load instead; any for any. May be repeated. By default any where only this "
-            "machine reaches the page, and none where others do."
-        ),
-    ] = None,
-    *,
-    load: dict[str, Any],
-) -> None:
-    """Open the workbench on a model, as a local web page."""
-    with reported():
-        from steering.loading.options import LoadOptions
-        from workbench.frame.shell import launch
-
-        launch(
-            model,
-            host=address,
-            port=port,
-            workspace=workspace,
-            panels_dir=panels_dir,
-            allow_hosts=allow_host or (),
-            allow_models=allow_models,
-            load_options=LoadOptions(**{key: value for key, value in load.items() if key != "chat"}),
-            chat=chat_of(load["chat"]),
-            open_browser=open_browser,
-            tell=lambda at: ERR.print(f"The workbench is at {at} (Ctrl-C ends it).", highlight=False),
-        )
 
 
 @app.command()

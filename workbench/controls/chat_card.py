@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-import gradio as gr
 from pydantic import ValidationError
 
 from steering.model.chat_settings import ChatSettings, SystemPlace, Thinking
@@ -14,52 +13,47 @@ from steering.model.templates import switches_of
 from steering.recipes.recipe import validation_error
 from workbench.bench import Workbench
 from workbench.controls.chat_words import typed
+from workbench.controls.field import choice, more, number, text
+from workbench.controls.fields import Filled, place_fields
 from workbench.key_values import pairs
 from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
 from workbench.page.markup import note
 
 
+_TITLE = "Chat template: thought, switches, prefill"
+_NOTE = "For the model in use and everybody on this page, until another model is loaded."
+
+
 def place_chat(bench: Workbench, context: PanelContext) -> None:
     """A folded part of the model's form; what is applied counts until another model is loaded."""
-    with gr.Accordion("Chat template: thought, switches, prefill", open=False, elem_classes="sw-more"):
-        html_block(note("For the model in use and everybody on this page, until another model is loaded."))
-        with gr.Row():
-            thought = gr.Radio(
-                list(get_args(Thinking)),
-                value="auto",
-                label="Thought",
-                info="auto: skipped, unless a switch asks for it",
-                elem_id="chat-thought",
-            )
-            tokens = gr.Number(512, precision=0, minimum=1, label="Longest thought", info="tokens, beside the answer's")
-            place = gr.Radio(
-                list(get_args(SystemPlace)),
-                value="system",
-                label="System prompt",
-                info="user: put before the user's first message",
-            )
-        with gr.Row(equal_height=True):
-            switches = gr.Textbox(
-                "", label="Switches", info="name=value, such as enable_thinking=false", elem_id="chat-switches"
-            )
-            prefill = gr.Textbox("", label="Prefill", info="what every reply begins with", elem_id="chat-prefill")
-            use = gr.Button("Apply", min_width=90, scale=0, elem_classes="sw-bottom", elem_id="chat-apply")
-        said = html_block("", elem_id="chat-said")
-    fields = {"thought": thought, "thought_tokens": tokens, "system": place, "switches": switches, "prefill": prefill}
+    parts = (
+        choice("thought", "Thought", _named(Thinking), "auto", hint="auto: skipped, unless a switch asks for it"),
+        number("thought_tokens", "Longest thought", 512, unit="tokens, beside the answer's", whole=True, low=1),
+        choice("system", "System prompt", _named(SystemPlace), "system", hint="user: put before the first message"),
+        text("switches", "Switches", "", hint="name=value, such as enable_thinking=false"),
+        text("prefill", "Prefill", "", hint="what every reply begins with"),
+    )
+    folded = more(*parts, title=_TITLE, note=_NOTE, act=("Apply", "apply"))
+    form = place_fields(context, "chat", [folded], check=lambda values: chat_settings(**values))
+    said = html_block("", elem_id="chat-said")
 
-    def apply(**given: Any) -> dict[Any, Any]:
-        bench.model.use(chat_settings(**given))
+    def apply(form: Filled) -> dict[Any, Any]:
+        bench.model.use(chat_settings(**form.values()))
         return {said: chat_html(bench.model.require())}
 
     def show() -> dict[Any, Any]:
         host = bench.host
         chat = host.chat if host else ChatSettings()
         shown = {**chat.model_dump(), "switches": typed(chat)}
-        return {**{part: shown[name] for name, part in fields.items()}, said: chat_html(host) if host else ""}
+        return {form: {name: shown[name] for name in form.fields}, said: chat_html(host) if host else ""}
 
-    context.quick(use.click, apply, inputs=fields, outputs=[said])
-    context.watch("model", call=show, outputs=[*fields.values(), said])
+    context.quick(form.apply, apply, inputs={"form": form}, outputs=[said])
+    context.watch("model", call=show, outputs=[form, said])
+
+
+def _named(kind: Any) -> list[tuple[str, str]]:
+    return [(each, each) for each in get_args(kind)]
 
 
 def chat_settings(switches: str, thought_tokens: float | None, **given: Any) -> ChatSettings:

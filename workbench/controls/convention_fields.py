@@ -5,42 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import gradio as gr
-
 from steering.errors import SteeringError
 from steering.vectors.foreign import Convention
-from workbench.page.blocks import html_block
-from workbench.page.markup import note
+from workbench.controls.field import choice, more, number, switch, text
+from workbench.controls.fields import Fields, place_fields
+from workbench.page.context import PanelContext
 
 
-def place_convention() -> tuple[dict[str, Any], gr.Button]:
-    """Lay the fields out, folded; their components by name, for `convention_of`, and the button that reads anew."""
-    with gr.Accordion("A direction of another tool", open=False, elem_classes="sw-more sw-told"):
-        html_block(
-            note("A .pt, .npy, .npz or safetensors tensor: one vector, or a row a layer. Fill in what it does not say.")
-        )
-        fields = {
-            "first": gr.Radio(
-                [("as the number of rows tells", ""), ("embeddings", "embeddings"), ("first block", "block")],
-                value="",
-                label="Row 0",
-                info="embeddings: as in Hugging Face's hidden states",
-            ),
-            # A number field without a value shows 0 and says so, which is a block.
-            "block": gr.Textbox("", label="Block of a single vector", placeholder="not said", info="counted from 0"),
-            "site": gr.Radio(
-                [("block output", "block_output"), ("block input", "block_input")],
-                value="block_output",
-                label="Read at",
-                info="where the other tool took the states",
-            ),
-            "sign": gr.Checkbox(False, label="Turn it round", info="where the file points away from the concept"),
-            "tensor": gr.Textbox(
-                "", label="Which tensor", placeholder="the only one", info="its name, or the number of an entry"
-            ),
-            "scale": gr.Number(1.0, label="Times", info="times the file's length: what 1 × mean difference adds"),
-        }
-        return fields, gr.Button("Read the file with these", size="sm", elem_id="read-again")
+_NOTE = "A .pt, .npy, .npz or safetensors tensor: one vector, or a row a layer. Fill in what it does not say."
+_FIRST = [("as the number of rows tells", ""), ("embeddings", "embeddings"), ("first block", "block")]
+_SITES = [("block output", "block_output"), ("block input", "block_input")]
+
+
+def place_convention(ui: PanelContext) -> Fields:
+    """Lay the fields out, folded, for `convention_of`; `again` fires where the file is to be read with them."""
+    parts = (
+        choice("first", "Row 0", _FIRST, "", hint="embeddings: as in Hugging Face's hidden states"),
+        # Empty is "not said"; 0 is a block.
+        text("block", "Block of a single vector", "", placeholder="not said", hint="counted from 0"),
+        choice("site", "Read at", _SITES, "block_output", hint="where the other tool took the states"),
+        switch("sign", "Turn it round", False, hint="where the file points away from the concept"),
+        text("tensor", "Which tensor", "", placeholder="the only one", hint="its name, or the number of an entry"),
+        number("scale", "Times", 1.0, hint="times the file's length: what 1 × mean difference adds"),
+    )
+    folded = more(*parts, title="A direction of another tool", note=_NOTE, act=("Read the file with these", "again"))
+    return place_fields(ui, "told", [folded])
 
 
 def convention_of(values: Mapping[str, Any], blocks: int | None) -> Convention:

@@ -54,6 +54,8 @@ class Field:
     """Words of a button that uploads a file and names it here; "" for none."""
     upload_kind: str = ""
     """What such a file must hold, a key of `steering.texts.understanding.KINDS`."""
+    another: str = ""
+    """What a list says instead of "another …", where values of one's own are taken."""
     half: bool = False
     """Whether it shares a row with its neighbours, as numbers do."""
 
@@ -143,6 +145,8 @@ class Section:
     parts: tuple[Field | Section, ...]
     closed: bool = False
     note: str = ""
+    act: Choice | None = None
+    """A button below its fields, as (words, name of the event that it fires)."""
 
     def __iter__(self) -> Iterator[Field]:
         """All fields in it, those of sections within it too."""
@@ -151,22 +155,30 @@ class Section:
 
     def plain(self) -> dict[str, Any]:
         """As the browser gets it."""
-        said = {"title": self.title, "closed": self.closed, "note": self.note}
+        said = {"title": self.title, "closed": self.closed, "note": self.note, "act": self.act}
         return {"parts": [each.plain() for each in self.parts], **{name: each for name, each in said.items() if each}}
+
+    def acts(self) -> Iterator[str]:
+        """The events of its buttons, those of sections within it too."""
+        if self.act:
+            yield self.act[1]
+        for part in self.parts:
+            if isinstance(part, Section):
+                yield from part.acts()
 
     def completed(self, key: str, settings: type[BaseModel] | None) -> Section:
         """See `Field.completed`."""
         return replace(self, parts=tuple(each.completed(key, settings) for each in self.parts))
 
 
-def section(title: str, *parts: Field | Section, note: str = "") -> Section:
+def section(title: str, *parts: Field | Section, note: str = "", act: Choice | None = None) -> Section:
     """A card with a heading, or fields without one where the title is empty."""
-    return Section(title, parts, note=note)
+    return Section(title, parts, note=note, act=act)
 
 
-def more(*parts: Field | Section, title: str = "More", note: str = "") -> Section:
+def more(*parts: Field | Section, title: str = "More", note: str = "", act: Choice | None = None) -> Section:
     """What few people change: folded until it is opened."""
-    return Section(title, parts, closed=True, note=note)
+    return Section(title, parts, closed=True, note=note, act=act)
 
 
 def text(name: str, label: str, default: str | None = UNSET, **options: Any) -> Field:
@@ -203,11 +215,13 @@ def several(
 
 
 def of_setting(name: str, info: FieldInfo) -> Field:
-    """The field that suits a setting: switch, choice, number or text, with its description as the hint."""
+    """The field that suits a setting: switch, choice, list, number or text, with its description as the hint."""
     kind = _inner(info.annotation)
     shared: dict[str, Any] = {"label": name.replace("_", " ").capitalize(), "hint": info.description or ""}
     if get_origin(kind) is Literal:
         return choice(name, **shared)
+    if get_origin(kind) in (list, tuple):
+        return several(name, own=not _choices(kind), **shared)
     if kind is bool:
         return switch(name, **shared)
     return number(name, **shared) if kind in (int, float) else text(name, **shared)
@@ -223,9 +237,14 @@ def _told(info: FieldInfo) -> dict[str, Any]:
         }
         if getattr(limit, "ge", None) == 0:
             found["low"] = 0
-    if get_origin(kind) is Literal:
-        found["choices"] = tuple((str(each), str(each)) for each in get_args(kind))
-    return found
+    return {**found, "choices": _choices(kind)}
+
+
+def _choices(kind: Any) -> tuple[Choice, ...]:
+    """Of a literal, or of a list of literals."""
+    if get_origin(kind) in (list, tuple):
+        kind = next(iter(get_args(kind)), None)
+    return tuple((str(each), str(each)) for each in get_args(kind)) if get_origin(kind) is Literal else ()
 
 
 def _inner(annotation: Any) -> Any:

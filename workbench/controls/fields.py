@@ -45,7 +45,7 @@ from workbench.controls.field import Choice, Field, Section, names
 from workbench.controls.file_preview import preview
 from workbench.controls.recipe_reading import Problem
 from workbench.controls.upload_field import uploaded
-from workbench.page.blocks import Unwritten
+from workbench.page.blocks import Unwritten, event_of
 from workbench.page.context import PanelContext
 from workbench.places import without_places
 
@@ -91,12 +91,8 @@ class Fields(gr.HTML, metaclass=Unwritten):
         return {each["name"]: _field(each) for part in self.props["sections"] for each in _plain_fields(part)}
 
     def __getattr__(self, name: str) -> Any:
-        """An event of the form by its name, as `gr.on` and `PanelContext.watch` take events of other components."""
-        event = super().__getattr__(name)
-        event.__self__ = self
-        for attribute in ("event_name", "has_trigger", "callback", "connection", "event_specific_args"):
-            setattr(event, attribute, getattr(event.func, attribute))
-        return event
+        """An event of the form by its name."""
+        return event_of(self, name)
 
     def preprocess(self, payload: Any) -> Filled:
         """What the browser sent; never trusted."""
@@ -192,14 +188,15 @@ def place_fields(
         check: Called with all values, raises a `SteeringError` for what is wrong. Where that was made of pydantic's
             report (as `Study.parse` does), every field in the report is marked.
         events: Name of an event -> the fields whose change fires it; listen with `form.NAME`. `form.change` fires
-            whatever changes.
+            whatever changes. A section's button (`act`) fires an event of its own name.
 
     Raises:
         ValueError: Two fields have one name.
     """
     placed = [each.completed(key, settings) for each in sections]
     fields = names(placed)
-    events = {name: list(each) for name, each in (events or {}).items()}
+    acts: dict[str, list[str]] = {name: [] for each in placed for name in each.acts()}
+    events = {**acts, **{name: list(each) for name, each in (events or {}).items()}}
     unknown = {each for listed in events.values() for each in listed} - set(fields)
     if unknown:
         raise ValueError(f"events of fields that there are not: {sorted(unknown)}")

@@ -12,13 +12,18 @@ from steering.loading.loader import DTYPES, demo_card, demo_models
 from steering.loading.options import LoadOptions
 from workbench.bench import ANY, Workbench
 from workbench.controls.chat_card import place_chat
+from workbench.controls.field import choice, more, section, text
+from workbench.controls.fields import Fields, Filled, place_fields
 from workbench.frame.look import bar_block
 from workbench.frame.selfcheck_card import place_button, place_results
-from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call
-from workbench.page.markup import note
 from workbench.page.state import PageState
+
+
+_PRECISION = "auto: float32 on a CPU, else as stored"
+_BASE = "a folder or an id, where the one that a LoRA adapter names is not there"
+_STAYS = "The model in use stays until the new one stands. Vectors on the shelf stay in any case."
 
 
 @dataclass(frozen=True)
@@ -39,64 +44,59 @@ def place_model_bar(bench: Workbench, state: PageState) -> ModelBar:
         may = bool(bench.visitors_load)
         switch = gr.Button("Switch model", size="sm", elem_classes="sw-switch", min_width=0, visible=may)
     place_results(context, check)
-    with gr.Column(visible=False, elem_classes="sw-card sw-loader") as form:
-        with gr.Row(equal_height=True):
-            name = gr.Dropdown(
-                list(demo_models()) if ANY in bench.visitors_load else sorted(bench.visitors_load),
-                label="Model",
-                info="A demo model, a local folder, or a Hugging Face id such as Qwen/Qwen3-0.6B",
-                value=None,
-                allow_custom_value=ANY in bench.visitors_load,
-                elem_id="model-name",
-                scale=4,
-            )
-            load = gr.Button("Load", variant="primary", min_width=90, scale=0, elem_classes="sw-bottom", elem_id="load")
-        with gr.Accordion("More", open=False, elem_classes="sw-more"):
-            with gr.Row():
-                dtype = gr.Radio(
-                    ["auto", *DTYPES], value="auto", label="Precision", info="auto: float32 on a CPU, else as stored"
-                )
-                device = gr.Textbox("auto", label="Device", info="auto, cpu, cuda, cuda:1, mps")
-                base = gr.Textbox(
-                    "",
-                    label="Base of an adapter",
-                    info="a folder or an id, where the one that a LoRA adapter names is not there",
-                    elem_id="model-base",
-                )
-        html_block(_demo_list())
-        html_block(note("The model in use stays until the new one stands. Vectors on the shelf stay in any case."))
+    with gr.Column(visible=False, elem_classes="sw-card sw-loader") as column:
+        form = _place_form(bench, context)
+        load = gr.Button("Load", variant="primary", min_width=90, scale=0, elem_classes="sw-bottom", elem_id="load")
         place_chat(bench, context)
         context.error_slot()
-    shown = gr.State(False)
-    _wire(bench, context, switch, form, shown, load, {"name": name, "dtype": dtype, "device": device, "base": base})
+    _wire(bench, context, switch, column, load, form)
     return ModelBar(html, context)
 
 
-def _demo_list() -> str:
-    return "".join(note(f"{name}: {demo_card(name)['description']}") for name in demo_models())
+def _place_form(bench: Workbench, context: PanelContext) -> Fields:
+    any_ = ANY in bench.visitors_load
+    models = list(demo_models()) if any_ else sorted(bench.visitors_load)
+    parts = (
+        choice(
+            "name",
+            "Model",
+            [(_described(name), name) for name in models],
+            "" if any_ else next(iter(models), ""),
+            own=any_,
+            another="a folder, or a Hugging Face id …",
+            placeholder="such as Qwen/Qwen3-0.6B",
+        ),
+        more(
+            choice("dtype", "Precision", [(each, each) for each in ("auto", *DTYPES)], "auto", hint=_PRECISION),
+            text("device", "Device", "auto", hint="auto, cpu, cuda, cuda:1, mps"),
+            text("base", "Base of an adapter", "", hint=_BASE),
+        ),
+    )
+    return place_fields(context, "model", [section("", *parts, note=_STAYS)])
+
+
+def _described(name: str) -> str:
+    return f"{name}: {demo_card(name)['description']}" if name in demo_models() else name
 
 
 def _wire(
-    bench: Workbench,
-    context: PanelContext,
-    switch: gr.Button,
-    form: gr.Column,
-    shown: gr.State,
-    load: gr.Button,
-    fields: dict[str, Any],
+    bench: Workbench, context: PanelContext, switch: gr.Button, column: gr.Column, load: gr.Button, form: Fields
 ) -> None:
-    def toggle(shown: bool) -> dict[Any, Any]:
-        return {form: gr.update(visible=not shown), shown_state: not shown}
+    open_ = gr.State(False)
 
-    def load_model(call: Call, *, name: str | None, dtype: str, device: str, base: str) -> Iterator[dict[Any, Any]]:
-        options = LoadOptions(dtype=dtype, device=device.strip() or "auto", base=(base or "").strip() or None)
-        job = bench.load((name or "").strip(), options)
+    def toggle(shown: bool) -> dict[Any, Any]:
+        return {column: gr.update(visible=not shown), open_: not shown}
+
+    def load_model(call: Call, form: Filled) -> Iterator[dict[Any, Any]]:
+        given = {name: value.strip() for name, value in form.values().items()}
+        options = LoadOptions(dtype=given["dtype"], device=given["device"] or "auto", base=given["base"] or None)
+        job = bench.load(given["name"], options)
         # Other visitors wait for this model too, so that leaving the page must not stop it.
         for _ in call.follow(job, own=False):
             yield {}
         job.result()
-        yield {form: gr.update(visible=False), shown_state: False}
+        yield {column: gr.update(visible=False), open_: False}
 
-    shown_state = shown
-    context.quick(switch.click, toggle, inputs={"shown": shown}, outputs=[form, shown])
-    context.on(load.click, load_model, inputs=fields, outputs=[form, shown], run=[load], title="loading the model")
+    context.quick(switch.click, toggle, inputs={"shown": open_}, outputs=[column, open_])
+    outputs = [column, open_]
+    context.on(load.click, load_model, inputs={"form": form}, outputs=outputs, run=[load], title="loading the model")

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from steering.selfcheck import CHECKS, Check, self_check
-from workbench.page.blocks import html_block
+from workbench.page.blocks import event_of, html_block
 from workbench.page.cards import verdict
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call
@@ -16,6 +16,8 @@ from workbench.page.markup import escape, heading, note
 
 
 _ASK = "Self-check"
+_HIDE = '<button type="button" class="sw-do">Hide</button>'
+_SCRIPT = "element.addEventListener('click', event => { if (event.target.closest('.sw-do')) trigger('hide'); });"
 _MARKS = {"pass": "passed", "fail": "failed", "not applicable": "does not apply"}
 
 
@@ -25,23 +27,23 @@ def place_button() -> gr.Button:
 
 
 def place_results(context: PanelContext, button: gr.Button) -> None:
-    """The results, hidden until the button is pressed, and gone when another model stands."""
-    with gr.Column(visible=False, elem_classes="sw-card sw-loader") as results:
-        found = html_block("", elem_id="selfcheck-results")
-        hide = gr.Button("Hide", size="sm", elem_classes="sw-link")
+    """The results, not there until the button is pressed, and gone when another model stands."""
+    classes = ["sw-card", "sw-loader"]
+    found = html_block("", elem_id="selfcheck-results", elem_classes=classes, visible=False, js_on_load=_SCRIPT)
 
     def run(call: Call) -> Iterator[dict[Any, Any]]:
         rows: list[Check] = []
-        yield {results: gr.update(visible=True), found: checks_html(call.host.name, rows), button: "Checking…"}
+        shown = gr.update(visible=True, value=checks_html(call.host.name, rows))
+        yield {found: shown, button: "Checking…"}
         for check in self_check(call.host):
             rows.append(check)
             yield {found: checks_html(call.host.name, rows), button: f"Checking {len(rows)} of {len(CHECKS)}"}
         yield {button: verdict(rows)}
 
-    context.on(button.click, run, outputs=[results, found, button], run=[button], title="the self-check")
-    context.quick(hide.click, lambda: {results: gr.update(visible=False)}, outputs=[results])
-    forget = {results: gr.update(visible=False), button: _ASK}
-    context.watch("model", call=lambda: forget, outputs=[results, button])
+    context.on(button.click, run, outputs=[found, button], run=[button], title="the self-check")
+    hidden = gr.update(visible=False)
+    context.quick(event_of(found, "hide"), lambda: {found: hidden}, outputs=[found])
+    context.watch("model", call=lambda: {found: hidden, button: _ASK}, outputs=[found, button])
 
 
 def checks_html(model: str, rows: Sequence[Check]) -> str:
@@ -55,4 +57,4 @@ def checks_html(model: str, rows: Sequence[Check]) -> str:
     failed = ", ".join(check.name for check in rows if check.outcome == "fail")
     warning = f"{model} can be used, but do not trust what depends on: {failed}." if failed else ""
     ended = "" if len(rows) < len(CHECKS) else warning or f"{model} is read and written rightly."
-    return f"{heading(f'Self-check of {model}')}<table class='sw-table'>{lines}</table>{note(ended)}"
+    return f"{heading(f'Self-check of {model}')}<table class='sw-table'>{lines}</table>{note(ended)}{_HIDE}"

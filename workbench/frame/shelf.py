@@ -16,6 +16,7 @@ from steering.extraction.sources import VECTOR_ENDINGS, read_vector
 from steering.resources import resource
 from workbench.bench import Workbench
 from workbench.controls.convention_fields import convention_of, place_convention
+from workbench.controls.fields import Filled
 from workbench.controls.offers import fitting
 from workbench.frame.shelf_cards import shelf_cards
 from workbench.page.blocks import EVENT, Unwritten, html_block
@@ -75,7 +76,7 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
         elem_id="shelf",
         endings=",".join(VECTOR_ENDINGS),
     )
-    told, again = place_convention()
+    told = place_convention(context)
     understood = html_block("")
     context.error_slot()
     errors = context.errors
@@ -86,11 +87,11 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
         picked = picked if picked in bench.workspace.names() else next(iter(names), None)
         return {shelf: {"cards": shelf_cards(bench), "picked": picked}, state.picked: picked}
 
-    def add(path: Path | None, **values: Any) -> dict[Any, Any]:
+    def add(path: Path | None, told: Filled) -> dict[Any, Any]:
         if path is None:
             raise SteeringError("No file was chosen yet.", "a vector file.", "Choose one with 'Add a vector file'.")
         blocks = bench.host.info.blocks if bench.host else None  # which files of other tools do not say
-        vector, said = read_vector(path, convention_of(values, blocks))
+        vector, said = read_vector(path, convention_of(told.values(), blocks))
         return {state.picked: bench.workspace.put(vector), understood: "".join(map(note, said))}
 
     def pick(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
@@ -105,7 +106,9 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
             return {errors: error_card(error), state.shelf_seen: bench.seen}
         return {errors: "", state.shelf_seen: bench.seen}
 
-    context.quick([shelf.upload, again.click], add, inputs={"path": shelf, **told}, outputs=[state.picked, understood])
+    context.quick(
+        [shelf.upload, told.again], add, inputs={"path": shelf, "told": told}, outputs=[state.picked, understood]
+    )
     context.watch("shelf", "model", "picked", call=draw, inputs={"picked": state.picked}, outputs=[shelf, state.picked])
     shelf.pick(pick, outputs=[state.picked, state.drawn], **EVENT)
     shelf.remove(remove, outputs=[errors, state.shelf_seen], **EVENT)

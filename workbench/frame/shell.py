@@ -19,6 +19,7 @@ from steering.loading.options import LoadOptions
 from steering.model.chat_settings import ChatSettings
 from steering.resources import resource
 from workbench.bench import ANY, Workbench
+from workbench.controls.default_form import build_form
 from workbench.frame.look import place_look
 from workbench.frame.modelbar import place_model_bar
 from workbench.frame.navigation import THEME_SCRIPT, Place, navigation, places_of
@@ -30,7 +31,6 @@ from workbench.guard import Names
 from workbench.page.blocks import html_block, run_first
 from workbench.page.cards import NAME
 from workbench.page.context import PanelContext
-from workbench.page.forms import build_form
 from workbench.page.inputs import Page
 from workbench.page.markup import error_card, escape
 from workbench.page.settings import Settings
@@ -72,6 +72,7 @@ def launch(
     allow_hosts: Sequence[str] = (),
     allow_models: Sequence[str] | None = None,
     chat: ChatSettings | None = None,
+    root_path: str = "",
     open_browser: bool = False,
     prevent_thread_lock: bool = False,
     tell: Callable[[str], None] | None = None,
@@ -91,6 +92,8 @@ def launch(
         allow_models: Models that visitors may load instead; "any" for any. By default any on a page that only this
             machine reaches, and none on one that others reach.
         chat: How the chat template is used; can be changed on the page.
+        root_path: The path below which a proxy in front shows the page and which it leaves out when it asks here, such
+            as "/workbench"; or the whole address where it does not tell under which name it was asked.
         open_browser: Open the page in the browser.
         prevent_thread_lock: Return while the server runs, for tests and notebooks; `page.close()` ends it.
         tell: Called with the page's address once it is up.
@@ -115,7 +118,7 @@ def launch(
         bench.trusted = model
 
     def start() -> gr.Blocks:
-        page = _start(bench, model, (load_options, chat), names, host, port, open_browser)
+        page = _start(bench, model, (load_options, chat), names, host, port, open_browser, root_path)
         if tell:
             tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         return page
@@ -132,6 +135,7 @@ def _start(
     host: str,
     port: int,
     open_browser: bool,
+    root_path: str,
 ) -> gr.Blocks:
     bench.model.load(model, *options)
     for name, value in _GRADIO.items():
@@ -142,6 +146,7 @@ def _start(
     page.launch(
         server_name=host,
         server_port=port,
+        root_path=root_path.rstrip("/") or None,
         inbrowser=open_browser,
         prevent_thread_lock=True,
         app_kwargs=guarded(bench, names, port),

@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 
+from steering.studies import STUDIES
 from workbench.frame.navigation import Place
 from workbench.page.blocks import html_block
 from workbench.page.markup import escape, heading, note
 
 
+@dataclass(frozen=True)
+class Step:
+    """A step of a first session; left out where its panel is not there."""
+
+    panel: str
+    title: str
+    said: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Id of a control on the panel's page -> value, which the link carries."""
+    quick: tuple[str, ...] = ()
+    """Settings of the panel's study that the link carries as the study's quick ones are."""
+
+    @property
+    def query(self) -> str:
+        """Of the link."""
+        quick = STUDIES[self.panel].quick if self.quick else {}
+        named = {f"{self.panel}-{name.replace('_', '-')}": quick[name] for name in self.quick}
+        given = urlencode({**self.settings, **named})
+        return f"?{given}" if given else ""
+
+
 STEPS = (
-    (
+    Step(
         "vectors",
         "Extract a vector",
         "From texts that differ in one thing, such as formal and casual requests.",
+        {"contrast": "formality"},
     ),
-    ("steer", "Steer with it", "Add it while a reply is written, beside the reply without it."),
-    ("grid", "Vary what you did", "Prompts by strengths, or methods, or blocks: every cell a reply."),
-    ("refusal", "Look for refusal", "The direction that refusals ride on: found, ablated, located."),
-    ("tradeoff", "Count the cost", "What steering gains and what it takes from helpfulness, with intervals."),
+    Step("steer", "Steer with it", "Add it while a reply is written, beside the reply without it."),
+    Step("grid", "Vary what you did", "Prompts by strengths, or methods, or blocks: every cell a reply."),
+    Step(
+        "refusal",
+        "Look for refusal",
+        "The direction that refusals ride on: found, ablated, located. Opens with the quick settings.",
+        quick=("n_train", "n_validation", "n_test", "random", "reply_tokens", "questions"),
+    ),
+    Step(
+        "tradeoff",
+        "Count the cost",
+        "What steering gains and what it takes from helpfulness, with intervals. Opens with the quick settings.",
+        quick=("n", "n_replies", "random", "reply_tokens"),
+    ),
 )
-"""Panel, title and sentence; a step whose panel is not there is left out."""
 
 
 def place_start(places: Sequence[Place]) -> None:
@@ -31,7 +66,7 @@ def place_start(places: Sequence[Place]) -> None:
     with gr.Column(elem_classes="sw-card"):
         html_block(_about())
     html_block(_steps(here), elem_id="first-session")
-    others = [place for place in places if place.panel and place.panel.id not in {step[0] for step in STEPS}]
+    others = [place for place in places if place.panel and place.panel.id not in {step.panel for step in STEPS}]
     if others:
         with gr.Column(elem_classes="sw-card"):
             html_block(heading("More panels") + "".join(map(_line, others)))
@@ -48,9 +83,10 @@ def _about() -> str:
 
 def _steps(here: dict[str, Place]) -> str:
     cards = [
-        f'<li><a href="./{escape(here[panel].path)}"><b>{escape(title)}</b><span>{escape(said)}</span></a></li>'
-        for panel, title, said in STEPS
-        if panel in here
+        f'<li><a href="./{escape(here[step.panel].path + step.query)}"><b>{escape(step.title)}</b>'
+        f"<span>{escape(step.said)}</span></a></li>"
+        for step in STEPS
+        if step.panel in here
     ]
     return f'{heading("A first session")}<ol class="sw-steps">{"".join(cards)}</ol>'
 

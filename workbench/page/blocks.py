@@ -57,6 +57,15 @@ class Unwritten(ComponentMeta):
         return ABCMeta.__new__(cls, name, bases, attributes)
 
 
+def event_of(component: gr.HTML, name: str) -> Any:
+    """An event that a component's own script fires, as `gr.on` and `PanelContext` take events of other components."""
+    event = gr.HTML.__getattr__(component, name)
+    event.__self__ = component
+    for attribute in ("event_name", "has_trigger", "callback", "connection", "event_specific_args"):
+        setattr(event, attribute, getattr(event.func, attribute))
+    return event
+
+
 def unique(components: Iterable[Any]) -> list[Any]:
     """Components in order, each once."""
     return list({id(component): component for component in components}.values())

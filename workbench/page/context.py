@@ -44,7 +44,8 @@ class PanelContext:
         """The panel's id; empty for parts of the page that are no panel."""
         self.line = html_block("", elem_classes="sw-line", render=False)
         """The panel's line in the job strip; the shell places it."""
-        self.job_id = gr.State(None)
+        self.job_id = gr.State(None, render=False)
+        self._runs = False
         self._stop = gr.Button("Stop", size="sm", elem_classes="sw-stop", min_width=0, render=False, interactive=False)
         self.errors = html_block("", elem_classes="sw-errors", render=False)
         """The panel's error card; `error_slot` places it."""
@@ -58,7 +59,6 @@ class PanelContext:
         self.watches: list[Watch] = []
         self.redrawn: dict[Any, None] = {}
         """Components that watches change: their choices or range may depend on the model or the shelf."""
-        self._wire_stop(self._stop)
 
     @property
     def host(self) -> Host | None:
@@ -98,6 +98,10 @@ class PanelContext:
             stop: A Stop button of the panel's own, beside the one in the job strip.
             title: What is being done, for messages; the panel's title by default.
         """
+        if not self._runs:  # a part of the page that runs nothing costs no line and no Stop
+            self._runs = True
+            self.job_id.render()
+            self._wire_stop(self._stop)
         names, components = list(inputs or {}), list((inputs or {}).values())
         stops = [self._stop, *([stop] if stop is not None else [])]
         _mark("sw-key-run", run)
@@ -264,7 +268,9 @@ class PanelContext:
         trigger(None, js=script, **URGENT)
 
     def place_strip(self) -> None:
-        """Place the panel's line and its Stop in the job strip; for the shell."""
+        """Place the panel's line and its Stop in the job strip, where it runs anything; for the shell."""
+        if not self._runs:
+            return
         with gr.Row(elem_classes="sw-strip-row"):
             self.line.render()
             self._stop.render()

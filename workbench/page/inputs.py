@@ -68,6 +68,18 @@ class Page(gr.Blocks):
                 "Load the page again.",
             ) from error
 
+    async def postprocess_data(self, block_fn: Any, predictions: Any, *given: Any, **options: Any) -> list[Any]:
+        """As Gradio's, which for markup takes an update's own mark for a property: a control of our own that is not
+        laid out yet would lose all others, although nothing of it changes.
+        """
+        output: list[Any] = await super().postprocess_data(block_fn, predictions, *given, **options)
+        for change in output:
+            if isinstance(change, dict) and isinstance(change.get("props"), dict):
+                change["props"].pop("__type__", None)
+                if not change["props"]:
+                    del change["props"]
+        return output
+
 
 def check_input(component: Any, value: Any) -> None:
     """Raise unless a control can have a value.

@@ -30,8 +30,8 @@ from steering.writes.interventions import Write
 from steering.writes.operations import Add
 from tests.conftest import tiny_model
 from workbench.cli.main import app
+from workbench.controls.default_form import result_html
 from workbench.page import cards
-from workbench.page.forms import result_html
 
 
 FAILED = Check("rows", "fail", "A steered row leaves the others of its batch alone.", "logits lie 3 apart")

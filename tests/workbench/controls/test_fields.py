@@ -240,11 +240,11 @@ def test_a_setting_becomes_the_field_that_suits_it() -> None:
         "share": "number",
         "both": "switch",
         "way": "choice",
-        "arms": "text",
-        "prompts": "text",
+        "arms": "several",
+        "prompts": "several",
     }
     assert kinds["count"].hint == "How many."
-    assert kinds["arms"].default == "add, ablate"
+    assert (kinds["arms"].default, kinds["arms"].own) == (["add", "ablate"], True)
 
 
 def test_gradio_makes_the_form_again_at_every_update_and_it_reads_as_before(form: Fields) -> None:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
-from steering.bounds import check_given
 from steering.recipes.recipe import validation_error
+from workbench.controls.field import of_setting, section
+from workbench.controls.fields import Filled, place_fields
 from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call
-from workbench.page.markup import empty_state, escape, heading, note, table
+from workbench.page.markup import empty_state, escape, note, table
 
 
 if TYPE_CHECKING:
     from steering.studies.study import Result
     from workbench.panel import Panel
-
-_FEW = 4
 
 
 def build_form(panel: Panel, ui: PanelContext) -> None:
@@ -31,9 +27,9 @@ def build_form(panel: Panel, ui: PanelContext) -> None:
     with gr.Row(elem_classes="sw-columns"):
         with gr.Column(elem_classes="sw-left"):
             fields = panel.settings.model_fields if panel.settings else {}
-            with gr.Column(elem_classes="sw-card", visible=bool(fields)):
-                html_block(heading("Settings"))
-                inputs = {name: field_control(name, field) for name, field in fields.items()}
+            parts = [of_setting(name, field) for name, field in fields.items()]
+            sections = [section("Settings", *parts)] if parts else []
+            form = place_fields(ui, panel.id, sections, settings=panel.settings)
             with gr.Row(elem_classes="sw-actions"):
                 run = gr.Button("Run", variant="primary")
                 stop = gr.Button("Stop", interactive=False)
@@ -42,10 +38,10 @@ def build_form(panel: Panel, ui: PanelContext) -> None:
             with gr.Column(elem_classes="sw-card"):
                 result = html_block(empty_state("Nothing has run yet", f"{panel.summary} Press Run."))
 
-    def handler(call: Call, **values: Any) -> Iterator[dict[Any, Any]]:
-        check_given(panel.title, _given(values))
+    def handler(call: Call, form: Filled) -> Iterator[dict[Any, Any]]:
+        # Of what was left empty, the settings' own defaults or complaints apply.
         try:
-            settings = panel.settings(**_given(values)) if panel.settings else None
+            settings = panel.settings(**form.given()) if panel.settings else None
         except ValidationError as error:
             raise validation_error(panel.title, error) from error
         check_given(panel.title, settings.model_dump() if settings else {})  # a number may have been given as a text
@@ -55,21 +51,7 @@ def build_form(panel: Panel, ui: PanelContext) -> None:
             yield {}
         yield {result: result_html(job.result())}
 
-    ui.on(run.click, handler, inputs=inputs, outputs=[result], run=[run], stop=stop)
-
-
-def field_control(name: str, field: FieldInfo) -> gr.components.Component:
-    """The component that suits a settings field: switch, choice, number or text."""
-    kind = _plain(field.annotation)
-    shared = {"label": name.replace("_", " ").capitalize(), "info": field.description, "value": _default(field)}
-    if get_origin(kind) is Literal:
-        choices = [str(choice) for choice in get_args(kind)]
-        return gr.Radio(choices, **shared) if len(choices) <= _FEW else gr.Dropdown(choices, **shared)
-    if kind is bool:
-        return gr.Checkbox(**shared)
-    if kind in (int, float):
-        return gr.Number(precision=0 if kind is int else None, **shared)
-    return gr.Textbox(**shared)
+    ui.on(run.click, handler, inputs={"form": form}, outputs=[result], run=[run], stop=stop)
 
 
 def result_html(result: Result) -> str:
@@ -81,24 +63,6 @@ def result_html(result: Result) -> str:
         rows = [[_number(cell) for cell in row] for row in frame.itertuples(index=False)]
         parts.append(f"<h2 class='sw-h'>{escape(title)}</h2>{table([str(name) for name in frame.columns], rows)}")
     return said + ("".join(parts) or empty_state("Done", "The run gave no table."))
-
-
-def _plain(annotation: Any) -> Any:
-    """The type inside an optional one."""
-    if get_origin(annotation) in (Union, types.UnionType):
-        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
-        return kinds[0] if len(kinds) == 1 else str
-    return annotation
-
-
-def _default(field: FieldInfo) -> Any:
-    value = field.get_default(call_default_factory=True)
-    return None if value is PydanticUndefined else value
-
-
-def _given(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what was left empty, so that the settings' own defaults or complaints apply."""
-    return {name: value for name, value in values.items() if value not in (None, "")}
 
 
 def _number(value: object) -> str:
