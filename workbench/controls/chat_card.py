@@ -31,8 +31,8 @@ def place_chat(bench: Workbench, context: PanelContext) -> None:
         choice("thought", "Thought", _named(Thinking), "auto", hint="auto: skipped, unless a switch asks for it"),
         number("thought_tokens", "Longest thought", 512, unit="tokens, beside the answer's", whole=True, low=1),
         choice("system", "System prompt", _named(SystemPlace), "system", hint="user: put before the first message"),
-        text("switches", "Switches", "", hint="name=value, such as enable_thinking=false"),
-        text("prefill", "Prefill", "", hint="what every reply begins with"),
+        text("switches", "Switches", "", hint="name=value, such as enable_thinking=false", half=True),
+        text("prefill", "Prefill", "", hint="what every reply begins with", half=True),
     )
     folded = more(*parts, title=_TITLE, note=_NOTE, act=("Apply", "apply"))
     form = place_fields(context, "chat", [folded], check=lambda values: chat_settings(**values))

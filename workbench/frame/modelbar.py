@@ -68,8 +68,8 @@ def _place_form(bench: Workbench, context: PanelContext) -> Fields:
         ),
         more(
             choice("dtype", "Precision", [(each, each) for each in ("auto", *DTYPES)], "auto", hint=_PRECISION),
-            text("device", "Device", "auto", hint="auto, cpu, cuda, cuda:1, mps"),
-            text("base", "Base of an adapter", "", hint=_BASE),
+            text("device", "Device", "auto", hint="auto, cpu, cuda, cuda:1, mps", half=True),
+            text("base", "Base of an adapter", "", hint=_BASE, half=True),
         ),
     )
     return place_fields(context, "model", [section("", *parts, note=_STAYS)])
