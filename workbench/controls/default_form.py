@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from pydantic import ValidationError
 
+from steering.bounds import check_given
 from steering.recipes.recipe import validation_error
 from workbench.controls.field import of_setting, section
 from workbench.controls.fields import Filled, place_fields
