@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from panels.tradeoff.form import SIZED, pair_sets, sections
 from steering.errors import SteeringError
@@ -76,7 +78,7 @@ class TradeoffControls:
         told = [self._size, self._extent.block]
         # Once the page stands: counting what is kept takes a moment.
         triggers = [ui.page.model_seen.change, form.sized, self._recipe.change, self._more.change, ui.job_id.change]
-        ui.watch(*triggers, call=self._tell, inputs=self.inputs, outputs=told)
+        ui.watch(*triggers, call=self._tell, inputs={**self.inputs, "job": ui.job_id}, outputs=told)
         first = gr.State(form.fields["strengths"].default)
         ui.watch(
             self._recipe.change,
@@ -94,9 +96,11 @@ class TradeoffControls:
         sets = pair_sets(demo=host is None or host.info.demo)
         return {self._form: self._form.offering({"alignment": sets})}
 
-    def _tell(self, form: Filled, recipe: Draft, more: tuple[Recipe, ...]) -> Outputs:
+    def _tell(self, form: Filled, recipe: Draft, more: tuple[Recipe, ...], job: int | None) -> Outputs:
         """How much a run reads and about how long that takes: what stands there, quickly, and fully."""
         host = self._ui.host
+        if job is not None:  # what is kept is counted when it has ended
+            return {}
         said: dict[Any, Any] = {self._size: "", self._extent.block: ""}
         if host is None or recipe.found is None or not recipe.found.interventions:
             return said
@@ -150,8 +154,20 @@ def _others_html(more: Sequence[Recipe]) -> str:
 
 
 def _checked(values: dict[str, Any]) -> TradeoffSettings:
-    """What stands in the form as settings, whatever the recipe is."""
-    return _parsed(values, TradeoffSettings.model_fields["recipes"].default[0], ())
+    """What stands in the form as settings, whatever the recipe is.
+
+    Raises:
+        SteeringError: Made of a report that names the wrong fields, so that the form marks them.
+    """
+    try:
+        return _parsed(values, TradeoffSettings.model_fields["recipes"].default[0], ())
+    except SteeringError as error:
+        if isinstance(error.__cause__, ValidationError):
+            raise
+        # A sweep is no matter of one value, so pydantic has not seen it.
+        report = PydanticCustomError("sweep", "{said}", {"said": f"{error.given} Expected: {error.expected}"})
+        wrong = InitErrorDetails(type=report, loc=("strengths",), input=values["strengths"])
+        raise error from ValidationError.from_exception_data("settings", [wrong])
 
 
 def _parsed(values: Mapping[str, Any], own: Recipe | None, more: Sequence[Recipe]) -> TradeoffSettings:
