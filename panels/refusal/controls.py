@@ -11,6 +11,7 @@ from panels.refusal.form import READ, sections
 from steering.studies import find_study
 from steering.studies.refusal import Inquiry, RefusalSettings
 from steering.studies.refusal.settings import Until
+from workbench.controls.field import names
 from workbench.controls.fields import Filled, place_fields
 from workbench.page.blocks import EVENT
 from workbench.page.context import PanelContext
@@ -24,13 +25,14 @@ class RefusalControls:
     def __init__(self, ui: PanelContext) -> None:
         """Lay it out."""
         self._ui = ui
+        parts = sections()
         self.form = place_fields(
             ui,
             "refusal",
-            sections(),
+            parts,
             settings=RefusalSettings,
             check=lambda values: parsed(values, "effects"),
-            events={"read": READ},
+            events={"read": READ, "changed": list(names(parts))},
         )
         self._found_on = gr.State(None)
         """What the tokens that were found belong to."""

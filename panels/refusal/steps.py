@@ -59,7 +59,7 @@ class Steps:
                     for until, (label, title, variant) in _WORDS.items()
                 )
                 self.stop = gr.Button("Stop", interactive=False, min_width=0, elem_id="refusal-stop")
-        triggers = (form.change, ui.job_id.change)
+        triggers = (form.changed, ui.job_id.change)
         ui.watch("model", *triggers, call=self._tell, inputs={"form": form}, outputs=[self._extent.block])
 
     def _tell(self, form: Filled) -> Outputs:

@@ -107,7 +107,9 @@ class Inquiry:
         began = time.monotonic()
         for until, step in zip(STEPS, (self.prepare, self.screen, self.measure), strict=True):
             yield from step(job)
-            note_step_done(self.host, self.settings, self.kept, until, time.monotonic() - began)
+            found = self.prepared.tokens.chosen if self.prepared else ()
+            seconds = time.monotonic() - began
+            note_step_done(self.host, self.settings, self.kept, until, found=found, seconds=seconds)
             if self.settings.until == until:
                 return
 

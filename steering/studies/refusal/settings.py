@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -73,6 +74,13 @@ class RefusalSettings(BaseModel):
     def _commas(cls, given: Any) -> Any:
         """`none, ablate` as typed on a command line."""
         return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+
+    @field_validator("candidate")
+    @classmethod
+    def _placed(cls, given: str) -> str:
+        if given.strip() and not re.fullmatch(r"-?\d{1,6}/\d{1,6}", given.strip()):
+            raise ValueError("a candidate is named by position/block, such as -1/3")
+        return given.strip()
 
     @field_validator("prompts", mode="before")
     @classmethod

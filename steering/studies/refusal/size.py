@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from steering.errors import SteeringError
@@ -73,12 +73,24 @@ def step_key(host: Host, settings: RefusalSettings, until: Until) -> str:
     return run_key(host, "refusal", until, {name: given[name] for name in _DEPENDS[until]})
 
 
-def note_step_done(host: Host, settings: RefusalSettings, kept: Kept, until: Until, seconds: float) -> None:
-    """Take in that a run came to the end of a step, so many seconds after it began."""
-    key = step_key(host, settings, until)
-    before = done_before(kept, key)
-    if before is None or before.seconds is None:
-        note_done(kept, key, seconds=seconds, anew=0 if before else 1)
+def note_step_done(
+    host: Host, settings: RefusalSettings, kept: Kept, until: Until, *, found: Sequence[int], seconds: float
+) -> None:
+    """Take in that a run came to the end of a step.
+
+    Args:
+        host: The model.
+        settings: Of the run.
+        kept: Where its parts are.
+        until: The step.
+        found: Refusal tokens; who names the same ones, as the page does after a run, asks for the same.
+        seconds: Since the run began.
+    """
+    named = settings.model_copy(update={"tokens": tuple(f"#{token}" for token in found)})
+    for key in {step_key(host, each, until) for each in (settings, named)}:
+        before = done_before(kept, key)
+        if before is None or before.seconds is None:
+            note_done(kept, key, seconds=seconds, anew=0 if before else 1)
 
 
 @dataclass(frozen=True)

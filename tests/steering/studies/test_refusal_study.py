@@ -307,6 +307,9 @@ def test_a_run_makes_as_many_replies_as_was_told_and_says_what_is_kept(demo) -> 
     after = sizes(demo, settings, kept)
     assert after["effects"].done is not None
     assert after["candidates"].known > 0 == before["candidates"].known
+    found = tuple(f"#{token}" for token in inquiry.prepared.tokens.chosen)
+    named = sizes(demo, settings.model_copy(update={"tokens": found}), kept)
+    assert named["effects"].done is not None, "the page names the tokens that were found"
     other = sizes(demo, settings.model_copy(update={"reply_tokens": 9}), kept)
     assert (other["effects"].done, other["candidates"].done) == (None, after["candidates"].done)
 
@@ -324,6 +327,8 @@ def test_another_candidate_can_be_taken(demo) -> None:
     assert (inquiry.choice.score.candidate.position, inquiry.choice.score.candidate.block) == (-2, 2)
     with pytest.raises(SteeringError, match="position/block"):
         finished(demo, candidate="-9/2", until="candidates")
+    with pytest.raises(SteeringError, match="position/block"):
+        find_study("refusal").parse({"candidate": "nonsense"})
 
 
 def test_the_result_has_tables_a_recipe_a_vector_and_a_page(demo_inquiry, tmp_path) -> None:
