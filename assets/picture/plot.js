@@ -225,7 +225,8 @@ const shortest = (names, room) => names.map(name => cut(name, room));
 /* Room for everything around the marks, by what is written there. */
 const spaceOf = (width, layout, axes, legend, map) => {
   const height = layout.height ?? 240, notes = list(layout.annotations), slanted = axes.x.names && axes.x.names.reduce((sum, name) => sum + wide(name) + 8, 0) > width - 80;
-  const yNames = shortest(axes.y.ticks(6).map(([, text]) => text), Math.min(220, width * 0.42)), left = 10 + Math.max(8, ...yNames.map(text => wide(text)));
+  const yNames = shortest(axes.y.ticks(6).map(([, text]) => text), Math.min(220, width * 0.42)), counts = axes.y.names ? [] : Array.from({length: Math.max(1, Math.floor(height / 40))}, (_, n) => n + 2);
+  const left = 10 + Math.max(8, ...[...yNames, ...counts.flatMap(n => axes.y.ticks(n).map(([, text]) => text))].map(text => wide(text)));
   const below = slanted ? Math.min(110, 10 + 0.87 * Math.max(...axes.x.names.map(name => wide(name)))) : 20;
   const over = notes.some(note => note.yref === 'paper' && note.y === 1 && note.yanchor === 'bottom') ? LINE : 0;
   const top = 6 + legend.rows * (LINE + 3) + (layout.yaxis?.title?.text ? LINE + 3 : 0) + over + (map && !layout.yaxis?.title?.text ? LINE : 0);

@@ -37,10 +37,11 @@ class CandidatesView:
         """Lay them out."""
         self.table = html_block("", elem_id="refusal-candidates", js_on_load=PICK_SCRIPT)
         self._maps: dict[str, Any] = {}
+        self._read: dict[str, str] = {}
         with gr.Row(elem_classes="sw-two"):
             for name, (title, unit, reading) in figures.SCORES.items():
-                under = f"In {unit}; {reading}. {_CROSSES}"
-                self._maps[name] = place_picture(f"refusal-map-{name}", title=title, note=under, card=True)
+                self._maps[name] = place_picture(f"refusal-map-{name}", title=title, card=True)
+                self._read[name] = f"In {unit}; {reading}. {_CROSSES}"
         self.outputs = [self.table, *self._maps.values()]
 
     def shown(self, inquiry: Inquiry) -> Outputs:
@@ -52,7 +53,7 @@ class CandidatesView:
         scores = list(inquiry.scores.values())
         for name, picture in self._maps.items():
             figure = figures.score_map(name, scores, settings.rules, blocks, settings.by, inquiry.choice)
-            changes[picture] = figure, framing(inquiry)
+            changes[picture] = figure, f"{self._read[name]} {framing(inquiry)}"
         return changes
 
 
@@ -63,11 +64,11 @@ class PlaceView:
         """Lay them out."""
         with gr.Row(elem_classes="sw-two"):
             title = "Harmfulness and refusal: two probes"
-            self._probes = place_picture("refusal-probes", title=title, note=_PROBES, card=True)
+            self._probes = place_picture("refusal-probes", title=title, card=True)
             title = "Cosine of every two candidates"
             self._cosines = place_picture("refusal-cosines", title=title, note=_COSINES, card=True)
         title = "Where the decision can be read"
-        self._blocks = place_picture("refusal-blocks", title=title, note=_BLOCKS, card=True)
+        self._blocks = place_picture("refusal-blocks", title=title, card=True)
         self._which = gr.Dropdown(
             [], label="Prompt to follow along the direction", visible=False, elem_id="refusal-which"
         )
@@ -84,11 +85,14 @@ class PlaceView:
             return {}
         candidates, found, under = list(inquiry.scores), inquiry.directions, framing(inquiry)
         asked = [_asked(each.prompt.tokens, each.prompt.roles) for each in place.projections]
-        probes = (location_figures.two_probe_chart(place.probes, place.asked), under) if place.probes else None
+        probes = location_figures.two_probe_chart(place.probes, place.asked) if place.probes else None
+        blocks = place.surrogate.f1 or place.drift
         return {
-            self._probes: probes,
+            self._probes: (probes, f"{_PROBES} {under}") if probes else None,
             self._cosines: location_figures.cosine_map(candidates, cosines(found, candidates)) if found else None,
-            self._blocks: (location_figures.by_block(place.surrogate, place.drift), under),
+            self._blocks: (location_figures.by_block(place.surrogate, place.drift), f"{_BLOCKS} {under}")
+            if blocks
+            else None,
             self._which: gr.update(
                 choices=[(text, index) for index, text in enumerate(asked)],
                 value=0 if asked else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from panels.refusal.numbers import figure, percent, rate, spread
+from panels.refusal.numbers import figure, nats, percent, rate, spread
 from steering.judges.sorting import CONTENTS
 from steering.studies.refusal import Inquiry
 from steering.studies.refusal.agreement import agreement
@@ -134,8 +134,8 @@ def _floor_rates(floor: str, columns: Sequence[tuple[str, bool]], every: Sequenc
 def _cost(cost: Cost, sets: Sequence[str]) -> list[str]:
     mean = cost.kl_mean
     tip = f"95th percentile {figure(cost.kl_p95)} nats; perplexity of its own replies {figure(cost.perplexity)}"
-    between = "" if mean.low == mean.high else f"<small>{figure(mean.low)} to {figure(mean.high)}</small>"
-    cells = [_cell(figure(mean.value) + between, tip)]
+    between = "" if mean.low == mean.high else f"<small>{nats(mean.low)} to {nats(mean.high)}</small>"
+    cells = [_cell(nats(mean.value) + between, tip)]
     for name in sets:
         answers = cost.answers[name]
         mass = "" if math.isnan(answers.mass) else f"; {answers.mass:.0%} of the mass on the options"
@@ -146,7 +146,7 @@ def _cost(cost: Cost, sets: Sequence[str]) -> list[str]:
 def _floor_costs(floor: str, sets: Sequence[str], every: Sequence[Cost]) -> list[str]:
     own = [each for each in every if each.floor == floor]
     right = [[100 * each.answers[name].accuracy.value for each in own if name in each.answers] for name in sets]
-    return [_cell(spread([each.kl_mean.value for each in own], figure)), *(_cell(spread(each)) for each in right)]
+    return [_cell(spread([each.kl_mean.value for each in own], nats)), *(_cell(spread(each)) for each in right)]
 
 
 def _cell(inner: str, tip: str = "") -> str:

@@ -9,6 +9,7 @@ from steering.statistics import Estimate
 from steering.studies.page import number
 
 
+_NOTHING, _SMALL = 1e-9, 0.001
 _MUCH = 0.005
 """Share under which a percentage would read 0."""
 
@@ -16,6 +17,11 @@ _MUCH = 0.005
 def figure(value: float | None) -> str:
     """As in reports; a dash for what was not measured."""
     return number(math.nan if value is None else value)
+
+
+def nats(value: float) -> str:
+    """A divergence, in two digits."""
+    return f"{value:.2g}" if _SMALL <= value < 100 else f"&lt; {_SMALL}" if _NOTHING < value < _SMALL else number(value)
 
 
 def percent(share: float) -> str:

@@ -81,7 +81,7 @@ def test_a_click_on_a_candidate_takes_it(page: Page) -> None:
     page.click("#refusal-candidates [data-pick='-2/2']")
     expect(page.locator("#refusal-candidate input")).to_have_value("-2/2")
     step(page, "candidates")
-    expect(page.locator("#refusal-candidates")).to_contain_text("Token -2")
+    expect(page.locator("#refusal-candidates")).to_contain_text("Chosen: token -2")
 
 
 def test_stop_keeps_what_there_is_and_the_next_run_goes_on(page: Page) -> None:

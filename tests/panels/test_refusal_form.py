@@ -10,7 +10,7 @@ import pytest
 
 from panels.refusal.controls import parsed
 from panels.refusal.form import READ, sections
-from panels.refusal.numbers import figure, rate, spread
+from panels.refusal.numbers import figure, nats, rate, spread
 from steering.errors import SteeringError
 from steering.statistics import Estimate
 from steering.studies import find_study
@@ -93,6 +93,17 @@ def test_quick_and_full_set_the_numbers_of_the_command_line_and_say_which_stands
 )
 def test_a_number_has_no_exponent(value, shown) -> None:
     assert figure(value) == shown
+
+
+def test_a_divergence_has_two_digits() -> None:
+    assert [nats(value) for value in (0.0, 2e-16, 4e-4, 0.00664, 0.4388, 250.0)] == [
+        "0",
+        "0",
+        "&lt; 0.001",
+        "0.0066",
+        "0.44",
+        "250",
+    ]
 
 
 def test_an_interval_stands_below_its_share_and_a_range_only_where_there_is_one() -> None:
