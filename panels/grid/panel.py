@@ -10,7 +10,6 @@ import gradio as gr
 
 from panels.grid.exports import export_grid
 from panels.grid.markup import GRID_SCRIPT, Cells, cell_html, grid_html
-from steering.errors import SteeringError
 from steering.lane import Job
 from steering.model.chat_settings import ChatSettings
 from steering.model.host import Host
@@ -24,10 +23,12 @@ from steering.studies.grid import (
     check_grid,
     parse_axis,
     run_cells,
-    seconds_for,
+    size_of_grid,
     with_methods,
 )
+from steering.studies.size import Size
 from steering.studies.study import Result
+from workbench.controls.estimate import follow_estimate
 from workbench.controls.offers import fitting, vector_named, vectors_at_hand
 from workbench.controls.prompt_card import EXAMPLES, PromptCard
 from workbench.controls.recipe_editor import RecipeEditor, follow_shelf, place_recipe, received
@@ -37,7 +38,7 @@ from workbench.page.blocks import EVENT, html_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import number_of
 from workbench.page.jobs import Call, Outputs
-from workbench.page.markup import about_seconds, card, empty_state, heading, note
+from workbench.page.markup import card, empty_state, heading, note
 from workbench.panel import Panel
 
 
@@ -86,7 +87,7 @@ class GridPanel(Panel):
                 with gr.Row(elem_classes="sw-actions"):
                     run = gr.Button("Run", variant="primary", elem_id="grid-run")
                     stop = gr.Button("Stop", interactive=False, elem_id="grid-stop")
-                    size = html_block("", elem_id="grid-size")
+                    size = html_block("", elem_id="grid-size", elem_classes="sw-estimate")
             with gr.Column(elem_classes="sw-right sw-follow", min_width=0):
                 ui.error_slot()
                 shown = _Shown(ui)
@@ -207,23 +208,15 @@ def _grid_of(values: Mapping[str, Any]) -> Grid:
     return Grid(x, y, recipe, values["user"] or "", values["system"] or "")
 
 
-def _wire_size(ui: PanelContext, given: Mapping[str, Any], size: gr.HTML) -> None:
-    """Say before the run how many replies, about how long, or what is wrong."""
+def _wire_size(ui: PanelContext, given: Mapping[str, Any], line: gr.HTML) -> None:
+    """Say before the run how many replies, about how long, what is kept, or what is wrong."""
 
-    def tell(**values: Any) -> dict[Any, Any]:
-        try:
-            grid = _grid_of(values)
-            if ui.host:
-                check_grid(ui.host, grid, vectors_at_hand(ui))
-        except SteeringError as error:
-            return {size: note(str(error))}
-        tokens = grid.recipe.decode.max_new_tokens
-        seconds = seconds_for(ui.host, len(grid), tokens) if ui.host else None
-        about = f", about {about_seconds(seconds)}" if seconds is not None else ""
-        return {size: note(f"{len(grid)} replies of at most {tokens} tokens{about}")}
+    def count(host: Host, **values: Any) -> Size:
+        grid, vectors = _grid_of(values), vectors_at_hand(ui)
+        check_grid(host, grid, vectors)
+        return size_of_grid(host, grid, vectors, ui.workspace.cells)
 
-    triggers = [part.change for part in given.values()]
-    ui.watch("model", "shelf", *triggers, call=tell, inputs=given, outputs=[size])
+    follow_estimate(ui, line, count, given, follows="shelf")
 
 
 def _wire_first_values(ui: PanelContext, axes: Mapping[str, Any], recipe: RecipeEditor) -> None:

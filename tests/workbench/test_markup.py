@@ -198,3 +198,10 @@ def test_panes_say_what_was_modified_and_how_it_ended(state: str, finish: str | 
     assert foot in steered
     assert ("sw-caret" in steered) == caret
     assert "Nothing was modified" in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.2, "1 s"), (59.6, "60 s"), (480, "8 min"), (7020, "1.9 h"), (7200, "2 h")]
+)
+def test_a_rough_time_is_told_in_a_unit_that_suits_it(seconds: float, said: str) -> None:
+    assert markup.about_seconds(seconds) == said

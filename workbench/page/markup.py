@@ -178,4 +178,6 @@ def about_seconds(seconds: float) -> str:
     """A time that is only roughly known, for people."""
     if seconds < 1:
         return "1 s"
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h".replace(".0 h", " h")

@@ -21,9 +21,10 @@ from steering.studies.grid.cells import (
     cell_table,
     check_grid,
     run_cells,
-    seconds_for,
+    size_of_grid,
     with_methods,
 )
+from steering.studies.size import Size
 from steering.studies.study import Result, Study, origin
 from steering.vectors.files import load_vector
 from steering.vectors.vector import SteeringVector
@@ -44,7 +45,7 @@ __all__ = [
     "grid_result",
     "parse_axis",
     "run_cells",
-    "seconds_for",
+    "size_of_grid",
     "with_methods",
 ]
 
@@ -89,6 +90,16 @@ def run(host: Host, settings: GridSettings, job: Job[Result]) -> Result:
     return grid_result(host, settings, grid, cells)
 
 
+def size_of(host: Host, settings: GridSettings) -> Size:
+    """As `size_of_grid`, with the vectors of the settings' folder.
+
+    Raises:
+        SteeringError: As `GridSettings.grid`, and a vector's file that cannot be read.
+    """
+    grid = settings.grid
+    return size_of_grid(host, grid, load_vectors(grid.vectors, settings.vectors), kept_in(settings.kept))
+
+
 def grid_result(host: Host, settings: GridSettings, grid: Grid, cells: Iterable[Cell]) -> Result:
     """The cells as a table."""
     host = grid.recipe.on(host)
@@ -116,5 +127,6 @@ GRID = Study(
     summary="Replies over two axes of a recipe, such as block and strength.",
     settings=GridSettings,
     run=run,
+    size=size_of,
     quick={"x": "strength: 0, 0.4"},
 )

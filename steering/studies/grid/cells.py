@@ -12,7 +12,6 @@ from steering.extraction.again import extract_again
 from steering.lane import Job
 from steering.model.fingerprint import fingerprint
 from steering.model.host import Host
-from steering.model.pace import seconds_per_step
 from steering.model.prompts import conversation, render
 from steering.passes.decoding import check, generate_each
 from steering.passes.replies import Reply
@@ -21,6 +20,7 @@ from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Recipe
 from steering.store import Kept, digest
 from steering.studies.grid.axes import Asked, Axis, method_name
+from steering.studies.size import Done, Size, Work
 from steering.vectors.token_readings import read_tokens, summary
 from steering.vectors.vector import SteeringVector
 
@@ -119,10 +119,16 @@ def check_grid(host: Host, grid: Grid, vectors: Mapping[str, SteeringVector]) ->
         check(host, [Row(render(asked.recipe.on(host), conversation(asked.user, grid.system)), plan)])
 
 
-def seconds_for(host: Host, cells: int, tokens: int) -> float | None:
-    """About how long cells of at most `tokens` tokens take; None while no generation was seen."""
-    step = seconds_per_step(host, min(cells, BATCH))
-    return None if step is None else -(-cells // BATCH) * tokens * step
+def size_of_grid(host: Host, grid: Grid, vectors: Mapping[str, SteeringVector], store: Kept) -> Size:
+    """How many replies a grid has, and how many of them are kept; those of vectors that a method axis has yet to make
+    count as new.
+    """
+    asked = list(grid.asked().values())
+    made = [each for each in asked if all(name in vectors for name in each.recipe.vectors)]
+    known = sum(_key(host, grid, each, vectors) in store for each in made)
+    longest = max(each.recipe.decode.max_new_tokens for each in asked)
+    work = Work("replies", len(asked), longest, known=known, batch=BATCH)
+    return Size((work,), done=Done(None) if known == len(asked) else None)
 
 
 def run_cells(

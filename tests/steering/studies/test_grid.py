@@ -22,11 +22,12 @@ from steering.passes.rows import Row
 from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Intervention, Recipe
 from steering.studies import find_study
-from steering.studies.grid import Cell, Grid, cell_table, check_grid, parse_axis, run_cells, seconds_for
+from steering.studies.grid import Cell, Grid, cell_table, check_grid, parse_axis, run_cells, size_of_grid
 from steering.texts.contrast import ContrastSet
 from steering.vectors.files import save_vector
 from steering.vectors.vector import SteeringVector
 from tests.conftest import tiny_model
+from workbench.controls.estimate_words import estimate
 
 
 TEXT = "Write a note."
@@ -197,13 +198,26 @@ def test_a_recipe_without_interventions_has_no_strength_to_vary() -> None:
 
 def test_time_is_told_by_what_steps_took(tiny_host) -> None:
     host = Host.wrap(tiny_model("llama"), tiny_host("llama").tokenizer, name="fresh", lane=tiny_host("llama").lane)
-    assert seconds_for(host, 40, 10) is None
+    grid = Grid(parse_axis("seed: 0..39"), None, Recipe(decode=DecodeSettings(max_new_tokens=10)), TEXT)
+    assert size_of_grid(host, grid, {}, {}).seconds(host) is None
     note_step(host, 1, 0.1)
     note_step(host, 16, 0.4)
     assert seconds_per_step(host, 16) == pytest.approx(0.4)
     assert seconds_per_step(host, 32) == pytest.approx(0.8)
     assert 0.1 < (seconds_per_step(host, 8) or 0) < 0.4
-    assert seconds_for(host, 40, 10) == pytest.approx(3 * 10 * 0.4)
+    assert size_of_grid(host, grid, {}, {}).seconds(host) == pytest.approx(3 * 10 * 0.4)
+
+
+def test_what_is_kept_of_a_grid_is_counted_before_it_runs(tiny_host, vectors) -> None:
+    host, kept = tiny_host("llama"), {}
+    small, large = (Grid(parse_axis(f"strength: {values}"), None, _recipe(), TEXT) for values in ("0, 4", "0, 4, 8"))
+    assert size_of_grid(host, small, vectors, kept).known == 0
+    job = host.submit(lambda job: list(run_cells(job, host, small, vectors, kept)), title="grid")
+    assert len(job.result()) == 2
+    size = size_of_grid(host, large, vectors, kept)
+    assert (size.count("replies"), size.known, size.done) == (3, 2, None)
+    assert estimate(size, None) == "Up to 3 replies of at most 5 tokens."
+    assert estimate(size_of_grid(host, small, vectors, kept), host) == "Kept already: a few seconds."
 
 
 def test_the_study_runs_headless_with_vectors_from_a_folder(tiny_host, vectors, tmp_path) -> None:
