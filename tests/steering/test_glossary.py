@@ -73,12 +73,20 @@ def _texts(path: Path) -> Iterator[str]:
     """The texts of a module that are no documentation, parts of f-strings included."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | set(_offered(tree))
     for node in ast.walk(tree):
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in said:
             continue
-        names = path.name == "__init__.py" and " " not in node.value  # that a package offers
-        if not names and not re.search(r"^from \w|\w = \w+[.(]", node.value, flags=re.MULTILINE):  # nor a script to run
+        is_script = re.search(r"^from \w|;$|\w = \w+[.(]", node.value, flags=re.MULTILINE)
+        if node.value not in names and not is_script:
             yield node.value
+
+
+def _offered(tree: ast.Module) -> Iterator[str]:
+    """The names that a package gives on."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            yield from (name.name for name in node.names)
 
 
 @cache
