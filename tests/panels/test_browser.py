@@ -154,15 +154,6 @@ def test_stop_in_mid_stream_keeps_the_text_and_the_next_run_is_whole(page: Page,
 
 
 @pytest.mark.usefixtures("brake")
-def test_an_idle_page_asks_the_server_seldom(page: Page) -> None:
-    page.wait_for_timeout(3000)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if "queue/join" in request.url else None)
-    page.wait_for_timeout(9000)
-    assert 1 <= len(asked) <= 4  # once in four seconds
-
-
-@pytest.mark.usefixtures("brake")
 def test_closing_the_page_stops_its_job(browser: Browser, server: tuple[Workbench, str], bench: Workbench) -> None:
     with opened(browser, server[1]) as page:
         start(page, wait=False)
