@@ -39,7 +39,7 @@ Everywhere = Literal["default", "all", "everywhere"]
 class GateSettings(BaseModel):
     """A condition: the intervention applies where the state lies past a threshold along another vector."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     vector: str = Field(description="Name of the vector that decides.")
     threshold: float = Field(
@@ -56,7 +56,7 @@ class GateSettings(BaseModel):
 class Intervention(BaseModel):
     """One vector at some blocks. Interventions at the same place apply in the order of the recipe."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     vector: str = Field(description="Name of the vector.")
     others: tuple[str, ...] = Field((), description="ablate: more vectors; the span of all of them is removed.")
