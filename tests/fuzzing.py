@@ -12,6 +12,11 @@ from hypothesis import strategies as st
 LONG = int(os.environ.get("STEERING_FUZZ", "0"))
 
 
+def worked() -> float:
+    """Seconds that this process and its children have computed: what an input costs, however busy the machine is."""
+    return sum(os.times()[:4])
+
+
 def examples(usual: int) -> Any:
     """Settings of a test: so many examples, or as many as STEERING_FUZZ says."""
     return settings(

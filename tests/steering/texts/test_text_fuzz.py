@@ -8,9 +8,7 @@ from __future__ import annotations
 import copy
 import io
 import json
-import os
 import resource
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from steering.errors import SteeringError
@@ -32,19 +30,12 @@ from steering.texts.question_files import read_pairs, read_questions
 from steering.texts.statements import load_statements
 from steering.texts.text_lists import read_texts
 from steering.texts.understanding import KINDS, understand
+from tests.fuzzing import LONG, examples, worked
 
 
-LONG = int(os.environ.get("STEERING_FUZZ", "0"))
 TRIED = ENDINGS if LONG else tuple(ending for ending in ENDINGS if ending != ".parquet")
 """A Parquet file is read by a process of its own, which takes too long for the short run."""
-EXAMPLES = settings(
-    max_examples=LONG or 200,
-    deadline=None,
-    derandomize=not LONG,
-    database=None,
-    phases=(Phase.generate,) if LONG else (Phase.generate, Phase.shrink),
-    suppress_health_check=list(HealthCheck),
-)
+EXAMPLES = examples(200)
 READERS: tuple[Callable[[str], Any], ...] = (
     understand,
     read_texts,
@@ -203,9 +194,9 @@ def check(reader: Callable[[str], Any], source: str) -> None:
 def hold(path: Path, chosen: str = "") -> None:
     """Read a file by every reader: a value or a `SteeringError` that says something."""
     for reader in READERS:
-        began = time.monotonic()
+        began = worked()
         check(reader, f"{path}{chosen}")
-        assert not LONG or time.monotonic() - began < 5
+        assert not LONG or worked() - began < 5
     if LONG:
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1_500_000  # kB, torch and pyarrow included
 
