@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from workbench.frame.start import STEPS, Step
 from workbench.generation import SteerSettings
 from workbench.memory import MOST_VISITORS, Memory
 from workbench.page.context import PanelContext
+from workbench.page.inputs import Page
 from workbench.page.notice import Notice
 from workbench.page.settings import Settings
 from workbench.page.state import PageState
@@ -119,6 +121,18 @@ def test_the_link_of_a_step_names_settings_that_its_page_has(bench: Workbench, s
     shown = str([change["value"] for change in changes.values()])
     for value in query.values():
         assert value in shown
+
+
+def test_an_event_that_leaves_a_control_of_ours_out_changes_none_of_its_properties() -> None:
+    """Gradio would send the mark of an update as a property, for which the browser drops all others."""
+    with Page() as page:
+        control, button = gr.HTML("", ident="a", words="b"), gr.Button()
+        button.click(lambda: None, outputs=[control, button])
+    (event,) = page.fns.values()
+    left_out, _ = asyncio.run(page.postprocess_data(event, [gr.skip(), "x"], None))
+    assert left_out == {"__type__": "update"}
+    changed, _ = asyncio.run(page.postprocess_data(event, [gr.update(words="c"), "x"], None))
+    assert changed["props"] == {"words": "c"}
 
 
 def test_a_path_that_gradio_has_itself_is_not_taken(bench: Workbench) -> None:
