@@ -220,22 +220,23 @@ const noteDrawn = (note, space, place) => {
   return label(note.text, x, y + above, {'text-anchor': anchor});
 };
 const outside = note => note.xref === 'paper' && note.x === 1 && note.xanchor === 'left';
-const shortest = (names, room) => names.map(name => cut(name, room));
 
 /* Room for everything around the marks, by what is written there. */
+const upward = height => Math.max(2, Math.floor(height / 40));
 const spaceOf = (width, layout, axes, legend, map) => {
-  const height = layout.height ?? 240, notes = list(layout.annotations), slanted = axes.x.names && axes.x.names.reduce((sum, name) => sum + wide(name) + 8, 0) > width - 80;
-  const yNames = shortest(axes.y.ticks(6).map(([, text]) => text), Math.min(220, width * 0.42)), counts = axes.y.names ? [] : Array.from({length: Math.max(1, Math.floor(height / 40))}, (_, n) => n + 2);
-  const left = 10 + Math.max(8, ...[...yNames, ...counts.flatMap(n => axes.y.ticks(n).map(([, text]) => text))].map(text => wide(text)));
+  const height = layout.height ?? 240, notes = list(layout.annotations), named = layout.yaxis?.title?.text;
+  const slanted = axes.x.names && axes.x.names.reduce((sum, name) => sum + wide(name) + 8, 0) > width - 80;
   const below = slanted ? Math.min(110, 10 + 0.87 * Math.max(...axes.x.names.map(name => wide(name)))) : 20;
   const over = notes.some(note => note.yref === 'paper' && note.y === 1 && note.yanchor === 'bottom') ? LINE : 0;
-  const top = 6 + legend.rows * (LINE + 3) + (layout.yaxis?.title?.text ? LINE + 3 : 0) + over + (map && !layout.yaxis?.title?.text ? LINE : 0);
-  const right = width - Math.max(map ? 52 : 12, ...notes.filter(outside).map(note => wide(note.text) + 10));
+  const top = 6 + legend.rows * (LINE + 3) + (named ? LINE + 3 : 0) + over + (map && !named ? LINE : 0);
   const bottom = height - below - (layout.xaxis?.title?.text ? LINE + 3 : 0);
-  return {left, right, top, bottom, width: Math.max(20, right - left), height: Math.max(20, bottom - top), whole: width, slanted, yNames, over};
+  const names = axes.y.ticks(upward(bottom - top)).map(([, text]) => cut(text, Math.min(220, width * 0.42)));
+  const left = 10 + Math.max(8, ...names.map(text => wide(text)));
+  const right = width - Math.max(map ? 52 : 12, ...notes.filter(outside).map(note => wide(note.text) + 10));
+  return {left, right, top, bottom, width: Math.max(20, right - left), height: Math.max(20, bottom - top), whole: width, slanted, over};
 };
 const grid = (axes, layout, space) => {
-  const xs = axes.x.ticks(Math.max(2, Math.floor(space.width / (axes.x.log ? 60 : 34)))), ys = axes.y.ticks(axes.y.names ? 0 : Math.max(2, Math.floor(space.height / 40))), parts = [], inside = ([share]) => share > -0.001 && share < 1.001;
+  const xs = axes.x.ticks(Math.max(2, Math.floor(space.width / (axes.x.log ? 60 : 34)))), ys = axes.y.ticks(upward(space.height)), parts = [], inside = ([share]) => share > -0.001 && share < 1.001;
   const skip = axes.x.names && space.slanted ? Math.ceil(13 / (axes.x.step * space.width)) : 1;
   xs.filter(inside).forEach(([share, text], n) => {
     const x = round(space.left + share * space.width);
@@ -247,7 +248,7 @@ const grid = (axes, layout, space) => {
   ys.filter(inside).forEach(([share, text]) => {
     const y = round(space.bottom - share * space.height);
     if (!axes.y.names) parts.push(make('path', {d: `M${space.left} ${y}H${space.right}`, class: 'sw-grid'}));
-    parts.push(label(cut(text, space.left - 8), space.left - 6, y + 4, {'text-anchor': 'end'}));
+    parts.push(label(cut(text, space.left - 9), space.left - 6, y + 4, {'text-anchor': 'end'}));
   });
   const [across, up] = [layout.xaxis?.title?.text ?? '', layout.yaxis?.title?.text ?? ''];
   if (across) parts.push(label(cut(across, space.whole - 4, 12), Math.max(space.left + space.width / 2, wide(across, 12) / 2 + 2), (layout.height ?? 240) - 5, {'text-anchor': 'middle', 'font-size': 12}));

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from steering.passes.schedule import Place
 from steering.statistics import Estimate
+from steering.studies.page import number
 from steering.studies.probing import Picture
 from steering.studies.probing.analysis import CCS, most_wrong, random_floor
 from steering.studies.probing.findings import TITLES, place_title
@@ -56,7 +57,7 @@ def apart_html(picture: Picture) -> str:
         for name, one in each.items():
             what = "x(Yes) − x(No)" if name == "answer" else "mean of both"
             ratio = f"{one.ratio:.3f}<small>chance {one.null[0]:.3f} to {one.null[1]:.3f}</small>"
-            indices = [f"{value:.3g}" for value in (one.xbi, one.chi, one.aqi)]
+            indices = [number(value) for value in (one.xbi, one.chi, one.aqi)]
             rows.append((f"{place_title(picture.found, place)}: {what}", [ratio, _interval(one.auroc), *indices]))
     n = min(picture.found.settings.aqi_n, len(picture.found.pairs))
     return _table(("states", "R", "AUROC along the means", "XBI", "CHI", "AQI"), rows) + note(

@@ -10,6 +10,7 @@ from steering.model.model_info import DEMO_CAVEAT
 from steering.names import short_name
 from steering.studies.extract import block_table
 from steering.studies.methods import table_of
+from steering.studies.page import plain_number
 from steering.texts.contrast import few_note
 from steering.vectors.card import NearestTokens, compare, last_block_note
 from steering.vectors.vector import SteeringVector
@@ -18,6 +19,7 @@ from workbench.page.markup import escape, heading, note, table
 
 
 _UNITS = (
+    "In brackets: 95 %, bootstrap. "
     "Accuracy: held-out prompts on their side of the training middle. Split-half: cosine of the directions from two "
     "halves of the training prompts. Mean difference and residual norm in raw units of the residual stream; share: the "
     "first over the second."
@@ -66,7 +68,7 @@ def separation_caption(vector: SteeringVector) -> str:
 def blocks_html(vector: SteeringVector) -> str:
     """The table of all blocks, the default one marked; of another tool's vector, the lengths alone."""
     if vector.provenance.elsewhere:
-        lengths = [(str(block), f"{length:.3g}") for block, length in enumerate(vector.mean_differences.tolist())]
+        lengths = [(str(block), plain_number(length)) for block, length in enumerate(vector.mean_differences.tolist())]
         return (
             heading("Block by block")
             + table(("block", "length"), lengths, marked=vector.default_block)
@@ -74,7 +76,7 @@ def blocks_html(vector: SteeringVector) -> str:
         )
     records: list[dict[str, Any]] = block_table(vector).to_dict("records")  # type: ignore[assignment]
     rows = [_block_row(record, vector) for record in records]
-    headers = ["block", "AUROC", "95 %", "accuracy", "split-half", "mean difference", "residual norm", "share"]
+    headers = ["block", "AUROC", "accuracy", "split-half", "mean difference", "residual norm", "share"]
     units = _UNITS
     if vector.explained is not None:
         headers.append("explained")
@@ -86,12 +88,11 @@ def _block_row(row: dict[str, Any], vector: SteeringVector) -> tuple[str, ...]:
     known = row["auroc"] == row["auroc"]  # NaN where there were no validation prompts
     return (
         f"{row['block']}" + (" (default)" if row["block"] == vector.default_block else ""),
-        f"{row['auroc']:.3f}" if known else "–",
-        f"[{row['auroc_low']:.2f}, {row['auroc_high']:.2f}]" if known else "–",
+        f"{row['auroc']:.3f}\n[{row['auroc_low']:.2f}, {row['auroc_high']:.2f}]" if known else "–",
         _accuracy(row),
         f"{row['split_half']:.2f}" if "split_half" in row else "–",
-        f"{row['mean_difference']:.3g}",
-        f"{row['residual_norm']:.3g}",
+        plain_number(row["mean_difference"]),
+        plain_number(row["residual_norm"]),
         f"{100 * row['share_of_residual']:.1f} %",
         *([f"{100 * row['explained']:.0f} %"] if "explained" in row else []),
     )
@@ -100,7 +101,7 @@ def _block_row(row: dict[str, Any], vector: SteeringVector) -> tuple[str, ...]:
 def _accuracy(row: Mapping[str, Any]) -> str:
     if "accuracy" not in row:
         return "–"
-    interval = f" [{row['accuracy_low']:.2f}, {row['accuracy_high']:.2f}]" if "accuracy_low" in row else ""
+    interval = f"\n[{row['accuracy_low']:.2f}, {row['accuracy_high']:.2f}]" if "accuracy_low" in row else ""
     return f"{row['accuracy']:.2f}{interval}"
 
 
@@ -153,7 +154,7 @@ def _comparison_row(row: Mapping[str, Any]) -> tuple[str, ...]:
         value, low, high = (row[key] for key in (name, f"{name}_low", f"{name}_high"))
         if value != value:  # NaN: not measured
             return "–"
-        return f"{value:.2f} [{low:.2f}, {high:.2f}]" if low == low else f"{value:.2f}"
+        return f"{value:.2f}\n[{low:.2f}, {high:.2f}]" if low == low else f"{value:.2f}"
 
     return (
         str(row["name"]),

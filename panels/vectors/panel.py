@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,10 @@ from panels.vectors.comparison import VectorComparison, contrast_given
 from panels.vectors.markup import about_vector, blocks_html, others_html, separation_caption, tokens_html
 from steering.errors import SteeringError
 from steering.extraction import METHODS
-from steering.extraction.reading import REPLY_TOKENS
 from steering.lane import Job
 from steering.model.host import Host
-from steering.model.sites import SITES
-from steering.passes.activations import DEFAULT_TOKEN_BUDGET
+from steering.model.sites import SITES, Site
+from steering.names import upper_first
 from steering.passes.pooling import POOLINGS
 from steering.studies import STUDIES
 from steering.studies.extract import ExtractSettings, size_of
@@ -30,6 +29,8 @@ from steering.texts.understanding import understand
 from steering.vectors.card import nearest_tokens
 from steering.vectors.vector import SteeringVector
 from workbench.controls.estimate import place_estimate
+from workbench.controls.field import Choice, choice, lines, more, number, section, switch, text
+from workbench.controls.fields import Fields, Filled, place_fields
 from workbench.controls.file_preview import file_preview
 from workbench.controls.upload_field import chosen
 from workbench.page.blocks import html_block
@@ -43,12 +44,9 @@ from workbench.workspace import Entry
 
 _FIRST = "formality"
 _STUDY = "extract"
-_SITE_LABELS = {
-    "block_input": "Block input",
-    "attention_output": "Attention output",
-    "mlp_output": "MLP output",
-    "block_output": "Block output",
-}
+_SIZED = ("pooling", "positions", "reply_tokens")
+"""Fields on which it depends how much is read."""
+_OWN_REPLIES = "the most of one, where a mean over the reply is read"
 _EMPTY = empty_state(
     "No vector yet",
     "A contrast set holds prompts of two kinds. Extract reads the model's states on both and finds, in every block, "
@@ -79,28 +77,28 @@ class VectorsPanel(Panel):
         with gr.Row(elem_classes="sw-columns"):
             with gr.Column(elem_classes="sw-left", min_width=0):
                 contrast = _place_contrast(ui)
-                options = _place_options(ui)
+                form = _place_form(ui)
                 with gr.Row(elem_classes="sw-actions"):
                     extract = gr.Button("Extract", variant="primary", elem_id="extract")
                     stop = gr.Button("Stop", interactive=False)
                     methods = gr.Button("Compare all methods", size="sm", elem_id="methods")
-                _place_size(ui, {"contrast": contrast, **options})
+                    _place_size(ui, contrast, form)
             with gr.Column(elem_classes="sw-right", min_width=0, elem_id="vector-view"):
                 ui.error_slot()
                 _place_view(ui)
                 comparison = VectorComparison(ui)
 
-        def run(call: Call, **values: Any) -> Iterator[Outputs | None]:
+        def run(call: Call, contrast: str | None, form: Filled) -> Iterator[Outputs | None]:
             study = STUDIES[_STUDY]
-            job = study.start(call.host, study.parse(contrast_given(values)))
+            job = study.start(call.host, study.parse(contrast_given({**form.values(), "contrast": contrast})))
             yield from call.finish(job)
             (vector,) = job.result().vectors.values()
             yield {ui.page.picked: call.workspace.put(vector)}
 
-        def compare(call: Call, **values: Any) -> Iterator[Outputs | None]:
-            yield from comparison.methods(call, contrast_given(values))
+        def compare(call: Call, contrast: str | None, form: Filled) -> Iterator[Outputs | None]:
+            yield from comparison.methods(call, contrast_given({**form.values(), "contrast": contrast}))
 
-        shared = {"inputs": {"contrast": contrast, **options}, "run": [extract, methods], "stop": stop}
+        shared = {"inputs": {"contrast": contrast, "form": form}, "run": [extract, methods], "stop": stop}
         ui.on(extract.click, run, outputs=[ui.page.picked], title="the extraction", **shared)
         ui.on(methods.click, compare, outputs=comparison.outputs, title="the comparison", **shared)
         ui.reveal(extract.click, "vector-view")
@@ -133,84 +131,57 @@ def _place_contrast(ui: PanelContext) -> gr.Dropdown:
     return contrast
 
 
-def _place_options(ui: PanelContext) -> dict[str, Any]:
-    with gr.Column(elem_classes="sw-card"):
-        html_block(heading("How to read"))
-        method = gr.Dropdown(
-            [(kind.title, name) for name, kind in METHODS.items()],
-            value=next(iter(METHODS)),
-            label="Method",
-            elem_id="method",
-        )
-        pooling = gr.Radio(
-            [(label[0].upper() + label[1:], name) for name, label in POOLINGS.items()],
-            value=next(iter(POOLINGS)),
-            label="Token to read in each prompt",
-            elem_classes="sw-stacked",
-        )
-        with gr.Accordion("More", open=False, elem_classes="sw-more"):
-            positions = gr.Textbox(
-                label="Or these positions, averaged",
-                info="such as -1, or -3,-2,-1, or 4-7; below 0 from the end",
-                max_lines=1,
-                elem_id="positions",
-            )
-            site = gr.Radio(
-                [(_SITE_LABELS[site], site) for site in SITES], value="block_output", label="Place in the block"
-            )
-            framing = _place_framing()
-            name = gr.Textbox(label="Name", placeholder="the contrast set's", max_lines=1)
-            with gr.Row():
-                seed = gr.Number(
-                    0, precision=0, minimum=0, label="Bootstrap seed", info="of the intervals", min_width=0
-                )
-                budget = gr.Number(
-                    DEFAULT_TOKEN_BUDGET, precision=0, minimum=1, label="Tokens per batch", info="the most", min_width=0
-                )
-            halves = gr.Checkbox(True, label="Split-half cosine (three fits; long for LEACE on a wide model)")
-
-    def offer_sites(chosen: str) -> dict[Any, Any]:
-        offered = [each for each in SITES if not ui.host or each in ui.host.info.sites]
-        choices = [(_SITE_LABELS[each], each) for each in offered]
-        return {site: gr.update(choices=choices, value=chosen if chosen in offered else offered[-1])}
-
-    ui.watch("model", call=offer_sites, inputs={"chosen": site}, outputs=[site])
-    numbers = {"seed": seed, "token_budget": budget, "split_half": halves}
-    return {
-        "method": method,
-        "pooling": pooling,
-        "positions": positions,
-        "site": site,
-        **framing,
-        "name": name,
-        **numbers,
-    }
-
-
-def _place_framing() -> dict[str, Any]:
-    """What stands around each prompt, and the model's own replies."""
-    system = gr.Textbox(label="System prompt before every prompt", placeholder="none", lines=1, max_lines=4)
-    opened = gr.Checkbox(True, label="The template opens the reply")
-    tokens = gr.Number(
-        REPLY_TOKENS,
-        precision=0,
-        minimum=1,
-        maximum=512,
-        label="The model's own replies",
-        info="the most tokens, where a mean over the reply is read",
-        min_width=0,
+def _place_form(ui: PanelContext) -> Fields:
+    """How the prompts are read, and what the vector is called."""
+    reading = section(
+        "How to read",
+        choice("method", "Method", [(kind.title, name) for name, kind in METHODS.items()], id="method"),
+        choice(
+            "pooling", "Token to read in each prompt", [(upper_first(said), name) for name, said in POOLINGS.items()]
+        ),
+        text("name", "Name of the vector", placeholder="the contrast set's"),
+        more(
+            text(
+                "positions",
+                "Or these positions, averaged",
+                "",
+                id="positions",
+                hint="such as -1, or -3,-2,-1, or 4-7; below 0 from the end",
+            ),
+            choice("site", "Place in the block", _sites(SITES), changing=True),
+            lines("system", "System prompt before every prompt", placeholder="none"),
+            switch("generation_prompt", "The template opens the reply"),
+            number("reply_tokens", "The model's own replies", unit="tokens", hint=_OWN_REPLIES, low=1, high=512),
+            number("seed", "Bootstrap seed", hint="of the intervals"),
+            number("token_budget", "Tokens per batch", unit="at most"),
+            switch("split_half", "Split-half cosine", hint="three fits; long for LEACE on a wide model"),
+        ),
     )
-    return {"system": system, "generation_prompt": opened, "reply_tokens": tokens}
+    form = place_fields(ui, "vectors", [reading], settings=ExtractSettings, events={"sized": _SIZED})
+
+    def offer_sites(given: Filled) -> Outputs:
+        offered = [each for each in SITES if not ui.host or each in ui.host.info.sites]
+        site = given.ready["site"]
+        chosen = {} if site in offered else {"site": offered[-1]}
+        return {form: form.offering({"site": _sites(offered)}, chosen)}
+
+    ui.watch("model", call=offer_sites, inputs={"given": form}, outputs=[form])
+    return form
 
 
-def _place_size(ui: PanelContext, parts: dict[str, Any]) -> None:
+def _sites(offered: Sequence[Site]) -> list[Choice]:
+    return [(upper_first(site.replace("_", " ")), site) for site in offered]
+
+
+def _place_size(ui: PanelContext, contrast: gr.Dropdown, form: Fields) -> None:
     """How much is read, told from what it depends on."""
-    counted = {name: parts[name] for name in ("contrast", "pooling", "positions", "reply_tokens")}
 
-    def count(host: Host, **values: Any) -> Size:
-        return size_of(host, STUDIES[_STUDY].parse(contrast_given(values)))  # type: ignore[arg-type]
+    def count(host: Host, contrast: str | None, form: Filled) -> Size:
+        given = {name: form.ready[name] for name in _SIZED}
+        return size_of(host, STUDIES[_STUDY].parse(contrast_given({**given, "contrast": contrast})))  # type: ignore[arg-type]
 
-    place_estimate(ui, count, counted, elem_id="extract-size")
+    triggers = [contrast.change, form.sized]
+    place_estimate(ui, count, {"contrast": contrast, "form": form}, elem_id="extract-size", triggers=triggers)
 
 
 def _place_view(ui: PanelContext) -> None:

@@ -117,13 +117,18 @@ def _cell(row: Mapping[Any, Any], name: str) -> str:
 
 
 def number(value: float) -> str:
+    """`plain_number` as markup."""
+    return escape(plain_number(value))
+
+
+def plain_number(value: float) -> str:
     """Three digits as a person reads them: no exponents, and 0 for what rounding left."""
     if math.isnan(value):
         return "–"
     if abs(value) < _ROUNDING:
         return "0"
     if abs(value) < _SMALL:
-        return f"&lt; {_SMALL:.4f}" if value > 0 else f"&gt; −{_SMALL:.4f}"
+        return f"< {_SMALL:.4f}" if value > 0 else f"> −{_SMALL:.4f}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"  # infinities stay as they are
 
 

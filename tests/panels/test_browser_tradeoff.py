@@ -115,7 +115,7 @@ def test_what_stands_is_there_after_another_page_and_the_quick_settings_are_thos
     go(page, "Trade-off")
     expect(page.locator("#tradeoff-strengths input").first).to_have_value("-2..2 step 1")
     expect(page.locator("#tradeoff-notes")).to_contain_text("recommended strength")
-    expect(page.locator("#tradeoff-plane svg")).to_be_visible()
+    drawn(page, "#tradeoff-plane")
     expect(page.locator("#tradeoff-size")).to_contain_text("Kept already")
 
 

@@ -71,7 +71,8 @@ def table(
 
     Args:
         headers: Column names.
-        rows: Cells, formatted by the caller.
+        rows: Cells, formatted by the caller; in a column of figures a second line, such as an interval, stands small
+            below the first.
         marked: Index of a row to set off, such as the chosen block.
         words: Indices of the columns that are text.
     """
@@ -79,10 +80,14 @@ def table(
     def kind(column: int) -> str:
         return "" if column in words else ' class="sw-n"'
 
+    def content(column: int, cell: object) -> str:
+        figure, _, under = str(cell).partition("\n") if column not in words else (cell, "", "")
+        return escape(figure) + (f"<small>{escape(under)}</small>" if under else "")
+
     head = "".join(f"<th{kind(column)}>{escape(text)}</th>" for column, text in enumerate(headers))
     body = "".join(
         f"<tr{' class=sw-on' if index == marked else ''}>"
-        + "".join(f"<td{kind(column)}>{escape(cell)}</td>" for column, cell in enumerate(row))
+        + "".join(f"<td{kind(column)}>{content(column, cell)}</td>" for column, cell in enumerate(row))
         + "</tr>"
         for index, row in enumerate(rows)
     )
