@@ -1,4 +1,4 @@
-"""Replies as HTML: a pane a column, the first token that differs, and the recipes behind them."""
+"""Replies as panes and HTML: a pane a column, the first token that differs, and the recipes behind them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,19 @@ from dataclasses import dataclass, field
 from steering.passes.replies import FINISHES, Reply, Written
 from steering.recipes.recipe import Recipe
 from steering.vectors.token_readings import TokenReading, summary
-from workbench.controls.token_markup import Colour, chance, colour_legend, reply_tokens, shades, token_card, visible
+from workbench.controls.panes import Pane, before_html, card_at, now_html
+from workbench.controls.token_markup import (
+    Colour,
+    chance,
+    colour_legend,
+    projected,
+    reply_tokens,
+    shades,
+    token_card,
+    visible,
+)
 from workbench.generation import recipe_name
-from workbench.page.markup import card, escape, heading, note, pane, panes, table
+from workbench.page.markup import escape, heading, note, table
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +33,14 @@ class Columns:
     """By their letters."""
     turns: Sequence[Sequence[tuple[str, str]]] = ()
     """Per column what was said before, (user, reply)."""
+    asked: str = ""
+    """The message that the replies answer."""
     readings: Sequence[Sequence[TokenReading]] = ()
     """Per column of every token; none before they were read."""
     vector: str = ""
     """Whose projection was read; none where empty."""
+    zero: float | None = None
+    """Where that vector's negative side lies, in mean differences; None where it does not say."""
     notes: str = ""
     """What was applied, as HTML."""
     open: bool = False
@@ -43,7 +57,7 @@ def title_of(hue: str) -> str:
     return f"Recipe {hue.upper()}" if hue else "Unsteered"
 
 
-def replies_html(columns: Columns, *, state: str = "", colour: Colour = "none") -> str:
+def panes_of(columns: Columns, *, state: str = "", colour: Colour = "none") -> list[Pane]:
     """All panes.
 
     Args:
@@ -52,19 +66,19 @@ def replies_html(columns: Columns, *, state: str = "", colour: Colour = "none") 
         colour: By what the tokens are coloured, once they were read.
     """
     tinted, _ = shades(columns.readings, colour)
-    return panes(*(_pane(columns, n, state, tinted) for n in range(len(columns.hues))))
+    return [_pane(columns, n, state, tinted) for n in range(len(columns.hues))]
 
 
 def legend_html(columns: Columns, colour: Colour) -> str:
     """What the colours of the tokens mean."""
-    return colour_legend(colour, shades(columns.readings, colour)[1], columns.vector)
+    return colour_legend(colour, shades(columns.readings, colour)[1], columns.vector, columns.zero)
 
 
 def token_html(columns: Columns, column: int, token: int) -> str:
     """The card of one token."""
     reading = columns.readings[column][token]
     hue = columns.hues[column]
-    return card(token_card(title_of(hue), reading, hue=hue, vector=columns.vector))
+    return card_at(token_card(title_of(hue), reading, hue=hue, vector=columns.vector))
 
 
 def divergence_html(columns: Columns) -> str:
@@ -104,39 +118,38 @@ def _divergence(columns: Columns, n: int) -> str:
     )
 
 
-def _pane(columns: Columns, n: int, state: str, tinted: Sequence[Sequence[float]]) -> str:
+def _pane(columns: Columns, n: int, state: str, tinted: Sequence[Sequence[float]]) -> Pane:
     hue = columns.hues[n]
-    title = title_of(hue)
-    turns = columns.turns[n] if columns.turns else ()
+    before = before_html(columns.turns[n] if columns.turns else (), columns.asked)
     if not columns.replies:
-        return pane(title, "", hue=hue, state=state, turns=turns)
+        return Pane(title_of(hue), hue, before=before, now=now_html("", state), state=state)
     reply = columns.replies[n]
     count, thought = reply.answer_tokens, reply.thought_tokens
     end = FINISHES[reply.finish] if reply.finish else {"stopped": "stopped"}.get(state, "")
     readings = columns.readings[n] if columns.readings else ()
     answer = readings[reply.thought_tokens :] or readings
-    return pane(
-        title,
-        reply.text,
-        hue=hue,
+    writing = "writing" if state == "writing" and reply.finish is None else ""
+    facts = (_modified(reply.written), *_read(answer, columns.vector, hue), _thought(reply), end)
+    return Pane(
+        title_of(hue),
+        hue,
         corner=f"{count} token{'s' * (count != 1)}{f' behind {thought} of thought' if thought else ''}",
-        foot=" · ".join(
-            filter(None, (_modified(reply.written), *_read(answer, columns.vector, hue), _thought(reply), end))
-        ),
-        state="writing" if state == "writing" and reply.finish is None else "",
-        turns=turns,
-        tokens=reply_tokens(n, readings, tinted[n]) if readings else "",
+        before=before,
+        now=now_html(reply.text, writing, tokens=reply_tokens(n, readings, tinted[n]) if readings else ""),
+        foot=" · ".join(filter(None, facts)),
+        state=writing,
     )
 
 
 def _read(readings: Sequence[TokenReading], vector: str, hue: str) -> list[str]:
     if not readings:
         return []
-    divergence, projection = summary(readings)
-    size = f"{divergence:.2g}" if divergence >= 0.001 else "under 0.001"
+    total = summary(readings)
+    size = f"{total.divergence:.2g}" if total.divergence >= 0.001 else "under 0.001"
     told = [f"KL to unsteered {size} nats (95th percentile of its answer's tokens)"] if hue else []
-    along = [] if projection is None else [f"mean projection on {vector} {projection:+.2g} × mean difference"]
-    return told + along
+    if total.projection is not None:
+        told.append(f"Mean {projected(vector, total.projection, total.unsteered if hue else None)}")
+    return told
 
 
 def _thought(reply: Reply) -> str:

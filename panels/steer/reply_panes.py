@@ -8,18 +8,19 @@ from typing import Any
 
 import gradio as gr
 
-from panels.steer.replies import Columns, divergence_html, legend_html, recipes_html, replies_html, title_of, token_html
+from panels.steer.replies import Columns, divergence_html, legend_html, panes_of, recipes_html, title_of, token_html
 from steering.errors import SteeringError
 from steering.model.host import Host
 from steering.model.model_info import DEMO_CAVEAT
 from steering.passes.rows import Row
 from steering.recipes.recipe import Recipe
-from steering.vectors.token_readings import read_tokens
+from steering.vectors.token_readings import read_tokens, zero_of
 from steering.vectors.vector import SteeringVector
 from workbench.chat import Chat
 from workbench.controls.offers import fitting, vector_named
+from workbench.controls.panes import place_card_at, place_panes
 from workbench.controls.recipe_words import applied
-from workbench.controls.token_markup import COLOURS, READ_SCRIPT
+from workbench.controls.token_markup import COLOURS
 from workbench.generation import cautions, measure_strengths, rows_for, steer, vectors_of
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.context import PanelContext
@@ -42,19 +43,22 @@ class ReplyPanes:
         self.chat = gr.State(Chat())
         self._rows = gr.State(())
         """Of the last run, with the model's description, to read them again."""
-        self._panes = html_block(replies_html(Columns(), state="empty"), elem_id="panes", js_on_load=READ_SCRIPT)
+        self._panes = place_panes(panes_of(Columns(), state="empty"), elem_id="panes")
+        self._token = place_card_at("#panes .sw-tok", elem_id="token")
         with gr.Column(elem_classes="sw-card", visible=False) as self._colouring:
             with gr.Row(elem_classes="sw-colouring"):
-                self.colour = gr.Radio(
+                self.colour = gr.Dropdown(
                     [(label, name) for name, label in COLOURS.items()],
                     value=_FIRST_COLOUR,
                     label="Colour the tokens by",
-                    elem_classes="sw-units",
+                    filterable=False,
                     elem_id="colour",
+                    min_width=0,
                 )
-                self.along = gr.Dropdown(fitting(ui), value=None, label="Projection on", elem_id="along", min_width=0)
+                self.along = gr.Dropdown(
+                    fitting(ui), value=None, label="Read the projection on", elem_id="along", min_width=0
+                )
             self._legend = html_block("")
-        self._token = html_block("", elem_id="token")
         self._below = html_block("")
         with gr.Column(elem_classes="sw-card", visible=False) as self._going_on:
             html_block(heading("Go on with the conversation"))
@@ -91,13 +95,19 @@ class ReplyPanes:
         along, vector = self._vector(along, recipes.values())
         job = steer(host, rows, next(iter(recipes.values())).decode, vector)
         said = "".join(map(note, [*_applied(host, recipes, vectors), *cautions(host, vectors)]))
-        shown = Columns(recipes=recipes, turns=[chat.turns(each) for each in ("", *recipes)], vector=along or "")
-        waiting = gr.update(value=replies_html(shown, state="waiting"), elem_classes="")
+        shown = Columns(
+            recipes=recipes,
+            turns=[chat.turns(each) for each in ("", *recipes)],
+            asked=chat.users[-1],
+            vector=along or "",
+            zero=zero_of(vector),
+        )
+        waiting = gr.update(value=panes_of(shown, state="waiting"), elem_classes="")
         yield {self._panes: waiting, self.columns: shown}
         for steps in call.follow(job):
             if steps:
                 shown = replace(shown, replies=steps[-1].replies)
-                yield {self._panes: replies_html(shown, state="writing")}
+                yield {self._panes: panes_of(shown, state="writing")}
             else:
                 yield {}
         done = job.state == "done"
@@ -105,7 +115,7 @@ class ReplyPanes:
             readings = job.result().readings if done else ()
             shown = replace(shown, readings=readings, notes=said + _caveat(host), open=host.info.chat_template)
             yield {
-                self._panes: replies_html(shown, state="" if done else "stopped", colour=colour),
+                self._panes: panes_of(shown, state="" if done else "stopped", colour=colour),
                 self.columns: shown,
                 self.chat: chat.answer(_answers(shown)),
                 self._rows: (host.info, rows),
@@ -157,7 +167,7 @@ class ReplyPanes:
     def _recolour(self, columns: Columns, colour: Any) -> dict[Any, Any]:
         if not columns.readings:
             return {}
-        return {self._panes: replies_html(columns, colour=colour), self._legend: legend_html(columns, colour)}
+        return {self._panes: panes_of(columns, colour=colour), self._legend: legend_html(columns, colour)}
 
     def _follow(self, columns: Columns, colour: Any) -> dict[Any, Any]:
         """Draw what stands below the panes. A part that was shown once stays, emptied while a run goes on: Gradio loses
@@ -193,8 +203,8 @@ class ReplyPanes:
         ids = [reply.ids for reply in columns.replies]
         job = call.host.submit(lambda job: read_tokens(call.host, rows, ids, vector=vector), title="Reading the tokens")
         yield from call.finish(job)
-        read = replace(columns, readings=job.result(), vector=along or "")
-        yield {self._panes: replies_html(read, colour=colour), self.columns: read}
+        read = replace(columns, readings=job.result(), vector=along or "", zero=zero_of(vector))
+        yield {self._panes: panes_of(read, colour=colour), self.columns: read}
 
 
 def _applied(host: Host, recipes: Mapping[str, Recipe], vectors: Mapping[str, SteeringVector]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,11 @@ class TokenReading:
     change: float
     """log-probability of the token in this row less that in the reference, nats."""
     projection: float | None
-    """Of the state at the token, in mean differences from the negative side's mean; None without a vector."""
+    """Of the state at the token on the direction, in mean differences; 0 is a state with nothing along it. None without
+    a vector.
+    """
+    unsteered: float | None
+    """The same in the reference, which reads the same tokens."""
     alternatives: tuple[tuple[str, float, float], ...]
     """(token, probability in the reference, probability in this row), both before temperature: the token itself, then
     the likeliest in either.
@@ -78,11 +82,37 @@ def read_tokens(
     return host.run(work, title="Reading the tokens")
 
 
-def summary(readings: Sequence[TokenReading]) -> tuple[float, float | None]:
-    """The 95th percentile of the divergence over a reply's tokens, nats, and the mean projection."""
+@dataclass(frozen=True)
+class Summary:
+    """A reply's tokens together."""
+
+    divergence: float
+    """95th percentile, nats."""
+    projection: float | None
+    """Mean, in mean differences; None where none was read."""
+    unsteered: float | None
+    """Mean of what the reference has at the same tokens."""
+
+
+def summary(readings: Sequence[TokenReading]) -> Summary:
+    """What the readings of a reply come to."""
     divergence = float(np.percentile([each.divergence for each in readings], 95))
-    along = [each.projection for each in readings if each.projection is not None]
-    return divergence, float(np.mean(along)) if along else None
+    return Summary(divergence, _mean(each.projection for each in readings), _mean(each.unsteered for each in readings))
+
+
+def zero_of(vector: SteeringVector | None) -> float | None:
+    """Where conditions and clamps count from: the mean of the negative side at the vector's own block, in mean
+    differences; None where the vector does not say.
+    """
+    if vector is None or vector.references is None:
+        return None
+    block = vector.default_block
+    return float(vector.references[block] / vector.mean_differences[block])
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _read(
@@ -96,7 +126,7 @@ def _read(
     states: list[Tensor] = []
 
     def keep(at: Place, read: Tensor) -> None:
-        states.append(read[1, -len(ids) :].float().cpu())
+        states.append(read[:, -len(ids) :].float().cpu())
 
     logits = read_replies(
         host, batch, Schedule(host, plans), n=len(ids) + 1, read=keep, places=[place] if place else []
@@ -104,24 +134,30 @@ def _read(
     before, own = logits[:, :-1]
     apart, taken = divergence(before, own).tolist(), torch.tensor(ids)
     change = (losses_of(before, taken) - losses_of(own, taken)).tolist()
-    along: list[float | None] = [None] * len(ids)
+    along: list[list[float | None]] = [[None] * len(ids)] * 2
     if vector is not None:
-        along = list(_along(states[0], vector))
+        along = [list(_along(each, vector)) for each in states[0]]
     rows = max(1, PIECE // logits.shape[-1])
     parts = zip(before.split(rows), own.split(rows), taken.to(own.device)[:, None].split(rows), strict=True)
     likely = [each for part in parts for each in _likely(*part)]
     pieces = pieces_of_reply(host.tokenizer, ids, special=False)
     return tuple(
-        TokenReading(readable(host.tokenizer, token), pieces[i], apart[i], change[i], along[i], _told(host, likely[i]))
+        TokenReading(
+            readable(host.tokenizer, token),
+            pieces[i],
+            apart[i],
+            change[i],
+            projection=along[1][i],
+            unsteered=along[0][i],
+            alternatives=_told(host, likely[i]),
+        )
         for i, token in enumerate(ids)
     )
 
 
 def _along(states: Tensor, vector: SteeringVector) -> list[float]:
     block = vector.default_block
-    reference = 0.0 if vector.references is None else float(vector.references[block])
-    along = (states @ vector.directions[block].float() - reference) / float(vector.mean_differences[block])
-    return along.tolist()
+    return (states @ vector.directions[block].float() / float(vector.mean_differences[block])).tolist()
 
 
 def _likely(before: Tensor, own: Tensor, taken: Tensor) -> list[list[tuple[int, float, float]]]:

@@ -381,6 +381,8 @@ def test_recipes_stand_side_by_side_and_the_conversation_goes_on(page: Page) -> 
     page.locator("#follow-up textarea").fill("What is the capital of France?")
     page.click("#send")
     expect(page.locator(".sw-pane .sw-past")).to_have_text([plain, formal, same])  # each goes on from its own
+    sent = page.locator(".sw-pane.sw-a .sw-said")
+    expect(sent).to_have_text(["Write a note to my boss about the meeting.", "What is the capital of France?"])
     expect(page.locator(".sw-pane header b")).to_have_text(["Unsteered", "Recipe A", "Recipe C"])
     expect(page.locator(".sw-pane .sw-now .sw-tok").first).to_be_visible()
     assert replies(page)[0] == replies(page)[2]
@@ -403,9 +405,20 @@ def test_tokens_are_coloured_and_each_tells_what_could_have_stood_there(page: Pa
     tokens.nth(1).press("ArrowRight")
     page.keyboard.press("Enter")
     expect(page.locator("#token h2")).to_contain_text(tokens.nth(2).inner_text().strip())
+    token, card = tokens.nth(2).bounding_box(), page.locator("#token").bounding_box()
+    assert token
+    assert card
+    apart = min(abs(card["y"] - token["y"] - token["height"]), abs(token["y"] - card["y"] - card["height"]))
+    assert apart < 20  # right below the token or right above it, and in sight
+    assert card["y"] >= 0
+    assert card["y"] + card["height"] <= 900
+    page.keyboard.press("Escape")
+    expect(page.locator("#token h2")).to_be_hidden()
 
-    page.locator("#colour label").filter(has_text="projection").click()
-    expect(page.get_by_text("projection on formality at each token")).to_be_visible()
+    page.locator("#colour input").click()
+    page.get_by_role("option", name="projection", exact=True).click()
+    expect(page.get_by_text("projection of the state at each token on formality")).to_be_visible()
+    expect(page.get_by_text("below zero")).to_be_visible()
     coloured = plain.evaluate_all("all => Math.max(...all.map(each => +each.style.getPropertyValue('--v')))")
     assert coloured > 0
 

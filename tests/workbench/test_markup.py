@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html.parser import HTMLParser
 
 import pytest
@@ -13,7 +14,8 @@ from steering.passes.replies import Divergence, Reply, Written
 from steering.recipes.recipe import Recipe
 from steering.studies.grid import Cell, Grid, parse_axis
 from steering.vectors.token_readings import TokenReading
-from workbench.controls import token_markup
+from workbench.controls import panes, token_markup
+from workbench.controls.token_strip import MOST_CHARACTERS, MOST_DRAWN, Strip
 from workbench.frame.shelf_cards import sparkline, vector_card
 from workbench.page import cards, markup
 
@@ -50,8 +52,19 @@ def _reply(text: str, **fields: object) -> Reply:
 
 
 def _reading(text: str, **fields: object) -> TokenReading:
-    plain = {"divergence": 0.5, "change": -0.5, "projection": 2.0, "alternatives": ((text, 0.25, 0.5),)}
+    plain = {
+        "divergence": 0.5,
+        "change": -0.5,
+        "projection": 2.0,
+        "unsteered": 1.0,
+        "alternatives": ((text, 0.25, 0.5),),
+    }
     return TokenReading(token=text, piece=text, **{**plain, **fields})  # type: ignore[arg-type]
+
+
+def _markup_of(shown: Sequence[panes.Pane]) -> str:
+    """All that the page takes as markup; the rest it sets as text."""
+    return "".join(f"<div>{each.before}</div><p>{each.now}</p>" for each in shown)
 
 
 PAGES = {
@@ -61,17 +74,17 @@ PAGES = {
     "user's error": markup.error_card(SteeringError(EVIL, EVIL, EVIL)),
     "fault": markup.error_card(ValueError(EVIL), doing=EVIL),
     "table": markup.table((EVIL, EVIL), [(EVIL, EVIL)]),
-    "pane": markup.pane(EVIL, EVIL, corner=EVIL, foot=EVIL),
-    "chips": token_markup.token_chips([EVIL, " " + EVIL], [EVIL, "user"], {"a": [True, False]}, ["a"], [1])
-    + token_markup.roles_legend([EVIL]),
+    "message": panes.before_html([(EVIL, EVIL)], EVIL),
     "job line": markup.job_line(EVIL, EVIL, fraction=0.5) + markup.job_ended(EVIL, EVIL, job_id=1),
     "model bar": cards.model_bar(None, loading=EVIL) + cards.model_bar(None, error=SteeringError(EVIL)),
     "divergence": replies.divergence_html(
         Columns([_reply(""), _reply("", divergence=Divergence(EVIL, ((EVIL, 0.5, 0.5),)))]),
     ),
-    "replies": replies.replies_html(Columns([_reply(EVIL), _reply(EVIL)], turns=[[(EVIL, EVIL)]] * 2)),
-    "tokens": replies.replies_html(
-        Columns([_reply(EVIL), _reply(EVIL)], readings=[[_reading(EVIL)]] * 2, vector=EVIL), colour="change"
+    "replies": _markup_of(replies.panes_of(Columns([_reply(EVIL), _reply(EVIL)], turns=[[(EVIL, EVIL)]] * 2))),
+    "tokens": _markup_of(
+        replies.panes_of(
+            Columns([_reply(EVIL), _reply(EVIL)], readings=[[_reading(EVIL)]] * 2, vector=EVIL), colour="change"
+        )
     ),
     "token": replies.token_html(Columns(readings=[[_reading(EVIL)]] * 2, vector=EVIL), 1, 0),
     "legend": replies.legend_html(Columns(readings=[[_reading(EVIL)]] * 2, vector=EVIL), "projection"),
@@ -119,21 +132,56 @@ def test_a_fault_is_told_apart_from_a_mistake() -> None:
 
 
 def test_written_positions_carry_their_recipes_and_picked_ones_are_set_off() -> None:
-    chips = token_markup.token_chips(
+    strip = Strip(
         ["<u>", "Hi", " you"],
         ["template", "user", "user"],
         {"a": [False, True, False], "b": [False, True, True]},
         ["b"],
         [2],
-    )
-    parts = chips.split("<i ")[1:]
-    assert [("sw-wa" in part, "sw-wb" in part, "sw-picked" in part) for part in parts] == [
-        (False, False, False),
-        (True, True, False),
-        (False, True, True),
-        (False, True, False),  # what is generated
+    ).plain
+    assert strip["tokens"] == [
+        [0, "<u>", "template", [], False],
+        [1, "Hi", "user", ["a", "b"], False],
+        [2, "you", "user", ["b"], True],
     ]
-    assert [part.count('aria-checked="true"') for part in parts] == [0, 0, 1, 0]
+    assert (strip["roles"], strip["generated"], strip["picked"]) == (["template", "user"], ["b"], [2])
+    assert strip["hidden"] == 0
+
+
+def test_a_long_prompt_is_drawn_at_its_ends_only_and_a_long_token_cut() -> None:
+    count = 25_000
+    strip = Strip(["x" * 100_000] * count, ["user"] * count, {"a": [True] * count}, picked=[0, 12_000, count - 1]).plain
+    assert len(strip["tokens"]) == MOST_DRAWN
+    assert [strip["tokens"][n][0] for n in (0, strip["cut"] - 1, strip["cut"], -1)] == [
+        0,
+        MOST_DRAWN // 2 - 1,
+        count - MOST_DRAWN // 2,
+        count - 1,
+    ]
+    assert strip["hidden"] == count - MOST_DRAWN
+    assert strip["picked"] == [0, count - 1]
+    assert {len(text) for _, text, *_ in strip["tokens"]} == {MOST_CHARACTERS}
+
+
+def test_the_message_that_is_answered_stands_above_the_reply_from_the_start() -> None:
+    for shown in (Columns(asked=EVIL), Columns([_reply("Hi"), _reply("Hi")], asked=EVIL)):
+        for each in replies.panes_of(shown, state="writing"):
+            assert EVIL in _Seen(each.before).text
+    long = _Seen(panes.before_html([], "word " * 20_000)).text
+    assert len(long) < 2 * panes.LONGEST_SAID
+    assert "98,000 more characters" in long
+
+
+def test_a_projection_is_told_itself_beside_what_it_was_unsteered() -> None:
+    readings = [_reading("a", projection=0.0004, unsteered=0.51), _reading("b", projection=-0.0004, unsteered=0.49)]
+    columns = Columns([_reply("x"), _reply("x")], readings=[readings, readings], vector="joy", zero=1.25)
+    plain, steered = (each.foot for each in replies.panes_of(columns))
+    assert "Mean projection on joy 0.00, unsteered +0.50 × mean difference" in steered
+    assert "unsteered" not in plain
+    legend = _Seen(replies.legend_html(columns, "projection")).text
+    assert "+1.25" in legend
+    assert "below zero" in legend
+    assert "below zero" not in _Seen(replies.legend_html(columns, "divergence")).text
 
 
 def test_shades_are_relative_to_the_largest_and_next_to_nothing_stays_pale() -> None:
@@ -145,7 +193,7 @@ def test_shades_are_relative_to_the_largest_and_next_to_nothing_stays_pale() -> 
 
 def test_a_token_without_text_of_its_own_has_no_place_but_the_others_keep_their_number() -> None:
     readings = [_reading(" A"), _reading("<end>", divergence=0.0), _reading("b")]
-    readings[1] = TokenReading("<end>", "", 0.0, 0.0, None, ())
+    readings[1] = TokenReading("<end>", "", 0.0, 0.0, None, None, ())
     drawn = token_markup.reply_tokens(1, readings, [0.0, 0.0, 0.0])
     assert [drawn.count(f'data-token="{n}"') for n in range(3)] == [1, 0, 1]
     assert drawn.count('tabindex="0"') == 1
@@ -193,11 +241,10 @@ def test_a_card_says_what_a_vector_is_and_why_it_does_not_fit() -> None:
 )
 def test_panes_say_what_was_modified_and_how_it_ended(state: str, finish: str | None, foot: str, caret: bool) -> None:
     columns = Columns([_reply("a", written=Written()), _reply("b", finish=finish)])
-    page = replies.replies_html(columns, state=state)
-    steered = page[page.index("sw-a") :]
-    assert foot in steered
-    assert ("sw-caret" in steered) == caret
-    assert "Nothing was modified" in page
+    plain, steered = replies.panes_of(columns, state=state)
+    assert foot in steered.foot
+    assert ("sw-caret" in steered.now) == caret
+    assert "Nothing was modified" in plain.foot
 
 
 @pytest.mark.parametrize(

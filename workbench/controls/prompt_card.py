@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
 from steering.errors import SteeringError
 from steering.model.chat_settings import ChatSettings
+from steering.model.host import Host
 from steering.model.prompts import conversation, render
 from steering.ranges import compact
 from steering.recipes.recipe import Intervention, Recipe
 from steering.writes.interventions import Scope, covered, in_reply
 from workbench.controls.recipe_editor import RecipeEditor
 from workbench.controls.recipe_reading import Draft
-from workbench.controls.token_markup import PICK_SCRIPT, roles_legend, token_chips
+from workbench.controls.token_strip import Strip, place_strip
 from workbench.generation import SteerSettings
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import number_of
-from workbench.page.markup import heading, note
+from workbench.page.markup import heading
 
 
 EXAMPLES = (
@@ -30,7 +31,7 @@ EXAMPLES = (
     ("Capital", "What is the capital of France?"),
 )
 _LEGEND = "A line under a token: the recipe of that colour writes there; under “generated …”, at every generated token."
-_UNKNOWN = note("Shown once the model stands.")
+_UNKNOWN = Strip(said="Shown once the model stands.")
 
 
 class PromptCard:
@@ -57,8 +58,7 @@ class PromptCard:
             )
             with gr.Row(elem_classes="sw-examples"):
                 examples = [(gr.Button(label, size="sm", min_width=0), text) for label, text in EXAMPLES]
-            html_block(heading("Tokens read and written"))
-            self._chips = html_block(_UNKNOWN, js_on_load=PICK_SCRIPT, elem_id=f"{key}chips")
+            self._strip = place_strip(_UNKNOWN, elem_id=f"{key}chips")
         for button, text in examples:
             button.click(lambda text=text: text, outputs=[user], **EVENT)
         self.user, self.system = user, system
@@ -78,10 +78,10 @@ class PromptCard:
         def show(user: str, system: str, **drafts: Draft) -> dict[Any, Any]:
             scopes = {hues[name]: _scopes(draft.found) for name, draft in drafts.items() if draft.found}
             chat = next((draft.found.chat for draft in drafts.values() if draft.found), None)
-            return {self._chips: _chips(self._ui, user, system, scopes, chat)}
+            return {self._strip: strip_of(self._ui.host, user, system, scopes, chat)}
 
         triggers = [part.change for part in inputs.values()]
-        self._ui.watch("model", *triggers, call=show, inputs=inputs, outputs=[self._chips])
+        self._ui.watch("model", *triggers, call=show, inputs=inputs, outputs=[self._strip])
 
         def pick(event: gr.EventData, *drafts: Draft) -> dict[Any, Any]:
             given = [draft.ready for draft in drafts]
@@ -89,7 +89,7 @@ class PromptCard:
             changes = zip(recipes, given, changed, strict=True)
             return {editor: new for editor, old, new in changes if new != old} or gr.skip()
 
-        self._chips.pick(pick, inputs=list(recipes), outputs=list(recipes), **EVENT)
+        self._strip.pick(pick, inputs=list(recipes), outputs=list(recipes), **EVENT)
 
 
 def picking(recipes: Sequence[Recipe], first: int, last: int) -> list[Recipe]:
@@ -115,31 +115,46 @@ def _toggled(chosen: Sequence[int], first: int, last: int) -> list[int]:
     return sorted(set(chosen) - run if first in chosen else set(chosen) | run)
 
 
-def _chips(ui: PanelContext, user: str, system: str, scopes: dict[str, set[Scope]], chat: ChatSettings | None) -> str:
-    """The tokens of a prompt under a recipe's chat settings, and what recipes write there."""
-    host = ui.host
+def strip_of(
+    host: Host | None, user: str, system: str, scopes: Mapping[str, set[Scope]], chat: ChatSettings | None
+) -> Strip:
+    """The tokens of a prompt under a recipe's chat settings, and what recipes write there.
+
+    Args:
+        host: The model; None while there is none.
+        user: The user's message.
+        system: The system message; none where empty.
+        scopes: Recipe letter -> where its interventions write.
+        chat: Chat settings of the recipes; those of the host where None.
+    """
     if host is None:
         return _UNKNOWN
     try:
         prompt = render(host.under(chat), conversation(user or "", system or ""))
     except SteeringError as error:
-        return note(str(error))
+        return Strip(said=str(error))
     chosen = {position for each in scopes.values() for scope in each if isinstance(scope, tuple) for position in scope}
     outside = sorted(position for position in chosen if position >= len(prompt))
     inside = {hue: {_within(scope, len(prompt)) for scope in each} for hue, each in scopes.items()}
-    chips = token_chips(
+    said = [_length(len(prompt), host.info.context)]
+    if outside:
+        said.append(f"There is no token {compact(outside)}.")
+    if any(scopes.values()):
+        said.append(_LEGEND)
+    return Strip(
         prompt.tokens,
         prompt.roles,
         {hue: covered(each - {()}, len(prompt)) for hue, each in inside.items()},
         [hue for hue, each in scopes.items() if any(map(in_reply, each))],
         tuple(sorted(chosen - set(outside))),
+        " ".join(said),
     )
-    said = [f"{len(prompt)} of {host.info.context} tokens."]
-    if outside:
-        said.append(f"There is no token {compact(outside)}.")
-    if any(scopes.values()):
-        said.append(_LEGEND)
-    return chips + roles_legend(prompt.roles) + note(" ".join(said))
+
+
+def _length(tokens: int, context: int) -> str:
+    if tokens > context:
+        return f"{tokens:,} tokens: more than the {context:,} that the model reads."
+    return f"{tokens:,} of {context:,} tokens."
 
 
 def _within(scope: Scope, length: int) -> Scope:

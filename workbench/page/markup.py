@@ -100,47 +100,6 @@ def pills(texts: Iterable[str]) -> str:
     return "".join(f'<span class="sw-pill">{escape(text)}</span>' for text in texts)
 
 
-def pane(
-    title: str,
-    text: str,
-    *,
-    hue: str = "",
-    corner: str = "",
-    foot: str = "",
-    state: str = "",
-    turns: Iterable[tuple[str, str]] = (),
-    tokens: str = "",
-) -> str:
-    """One reply.
-
-    Args:
-        title: "Unsteered" or the recipe's name.
-        text: What the model has written so far.
-        hue: "" for the unsteered model, else a recipe letter.
-        corner: A figure in the upper right corner, such as the number of tokens.
-        foot: What was really done to the model, and how the reply ended.
-        state: "empty" before any run, "waiting" before the first token, "writing" while it streams (with a caret),
-            "" otherwise.
-        turns: What was said before, (user, reply).
-        tokens: The text as markup, token by token, once the tokens were read.
-    """
-    words = escape(text) if text.strip() else f'<span class="sw-faint">{_silence(state)}</span>'
-    caret = '<i class="sw-caret"></i>' if state == "writing" and text.strip() else ""
-    before = "".join(
-        f'<p class="sw-said">{escape(user)}</p><p class="sw-reply sw-past">{escape(reply)}</p>' for user, reply in turns
-    )
-    return (
-        f'<section class="sw-pane {_hue(hue)}" aria-live="polite" aria-label="Reply: {escape(title)}">'
-        f"<header><b>{escape(title)}</b><span>{escape(corner)}</span></header>{before}"
-        f'<p class="sw-reply sw-now">{tokens or words}{caret}</p><footer>{escape(foot)}</footer></section>'
-    )
-
-
-def panes(*parts: str) -> str:
-    """Replies side by side, four of them in two rows where the screen is no wider, stacked on a narrow screen."""
-    return f'<div class="sw-panes sw-panes-{len(parts)}">{"".join(parts)}</div>'
-
-
 def job_line(title: str, message: str, *, fraction: float | None, queued: bool = False) -> str:
     """A running job: title, bar, how far, seconds left. `fraction` is None while the end is unknown."""
     kind = "sw-wait" if queued or fraction is None else ""
@@ -165,10 +124,6 @@ def _error_row(label: str, text: str) -> str:
 
 def _hue(hue: str) -> str:
     return f"sw-{hue}" if hue in ("a", "b", "c") else "sw-plain"
-
-
-def _silence(state: str) -> str:
-    return {"empty": "Press Run.", "waiting": "Waiting …", "writing": "…"}.get(state, "(no text)")
 
 
 def of_another_model(made: str, now: str) -> str:

@@ -189,7 +189,7 @@ def _values(host: Host, row: Row, reply: Reply) -> dict[str, Any]:
         "finish": reply.finish,
         "modified_prompt": reply.written.prompt,
         "modified_generated": reply.written.generated,
-        "divergence": summary(readings[reply.thought_tokens :])[0] if reply.answer_tokens else 0.0,
+        "divergence": summary(readings[reply.thought_tokens :]).divergence if reply.answer_tokens else 0.0,
     }
 
 

@@ -12,10 +12,10 @@ from steering.model.prompts import render
 from steering.passes.decoding import generate, next_token_logits
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
-from steering.vectors.token_readings import ALTERNATIVES, read_tokens
+from steering.vectors.token_readings import ALTERNATIVES, read_tokens, summary
 from steering.vectors.vector import Provenance, SteeringVector
 from steering.writes.interventions import Write
-from steering.writes.operations import Add
+from steering.writes.operations import Ablate, Add
 
 
 TEXT = "Write a review of the hotel by the river."
@@ -88,7 +88,7 @@ def test_the_token_that_was_taken_stands_first_among_the_alternatives(tiny_host,
         assert likeliest in [text for text, _, _ in reading.alternatives]
 
 
-def test_projections_count_mean_differences_from_the_negative_side(tiny_host, vector) -> None:
+def test_projections_are_in_mean_differences_and_beside_what_the_unsteered_model_has(tiny_host, vector) -> None:
     """Against Hugging Face's own hidden states; and what is added at the vector's block shows up whole."""
     host = tiny_host("llama")
     rows = _rows(host, vector, strength=4.0)
@@ -98,12 +98,27 @@ def test_projections_count_mean_differences_from_the_negative_side(tiny_host, ve
     with torch.no_grad():
         given = torch.tensor([[*rows[0].prompt.ids, *ids]])
         states = model(input_ids=given, output_hidden_states=True).hidden_states[BLOCK + 1][0, -len(ids) :]
-    expected = (states.double() @ vector.directions[BLOCK].double() + 0.5) / 2.0
+    expected = states.double() @ vector.directions[BLOCK].double() / 2.0
     assert expected.abs().min() > 0.01
-    found = torch.tensor([each.projection for each in plain]).double()
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    moved = torch.tensor([each.projection for each in steered]).double() - found
+    for known in ([each.projection for each in plain], [each.unsteered for each in plain + steered]):
+        torch.testing.assert_close(torch.tensor(known).double(), expected.repeat(len(known) // 3), rtol=1e-4, atol=1e-4)
+    moved = torch.tensor([each.projection for each in steered]).double() - expected
     torch.testing.assert_close(moved, torch.full((3,), 4.0 / 2.0).double(), rtol=1e-4, atol=1e-4)
+    total = summary(steered)
+    assert total.unsteered == pytest.approx(float(expected.mean()), rel=1e-4)
+    assert total.projection == pytest.approx(float(expected.mean()) + 2.0, rel=1e-4)
+
+
+def test_an_ablated_direction_reads_as_nothing(tiny_host, vector) -> None:
+    host = tiny_host("llama")
+    rows = _rows(host, vector)
+    cut = replace(rows[1], plan=(Write(Ablate(vector.directions[BLOCK]), BLOCK, SITE),))
+    (_, ablated) = read_tokens(host, [rows[0], cut], [(7, 700, 12)] * 2, vector=vector)
+    for each in ablated:
+        assert each.unsteered is not None
+        assert each.projection is not None
+        assert abs(each.unsteered) > 0.01
+        assert abs(each.projection) < 1e-5  # float32 at the width of a tiny model
 
 
 def test_a_reply_that_fills_the_context_and_an_empty_one_can_be_read(tiny_host, vector, monkeypatch) -> None:
