@@ -20,6 +20,7 @@ from steering.passes.replies import DecodeSettings, Reply
 from steering.passes.rows import Row
 from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Recipe
+from steering.studies.size import Size, Work, tokens_of
 from steering.studies.study import Measure, Result, origin
 from steering.vectors.token_readings import TokenReading, read_tokens
 from steering.vectors.vector import SteeringVector
@@ -81,6 +82,21 @@ def rows_for(
     ]
     first = next(iter(recipes.values()), Recipe())
     return (Row(render(first.on(host), chat.messages())), *steered)
+
+
+def steer_size(user: str, system: str, recipes: Sequence[Recipe]) -> Size:
+    """What a run does: a reply unsteered and one a recipe, all in one batch, and two readings of each reply.
+
+    Measuring a strength in nats is not counted; what it found is kept.
+    """
+    tokens = next(iter(recipes), Recipe()).decode.max_new_tokens
+    rows = 1 + len(recipes)
+    return Size(
+        (
+            Work("replies", rows, tokens, batch=rows),
+            Work("readings", 2 * rows, tokens_of([f"{system}{user}"]) + tokens),
+        )
+    )
 
 
 def measure_strengths(

@@ -157,7 +157,6 @@ window.recipeEditor = (element, props, server, watch) => {
     const decode = recipe.decode ?? {}, chat = recipe.chat;
     part('decode').hidden = !flags.decoding;
     root.querySelectorAll('[data-decode]').forEach(field => put(field, decode[field.dataset.decode]));
-    part('decode-said').textContent = `Reply: at most ${decode.max_new_tokens ?? '…'} tokens, temperature ${decode.temperature ?? '…'}, seed ${decode.seed ?? '…'}`;
     part('chat').hidden = !chat;
     part('chat-said').textContent = chat ? `Under its own chat settings: ${JSON.stringify(chat)}` : '';
     part('model').hidden = !recipe.model;

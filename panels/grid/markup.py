@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 from steering.studies.grid import Axis, Cell, Grid
 from steering.vectors.strength import UNITS
+from workbench.controls.panes import card_at
 from workbench.page.markup import card, escape, heading, note
 
 
@@ -46,7 +47,7 @@ def grid_html(grid: Grid | None, cells: Cells, *, running: bool = False, warning
 def cell_html(grid: Grid, cell: Cell) -> str:
     """One cell's whole text, with where it stands and what was modified."""
     where = ", ".join(f"{axis.kind} {label}" for axis, label in _places(grid, cell))
-    return card(
+    return card_at(
         heading(where) + f'<p class="sw-reply">{escape(cell.text) or "(no text)"}</p>' + note(_facts(cell, whole=True))
     )
 
@@ -72,26 +73,28 @@ def _table(grid: Grid, cells: Cells, missing: str, *, buttons: bool) -> str:
     corner = " ".join(filter(None, (f"{grid.y.kind} ↓" if grid.y else "", f"{grid.x.kind} →")))
     head = "".join(f'<th scope="col">{escape(label)}</th>' for label in grid.x.labels)
     full = _full(cells)
+    # A single row has its labels in the cells too: on the page they stand as cards, as many beside each other as fit.
+    labels = grid.x.labels if grid.y is None else [""] * len(grid.x.labels)
     body = "".join(
-        f'<tr><th scope="row">{escape(label)}</th>'
-        + "".join(_cell(cells.get((x, y)), x, y, full, missing, buttons) for x in range(len(grid.x.values)))
+        f'<tr><th scope="row">{escape(row)}</th>'
+        + "".join(_cell(cells.get((x, y)), x, y, full, missing, buttons, label) for x, label in enumerate(labels))
         + "</tr>"
-        for y, label in enumerate(rows)
+        for y, row in enumerate(rows)
     )
-    return (
-        f'<table class="sw-grid"><thead><tr><th>{escape(corner)}</th>{head}</tr></thead><tbody>{body}</tbody></table>'
-    )
+    kind = "sw-grid" if grid.y else "sw-grid sw-in-a-row"
+    return f'<table class="{kind}"><thead><tr><th>{escape(corner)}</th>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def _cell(cell: Cell | None, x: int, y: int, full: float, missing: str, buttons: bool) -> str:
+def _cell(cell: Cell | None, x: int, y: int, full: float, missing: str, buttons: bool, label: str) -> str:
+    at = f'<b class="sw-at">{escape(label)}</b>' if label and buttons else ""
     if cell is None:
-        return f'<td class="sw-faint" style="--v:0">{missing}</td>'
+        return f'<td class="sw-faint" style="--v:0">{at}{missing}</td>'
     text = escape(cell.text) or "(no text)"
     if not buttons:
         return f'<td style="--v:{cell.divergence / full:.2f}"><p>{text}</p><small>{_facts(cell)}</small></td>'
     return (
         f'<td style="--v:{cell.divergence / full:.2f}" data-x="{x}" data-y="{y}">'
-        f'<button class="sw-cell" title="Show the whole text">{text}</button>'
+        f'{at}<button class="sw-cell" title="Show the whole text">{text}</button>'
         f'<small>{_facts(cell)}</small> <button class="sw-open">Open in Steer</button></td>'
     )
 

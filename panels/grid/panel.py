@@ -29,7 +29,9 @@ from steering.studies.grid import (
 from steering.studies.size import Size
 from steering.studies.study import Result
 from workbench.controls.estimate import follow_estimate
-from workbench.controls.offers import fitting, vector_named, vectors_at_hand
+from workbench.controls.first_vector import FirstVector
+from workbench.controls.offers import fitting, suggested, vector_named, vectors_at_hand
+from workbench.controls.panes import place_card_at
 from workbench.controls.prompt_card import EXAMPLES, PromptCard
 from workbench.controls.recipe_editor import RecipeEditor, follow_shelf, place_recipe, received
 from workbench.controls.recipe_reading import Draft
@@ -47,8 +49,8 @@ _FIRST_VALUES = "-1..1 step 0.5"
 _EMPTY = card(
     empty_state(
         "No grid yet",
-        "Choose what changes along the columns and the rows. Every cell is one reply; cells are generated together, "
-        "fill as they are done, and are kept, so that a wider grid computes only what is new.",
+        "Press Run: every cell is one reply, at the values on the left. Cells fill as they are done and are kept, so "
+        "that a wider grid computes only what is new.",
     )
 )
 _FIRST = {
@@ -60,6 +62,8 @@ _FIRST = {
     "seed": "0..3",
     "temperature": "0, 0.7, 1",
 }
+_WITHOUT_VECTOR = ("prompt", "seed", "temperature")
+"""Axes that change no intervention."""
 _LABELS = {"method": "extraction method"}
 
 
@@ -87,24 +91,37 @@ class GridPanel(Panel):
                 with gr.Row(elem_classes="sw-actions"):
                     run = gr.Button("Run", variant="primary", elem_id="grid-run")
                     stop = gr.Button("Stop", interactive=False, elem_id="grid-stop")
-                    size = html_block("", elem_id="grid-size", elem_classes="sw-estimate")
+                    given = {**prompt.inputs, **axes, "recipe": recipe}
+                    _place_size(ui, given)
             with gr.Column(elem_classes="sw-right sw-follow", min_width=0):
                 ui.error_slot()
+                first = FirstVector(
+                    ui, "fill a grid", "fills a grid of replies at several strengths of it", elem_id="grid-start"
+                )
                 shown = _Shown(ui)
         prompt.wire([recipe])
         follow_shelf(ui, [recipe])
-        given = {**prompt.inputs, **axes, "recipe": recipe}
+        buttons: dict[str, Any] = {"run": [run, first.button], "stop": stop, "title": "the grid"}
         ui.on(
             run.click,
             shown.run,
             inputs=given,
             outputs=shown.outputs,
-            run=[run],
-            stop=stop,
-            title="the grid",
+            **buttons,
         )
+
+        def begin(call: Call, **values: Any) -> Iterator[Outputs | None]:
+            """Extract the first vector, put it on the shelf and sweep its strength."""
+            vector = yield from first.extract(call)
+            draft: Draft = values["recipe"]
+            recipe = suggested(vector).model_copy(update={"decode": draft.ready.decode})
+            strengths = _first_values(ui, "strength", vector.name)
+            asked = {**values, "recipe": Draft(recipe), "x": "strength", "x_values": strengths, "y": _NO_ROWS}
+            yield from shown.run(call, **asked)
+
+        ui.on(first.button.click, begin, inputs=given, outputs=[*shown.outputs, ui.page.picked], **buttons)
+        ui.watch("shelf", "model", call=first.offer, outputs=[first.card])
         ui.reveal(run.click, "grid-cells")
-        _wire_size(ui, given, size)
         _wire_first_values(ui, axes, recipe)
         _wire_receiving(ui, prompt, recipe)
 
@@ -122,7 +139,7 @@ class _Shown:
         with gr.Row(elem_classes="sw-actions", visible=False) as self._exports:
             self._csv = gr.DownloadButton("Download CSV", size="sm", elem_id="grid-csv")
             self._page = gr.DownloadButton("Download HTML", size="sm", elem_id="grid-html")
-        self._cell = html_block("", elem_id="grid-cell")
+        self._cell = place_card_at("#grid-cells [data-x]", elem_id="grid-cell")
         self.outputs = [
             self._html,
             self._grid,
@@ -208,14 +225,17 @@ def _grid_of(values: Mapping[str, Any]) -> Grid:
     return Grid(x, y, recipe, values["user"] or "", values["system"] or "")
 
 
-def _wire_size(ui: PanelContext, given: Mapping[str, Any], line: gr.HTML) -> None:
-    """Say before the run how many replies, about how long, what is kept, or what is wrong."""
+def _place_size(ui: PanelContext, given: Mapping[str, Any]) -> None:
+    """Say before the run how many replies, about how long, or what is wrong."""
 
-    def count(host: Host, **values: Any) -> Size:
+    def count(host: Host, **values: Any) -> Size | None:
+        if not fitting(ui) and values["x"] not in _WITHOUT_VECTOR:
+            return None  # the card beside says what to do first
         grid, vectors = _grid_of(values), vectors_at_hand(ui)
         check_grid(host, grid, vectors)
         return size_of_grid(host, grid, vectors, ui.workspace.cells)
 
+    line = html_block("", elem_id="grid-size", elem_classes="sw-estimate")
     follow_estimate(ui, line, count, given, follows="shelf")
 
 

@@ -12,22 +12,19 @@ from panels.steer.reply_panes import ReplyPanes
 from steering.lane import Job
 from steering.model.host import Host
 from steering.recipes.recipe import Intervention, Recipe
-from steering.studies import STUDIES
+from steering.studies.size import Size
 from steering.studies.study import Result
 from workbench.chat import Chat
+from workbench.controls.estimate import place_estimate
+from workbench.controls.first_vector import FirstVector
 from workbench.controls.offers import fitting, suggested, vector_named
 from workbench.controls.prompt_card import PromptCard
 from workbench.controls.recipe_editor import RecipeEditor, decoded_alike, follow_shelf, place_recipe, received
 from workbench.controls.recipe_reading import Draft
-from workbench.generation import LETTERS, SteerSettings, recipe_name, run_steer
-from workbench.page.blocks import html_block
+from workbench.generation import LETTERS, SteerSettings, recipe_name, run_steer, steer_size
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call, Outputs
-from workbench.page.markup import empty_state
 from workbench.panel import Panel
-
-
-_FIRST_SET = "formality"
 
 
 class SteerPanel(Panel):
@@ -54,28 +51,31 @@ class SteerPanel(Panel):
                 with gr.Row(elem_classes="sw-actions") as actions:
                     run = gr.Button("Run", variant="primary", elem_id="run")
                     stop = gr.Button("Stop", interactive=False, elem_id="steer-stop")
+                    place_estimate(ui, _size, {**prompt.inputs, **recipes}, elem_id="steer-size")
                     ui.place_send(_settings, {**prompt.inputs, **recipes})
             with gr.Column(elem_classes="sw-right sw-follow", min_width=0):
                 ui.error_slot()
-                start_card, start = _place_start()
+                first = FirstVector(
+                    ui, "steer", "answers the prompt with it and without, side by side", elem_id="start"
+                )
                 panes = ReplyPanes(ui)
         prompt.wire([*recipes.values()])
         follow_shelf(ui, [*recipes.values()])
         _wire_compare(ui, recipes, compare)
         others = {letter: recipes[letter] for letter in LETTERS[1:]}
         _wire_receiving(ui, prompt, recipes, panes)
-        _wire_runs(ui, prompt, recipes, panes, {"run": [run, start, panes.send], "stop": stop}, start)
+        _wire_runs(ui, prompt, recipes, panes, {"run": [run, first.button, panes.send], "stop": stop}, first)
 
         def offer(**given: Draft) -> dict[Any, Any]:
             ready = bool(fitting(ui))
             return {
                 compare: gr.update(visible=ready and any(draft.empty for draft in given.values())),
                 actions: gr.update(visible=ready),
-                start_card: gr.update(visible=not ready),
+                **first.offer(),
             }
 
         added = [each.change for each in others.values()]
-        ui.watch("shelf", "model", *added, call=offer, inputs=others, outputs=[compare, actions, start_card])
+        ui.watch("shelf", "model", *added, call=offer, inputs=others, outputs=[compare, actions, first.card])
 
 
 def _wire_runs(
@@ -84,7 +84,7 @@ def _wire_runs(
     recipes: dict[str, RecipeEditor],
     panes: ReplyPanes,
     buttons: dict[str, Any],
-    start: gr.Button,
+    first: FirstVector,
 ) -> None:
     """Run, Send and the first click."""
     run = buttons["run"][0]
@@ -98,15 +98,10 @@ def _wire_runs(
         """Answer the next message of the conversation in the panes."""
         yield from panes.answer(call, chat.ask(follow_up or ""), **_asked(values))
 
-    def first(call: Call, *, user: str, system: str, a: Draft, **values: Any) -> Iterator[Outputs | None]:
+    def begin(call: Call, *, user: str, system: str, a: Draft, **values: Any) -> Iterator[Outputs | None]:
         """Extract the first vector, put it on the shelf and steer with it."""
-        study = STUDIES["extract"]
-        job = study.start(call.host, study.parse({"contrast": _FIRST_SET}))
-        yield from call.finish(job)
-        (vector,) = job.result().vectors.values()
-        name = call.workspace.put(vector)
-        yield {ui.page.picked: name}
-        recipe = suggested(vector.renamed(name)).model_copy(update={"decode": a.ready.decode})
+        vector = yield from first.extract(call)
+        recipe = suggested(vector).model_copy(update={"decode": a.ready.decode})
         yield from panes.answer(
             call, Chat(system or "").ask(user or ""), {"a": recipe}, values["colour"], values["along"]
         )
@@ -114,8 +109,8 @@ def _wire_runs(
     shared = {**buttons, "title": "the generation"}
     given = {**prompt.inputs, **now}
     ui.on([run.click, prompt.user.submit], steer, inputs={**given, **recipes}, outputs=panes.outputs, **shared)
-    begin = {**given, "a": recipes["a"]}
-    ui.on(start.click, first, inputs=begin, outputs=[*panes.outputs, ui.page.picked], **shared)
+    alone = {**given, "a": recipes["a"]}
+    ui.on(first.button.click, begin, inputs=alone, outputs=[*panes.outputs, ui.page.picked], **shared)
     talk = {"chat": panes.chat, "follow_up": panes.follow_up}
     ui.on(
         [panes.send.click, panes.follow_up.submit],
@@ -131,6 +126,10 @@ def _wire_runs(
 def _settings(user: str, system: str, **values: Any) -> SteerSettings:
     """What the page asks for, as a panel that receives it takes it."""
     return SteerSettings(user=user or "", system=system or "", recipes=tuple(_recipes(values).values()))
+
+
+def _size(host: Host, user: str, system: str, **values: Any) -> Size:
+    return steer_size(user or "", system or "", list(_recipes(values).values()))
 
 
 def _recipes(values: Mapping[str, Any]) -> dict[str, Recipe]:
@@ -183,20 +182,6 @@ def _wire_compare(ui: PanelContext, recipes: dict[str, RecipeEditor], compare: g
         return {others[free[0]]: Recipe(interventions=(beside,), chat=a.ready.chat)}
 
     ui.quick(compare.click, reveal, inputs=recipes, outputs=[*others.values()])
-
-
-def _place_start() -> tuple[gr.Column, gr.Button]:
-    with gr.Column(elem_classes="sw-card", visible=False, elem_id="start-card") as place:
-        html_block(
-            empty_state(
-                "Nothing to steer with yet",
-                "The shelf holds no vector for this model. One click extracts the formality vector, which takes some "
-                "seconds on a small model, and answers the prompt with and without it.",
-            )
-        )
-        with gr.Row(elem_classes="sw-actions"):
-            start = gr.Button("Extract formality and steer", variant="primary", elem_id="start")
-    return place, start
 
 
 panel = SteerPanel()

@@ -463,7 +463,7 @@ def test_a_grid_fills_keeps_its_cells_and_opens_one_in_steer(page: Page, tmp_pat
     page.click("#grid-run")
     expect(errors(page)).to_contain_text("99")
     rows.fill("3, 4")
-    expect(page.locator("#grid-size")).to_contain_text("4 replies of at most 60 tokens, about")
+    expect(page.locator("#grid-size")).to_contain_text("Up to 4 replies of at most 60 tokens, about")
     page.click("#grid-run")
     cells = page.locator("#grid-cells td[data-x]")
     expect(cells).to_have_count(4)

@@ -12,12 +12,13 @@ from panels.vectors.panel import panel as vectors
 from steering.errors import SteeringError
 from steering.model.chat_settings import ChatSettings
 from steering.model.host import Host
+from steering.passes.replies import DecodeSettings
 from steering.recipes.recipe import Intervention, Recipe
 from workbench.bench import Workbench
 from workbench.controls import prompt_card
 from workbench.controls.field import of_setting
 from workbench.frame.shell import build
-from workbench.generation import SteerSettings
+from workbench.generation import SteerSettings, steer_size
 from workbench.page.context import PanelContext
 from workbench.page.state import PageState
 from workbench.panel import Panel, check_panel
@@ -157,6 +158,13 @@ def test_the_tokens_of_a_prompt_are_those_under_the_recipes_chat_settings(tiny_h
     strips = [prompt_card.strip_of(host, "Hello.", "", {}, chat) for chat in (None, ChatSettings(prefill="Surely"))]
     texts = ["".join(text for _, text, *_ in strip.plain["tokens"]) for strip in strips]
     assert ["Surely" in text for text in texts] == [False, True]
+
+
+def test_steer_says_before_it_runs_how_many_replies_it_makes_and_reads() -> None:
+    recipe = Recipe(decode=DecodeSettings(max_new_tokens=7))
+    size = steer_size("Hello.", "", [recipe, recipe])
+    assert (size.count("replies"), size.count("readings")) == (3, 6)
+    assert {work.tokens for work in size.works if work.kind == "replies"} == {7}
 
 
 def test_steer_runs_headless_with_the_vectors_of_a_workspace(demo: Host, tmp_path: Any) -> None:
