@@ -59,7 +59,7 @@ window.replyPanes = (element, props, tell, watch) => {
 
 /* A card that stands right at what was chosen of `many` (a selector), below it or above, and in sight. */
 window.cardAt = (element, props, watch, many) => {
-  const box = element.closest('.sw-pop') ?? element;
+  const box = element.closest('.block.sw-pop');
   element.setAttribute('aria-live', 'polite');
   const anchor = () => document.querySelector(`${many}.sw-chosen`);
   const close = () => {
