@@ -1,8 +1,8 @@
 """What every page costs: `python bench/page.py`.
 
 Components, events and configuration of each page, then in Chromium: time until it stands, until a first click is
-answered, a first and a second switch to it, and what an idle page, an extraction, a streamed reply and the default
-trade-off cost the browser.
+answered, a first and a second switch to it, and what an idle page, an extraction, replies, pasted texts and the default
+studies cost the browser.
 All times are of this machine and this run; the last column is a ratio to the page with least of it. Beside them stands
 the single page that held every panel before (`single_page.py`).
 """
@@ -27,6 +27,7 @@ from workbench.frame.shell import build, launch
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import chromium
+from page_replies import print_replies
 
 
 WATCHED = 40.0
@@ -55,6 +56,7 @@ def main() -> None:
             try:
                 print_times(browser, served.local_url, list(sizes))
                 print_work(browser, served.local_url)
+                print_replies(browser, served.local_url)
                 for study in STUDIES:
                     print_study(browser, served.local_url, *study)
                 print_single_page(browser, given.model)
