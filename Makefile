@@ -1,19 +1,37 @@
 # Two commands do all their own set-up: `make run` opens the workbench, `make test` runs every test.
+# `make test-quick` is for the inner loop: what it leaves out stands in CONTRIBUTING.md.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := steering workbench panels tests docs bench
 
-.PHONY: run test check format fuzz abroad bench clean
+PYTEST := $(BIN)/python -m pytest
+# A file of tests is a process's, since models and servers are built once a file; tests/conftest.py puts long files first.
+EVERY_CORE := -n auto --dist loadfile --no-loadscope-reorder
+# The mathematics, who is written where, recipes, the files of vectors and stores, one study whole, the pages' layout.
+QUICK := tests/test_arrows.py tests/steering/writes tests/steering/passes/test_tracing.py tests/steering/passes/test_decoding.py \
+	tests/steering/passes/test_passes.py tests/steering/passes/test_gates.py tests/steering/passes/test_sampling.py \
+	tests/steering/recipes/test_recipes.py tests/steering/vectors/test_vectors.py tests/steering/extraction/test_extraction.py \
+	tests/steering/texts/test_contrast.py tests/steering/test_statistics.py tests/steering/test_store.py \
+	tests/steering/test_lane.py tests/steering/test_ranges.py tests/steering/studies/test_grid.py tests/workbench/test_markup.py \
+	tests/workbench/test_jobs.py tests/workbench/test_workspace.py tests/workbench/test_panel.py \
+	tests/workbench/controls/test_recipe_editor.py
+
+.PHONY: run test tests test-quick check format fuzz abroad bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/workbench serve
 
-# A file of tests is a process's, since models and servers are built once a file; browser tests take the machine for themselves.
-test: $(VENV)/.installed-dev $(VENV)/.browser check
-	$(BIN)/python -m pytest -m "not browser" -n auto --dist loadfile
-	$(BIN)/python -m pytest -m browser
+# Types are checked while tests run: neither keeps every core busy to its end.
+test: $(VENV)/.installed-dev $(VENV)/.browser
+	$(MAKE) --no-print-directory -j 2 check tests
+
+tests: $(VENV)/.installed-dev $(VENV)/.browser
+	$(PYTEST) $(EVERY_CORE)
+
+test-quick: $(VENV)/.installed-dev
+	$(PYTEST) $(EVERY_CORE) $(QUICK)
 
 # Formatter, linter, types.
 check: $(VENV)/.installed-dev
@@ -28,11 +46,11 @@ format: $(VENV)/.installed-dev
 # 10,000 generated inputs for every reader, setting, command and event of the page, each held against 5 s and 1 GB; the tests
 # run 60 to 300 of each.
 fuzz: $(VENV)/.installed-dev
-	STEERING_FUZZ=10000 $(BIN)/python -m pytest tests/steering/texts/test_text_fuzz.py tests/steering/test_settings_fuzz.py tests/steering/loading/test_loading_fuzz.py tests/workbench/test_page_fuzz.py
+	STEERING_FUZZ=10000 $(PYTEST) tests/steering/texts/test_text_fuzz.py tests/steering/test_settings_fuzz.py tests/steering/loading/test_loading_fuzz.py tests/workbench/test_page_fuzz.py
 
 # The three large studies on odd models, as a user would start them; half an hour.
 abroad: $(VENV)/.installed-dev
-	STEERING_ABROAD=1 $(BIN)/python -m pytest tests/steering/test_abroad.py
+	STEERING_ABROAD=1 $(PYTEST) tests/steering/test_abroad.py
 
 # Speed, printed as ratios against something measured in the same run; never a test.
 bench: $(VENV)/.installed-dev
@@ -49,16 +67,21 @@ clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
 
 # torch goes first and pinned: a bare `torch` drags in the newest build with gigabytes that may not suit the machine.
-$(VENV)/.installed: pyproject.toml constraints.txt
+# Nothing is compiled beforehand: of 20,000 files Python compiles those that it imports, once, as it does.
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install "$$(grep '^torch==' constraints.txt)"
-	$(PIP) install -c constraints.txt -e .
+	$(PIP) install --no-compile "$$(grep '^torch==' constraints.txt)"
+	$(PIP) install --no-compile -c constraints.txt -e '.$(1)'
 	touch $@
+endef
 
-$(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install -c constraints.txt -e '.[dev]'
-	touch $@
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(call install,)
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt
+	$(call install,[dev])
+	touch $(VENV)/.installed
 
 # The browser tests drive a Chromium: the system's if there is one, else from the system's packages, else Playwright's.
 $(VENV)/.browser: $(VENV)/.installed-dev

@@ -13,6 +13,7 @@ from typing import Any
 import chromium
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from steering.lane import look_for_stop
 from workbench.bench import Workbench
 from workbench.frame.shell import launch
 
@@ -134,6 +135,18 @@ def _without_leaving(complaints: list[str], left: int) -> list[str]:
         for each in complaints
         if "Connection errored out" not in each and not (each.startswith("AbortError") and ".close (" in each)
     ]
+
+
+def hold_open(goes_on: Callable[[], bool] = lambda: True) -> None:
+    """Wait in a job until somebody stops it, so that there is something to stop however fast the machine is.
+
+    Args:
+        goes_on: Whether to wait on.
+    """
+    end = time.monotonic() + SLOW / 1000
+    while goes_on() and time.monotonic() < end:
+        look_for_stop()
+        time.sleep(0.02)
 
 
 def until(condition: Callable[[], Any], seconds: float = SLOW / 1000) -> None:

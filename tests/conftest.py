@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
-import tempfile
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -25,9 +24,8 @@ from steering.lane import Lane
 from steering.model.host import Host
 
 
-# What the suite keeps belongs to nobody's own workspace.
-os.environ["STEERING_WORKBENCH_HOME"] = _HOME = tempfile.mkdtemp(prefix="steering-workbench-tests-")
-atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+# pytest imports this file as `conftest`, tests as `tests.conftest`: one module, so that a tiny model is built once.
+sys.modules["tests.conftest"] = sys.modules[__name__]
 
 # Tiny models gain nothing from more threads, and on a shared machine threads that wait for each other lose a lot.
 torch.set_num_threads(1)
@@ -76,6 +74,31 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 }
 
 
+LONGEST = (
+    "test_tradeoff_study",
+    "test_refusal_study",
+    "test_probing_study",
+    "test_nats",
+    "test_cli",
+    "test_families",
+    "test_serving",
+    "test_package",
+    "test_pages",
+)
+"""Files that take longest; behind those with a browser they come first, so that every core is busy to the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; within a file, and among the others, the order stays."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+
+    def place_of(item: pytest.Item) -> int:
+        name = item.path.stem
+        return -1 if name.startswith("test_browser") else order.get(name, len(LONGEST))
+
+    items.sort(key=place_of)
+
+
 @cache
 def tiny_model(architecture: str) -> PreTrainedModel:
     """A random-weight model, built from its configuration alone; weights wide enough that argmax is never a
@@ -90,6 +113,18 @@ def tiny_model(architecture: str) -> PreTrainedModel:
                 parameter.normal_(0, 0.25)
     model.generation_config.eos_token_id = None
     return model
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What the suite keeps belongs to nobody's own workspace; it goes when the session ends, and with pytest's own
+    folders where that is killed.
+    """
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STEERING_WORKBENCH_HOME", str(folder))
+        yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conftest import tiny_model
-
 from steering.resources import resource
+from tests.conftest import tiny_model
 
 
 def odd_model(folder: Path, template: str | None, architecture: str = "llama") -> Path:

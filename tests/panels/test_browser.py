@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, drawn, go, opened, until
+from browser_support import SLOW, drawn, go, hold_open, opened, until
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from steering.passes import decoding
@@ -45,15 +45,16 @@ def page(browser: Browser, server: tuple[Workbench, str], bench: Workbench) -> I
 
 
 @pytest.fixture
-def brake(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """While this is set, every token takes seconds, so that there is time to stop even on a busy machine."""
-    held = threading.Event()
+def brake(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """While this is set, replies wait behind their fifth token until somebody stops them."""
+    until(lambda: not bench.lane.jobs())  # the model has warmed up
+    held, tokens = threading.Event(), count(2)
     held.set()
     read_token = decoding.read_token
 
     def slowly(*args: Any, **options: Any) -> Any:
-        if held.is_set():
-            time.sleep(2)
+        if held.is_set() and next(tokens) > 5:
+            hold_open(held.is_set)
         return read_token(*args, **options)
 
     monkeypatch.setattr(decoding, "read_token", slowly)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, drawn, opened, until
+from browser_support import SLOW, drawn, hold_open, opened, until
 from playwright.sync_api import Browser, Page, expect
 
+from steering.studies.probing import Probing
 from workbench.bench import Workbench
 
 
@@ -85,7 +88,15 @@ def test_a_run_leads_to_curves_words_pairs_files_and_steer(page: Page) -> None:
     expect(page.locator("#vector-a1")).to_have_value("ccs probe")
 
 
-def test_bad_input_is_one_card_and_stop_keeps_what_there_is(page: Page) -> None:
+def test_bad_input_is_one_card_and_stop_keeps_what_there_is(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    probe, rounds = Probing._probe, count(1)
+
+    def slowly(*given: Any) -> None:
+        if next(rounds) > 2:
+            hold_open()
+        probe(*given)
+
+    monkeypatch.setattr(Probing, "_probe", slowly)
     for number in range(2):
         more(page, number)
     fill(page, blocks="9")

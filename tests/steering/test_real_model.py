@@ -75,20 +75,19 @@ def balance(texts: list[str]) -> tuple[int, int]:
 
 def shares(host: Host, vector, block: int, strengths=STRENGTHS) -> list[float]:
     """Share of happy among happy and sad words in sampled stories at each strength; add-one, so none is a half."""
-    found = []
+    rows, settings = [], []
     for strength in strengths:
         step = Intervention(vector=vector.name, blocks=(block,), strength=strength, unit="residual_norm")
         plan = plan_of(Recipe(interventions=(step,)), host, {vector.name: vector})
-        rows = [
-            Row(render_text(host, f"Once upon a time there was a {who}. One day the {who}"), plan) for who in HEROES
-        ]
-        texts = []
-        for seed in range(8):
-            settings = DecodeSettings(max_new_tokens=50, temperature=0.8, seed=seed)
-            texts += [reply.text for reply in generate(host, rows, settings)]
-        happy, sad = balance(texts)
-        found.append((happy + 1) / (happy + sad + 2))
-    return found
+        for who, seed in itertools.product(HEROES, range(8)):
+            rows.append(Row(render_text(host, f"Once upon a time there was a {who}. One day the {who}"), plan))
+            settings.append(DecodeSettings(max_new_tokens=50, temperature=0.8, seed=seed))
+    texts = [reply.text for reply in generate(host, rows, settings, batch_size=len(rows))]
+    stories = [
+        texts[start : start + len(texts) // len(strengths)]
+        for start in range(0, len(texts), len(texts) // len(strengths))
+    ]
+    return [(happy + 1) / (happy + sad + 2) for happy, sad in map(balance, stories)]
 
 
 @pytest.mark.parametrize(("name", "block"), [("tinystories-chat-3m", 4), ("stories260k", 2)])

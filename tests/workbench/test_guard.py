@@ -258,12 +258,14 @@ def test_the_name_of_a_space_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not names.only_here
 
 
-def test_only_so_many_visitors_are_remembered_and_those_of_late_stay(page) -> None:
-    holder = page[2].app.state_holder
-    for number in range(SESSIONS + 15):
+def test_only_so_many_visitors_are_remembered_and_those_of_late_stay(page, monkeypatch: pytest.MonkeyPatch) -> None:
+    holder, most = page[2].app.state_holder, 5
+    assert holder.capacity == SESSIONS
+    monkeypatch.setattr(holder, "capacity", most)  # each visitor takes time to be remembered
+    for number in range(most + 3):
         holder[f"visitor-{number}"]  # as an event of that page asks for it
-    assert len(holder.session_data) <= SESSIONS
-    assert f"visitor-{SESSIONS + 14}" in holder
+    assert len(holder.session_data) <= most
+    assert f"visitor-{most + 2}" in holder
     assert "visitor-0" not in holder
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from conftest import tiny_model
 from gradio.state_holder import SessionState
 from gradio.utils import get_upload_folder
 from hypothesis import given
@@ -25,6 +24,7 @@ from steering.confines import Confines
 from steering.errors import SteeringError
 from steering.model.host import Host
 from steering.recipes.recipe import Intervention
+from tests.conftest import tiny_model
 from tests.fuzzing import HOSTILE, HOSTILE_NUMBERS, HOSTILE_TEXTS, LONG, examples, worked
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench

@@ -51,9 +51,16 @@ def bench(tmp_path: Path) -> Any:
     bench.lane.close()
 
 
-def _sizes(bench: Workbench) -> dict[str, tuple[int, int, int]]:
+@pytest.fixture(scope="module")
+def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A workbench as it comes, and what its pages are made of."""
+    bench = Workbench(workspace=tmp_path_factory.mktemp("home"))
+    yield bench, build(bench).get_config_file()
+    bench.lane.close()
+
+
+def _sizes(config: dict[str, Any]) -> dict[str, tuple[int, int, int]]:
     """By page: components, events, and characters of their configuration without the links to other pages."""
-    config = build(bench).get_config_file()
     sizes = {}
     for page, here in config["page"].items():
         parts = [each for each in config["components"] if each["id"] in set(here["components"])]
@@ -63,12 +70,13 @@ def _sizes(bench: Workbench) -> dict[str, tuple[int, int, int]]:
     return sizes
 
 
-def test_twenty_more_panels_change_no_other_page(bench: Workbench) -> None:
-    before = _sizes(bench)
+def test_twenty_more_panels_change_no_other_page(laid_out: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, config = laid_out
+    before = _sizes(config)
     known = bench.catalogue
     more = tuple(Dummy(number) for number in range(20))
-    bench.catalogue = type(known)((*known.panels, *more), known.sources, known.broken)
-    after = _sizes(bench)
+    monkeypatch.setattr(bench, "catalogue", type(known)((*known.panels, *more), known.sources, known.broken))
+    after = _sizes(build(bench).get_config_file())
     assert len(after) == len(before) + 20
     start = before.pop("")  # which lists the panels
     assert after[""][1] == start[1]
@@ -76,9 +84,9 @@ def test_twenty_more_panels_change_no_other_page(bench: Workbench) -> None:
         assert after[page] == size, page
 
 
-def test_no_event_tells_components_how_it_goes(bench: Workbench) -> None:
+def test_no_event_tells_components_how_it_goes(laid_out: Any) -> None:
     """Each step of any event would otherwise cost the browser work for every component that any event ever changed."""
-    events = build(bench).get_config_file()["dependencies"]
+    events = laid_out[1]["dependencies"]
     assert len(events) > 100
     told = [each["targets"] for each in events if each["show_progress_on"] != [] or each["show_progress"] != "hidden"]
     assert told == []

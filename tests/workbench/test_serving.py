@@ -146,14 +146,13 @@ def work(job):
 
 bench = Workbench(workspace=sys.argv[1])
 bench.lane.submit(work, title="busy")
-launch("demo", port=0, bench=bench)
+launch("demo", port=0, bench=bench, tell=lambda address: print("served", flush=True))
 print("ended", flush=True)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("check", ["job.check()", "pass"])
+@pytest.mark.parametrize(("number", "check"), [(signal.SIGINT, "job.check()"), (signal.SIGTERM, "pass")])
 def test_a_served_page_ends_in_order_while_a_job_runs(tmp_path: Path, number: int, check: str) -> None:
     """Also where the job looks for no stop, as a load does not."""
     command = [sys.executable, "-c", SERVE.replace("{check}", check), str(tmp_path)]
@@ -162,8 +161,7 @@ def test_a_served_page_ends_in_order_while_a_job_runs(tmp_path: Path, number: in
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=own)
     try:
         assert server.stdout is not None
-        assert server.stdout.readline().strip() == "running"
-        time.sleep(3)
+        assert {server.stdout.readline().strip() for _ in range(2)} == {"running", "served"}
         uploads = list((tmp_path / "temporary").glob("steering-workbench-*"))
         assert [stat.S_IMODE(folder.stat().st_mode) for folder in uploads] == [0o700]
         server.send_signal(number)

@@ -222,14 +222,6 @@ def test_models_and_places_that_will_not_do(tiny_host, tmp_path: Path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_sae_lens_is_loaded_only_when_it_is_needed() -> None:
-    from tests.test_imports import loaded_after
-
-    loaded = loaded_after("import steering.demo.dictionaries")
-    assert not {"sae_lens", "transformer_lens"} & loaded
-    assert "torch" in loaded
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_the_shipped_dictionaries_give_back_the_demo_models_held_out_states(demo, name: str) -> None:
     """Afresh on a few thousand tokens; the cards' figures are from ten times as many."""

@@ -35,6 +35,8 @@ class _Interrupt(Exception):
 
 
 def _interrupted(settings: TrainSettings, *, when: str) -> None:
+    """Train until a line says so; fails where none does."""
+
     def stop(share: float, line: str) -> None:
         if when in line:
             raise _Interrupt
@@ -49,6 +51,20 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("family")
     train(_tiny(out, "demo-base,demo-helpful,demo", effort=0.004))
     return out
+
+
+@pytest.fixture(scope="module")
+def stopped_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was interrupted at its seventh step."""
+    out = tmp_path_factory.mktemp("stopped")
+    _interrupted(_tiny(out), when="Step 7 ")
+    return out
+
+
+@pytest.fixture
+def stopped(stopped_once: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return shutil.copytree(stopped_once, tmp_path / "stopped")
 
 
 def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
@@ -138,39 +154,29 @@ def test_the_same_seed_gives_the_same_weights_on_any_number_of_cores(
         assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    train(_tiny(whole))
-    _interrupted(_tiny(broken), when="Step 7 ")
-    assert [path.name for path in broken.iterdir()] == [".demo-base.partial"]
+def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(stopped: Path, tmp_path: Path) -> None:
+    train(_tiny(tmp_path))
+    assert [path.name for path in stopped.iterdir()] == [".demo-base.partial"]
     steps: list[str] = []
-    train(_tiny(broken), progress=lambda share, line: steps.append(line))
+    train(_tiny(stopped), progress=lambda share, line: steps.append(line))
     assert not any("Step 2 " in line for line in steps)  # it did not start afresh
-    first, second = _weights(whole / "demo-base"), _weights(broken / "demo-base")
+    first, second = _weights(tmp_path / "demo-base"), _weights(stopped / "demo-base")
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(path.read_bytes()[:1000]), lambda path: path.unlink()])
-def test_a_broken_checkpoint_starts_afresh(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
-    _interrupted(_tiny(tmp_path), when="Step 7 ")
-    spoil(tmp_path / ".demo-base.partial" / "checkpoint.pt")
-    steps: list[str] = []
-    train(_tiny(tmp_path), progress=lambda share, line: steps.append(line))
-    assert any("Step 2 " in line for line in steps)
+def test_a_broken_checkpoint_starts_afresh(stopped: Path, spoil: Callable[[Path], None]) -> None:
+    spoil(stopped / ".demo-base.partial" / "checkpoint.pt")
+    _interrupted(_tiny(stopped), when="Step 2 ")
 
 
-def test_a_checkpoint_of_another_seed_is_not_taken_up(tmp_path: Path) -> None:
-    _interrupted(_tiny(tmp_path), when="Step 7 ")
-    steps: list[str] = []
-    other = TrainSettings(out=tmp_path, which="demo-base", effort=0.005, seed=1, scored=0, **SHAPE)  # type: ignore[arg-type]
-    train(other, progress=lambda share, line: steps.append(line))
-    assert any("Step 2 " in line for line in steps)
+def test_a_checkpoint_of_another_seed_is_not_taken_up(stopped: Path) -> None:
+    other = TrainSettings(out=stopped, which="demo-base", effort=0.005, seed=1, scored=0, **SHAPE)  # type: ignore[arg-type]
+    _interrupted(other, when="Step 2 ")
 
 
-def test_an_interrupted_run_keeps_the_model_that_was_there(tmp_path: Path) -> None:
-    train(_tiny(tmp_path, effort=0.001))
+def test_an_interrupted_run_keeps_the_model_that_was_there(family: Path, tmp_path: Path) -> None:
+    shutil.copytree(family / "demo-base", tmp_path / "demo-base")
     before = (tmp_path / "demo-base" / "model.safetensors").read_bytes()
     _interrupted(_tiny(tmp_path), when="Step 7 ")
     assert (tmp_path / "demo-base" / "model.safetensors").read_bytes() == before
@@ -178,12 +184,11 @@ def test_an_interrupted_run_keeps_the_model_that_was_there(tmp_path: Path) -> No
     assert (tmp_path / "demo-base" / "model.safetensors").read_bytes() != before
 
 
-def test_a_run_on_its_way_is_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_on_its_way_is_no_model(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from steering.loading import checkpoints
 
-    _interrupted(_tiny(tmp_path), when="Step 7 ")
-    (tmp_path / ".demo-base.partial" / "config.json").write_text("{}")
-    monkeypatch.setattr(checkpoints, "resource", lambda *parts: tmp_path)
+    (stopped / ".demo-base.partial" / "config.json").write_text("{}")
+    monkeypatch.setattr(checkpoints, "resource", lambda *parts: stopped)
     assert checkpoints.demo_models() == ()
 
 

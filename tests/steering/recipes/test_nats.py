@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -32,6 +33,12 @@ def _replied(host, prompts):
     rendered = [render(host, text) for text in prompts]
     replies = generate(host, [Row(prompt) for prompt in rendered], DecodeSettings(max_new_tokens=nats.REPLY_TOKENS))
     return [(prompt, reply.ids) for prompt, reply in zip(rendered, replies, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def fresh(demo):
+    """By kind of request: prompts that no strength was found on, with the model's own replies."""
+    return cache(lambda kind: _replied(demo, _prompts(2, 60, kind)))
 
 
 @pytest.fixture(scope="module")
@@ -75,16 +82,16 @@ def test_divergences_are_kl_written_out(demo, vectors) -> None:
         ({"vector": "harm", "mode": "ablate", "blocks": "everywhere"}, "refusal"),
     ],
 )
-def test_the_budget_is_what_is_measured_on_fresh_prompts(demo, vectors, fields, kind, budget) -> None:
+def test_the_budget_is_what_is_measured_on_fresh_prompts(demo, vectors, fresh, fields, kind, budget) -> None:
     step = Intervention(**fields, strength=budget, unit="nats")
     found = calibrated(demo, step, vectors, prompts=_prompts(1, 60, kind))
     assert found.measured == pytest.approx(budget, rel=0.05)
     assert 1 <= found.passes <= 6
     natural = step.model_copy(update={"strength": found.strength, "unit": "mean_difference"})
     plan = plan_of(Recipe(interventions=(natural,)), demo, vectors)
-    fresh = divergences(demo, [plan], _replied(demo, _prompts(2, 60, kind)))
-    assert fresh.shape[1] > 500
-    assert float(np.percentile(fresh.numpy(), 95)) == pytest.approx(budget, rel=0.25)
+    measured = divergences(demo, [plan], fresh(kind))
+    assert measured.shape[1] > 500
+    assert float(np.percentile(measured.numpy(), 95)) == pytest.approx(budget, rel=0.25)
     if fields["mode"] == "ablate":
         assert 0 < found.strength < 1
 

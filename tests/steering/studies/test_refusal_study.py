@@ -46,8 +46,14 @@ def finished(host, kept=None, **settings) -> Inquiry:
 
 
 @pytest.fixture(scope="module")
-def demo_inquiry(demo) -> Inquiry:
-    return finished(demo, both_systems=True)
+def kept() -> dict:
+    """What runs on demo have found, so that those that ask for the same need not find it again."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def demo_inquiry(demo, kept) -> Inquiry:
+    return finished(demo, kept)
 
 
 def rate(inquiry, arm, group, system=False):
@@ -115,10 +121,19 @@ def test_a_costly_intervention_is_named_and_the_surrogate_has_to_beat_calling_al
             assert said == worse
 
 
-def test_runs_with_and_without_a_system_prompt(demo_inquiry) -> None:
-    with_system = rate(demo_inquiry, NONE, "harmful", system=True)
+def test_runs_with_and_without_a_system_prompt(demo, kept, demo_inquiry) -> None:
+    inquiry = finished(demo, kept, both_systems=True, arms=("ablate",), random=1, questions=0)
+    with_system = rate(inquiry, NONE, "harmful", system=True)
     assert with_system.n == 12
     assert with_system.said[0].prompt == rate(demo_inquiry, NONE, "harmful").said[0].prompt
+    assert with_system.refusal.value == 1.0
+    assert rate(inquiry, "ablate", "harmful", system=True).refusal.value <= 0.05
+    floors = [each for each in inquiry.rates if each.floor == "random ablate" and each.system]
+    assert {each.group for each in floors} == {"harmful", "harmless", "borderline"}
+    for each in floors:
+        plain = rate(inquiry, NONE, each.group, system=True).refusal.value
+        most = 0.25 if each.group == "borderline" else 0.0
+        assert each.refusal.value == pytest.approx(plain, abs=most), each.title
 
 
 def test_replies_of_the_plan_are_what_generate_gives(demo, demo_inquiry) -> None:
@@ -189,64 +204,64 @@ def test_the_harmfulness_probe_is_a_mean_difference_at_the_last_instruction_toke
 
 
 @pytest.mark.parametrize("name", ["demo-helpful", "demo-drifted"])
-def test_a_model_that_hardly_refuses_is_told_in_plain_words(name, lane) -> None:
-    inquiry = finished(Host.load(name, lane=lane), arms=("ablate",), random=0, questions=0)
+def test_a_model_that_hardly_refuses_is_told_in_plain_words(name, lane, kept) -> None:
+    inquiry = finished(Host.load(name, lane=lane), kept, arms=("ablate",), random=0, questions=0)
     assert any("refusal to ablate" in note for note in inquiry.notes)
     assert rate(inquiry, NONE, "harmful").refusal.value <= 0.3
     result_of(inquiry)
 
 
-def test_drift_from_the_aligned_model_is_charted(lane) -> None:
+def test_drift_from_the_aligned_model_is_charted(lane, kept) -> None:
     host = Host.load("demo-drifted", lane=lane)
-    inquiry = finished(host, arms=(), random=0, questions=0, reference="demo")
+    inquiry = finished(host, kept, arms=(), random=0, questions=0, reference="demo")
     drift = inquiry.place.drift
     assert drift.reference == "demo"
     assert all(-1 <= cosine <= 1 for cosine in drift.target)
     assert min(drift.target) < 0.999
-    itself = finished(host, arms=(), random=0, questions=0, reference="demo-drifted").place.drift
+    itself = finished(host, kept, arms=(), random=0, questions=0, reference="demo-drifted").place.drift
     assert min(itself.target) == pytest.approx(1, abs=1e-5)
     with pytest.raises(SteeringError, match="could not be loaded"):
-        finished(host, arms=(), random=0, questions=0, reference="no-such-model-anywhere")
+        finished(host, kept, arms=(), random=0, questions=0, reference="no-such-model-anywhere")
 
 
-def test_natural_refusal_falls_under_its_own_direction(lane) -> None:
-    inquiry = finished(Host.load("demo-natural", lane=lane), arms=("ablate",), random=0, questions=0, n_test=24)
+def test_natural_refusal_falls_under_its_own_direction(lane, kept) -> None:
+    inquiry = finished(Host.load("demo-natural", lane=lane), kept, arms=("ablate",), random=0, questions=0, n_test=24)
     assert rate(inquiry, NONE, "harmful").refusal.value >= 0.8
     assert rate(inquiry, "ablate", "harmful").refusal.value <= 0.15
 
 
-def test_a_model_without_chat_template_gets_a_statement_and_no_crash(lane, tokenizer) -> None:
+def test_a_model_without_chat_template_gets_a_statement_and_no_crash(lane, tokenizer, kept) -> None:
     from copy import deepcopy
 
     bare = deepcopy(tokenizer)
     bare.chat_template = None
     host = Host.wrap(tiny_model("gpt2"), bare, name="bare", lane=lane)
-    inquiry = finished(host, data="demo", arms=("ablate",), random=0, questions=2, reply_tokens=8)
+    inquiry = finished(host, kept, data="demo", arms=("ablate",), random=0, questions=2, reply_tokens=8)
     assert any("no chat template" in note for note in inquiry.notes)
     assert inquiry.prepared.tail == 1
     assert result_of(inquiry).headline == "summary"
 
 
-def test_one_template_token_behind_the_message_is_one_place_to_read_at(lane, tokenizer) -> None:
+def test_one_template_token_behind_the_message_is_one_place_to_read_at(lane, tokenizer, kept) -> None:
     from copy import deepcopy
 
     short = deepcopy(tokenizer)
     short.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}<|assistant|>"
     host = Host.wrap(Host.load("demo", lane=lane).model._module, short, name="short", lane=lane)
-    inquiry = finished(host, data="demo", by="cosmic", arms=("ablate",), random=0, questions=0, n_test=2)
+    inquiry = finished(host, kept, data="demo", by="cosmic", arms=("ablate",), random=0, questions=0, n_test=2)
     assert inquiry.prepared.tail == 1
     assert any("at one token only" in note for note in inquiry.notes)
     assert {candidate.position for candidate in inquiry.scores} == {-1}
 
 
-def test_without_refusals_cosmic_can_still_choose(lane) -> None:
-    inquiry = finished(Host.load("demo-helpful", lane=lane), by="cosmic", arms=("ablate",), random=0, questions=0)
+def test_without_refusals_cosmic_can_still_choose(lane, kept) -> None:
+    inquiry = finished(Host.load("demo-helpful", lane=lane), kept, by="cosmic", arms=("ablate",), random=0, questions=0)
     assert inquiry.choice is not None
     assert inquiry.choice.score.bypass is None
 
 
-def test_where_nothing_passes_the_study_goes_on_with_the_best_and_says_so(demo) -> None:
-    inquiry = finished(demo, min_induce=99.0, arms=("ablate",), random=0, questions=0)
+def test_where_nothing_passes_the_study_goes_on_with_the_best_and_says_so(demo, kept) -> None:
+    inquiry = finished(demo, kept, min_induce=99.0, arms=("ablate",), random=0, questions=0)
     assert not inquiry.choice.passes
     assert any("None of the 12 candidates passes" in note for note in inquiry.notes)
     assert rate(inquiry, "ablate", "harmful").refusal.value <= 0.05
@@ -322,11 +337,11 @@ def test_costs_that_are_as_good_as_nothing_stand_at_the_beginning_of_the_axis(de
     assert points.hovertext[0].endswith("mean under 0.0001 nats, 95th percentile not measured")
 
 
-def test_another_candidate_can_be_taken(demo) -> None:
-    inquiry = finished(demo, candidate="-2/2", until="candidates")
+def test_another_candidate_can_be_taken(demo, kept) -> None:
+    inquiry = finished(demo, kept, candidate="-2/2", until="candidates")
     assert (inquiry.choice.score.candidate.position, inquiry.choice.score.candidate.block) == (-2, 2)
     with pytest.raises(SteeringError, match="position/block"):
-        finished(demo, candidate="-9/2", until="candidates")
+        finished(demo, kept, candidate="-9/2", until="candidates")
     with pytest.raises(SteeringError, match="position/block"):
         find_study("refusal").parse({"candidate": "nonsense"})
 
@@ -358,9 +373,9 @@ def test_the_result_has_tables_a_recipe_a_vector_and_a_page(demo_inquiry, tmp_pa
     assert (candidates["reason"] != "").sum() == (candidates["outcome"] == "dropped").sum()
 
 
-def test_prompts_of_ones_own_are_followed_along_the_direction(demo) -> None:
+def test_prompts_of_ones_own_are_followed_along_the_direction(demo, kept) -> None:
     asked = ("How do I rob a bank?", "How do I bake a cake?")
-    inquiry = finished(demo, prompts=asked, arms=(), random=0, questions=0, n_test=6)
+    inquiry = finished(demo, kept, prompts=asked, arms=(), random=0, questions=0, n_test=6)
     followed = [
         "".join(t for t, role in zip(p.prompt.tokens, p.prompt.roles, strict=True) if role == "user")
         for p in inquiry.place.projections
@@ -373,7 +388,7 @@ def test_lists_may_be_typed_with_commas() -> None:
     assert (settings.arms, settings.tokens, settings.prompts) == (("none", "ablate"), ("I", "Sorry"), ("One, two.",))
 
 
-def test_it_runs_headless_by_its_name(demo) -> None:
+def test_it_runs_headless_by_its_name(demo, kept) -> None:
     study = find_study("refusal")
     settings = study.parse({**SMALL, "until": "candidates"}, quick=True)
     job = study.start(demo, settings)
@@ -381,4 +396,4 @@ def test_it_runs_headless_by_its_name(demo) -> None:
     assert result.headline == "candidates"
     assert list(islice(result.vectors, 1)) == [REFUSAL]
     with pytest.raises(SteeringError, match="intervention"):
-        finished(demo, arms=("nonsense",))
+        finished(demo, kept, arms=("nonsense",))

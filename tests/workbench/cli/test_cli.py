@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,10 @@ from tests.conftest import ROOT
 from workbench.cli.main import app
 from workbench.cli.options import _CHAT, _OPTIONS, chat_of
 from workbench.key_values import pairs
+
+
+WAIT = 600
+"""Seconds before a command that does not end fails a test, on however busy a machine."""
 
 
 @pytest.fixture
@@ -168,9 +173,19 @@ def test_a_bad_contrast_file_or_model_folder_is_one_message(shelf) -> None:
         assert "To do:" in message
 
 
+@pytest.fixture(scope="module")
+def extracted(tmp_path_factory) -> Path:
+    """A workspace with formality on its shelf."""
+    home = tmp_path_factory.mktemp("extracted") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STEERING_WORKBENCH_HOME", str(home))
+        call("extract", "formality")
+    return home
+
+
 @pytest.fixture
-def formality(shelf):
-    call("extract", "formality")
+def formality(shelf, extracted):
+    shutil.copytree(extracted, shelf / "home")
     return shelf
 
 
@@ -256,7 +271,8 @@ def test_an_interrupt_ends_the_run_cleanly_and_keeps_what_was_finished(shelf) ->
     import sqlite3
     import time
 
-    command = [sys.executable, "-m", "workbench.cli.main", "run", "refusal", "--set=n_test=60", "--set=random=0"]
+    small = ["--set=n_train=12", "--set=n_validation=6", "--set=n_test=60", "--set=random=0"]
+    command = [sys.executable, "-m", "workbench.cli.main", "run", "refusal", *small]
     run = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     store = shelf / "home" / "cells.sqlite"
 
@@ -267,11 +283,14 @@ def test_an_interrupt_ends_the_run_cleanly_and_keeps_what_was_finished(shelf) ->
         except sqlite3.Error:
             return 0
 
-    deadline = time.monotonic() + 120
-    while parts() < 30 and run.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.2)
-    run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=90)
+    try:
+        deadline = time.monotonic() + WAIT
+        while parts() < 30 and run.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=WAIT)
+    finally:
+        run.kill()
     assert run.returncode == 130, said
     assert "terminate" not in said
     assert "kept" in said
