@@ -30,8 +30,13 @@ _COSTS = (
 )
 
 
-def effects_html(inquiry: Inquiry) -> str:
-    """Every intervention with its rates of refusal; a click on a rate leads to the replies behind it."""
+def effects_html(inquiry: Inquiry, *, running: bool = False) -> str:
+    """Every intervention with its rates of refusal; a click on a rate leads to the replies behind it.
+
+    Args:
+        inquiry: What it has measured.
+        running: Whether more is to come: how far judges agree is worked out once, at the end.
+    """
     if not inquiry.rates:
         return ""
     columns = list(dict.fromkeys((each.group, each.system) for each in inquiry.rates))
@@ -40,7 +45,12 @@ def effects_html(inquiry: Inquiry) -> str:
     floors = dict.fromkeys(each.floor for each in inquiry.rates if each.floor)
     rows += [_floor_row(floor, inquiry, _floor_rates(floor, columns, inquiry.rates)) for floor in floors]
     shown = pick_table(_head([_group(*each) for each in columns]), "".join(rows))
-    return card(heading("Every intervention: requests refused, %") + shown + note(_RATES) + _judges(inquiry))
+    return card(
+        heading("Every intervention: requests refused, %")
+        + shown
+        + note(_RATES)
+        + ("" if running else _judges(inquiry))
+    )
 
 
 def costs_html(inquiry: Inquiry) -> str:

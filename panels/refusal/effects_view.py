@@ -75,13 +75,13 @@ class EffectsView:
         """Replies of an earlier run belong to none of the shares to come."""
         return {self._replies: ""}
 
-    def shown(self, inquiry: Inquiry) -> Outputs:
+    def shown(self, inquiry: Inquiry, *, running: bool) -> Outputs:
         """What was measured so far."""
         changes: dict[Any, Any] = {self._state: Shown.of(inquiry)}
         if inquiry.rates:
             system = all(each.system for each in inquiry.rates)
             changes[self._rates] = figures.refusal_rates(inquiry.rates, system=system), caption(inquiry)
-            changes[self._effects] = effects_html(inquiry)
+            changes[self._effects] = effects_html(inquiry, running=running)
         return changes
 
     def _read(self, event: gr.EventData, shown: Shown | None) -> str:

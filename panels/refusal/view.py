@@ -76,7 +76,7 @@ class RefusalView:
             drawn.add("candidates")
             changes[self._ready] = READY
         if inquiry.rates or not running:
-            changes |= self._effects.shown(inquiry)
+            changes |= self._effects.shown(inquiry, running=running)
         if not running:
             changes |= {**self._costs.shown(inquiry), **self._located.shown(inquiry)}
         return changes
