@@ -11,6 +11,7 @@ runs on another thread; but only ever one of the threads runs, until it ends or 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -90,8 +91,9 @@ class Lane:
             threads = [each for each in self._threads if each is not threading.current_thread()]
         for job in self.jobs():
             job.stop()
+        end = time.monotonic() + timeout
         for thread in threads:
-            thread.join(timeout)
+            thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
 
     # -- holding `_changed` ----------------------------------------------------
