@@ -143,6 +143,7 @@ CHOICES = (
 POLARITY = "is_harmfull_opposition"
 """As the authors of PA-CCS spell it: 0 is harmful, 1 safe, and row i is the pair of row i + N/2."""
 TRUE = ("1", "true", "yes", "t", "y")
+FALSE = ("0", "false", "no", "f", "n")
 _VALUES = (
     ("positive", "negative"),
     ("pos", "neg"),

@@ -11,6 +11,7 @@ from typing import Any
 from steering.errors import SteeringError
 from steering.resources import resource
 from steering.store import digest
+from steering.texts.columns import FALSE, TRUE, label_text
 from steering.texts.negation import negations
 from steering.texts.sources import HUB, is_file, split_source
 from steering.texts.tables import Table, chosen_list, read_table
@@ -232,18 +233,15 @@ def _published(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[list[State
 
 
 def _label(row: Mapping[str, Any], number: int, name: str) -> int:
-    try:
-        value = float(row.get(_PUBLISHED, ""))
-    except (TypeError, ValueError):
-        value = -1.0
-    if value not in (0, 1) or not _text(row.get("statement")):
+    said = label_text(row.get(_PUBLISHED, ""))
+    if said not in (*TRUE, *FALSE) or not _text(row.get("statement")):
         raise SteeringError(
             f"Row {number} of {name} has the statement '{_text(row.get('statement'))}' and the label "
             f"'{row.get(_PUBLISHED, '')}'.",
-            f"a statement, and 0 (harmful) or 1 (safe) in the column {_PUBLISHED}.",
+            f"a statement, and 0 (harmful) or 1 (safe) in the column {_PUBLISHED}; or false and true, or no and yes.",
             "Mend that row.",
         )
-    return int(value)
+    return int(said in TRUE)
 
 
 def _text(value: Any) -> str:

@@ -85,6 +85,12 @@ def test_a_statement_a_row_pairs_with_the_second_half(tmp_path, ending) -> None:
     assert [each.fold for each in found.pairs] == ["0", "1", "2"] * (N // 3)
 
 
+@pytest.mark.parametrize("words", [(False, True), ("false", "true"), ("No", "Yes"), (0.0, 1.0)])
+def test_a_label_may_be_a_word(tmp_path, words) -> None:
+    rows = [{**row, LABEL: words[row[LABEL]]} for row in PUBLISHED]
+    assert load_statements(write(tmp_path, rows)).pairs == load_statements(write(tmp_path, PUBLISHED)).pairs
+
+
 @pytest.mark.parametrize("layout", ["pair", "statement"])
 def test_a_guessed_formulation_is_said(tmp_path, layout) -> None:
     pairs = [*PLAIN[:-1], {"safe": "Do not run.", "harmful": "Run."}]
