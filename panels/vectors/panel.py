@@ -157,7 +157,7 @@ def _place_form(ui: PanelContext) -> Fields:
             switch("split_half", "Split-half cosine", hint="three fits; long for LEACE on a wide model"),
         ),
     )
-    form = place_fields(ui, "vectors", [reading], settings=ExtractSettings, events={"sized": _SIZED})
+    form = place_fields(ui, "vectors", [reading], settings=ExtractSettings)
 
     def offer_sites(given: Filled) -> Outputs:
         offered = [each for each in SITES if not ui.host or each in ui.host.info.sites]
@@ -180,8 +180,7 @@ def _place_size(ui: PanelContext, contrast: gr.Dropdown, form: Fields) -> None:
         given = {name: form.ready[name] for name in _SIZED}
         return size_of(host, STUDIES[_STUDY].parse(contrast_given({**given, "contrast": contrast})))  # type: ignore[arg-type]
 
-    triggers = [contrast.change, form.sized]
-    place_estimate(ui, count, {"contrast": contrast, "form": form}, elem_id="extract-size", triggers=triggers)
+    place_estimate(ui, count, {"contrast": contrast, "form": form}, elem_id="extract-size")
 
 
 def _place_view(ui: PanelContext) -> None:
