@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
-from steering.confines import confine, confined
+from steering.confines import confined
 from steering.errors import SteeringError
 from workbench.bench import Workbench
 from workbench.generation import SteerSettings
 from workbench.page.blocks import EVENT, URGENT, html_block, unique
-from workbench.page.jobs import Call, Handler, Outputs, Slots, drive, stop_job
+from workbench.page.jobs import Call, Handler, Outputs, Slots, drive, stop_job, within
 from workbench.page.markup import error_card
 from workbench.page.notice import Notice
 from workbench.page.state import PageState, Taker, Watch
@@ -114,7 +113,7 @@ class PanelContext:
             if run:  # Gradio takes an empty mapping for a missing value of every output
                 yield {button: gr.update(interactive=False) for button in run}
             stoppable = told = False
-            for outputs in _within(self.bench, drive(call, handler, dict(zip(names, values, strict=True)), slots)):
+            for outputs in within(self.bench, drive(call, handler, dict(zip(names, values, strict=True)), slots)):
                 changes = {**self._remembered(request, outputs), self.page.shelf_seen: self.bench.seen}
                 if not stoppable and outputs.get(self.job_id) is not None:  # before that, Stop would stop nothing
                     stoppable = True
@@ -281,18 +280,6 @@ class PanelContext:
             stop_job(self.bench.lane, job_id)
 
         button.click(stop, inputs=[self.job_id], **URGENT)
-
-
-def _within(bench: Workbench, steps: Iterator[dict[Any, Any]]) -> Iterator[dict[Any, Any]]:
-    """The same steps within the page's confines, although Gradio takes each in a context of its own."""
-    context = copy_context()
-    context.run(confine, bench.confines)
-    end: dict[Any, Any] = {}
-    try:
-        while (step := context.run(next, steps, end)) is not end:
-            yield step
-    finally:
-        context.run(steps.close)  # type: ignore[attr-defined]
 
 
 def _mark(name: str, buttons: Sequence[gr.Button]) -> None:

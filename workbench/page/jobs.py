@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import copy_context
 from typing import Any, TypeVar
 
+from steering.confines import confine
 from steering.errors import SteeringError
 from steering.lane import Job, Lane, Progress, Stopped
 from steering.model.host import Host
@@ -139,6 +141,18 @@ def drive(call: Call, handler: Handler, values: Mapping[str, Any], slots: Slots)
     line = call.ended(call.job) if call.job else call.line
     card += "".join(map(note, call.job.notes)) if call.job else ""
     yield {slots.errors: card, slots.line: line, slots.job: None}
+
+
+def within(bench: Workbench, steps: Iterator[dict[Any, Any]]) -> Iterator[dict[Any, Any]]:
+    """The same steps within the page's confines, although Gradio takes each in a context of its own."""
+    context = copy_context()
+    context.run(confine, bench.confines)
+    end: dict[Any, Any] = {}
+    try:
+        while (step := context.run(next, steps, end)) is not end:
+            yield step
+    finally:
+        context.run(steps.close)  # type: ignore[attr-defined]
 
 
 def stop_job(lane: Lane, job_id: int | None) -> bool:
