@@ -49,7 +49,7 @@ def _requests() -> tuple[Field | Section, ...]:
             number("n_train", "For the means", unit="a side"),
             number("n_validation", "To choose on", unit="a side"),
             *(
-                text(name, label, hint=_LIST, upload=upload, upload_kind="texts")
+                choice(name, label, own=True, hint=_LIST, upload=upload, upload_kind="texts")
                 for name, label, upload in (
                     ("target", "Your own targets", "Upload targets"),
                     ("control", "Your own controls", "Upload controls"),
