@@ -59,7 +59,7 @@ window.recipeEditor = (element, props, server, watch) => {
   const part = (name, from = root) => from.querySelector(`[data-part="${name}"]`);
   const control = (slot, name) => slot.querySelector(`[data-in="${name}"]`);
   const model = root.querySelector('template').content.firstElementChild, json = part('json').querySelector('textarea');
-  const slots = [];
+  const slots = [], past = [];
   let recipe = null, problems = [], asked = 0, timer = 0, late = 0;
 
   const vectorOf = each => props.vectors.find(vector => vector.name === each.vector);
@@ -72,6 +72,11 @@ window.recipeEditor = (element, props, server, watch) => {
   /* -- the value ------------------------------------------------------------------------------------------------- */
   /* While one types or drags a slider, the value follows a little later: every value costs the page events. */
   const commit = (next, wait = 0) => {
+    if (!late && recipe) past.push(recipe);  // one for a burst of keys
+    if (past.length > 50) past.shift();
+    settle(next, wait);
+  };
+  const settle = (next, wait) => {
     clearTimeout(late);
     recipe = next;
     late = setTimeout(flush, wait);
@@ -149,6 +154,7 @@ window.recipeEditor = (element, props, server, watch) => {
     root.querySelector('[data-do="add"]').hidden = props.vectors.length === 0;
     const drop = root.querySelector('[data-do="drop"]');
     drop.hidden = !flags.removable;
+    root.querySelector('[data-do="undo"]').hidden = !past.length;
     drop.textContent = `Remove ${props.title}`;
     showRest();
     mark();
@@ -351,6 +357,12 @@ window.recipeEditor = (element, props, server, watch) => {
     double: n => { edit(next => next.interventions.splice(n + 1, 0, copy(next.interventions[n]))); focusOn(n + 1); },
     remove: n => { edit(next => next.interventions.splice(n, 1)); focusOn(Math.min(n, slots.length - 1)); },
     drop: () => commit(null),
+    undo: () => {
+      flush();
+      if (past.length) settle(past.pop(), 0);
+      if (!past.length) focusOn(0);  // the button is gone
+      part('moved').textContent = 'The last change is undone.';
+    },
     'forget-chat': () => edit(next => { delete next.chat; }),
     copy: async () => {
       try { await navigator.clipboard.writeText(json.value); }
@@ -389,6 +401,7 @@ window.recipeEditor = (element, props, server, watch) => {
   const take = () => {
     clearTimeout(late);
     late = 0;
+    if (JSON.stringify(recipe) !== JSON.stringify(props.value)) past.length = 0;  // another one: no change of this one
     recipe = props.value ? copy(props.value) : null;
     show();
     ask();

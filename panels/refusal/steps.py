@@ -51,7 +51,7 @@ class Steps:
             form: The settings that they run with.
         """
         self._ui = ui
-        with gr.Column(elem_classes="sw-steps", min_width=0):
+        with gr.Column(elem_classes="sw-stages", min_width=0):
             self._extent = Extent(form, STUDIES["refusal"], elem_id="refusal-size")
             with gr.Row(elem_classes="sw-actions"):
                 self.steps = tuple(

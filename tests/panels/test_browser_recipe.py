@@ -78,6 +78,7 @@ def test_a_recipe_is_made_with_the_keyboard_alone(page: Page) -> None:
     assert focused(page) == "mode-a1"
     page.keyboard.type("Rot")
     expect(editor(page).locator("[data-part=strength-label]")).to_have_text("Degrees towards it")
+    page.keyboard.press("Tab")  # what "Blocks" means
     page.keyboard.press("Tab")
     page.keyboard.type("these")
     page.keyboard.press("Tab")
@@ -122,7 +123,7 @@ def test_interventions_are_moved_doubled_and_removed_by_keys_and_by_dragging(pag
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")  # it is the last one already
     assert strengths(page) == [2, 3, 1]
-    grips.nth(2).scroll_into_view_if_needed()
+    grips.nth(2).evaluate("each => each.scrollIntoView({block: 'center'})")  # clear of the bar with Run
     below, above = grips.nth(2).bounding_box(), grips.nth(1).bounding_box()
     assert below
     assert above
@@ -137,6 +138,20 @@ def test_interventions_are_moved_doubled_and_removed_by_keys_and_by_dragging(pag
     editor(page).get_by_role("button", name="Remove intervention 1").press("Enter")
     assert strengths(page) == [1, 1, 3]
     assert focused(page) == "vector-a1"
+
+
+def test_changes_are_undone_by_button_and_by_key(page: Page) -> None:
+    paste(page, THREE)
+    expect(page.locator("#strength-a3")).to_have_value("3")
+    editor(page).locator("[data-do=remove]").nth(1).click()
+    page.locator("#strength-a1").fill("7")
+    page.locator("#strength-a1").blur()
+    assert strengths(page) == [7, 3]
+    undo = editor(page).get_by_role("button", name="Undo")
+    undo.click()
+    assert strengths(page) == [1, 3]
+    undo.press("u")
+    assert strengths(page) == [1, 2, 3]
 
 
 def test_what_is_wrong_stands_at_its_field_and_in_one_card(page: Page) -> None:
@@ -215,10 +230,8 @@ def test_a_picked_token_stands_in_the_recipe_and_starts_no_chain_of_events(page:
     expect(page.locator("#tokens-g1")).to_have_value("3")
     expect(page.locator("#grid-chips .sw-picked")).to_have_count(1)
     del asked[:]
-    until(lambda: page.wait_for_timeout(200) or max(map(asked.count, asked), default=0) > 1)  # the page looks twice
-    often = {each for each in asked if asked.count(each) > 1}
-    assert len(often) == 1
-    assert len(asked) < 10
+    page.wait_for_timeout(3000)  # a chain would go on and on; the page looks at the server without events
+    assert max(map(asked.count, asked), default=0) <= 1
     go(page, "Steer")
 
 

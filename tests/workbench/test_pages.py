@@ -21,7 +21,7 @@ from workbench.discovery import Problem
 from workbench.frame.look import stamp
 from workbench.frame.navigation import navigation, places_of
 from workbench.frame.shell import build
-from workbench.frame.start import STEPS, Step
+from workbench.frame.start import STEPS, Step, latest_html
 from workbench.generation import SteerSettings
 from workbench.memory import MOST_VISITORS, Memory
 from workbench.page.context import PanelContext
@@ -269,7 +269,13 @@ def test_results_of_another_model_are_said_until_there_are_new_ones(bench: Workb
         notice.place(lambda: "<p>needs</p>")
     assert notice.drawn("anna") == "<p>needs</p>"
     use("/a/long/path/<one>", "4 x 8")
+    here = {place.panel.id: place for place in places_of(bench.catalogue) if place.panel}
+    assert latest_html(here, bench.memory, "anna") == ""
     assert notice.results_begin("anna") == "<p>needs</p>"
+    latest = latest_html(here, bench.memory, "anna")  # on the start page
+    assert '<a href="./steer">Steer</a>: &lt;one&gt;, of ' in latest
+    assert latest.count("<a ") == 1
+    assert latest_html(here, bench.memory, "ben") == ""
     use("two", "4 x 8")
     said = notice.drawn("anna")
     assert said.startswith("<p>needs</p>")

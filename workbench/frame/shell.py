@@ -171,11 +171,12 @@ def _place_page(bench: Workbench, pages: gr.Blocks, places: Sequence[Place], her
     state = PageState()
     bar = place_model_bar(bench, state)
     html_block(navigation(places, here), elem_classes="sw-nav", js_on_load=THEME_SCRIPT)
-    panel, kept = None, None
+    panel, start, kept = None, None, None
     with gr.Row(elem_classes="sw-page"):
         with gr.Column(elem_classes="sw-body-column", min_width=0):
             if here is None:
-                place_start(places)
+                start = PanelContext(bench, state, "Start")
+                place_start(places, start)
             elif here.problem is not None:
                 html_block(error_card(here.problem))
             elif here.html:
@@ -185,7 +186,7 @@ def _place_page(bench: Workbench, pages: gr.Blocks, places: Sequence[Place], her
                 kept = Settings(here.panel.id, _place_panel(here.panel, panel, bench))
         with gr.Column(elem_classes="sw-shelf", min_width=0):
             shelf = place_shelf(bench, state)
-    contexts = [shelf, bar.context, *([panel] if panel else [])]
+    contexts = [shelf, bar.context, *(each for each in (start, panel) if each)]
     with gr.Column(elem_classes="sw-strip"):
         for context in contexts:
             context.place_strip()

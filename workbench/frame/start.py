@@ -11,8 +11,11 @@ import gradio as gr
 
 from steering.studies import STUDIES
 from workbench.frame.navigation import Place
+from workbench.memory import Memory
 from workbench.page.blocks import html_block
+from workbench.page.context import PanelContext
 from workbench.page.markup import escape, heading, note
+from workbench.page.notice import made_of
 
 
 @dataclass(frozen=True)
@@ -60,16 +63,32 @@ STEPS = (
 )
 
 
-def place_start(places: Sequence[Place]) -> None:
+def place_start(places: Sequence[Place], context: PanelContext) -> None:
     """Lay out the start page."""
     here = {place.panel.id: place for place in places if place.panel}
     with gr.Column(elem_classes="sw-card"):
         html_block(_about())
     html_block(_steps(here), elem_id="first-session")
+    latest = html_block("", elem_id="latest-results", elem_classes="sw-latest")
+    memory = context.bench.memory
+    context.watch(
+        "model", call=lambda visitor: {latest: latest_html(here, memory, visitor)}, outputs=[latest], of_visitor=True
+    )
     others = [place for place in places if place.panel and place.panel.id not in {step.panel for step in STEPS}]
     if others:
         with gr.Column(elem_classes="sw-card"):
             html_block(heading("More panels") + "".join(map(_line, others)))
+
+
+def latest_html(here: Mapping[str, Place], memory: Memory, visitor: str) -> str:
+    """What the visitor's panels still show, the latest first, with model and time; "" where they show nothing."""
+    found = [(made_of(memory, visitor, panel), place) for panel, place in here.items()]
+    made = sorted(((made, place) for made, place in found if made), key=lambda each: each[0].when, reverse=True)
+    lines = [
+        f'<p class="sw-note"><a href="./{escape(place.path)}">{escape(place.title)}</a>: {escape(str(made))}</p>'
+        for made, place in made
+    ]
+    return f'<div class="sw-card">{heading("Latest results")}{"".join(lines)}</div>' if lines else ""
 
 
 def _about() -> str:

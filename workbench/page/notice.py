@@ -7,13 +7,19 @@ from datetime import datetime
 
 from steering.names import short_name
 from workbench.bench import Workbench
-from workbench.memory import Made
+from workbench.memory import Made, Memory
 from workbench.page.blocks import html_block
 from workbench.page.markup import of_another_model
 
 
 _MADE = "made"
 """Under which a panel's memory keeps of which model its results are."""
+
+
+def made_of(memory: Memory, visitor: str, panel: str) -> Made | None:
+    """Of which model a panel's results are and since when; None where it shows a visitor none."""
+    found: Made | None = memory.value(visitor, panel, _MADE)
+    return found
 
 
 class Notice:
@@ -31,7 +37,7 @@ class Notice:
 
     def drawn(self, visitor: str) -> str:
         """What it says to a visitor now."""
-        made, host = self._bench.memory.value(visitor, self._panel, _MADE), self._bench.host
+        made, host = made_of(self._bench.memory, visitor, self._panel), self._bench.host
         if host is None or made is None or made.of(short_name(host.info.name), host.info.summary):
             return self._needs()
         return self._needs() + of_another_model(str(made), short_name(host.info.name))
