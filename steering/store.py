@@ -14,6 +14,7 @@ from typing import Any
 from steering.errors import SteeringError
 from steering.lane import note
 from steering.own_files import claim, foreign, set_aside, temporary_beside, typed_path
+from steering.paths import is_file
 
 
 MOST = 50_000
@@ -177,7 +178,7 @@ class Store(MutableMapping[str, dict[str, Any]]):
 
 def _is_store(path: Path) -> bool:
     """Whether a file is a store, even a damaged one: by SQLite's mark, or the table that only stores have."""
-    if not path.is_file():
+    if not is_file(path):
         return False
     # Asked through SQLite: closing a file gives up every lock that this process has on it, another store's included.
     with (

@@ -10,6 +10,7 @@ from steering.errors import SteeringError
 from steering.extraction.extract import extract
 from steering.extraction.fitting import AlikeSidesError
 from steering.model.host import Host
+from steering.paths import is_file, is_folder
 from steering.texts.contrast import ContrastSet
 from steering.texts.contrast_files import presets
 from steering.texts.packed_files import check_pointer
@@ -32,10 +33,10 @@ def find_vector(host: Host, name: str, folder: str, vectors: Mapping[str, Steeri
     """
     if name in vectors:
         return vectors[name].check(host)
-    if folder and not Path(folder).is_dir():
+    if folder and not is_folder(folder):
         raise SteeringError(f"There is no folder '{folder}' with vectors.", "a folder.", "Check the path.")
     path = Path(folder) / f"{name}.safetensors" if folder else None
-    if path is not None and path.is_file():
+    if path is not None and is_file(path):
         return load_vector(path).renamed(name).check(host)
     if name in presets():
         known = _EXTRACTED.setdefault(host, {})
@@ -64,7 +65,7 @@ def read_vector(file: Path, given: Convention | None = None) -> tuple[SteeringVe
         SteeringError: As `load_vector`, `load_gguf` and `load_foreign`.
     """
     ending = file.suffix.lower()
-    if file.is_file():
+    if is_file(file):
         check_pointer(_head(file), file.name)
         if ending not in VECTOR_ENDINGS and not is_vector_file(file):
             raise SteeringError(
@@ -75,7 +76,7 @@ def read_vector(file: Path, given: Convention | None = None) -> tuple[SteeringVe
             )
     if ending == ".gguf":
         return load_gguf(file, blocks=given.blocks if given else None), ()
-    if ending not in FOREIGN or (ending == ".safetensors" and (not file.is_file() or is_vector_file(file))):
+    if ending not in FOREIGN or (ending == ".safetensors" and (not is_file(file) or is_vector_file(file))):
         return load_vector(file), ()
     return load_foreign(file, given)
 
@@ -106,7 +107,7 @@ def vectors_in(folder: str) -> dict[str, SteeringVector]:
     Raises:
         SteeringError: There is no such folder, or a file of it holds no vector.
     """
-    if folder and not Path(folder).is_dir():
+    if folder and not is_folder(folder):
         raise SteeringError(f"There is no folder '{folder}' with vectors.", "a folder.", "Check the path.")
     paths = sorted(Path(folder).glob("*.safetensors")) if folder else []
     return {path.stem: load_vector(path).renamed(path.stem) for path in paths}

@@ -15,6 +15,7 @@ from steering.model.chat_settings import CHAT, ChatSettings
 from steering.model.host import Host
 from steering.model.sites import Site
 from steering.passes.replies import DecodeSettings
+from steering.paths import is_file
 from steering.ranges import whole_numbers
 from steering.texts.formats import decode
 from steering.texts.guards import MOST_YAML_BYTES, check_size
@@ -149,7 +150,7 @@ class Recipe(BaseModel):
             SteeringError: No such file, or a field that is wrong, by name.
         """
         path = Path(path)
-        if not path.is_file():
+        if not is_file(path):
             raise SteeringError(f"There is no recipe file '{path}'.", "a JSON or YAML file.", "Check the path.")
         check_size(path.name, path.stat().st_size, MOST_YAML_BYTES)
         content = load_yaml(decode(path.read_bytes(), path.name), path.name)  # YAML contains JSON

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from steering.errors import SteeringError
 from steering.own_files import publish, temporary_beside
+from steering.paths import is_file
 from steering.vectors.foreign import MOST_BLOCKS
 from steering.vectors.vector import AUROC, MAYBE, TENSORS, Eraser, Provenance, SteeringVector, eraser_tensors
 
@@ -105,7 +106,7 @@ def load_vector(path: str | Path) -> SteeringVector:
         SteeringError: No such file, another kind of file, a newer format, or contents that contradict each other.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise SteeringError(f"There is no file '{path}'.", "a vector saved by the workbench.", "Check the path.")
     try:
         with safe_open(path, framework="pt") as file:

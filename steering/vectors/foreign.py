@@ -19,6 +19,7 @@ from torch import Tensor
 
 from steering.errors import SteeringError
 from steering.model.sites import SITES
+from steering.paths import is_file
 from steering.vectors.foreign_layouts import MOST_BLOCKS, Convention, First, recognised
 from steering.vectors.tensor_files import ENDINGS, bound, read_tensors, without_notes
 from steering.vectors.vector import Provenance, SteeringVector
@@ -44,7 +45,7 @@ def load_foreign(path: str | Path, given: Convention | None = None) -> tuple[Ste
     """
     path, given = Path(path), given or Convention()
     _check(given)
-    if not path.is_file():
+    if not is_file(path):
         raise SteeringError(f"There is no file '{path}'.", f"a file ending in {', '.join(ENDINGS)}.", "Check the path.")
     content = read_tensors(path)
     content, left = without_notes(content)

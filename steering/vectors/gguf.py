@@ -21,6 +21,7 @@ from gguf import GGUFReader, GGUFValueType, GGUFWriter
 
 from steering.errors import SteeringError
 from steering.own_files import publish, temporary_beside
+from steering.paths import is_file
 from steering.vectors.foreign import MOST_BLOCKS
 from steering.vectors.vector import Provenance, SteeringVector
 
@@ -148,7 +149,7 @@ def load_gguf(path: str | Path, *, blocks: int | None = None, name: str | None =
         SteeringError: No such file, no control vector, or tensors that contradict each other.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise SteeringError(f"There is no file '{path}'.", "a GGUF control vector.", "Check the path.")
     try:
         reader = _Reader(path)

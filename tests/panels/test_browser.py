@@ -246,7 +246,7 @@ def test_steer_takes_the_vector_that_was_extracted_last(page: Page) -> None:
         expect(page.locator("#vector-a1")).to_have_value(name)
         run_to_the_end(page)
         page.get_by_text("Recipe as JSON").click()
-        assert f'"vector": "{name}"' in page.locator(".sw-json pre").inner_text()
+        expect(page.locator(".sw-json pre")).to_contain_text(f'"vector": "{name}"')
         expect(page.locator(".sw-over:visible")).to_have_count(1)  # and one finished job line, not one a panel
 
 

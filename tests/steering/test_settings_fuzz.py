@@ -250,3 +250,15 @@ def test_command_lines(tmp_path_factory, data) -> None:
     done = CliRunner().invoke(app, line)
     assert done.exit_code in (0, 1, 2), (line, done.exception)
     assert done.exception is None or isinstance(done.exception, SystemExit), (line, done.exception)
+
+
+@pytest.mark.parametrize("line", [["import"], ["export", "joy"], ["data"], ["run", "grid", "--set", "vectors="]])
+def test_a_name_that_is_too_long_for_a_file_names_none(tmp_path, line) -> None:
+    name = "a" * 600  # of which the file system says so of itself
+    line = [*line[:-1], line[-1] + name] if line[-1].endswith("=") else [*line, name]
+    line += ["--model", "demo"] if line[0] == "run" else []
+    line += ["--workspace", str(tmp_path)] if line[0] != "data" else []
+    done = CliRunner().invoke(app, line)
+    assert done.exit_code == 1
+    assert isinstance(done.exception, SystemExit)
+    assert "Error" in done.output + done.stderr

@@ -18,6 +18,7 @@ from steering.errors import SteeringError
 from steering.model.host import Host
 from steering.passes.decoding import time_steps
 from steering.passes.replies import Reply
+from steering.paths import is_file
 from steering.recipes.control_vectors import control_lengths
 from steering.recipes.orthogonal import orthogonalised, save_model
 from steering.recipes.recipe import Intervention, Recipe, parse_blocks, validation_error
@@ -98,7 +99,7 @@ def named_vectors(names: list[str], workspace: Path | None) -> dict[str, Steerin
             "No vector was named.", "--vector with a name on the shelf or a file.", "Run `workbench extract` first."
         )
     shelf = Workspace(workspace)
-    return {name: load_vector(name) if Path(name).is_file() else shelf.get(name).vector for name in names}
+    return {name: load_vector(name) if is_file(name) else shelf.get(name).vector for name in names}
 
 
 def recipe_of(vectors: dict[str, SteeringVector], fields: dict[str, Any], decode: dict[str, Any]) -> Recipe:
