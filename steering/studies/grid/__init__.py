@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from steering.lane import Job
 from steering.model.host import Host
 from steering.model.openings import chat_notes
+from steering.paths import is_file
 from steering.recipes.recipe import Recipe
 from steering.store import kept_in
 from steering.studies.grid.axes import KINDS, Asked, Axis, Kind, parse_axis
@@ -118,7 +119,7 @@ def grid_result(host: Host, settings: GridSettings, grid: Grid, cells: Iterable[
 def load_vectors(names: Iterable[str], folder: str) -> dict[str, SteeringVector]:
     """Those of the named vectors that are files of a folder."""
     paths = {name: Path(folder) / f"{name}.safetensors" for name in sorted(names)}
-    return {name: load_vector(path).renamed(name) for name, path in paths.items() if path.is_file()}
+    return {name: load_vector(path).renamed(name) for name, path in paths.items() if is_file(path)}
 
 
 GRID = Study(
