@@ -28,6 +28,12 @@ def _findings(page: Page) -> list[str]:
     ]
 
 
+def _turn(page: Page, *, dark: bool) -> None:
+    """Switch the theme, and wait until the texts have their colours: Gradio lets them fade from one to the other."""
+    page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
+    page.wait_for_function("!document.getAnimations().some(each => each instanceof CSSTransition)")
+
+
 def _steered(page: Page) -> None:
     page.locator(".sw-body .sw-key-run.primary").click()
     expect(page.locator(".sw-strip .sw-over", has_text="done")).to_be_visible()
@@ -73,7 +79,7 @@ def test_no_serious_finding(browser: Any, server: Any, panel: str) -> None:
         if act:
             act(page)
         for dark in (False, True):
-            page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
+            _turn(page, dark=dark)
             assert _findings(page) == [], "dark" if dark else "light"
 
 
