@@ -133,8 +133,10 @@ def _size(host: Host, user: str, system: str, **values: Any) -> Size:
 
 
 def _recipes(values: Mapping[str, Any]) -> dict[str, Recipe]:
+    """By letter, of the editors in which one stands; an empty one where there is none at all."""
     given = {letter: values[letter].recipe() for letter in LETTERS}
-    return decoded_alike({letter: recipe for letter, recipe in given.items() if recipe is not None})
+    found = {letter: recipe for letter, recipe in given.items() if recipe is not None}
+    return decoded_alike(found or {LETTERS[0]: Recipe()})
 
 
 def _wire_receiving(ui: PanelContext, prompt: PromptCard, recipes: dict[str, RecipeEditor], panes: ReplyPanes) -> None:

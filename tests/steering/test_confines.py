@@ -22,8 +22,7 @@ from steering.texts.statements import load_statements
 from steering.texts.text_lists import read_texts
 from workbench.bench import Workbench
 from workbench.controls.upload_field import uploaded
-from workbench.page.context import _within
-from workbench.page.jobs import Call, Slots, drive
+from workbench.page.jobs import Call, Slots, drive, within
 
 
 SECRET = "row of a private file"
@@ -148,7 +147,7 @@ def test_every_step_of_a_handler_is_within_the_confines_of_the_page(tmp_path: Pa
         yield {"out": read_texts(str(private))}
 
     slots = Slots(line="line", job="job", errors="errors")
-    steps = list(_within(bench, drive(Call(bench, "read"), handler, {}, slots)))
+    steps = list(within(bench, drive(Call(bench, "read"), handler, {}, slots)))
     assert SECRET not in str(steps)
     assert "cannot read" in steps[-1]["errors"]
     bench.confines = None

@@ -148,13 +148,11 @@ def test_whatever_is_sent_is_answered(visitor: Visitor, data: st.DataObject) -> 
 
 
 WRONG: dict[type, list[Any]] = {
-    gr.Number: ["5", [1], float("nan"), float("inf"), 10**400, {}, True],
     gr.Textbox: [5, ["a"], {"a": "b"}, "half \ud800", "x" * 2_000_000],
-    gr.Checkbox: ["true", 1, [True]],
-    gr.Radio: [None, "neither", [], {}, 1.5],
     gr.Dropdown: [10**20, {"a": 1}, [[1]], [None] * 1000, "x" * 2_000_000],
     gr.UploadButton: ["/etc/passwd", [], {}, {"path": "/etc/passwd"}, {"path": "/etc/passwd", "meta": 1}],
 }
+"""Of the controls that the page's own panels have."""
 
 
 @pytest.mark.parametrize("kind", WRONG, ids=lambda kind: kind.__name__)
@@ -170,16 +168,46 @@ def test_no_control_sends_what_it_cannot_have(visitor: Visitor, kind: type) -> N
     assert not visitor.tracebacks.seen
 
 
-@pytest.mark.parametrize("wrong", ["all", [1], [["a"]], {"a": 1}])
-def test_no_list_of_any_panel_sends_what_it_cannot_have(wrong: Any) -> None:
-    with pytest.raises(SteeringError, match="a list of its choices"):
-        check_input(gr.CheckboxGroup(["all"], label="Arms"), wrong)
+ELSEWHERE: list[tuple[Any, str, list[Any]]] = [
+    (gr.Number(5), "a finite number", ["5", [1], float("nan"), float("inf"), 10**400, {}, True]),
+    (gr.Slider(0, 1), "a finite number", ["5", [1], float("-inf"), 10**400]),
+    (gr.Checkbox(True), "true or false", ["true", 1, [True]]),
+    (gr.Radio(["one", "other"], value="one"), "one of its choices", [None, [], {}, 1.5]),
+    (gr.CheckboxGroup(["all"]), "a list of its choices", ["all", [1], [["a"]], {"a": 1}]),
+]
+"""Controls that a panel from elsewhere may place, what each takes, and what it cannot have."""
 
 
-@pytest.mark.parametrize("wrong", ["5", [1], float("-inf"), 10**400])
-def test_no_slider_of_any_panel_sends_what_it_cannot_have(wrong: Any) -> None:
-    with pytest.raises(SteeringError, match="a finite number"):
-        check_input(gr.Slider(0, 1, label="Share"), wrong)
+@pytest.mark.parametrize(("control", "takes", "wrong"), ELSEWHERE, ids=[type(each).__name__ for each, *_ in ELSEWHERE])
+def test_no_control_of_any_panel_sends_what_it_cannot_have(control: Any, takes: str, wrong: list[Any]) -> None:
+    check_input(control, control.value)
+    for each in wrong:
+        with pytest.raises(SteeringError, match=takes):
+            check_input(control, each)
+
+
+def test_a_field_of_a_form_that_has_a_value_of_another_kind_is_named(visitor: Visitor) -> None:
+    forms = {part.elem_id: part for event in visitor.events for part in event.inputs if isinstance(part, Fields)}
+    kinds = set()
+    for form in forms.values():
+        assert not form.preprocess({}).problems
+        for name, field in form.fields.items():
+            kinds.add(field.kind)
+            for wrong in ({"a": 1}, [[1]]):
+                assert [each.field for each in form.preprocess({name: wrong}).problems] == [name], (name, wrong)
+    assert {"number", "text", "switch", "choice"} <= kinds
+
+
+def test_events_whose_recipes_or_whose_controls_are_all_empty_are_answered(visitor: Visitor) -> None:
+    visitor.tracebacks.seen.clear()
+    with_recipes = [event for event in visitor.events if any(isinstance(each, RecipeEditor) for each in event.inputs)]
+    assert len(with_recipes) > 5
+    for event in with_recipes:
+        visitor.send(event, [None if isinstance(each, RecipeEditor) else shown(each) for each in event.inputs])
+        assert not visitor.tracebacks.seen, event
+    for event in visitor.events:
+        visitor.send(event, [None] * len(event.inputs))
+        assert not visitor.tracebacks.seen, event
 
 
 def test_too_few_values_are_said(visitor: Visitor) -> None:

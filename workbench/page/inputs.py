@@ -55,8 +55,7 @@ class Page(gr.Blocks):
             )
         for component, value in zip(wanted, inputs, strict=False):
             check_input(component, value)
-        # A list of which nothing is chosen may come as an empty one.
-        sent = [None if value == [] and _single(part) else value for part, value in zip(wanted, inputs, strict=False)]
+        sent = [_as_chosen(part, value) for part, value in zip(wanted, inputs, strict=False)]
         try:
             return await super().preprocess_data(block_fn, sent, *given, **options)
         except gr.Error:
@@ -144,6 +143,15 @@ def _choice(component: Any, value: Any) -> bool:
     if _single(component):
         return value == [] or isinstance(value, str) or _offered(component, value)
     return _texts(component, value)
+
+
+def _as_chosen(component: Any, value: Any) -> Any:
+    """A value, or where nothing is chosen, sent as either: None of one choice, [] of several."""
+    if value is not None and value != []:
+        return value
+    if _single(component):
+        return None
+    return [] if isinstance(component, gr.Dropdown | gr.CheckboxGroup) else value
 
 
 def _single(component: Any) -> bool:
