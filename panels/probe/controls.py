@@ -73,8 +73,9 @@ class ProbeControls:
             return {self._extent.block: ""}
         size = study.size
         try:
-            said = note(estimate(size(host, parsed(form.ready)), host))
-            extents = self._extent.html(host, form.ready, lambda values: size(host, parsed(values)))
+            values = form.values()
+            said = note(estimate(size(host, parsed(values)), host))
+            extents = self._extent.html(host, values, lambda other: size(host, parsed(other)))
         except SteeringError as error:
             return {self._extent.block: note(str(error))}
         return {self._extent.block: said + extents}

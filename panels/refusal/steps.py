@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import gradio as gr
 
@@ -65,13 +64,14 @@ class Steps:
     def _tell(self, form: Filled) -> Outputs:
         """How much every step is, and how long the whole takes when it is measured quickly or fully."""
         host = self._ui.host
-        return {self._extent.block: self._said(host, form.ready) if host else ""}
+        return {self._extent.block: self._said(host, form) if host else ""}
 
-    def _said(self, host: Host, ready: Mapping[str, Any]) -> str:
+    def _said(self, host: Host, form: Filled) -> str:
         kept = self._ui.workspace.cells
         try:
-            found = sizes(host, parsed(ready, "effects"), kept)
-            extents = self._extent.html(host, ready, lambda values: size_of(host, parsed(values, "effects"), kept))
+            values = form.values()
+            found = sizes(host, parsed(values, "effects"), kept)
+            extents = self._extent.html(host, values, lambda other: size_of(host, parsed(other, "effects"), kept))
         except SteeringError as error:
             return note(str(error))
         lines = "".join(

@@ -106,13 +106,14 @@ class TradeoffControls:
             return said
         own, vectors = recipe.found, self.vectors()
         try:
-            settings = _parsed(form.ready, own, more)
+            values = form.values()
+            settings = _parsed(values, own, more)
             size = size_ahead(host, settings, self._ui.workspace.cells, vectors)
 
-            def count(values: dict[str, Any]) -> Size:
-                return size if values == form.ready else size_of(host, _parsed(values, own, more), vectors)
+            def count(other: dict[str, Any]) -> Size:
+                return size if other == values else size_of(host, _parsed(other, own, more), vectors)
 
-            extents = self._extent.html(host, form.ready, count)
+            extents = self._extent.html(host, values, count)
         except SteeringError as error:
             return said | {self._size: note(str(error))}
         pairs = settings.on(host, vectors).subject

@@ -177,7 +177,8 @@ def _place_size(ui: PanelContext, contrast: gr.Dropdown, form: Fields) -> None:
     """How much is read, told from what it depends on."""
 
     def count(host: Host, contrast: str | None, form: Filled) -> Size:
-        given = {name: form.ready[name] for name in _SIZED}
+        values = form.values()
+        given = {name: values[name] for name in _SIZED}
         return size_of(host, STUDIES[_STUDY].parse(contrast_given({**given, "contrast": contrast})))  # type: ignore[arg-type]
 
     place_estimate(ui, count, {"contrast": contrast, "form": form}, elem_id="extract-size")

@@ -99,7 +99,9 @@ def test_bad_input_is_one_card_and_stop_keeps_what_there_is(page: Page, monkeypa
     monkeypatch.setattr(Probing, "_probe", slowly)
     for number in range(2):
         more(page, number)
-    fill(page, blocks="9")
+    fill(page, restarts="0")
+    expect(page.locator("#probe-size")).to_contain_text("from 1")
+    fill(page, restarts="4", blocks="9")
     page.click("#probe-run")
     card = page.locator(".sw-body-column").locator(".sw-error")
     expect(card).to_have_count(1)

@@ -18,7 +18,7 @@ However many fields it has, a page counts one component, a handler one input and
         events={"sized": ("n_train", "data")},
     )
     ui.on(run.click, handler, inputs={"form": form}, outputs=[form])  # form.values() in the handler
-    ui.watch("model", form.sized, call=tell, inputs={"form": form}, outputs=[size])  # form.ready there
+    ui.watch("model", form.sized, call=tell, inputs={"form": form}, outputs=[size])  # form.values() there, too
     ui.quick(table.choose, lambda event: {form: {"candidate": text_of(event, "pick")}}, outputs=[form])
     ui.watch("model", call=lambda: {form: form.offering({"sites": sites})}, outputs=[form])
 
@@ -61,7 +61,7 @@ class Filled:
     """What stands in a form."""
 
     ready: dict[str, Any]
-    """Every field's value, its default where what stands there is wrong: for what is only drawn."""
+    """Every field's value, its default where what stands there is wrong: for what is only drawn, never for a size."""
     problems: tuple[Problem, ...] = ()
 
     def values(self) -> dict[str, Any]:
