@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -15,6 +16,11 @@ LONG = int(os.environ.get("STEERING_FUZZ", "0"))
 def worked() -> float:
     """Seconds that this process and its children have computed: what an input costs, however busy the machine is."""
     return sum(os.times()[:4])
+
+
+def peak() -> int:
+    """Bytes of memory that this process has held at most so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def examples(usual: int) -> Any:
