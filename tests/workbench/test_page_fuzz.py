@@ -240,3 +240,15 @@ def test_a_place_is_a_number_within_a_text_or_table(place: Any) -> None:
     with pytest.raises(SteeringError, match="does not say where"):
         number_of(gr.EventData(None, {"first": place}), "first")
     assert [number_of(gr.EventData(None, {"first": good}), "first") for good in (12, "12", "007")] == [12, 12, 7]
+
+
+def test_a_long_value_that_is_no_choice_is_not_repeated_whole(visitor: Visitor) -> None:
+    event, place = next(
+        (event, place)
+        for event in visitor.events
+        for place, part in enumerate(event.inputs)
+        if isinstance(part, gr.Dropdown) and part.choices and not part.allow_custom_value and not part.multiselect
+    )
+    values = [shown(component) for component in event.inputs]
+    values[place] = "a" * 50_000
+    assert 10 < len(visitor.send(event, values)) < 5000

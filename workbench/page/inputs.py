@@ -21,6 +21,8 @@ from workbench.places import without_places
 MOST_TOKENS = 100_000
 """Of a place in a text or a table that is clicked."""
 
+_LONGEST = 4000
+"""Characters of a message."""
 _log = logging.getLogger(__name__)
 
 
@@ -37,6 +39,7 @@ class Page(gr.Blocks):
             raise _shown(without_places(str(error))) from error
         except gr.Error as error:
             error.print_exception = False  # a message for visitors
+            error.message = str(error.message)[:_LONGEST]  # Gradio's own repeats what was sent, whole
             raise
         except Exception as error:
             _log.exception("an event of the page failed")
