@@ -150,6 +150,7 @@ class Guard:
                 await self._app(scope, counted, out)
         except Exception as error:  # of a request that no page sends: nothing of it is in an event's own hands
             _log.warning("%s %s failed: %s: %.200s", scope["method"], path[:200], type(error).__name__, error)
+            _log.debug("Where it failed", exc_info=error)  # should the fault be ours after all
             await out.instead(400, _UNCLEAR)
         else:
             await out.end()
