@@ -371,6 +371,7 @@ window.recipeEditor = (element, props, server, watch) => {
     },
     take: async () => {
       let found;
+      part('json-said').textContent = '';
       try { found = await server.read(json.value); }
       catch { found = {said: 'The server could not be reached.'}; }
       if (!found.recipe) { part('json-said').textContent = found.said; return; }

@@ -53,6 +53,7 @@ def editor(page: Page) -> Locator:
 def paste(page: Page, recipe: Recipe | str) -> None:
     editor(page).locator("textarea").fill(recipe if isinstance(recipe, str) else recipe.to_json())
     editor(page).get_by_role("button", name="Use this recipe").click()
+    expect(editor(page).locator("[data-part=json-said]")).not_to_be_empty()  # the server has read it
 
 
 def value(page: Page) -> dict[str, Any]:
@@ -151,12 +152,12 @@ def test_changes_are_undone_by_button_and_by_key(page: Page) -> None:
     undo.click()
     assert strengths(page) == [1, 3]
     undo.press("u")
+    expect(page.locator("#strength-a3")).to_have_value("3")
     assert strengths(page) == [1, 2, 3]
 
 
 def test_what_is_wrong_stands_at_its_field_and_in_one_card(page: Page) -> None:
     paste(page, THREE)
-    expect(page.locator("#strength-a2")).to_have_value("2")  # the server has read it
     page.locator("#blocks-a2").select_option("list")
     page.locator("#numbers-a2").fill("2, many")
     said = editor(page).locator(".sw-slot-card").nth(1).locator("[data-field=blocks] .sw-wrong")
