@@ -1,7 +1,8 @@
 """What a decoding step does with its logits at a real vocabulary, as multiples of the model's own output head.
 
-A random-weight model of 28 blocks with the vocabulary of Qwen 2.5 and 3. Its width is small, so that it fits small
-machines, and with it the head against which all else is held: at width 1,024 the shares are an eighth. `make bench`.
+A random-weight model of 28 blocks with the vocabulary of Qwen 2.5 and 3: once of the width of Qwen 3 0.6B, once of an
+eighth of it, where the head against which all else is held costs an eighth and every share is eight times as large.
+`make bench`.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ from steering.passes.rows import Row
 from steering.passes.sampling import choose
 
 
-VOCABULARY, BLOCKS, WIDTH = 151_936, 28, 128
-NEW_TOKENS, ROUNDS = 16, 20
+VOCABULARY, BLOCKS, WIDTHS = 151_936, 28, (1024, 128)
+NEW_TOKENS, ROUNDS = 8, 20
 
 
-def build() -> Host:
+def build(width: int) -> Host:
     demo = Host.load("demo", options=LoadOptions(dtype="float32"))
     torch.manual_seed(0)
     config = Qwen3Config(
         vocab_size=VOCABULARY,
-        hidden_size=WIDTH,
-        intermediate_size=3 * WIDTH,
+        hidden_size=width,
+        intermediate_size=3 * width,
         num_hidden_layers=BLOCKS,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=32,
+        num_attention_heads=width // 64,
+        num_key_value_heads=width // 128,
+        head_dim=64,
         max_position_embeddings=4096,
         tie_word_embeddings=True,
         eos_token_id=None,
@@ -69,7 +70,7 @@ def seconds(host: Host, work: Callable[[], Any]) -> float:
 
 def operations(host: Host, rows: int) -> dict[str, Callable[[], Any]]:
     """What is done with the logits of a step, by what the table calls it."""
-    states = torch.randn(rows, WIDTH, device=host.device)
+    states = torch.randn(rows, host.info.width, device=host.device)
     logits = next_token_logits(host, [Row(render(host, "Hello."))] * rows).to(host.device)
     steps, half = [0] * rows, logits.to(torch.bfloat16)
 
@@ -92,8 +93,15 @@ def operations(host: Host, rows: int) -> dict[str, Callable[[], Any]]:
 
 
 def main() -> None:
-    host = build()
-    table = Table(title=f"Work on the logits of a step, vocabulary {VOCABULARY:,}; output head = 1", box=None)
+    for width in WIDTHS:
+        host = build(width)
+        print_operations(host, width)
+        print_sampling(host)
+
+
+def print_operations(host: Host, width: int) -> None:
+    """What one step does with its logits, as multiples of the output head."""
+    table = Table(title=f"Work on the logits of a step, vocabulary {VOCABULARY:,}, width {width:,}; head = 1", box=None)
     counts = (1, 8)
     table.add_column("operation")
     for rows in counts:
@@ -102,6 +110,10 @@ def main() -> None:
     for name in measured[0]:
         table.add_row(name, *(f"{each[name] / each['output head']:.2f}" for each in measured))
     Console().print(table)
+
+
+def print_sampling(host: Host) -> None:
+    """Whole replies drawn, beside greedy ones."""
 
     def run(**settings: float) -> Callable[[], Any]:
         each = [DecodeSettings(max_new_tokens=NEW_TOKENS, seed=seed, **settings) for seed in range(8)]
