@@ -16,8 +16,8 @@ from steering.model.host import Host
 from steering.model.openings import chat_notes
 from steering.passes.decoding import warm_up
 from workbench.discovery import Catalogue, discover
-from workbench.listeners import Listeners
 from workbench.memory import Memory
+from workbench.runs.live import LiveRuns
 from workbench.sent import Sent
 from workbench.workspace import Workspace
 
@@ -134,7 +134,8 @@ class Workbench:
         self.workspace = workspace if isinstance(workspace, Workspace) else Workspace(workspace)
         self.catalogue: Catalogue = discover(panels_dir)
         self.model = ModelSlot(self.lane)
-        self.listeners = Listeners()
+        self.live = LiveRuns()
+        """What visitors asked for and what still runs."""
         self.memory = Memory()
         """What visitors' pages showed last."""
         self.sent = Sent()

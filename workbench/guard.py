@@ -23,7 +23,6 @@ from urllib.parse import urlsplit
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from workbench.listeners import Listeners
 from workbench.uploads import MOST_BYTES, Parts, too_large
 
 
@@ -97,10 +96,9 @@ class Names:
 class Guard:
     """ASGI middleware that lets through what `Names` allow and answers the rest with 403 and a sentence."""
 
-    def __init__(self, app: ASGIApp, names: Names, listeners: Listeners, port: int) -> None:
+    def __init__(self, app: ASGIApp, names: Names, port: int) -> None:
         self._app = app
         self._names = names
-        self._listeners = listeners
         # Cookies do not tell ports apart, so that two workbenches on one machine would take each other's.
         self._cookie = f"sw-visit-{port}"
         self._secret = secrets.token_bytes(32)
@@ -146,8 +144,7 @@ class Guard:
             return message
 
         try:
-            with self._listeners.heard(scope):
-                await self._app(scope, counted, out)
+            await self._app(scope, counted, out)
         except Exception as error:  # of a request that no page sends: nothing of it is in an event's own hands
             _log.warning("%s %s failed: %s: %.200s", scope["method"], path[:200], type(error).__name__, error)
             _log.debug("Where it failed", exc_info=error)  # should the fault be ours after all

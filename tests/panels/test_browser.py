@@ -154,14 +154,34 @@ def test_stop_in_mid_stream_keeps_the_text_and_the_next_run_is_whole(page: Page,
     assert all(full.startswith(part) and len(full) > len(part) for full, part in zip(whole, partial, strict=True))
 
 
-@pytest.mark.usefixtures("brake")
-def test_closing_the_page_stops_its_job(browser: Browser, server: tuple[Workbench, str], bench: Workbench) -> None:
+def test_a_reply_is_written_on_when_its_page_is_closed_and_other_pages_follow_it(
+    browser: Browser, server: tuple[Workbench, str], bench: Workbench, brake: threading.Event
+) -> None:
     with opened(browser, server[1]) as page:
         start(page, wait=False)
         expect(page.locator(".sw-pane.sw-a .sw-caret")).to_be_visible()
         (job,) = bench.lane.jobs()
-    until(lambda: job.finished)
-    assert job.state == "stopped"
+        second = page.context.new_page()
+        second.goto(page.url)
+        expect(second.locator(".sw-pane.sw-a .sw-caret")).to_be_visible()  # by now it follows
+        expect(second.locator("#run")).to_be_disabled()
+        expect(second.locator("#steer-stop")).to_be_enabled()
+        page.close()
+        assert not job.finished
+        elsewhere = second.context.new_page()
+        elsewhere.goto(f"{server[1]}vectors")
+        link = elsewhere.locator(".sw-strip .sw-elsewhere a")
+        expect(link).to_have_text(job.title)
+        link.click()
+        expect(elsewhere.locator(".sw-pane.sw-a .sw-caret")).to_be_visible()
+        expect(elsewhere.locator(".sw-elsewhere")).to_be_hidden()  # it is this page's own by now
+        brake.clear()
+        expect(second.locator(".sw-strip .sw-over")).to_contain_text("done")
+        expect(second.locator("#run")).to_be_enabled()
+        assert job.state == "done"
+        written = second.locator(".sw-pane.sw-a .sw-reply").last.inner_text()
+        second.reload()
+        expect(second.locator(".sw-pane.sw-a .sw-reply").last).to_have_text(written)
 
 
 def test_a_queued_job_shows_its_place_and_can_be_stopped(page: Page, bench: Workbench) -> None:

@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,9 @@ import gradio as gr
 import pytest
 
 from steering.errors import SteeringError
-from steering.lane import Job
 from steering.loading.options import LoadOptions
-from workbench import listeners
 from workbench.bench import Workbench
 from workbench.frame.shell import build
-from workbench.listeners import Listeners
-from workbench.page.jobs import Call, Slots, drive
 
 
 @pytest.fixture
@@ -88,37 +83,6 @@ def test_visitors_load_what_is_allowed(bench: Any) -> None:
     with pytest.raises(SteeringError, match="the same for all visitors"):
         bench.load("demo", LoadOptions())
     assert bench.loads == [("demo-base", False)]
-
-
-def test_a_job_for_nobody_ends(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listeners, "PATIENCE", 0.2)
-
-    def long(job: Job[None]) -> None:
-        for n in range(2000):
-            job.report(n, None)
-            time.sleep(0.01)
-
-    def handler(call: Call) -> Any:
-        yield from call.finish(bench.lane.submit(long, title="long"), every=0.01)
-
-    scope = {"path": "/gradio_api/heartbeat/somebody", "query_string": b""}
-    monkeypatch.setattr(type(bench.model), "loading", None)
-    slots = Slots(line="line", job="job", errors="errors")
-    with bench.listeners.heard(scope):
-        assert bench.listeners.listens("somebody", 0.0)
-        assert not bench.listeners.listens("nobody", 0.0)
-        steps = list(drive(Call(bench, "long", "nobody"), handler, {}, slots))
-    assert "stopped at" in steps[-1]["line"] or "stopped" in steps[-1]["line"]
-    assert not bench.lane.jobs()
-
-
-def test_who_just_left_counts_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    heard = Listeners()
-    with heard.heard({"path": "/gradio_api/queue/data", "query_string": b"session_hash=abc"}):
-        pass
-    assert heard.listens("abc", 0.0)
-    monkeypatch.setattr(listeners, "PATIENCE", 0.0)
-    assert not heard.listens("abc", 0.0)
 
 
 def test_what_the_browser_does_alone_cannot_be_asked_of_the_server(tmp_path: Path) -> None:

@@ -12,34 +12,20 @@ from typing import Any
 
 import gradio as gr
 
+from steering.resources import resource
 from steering.texts.system_prompts import takes_system
 from workbench.bench import Workbench
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.cards import model_bar
+from workbench.page.jobs import how_far
 from workbench.page.markup import escape
 from workbench.page.state import PageState
+from workbench.page.visits import visitor_of
 
 
 OFTEN, SELDOM = 1000, 4000
-"""Milliseconds between two looks: while a model loads, and otherwise."""
-# A page that cannot ask says nothing: the server may be on its way back. What is hidden looks when it is seen again.
-_SCRIPT = """
-let timer = 0;
-const look = async () => {
-  clearTimeout(timer);
-  if (document.hidden || !element.isConnected) return;
-  let wait = SELDOM;
-  try {
-    const shown = element.querySelector('[data-seen]'), now = await server.seen();
-    if (shown && shown.dataset.seen !== now.seen) trigger('look');
-    wait = now.wait;
-  } catch { }
-  clearTimeout(timer);
-  timer = setTimeout(look, wait);
-};
-document.addEventListener('visibilitychange', look);
-look();
-""".replace("SELDOM", str(SELDOM))
+"""Milliseconds between two looks: while something runs, and otherwise."""
+_SCRIPT = resource("assets", "look", "look.js").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +39,14 @@ class Look:
 def bar_block(bench: Workbench) -> gr.HTML:
     """The model bar's place on a page, which looks after itself; `place_look` says what happens then."""
 
-    def seen(given: Any = None) -> dict[str, Any]:
-        """What the page compares with what it shows; called by its script."""
-        return {"seen": stamp(bench), "wait": OFTEN if bench.model.loading else SELDOM}
+    def seen(given: Any, request: gr.Request) -> dict[str, Any]:
+        """What the page compares with what it shows, and what else runs; called by its script."""
+        visitor = visitor_of(request)
+        jobs = [
+            {"id": job.id, "title": job.title, "said": how_far(job), "panel": bench.live.panel_of(visitor, job)}
+            for job in bench.lane.jobs()
+        ]
+        return {"seen": stamp(bench), "wait": OFTEN if jobs else SELDOM, "jobs": jobs}
 
     # Marked until the page has been drawn as it stood: what is clicked before would be answered with defaults.
     return html_block(

@@ -89,6 +89,7 @@ def place_opening(
         return {part: gr.update(**changed) for part, changed in page.changes.items() if part in outputs}
 
     event = load(opened, inputs=[kept.state] if kept else [], outputs=outputs, **EVENT)
+    panel.go_on(event)
     if takers:
         event.then(None, js=_TAKEN, **URGENT)
 

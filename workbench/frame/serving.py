@@ -32,7 +32,7 @@ def guarded(bench: Workbench, names: Names, port: int) -> dict[str, Any]:
     @contextlib.asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         # Gradio adds its own layers while it builds the app; here all of them stand and nothing is served yet.
-        app.middleware_stack = Guard(app.middleware_stack, names, bench.listeners, port)
+        app.middleware_stack = Guard(app.middleware_stack, names, port)
         yield
 
     return {"lifespan": lifespan}

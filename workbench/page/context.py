@@ -45,6 +45,7 @@ class PanelContext:
         """The panel's line in the job strip; the shell places it."""
         self.job_id = gr.State(None, render=False)
         self._runs = False
+        self._run_outputs: dict[Any, None] = {}
         self._stop = gr.Button("Stop", size="sm", elem_classes="sw-stop", min_width=0, render=False, interactive=False)
         self.errors = html_block("", elem_classes="sw-errors", render=False)
         """The panel's error card; `error_slot` places it."""
@@ -108,29 +109,39 @@ class PanelContext:
         slots = Slots(line=self.line, job=self.job_id, errors=self.errors)
         shown = set(outputs)
 
-        def handle(request: gr.Request, *values: Any) -> Iterator[dict[Any, Any]]:
-            call = Call(self.bench, title or self.title, request.session_hash)
+        def steps(call: Call, visitor: str, values: Sequence[Any]) -> Iterator[dict[Any, Any]]:
             if run:  # Gradio takes an empty mapping for a missing value of every output
                 yield {button: gr.update(interactive=False) for button in run}
             stoppable = told = False
             for outputs in within(self.bench, drive(call, handler, dict(zip(names, values, strict=True)), slots)):
-                changes = {**self._remembered(request, outputs), self.page.shelf_seen: self.bench.seen}
+                changes = {**self._remembered(visitor, outputs), self.page.shelf_seen: self.bench.seen}
                 if not stoppable and outputs.get(self.job_id) is not None:  # before that, Stop would stop nothing
                     stoppable = True
                     changes |= {button: gr.update(interactive=True) for button in stops}
                 if self.notice is not None and not told and not shown.isdisjoint(outputs):
                     told = True
-                    changes[self.notice.html] = self.notice.results_begin(visitor_of(request))
+                    changes[self.notice.html] = self.notice.results_begin(visitor)
                 yield changes
             yield {
                 **{button: gr.update(interactive=True) for button in run},
                 **{button: gr.update(interactive=False) for button in stops},
             }
 
+        def handle(request: gr.Request, *values: Any) -> Iterator[Outputs]:
+            call, visitor = Call(self.bench, title or self.title), visitor_of(request)
+            asked = {"visitor": visitor, "panel": self.panel, "job": lambda: call.job}
+            try:
+                begun = self.bench.live.begin(steps(call, visitor, values), **asked)
+            except SteeringError as error:
+                yield {self.errors: error_card(error)}
+                return
+            yield from begun.follow()
+
         surroundings = [self.line, self.job_id, self.errors, self.page.shelf_seen, *run, *stops]
         surroundings += [self.notice.html] if self.notice is not None else []
-        changed = [*self._with_drawn(outputs), *surroundings]
-        gr.on(_several(trigger), handle, inputs=components, outputs=unique(changed), **EVENT)
+        changed = unique([*self._with_drawn(outputs), *surroundings])
+        gr.on(_several(trigger), handle, inputs=components, outputs=changed, **EVENT)
+        self._run_outputs.update(dict.fromkeys(changed))
         self.changed.update(dict.fromkeys([*outputs, self.errors]))
         if stop is not None:
             self._wire_stop(stop)
@@ -156,7 +167,7 @@ class PanelContext:
             except Exception as error:
                 _log.exception("%s failed", self.title)
                 return {errors: error_card(error, doing=self.title)}
-            changes = self._remembered(request, changes)
+            changes = self._remembered(visitor_of(request), changes)
             return {**changes, errors: "", self.page.shelf_seen: self.bench.seen}
 
         self.changed.update(dict.fromkeys(outputs))
@@ -246,9 +257,9 @@ class PanelContext:
             self.bench.memory.keep(visitor, self.panel, {"followed": changes[self.page.followed]})
         return dict(changes)
 
-    def _remembered(self, request: gr.Request, changes: Outputs) -> dict[Any, Any]:
+    def _remembered(self, visitor: str, changes: Outputs) -> dict[Any, Any]:
         """Keep what a handler changed, for when the page is opened anew; gives the changes."""
-        visitor, made = visitor_of(request), dict(changes)
+        made = dict(changes)
         passing = {self.page.picked, self.page.shelf_seen, self.page.go, self.line, self.job_id, self.errors}
         self.bench.memory.keep(visitor, self.panel, {part: made[part] for part in made if part not in passing})
         if self.page.picked in made:
@@ -265,6 +276,20 @@ class PanelContext:
         when = "true" if always else "innerWidth <= 1100"
         script = f"() => {{ if ({when}) {look}.scrollIntoView({{behavior: 'smooth', block: 'start'}}); }}"
         trigger(None, js=script, **URGENT)
+
+    def go_on(self, event: Any) -> None:
+        """Once an event has opened the page, follow what the visitor's panel began before and what still runs."""
+        if not self._run_outputs:
+            return
+        passing = (self.page.picked, self.page.drawn, self.page.go)
+
+        def follow(request: gr.Request) -> Iterator[Outputs]:
+            run = self.bench.live.of(visitor_of(request), self.panel)
+            for n, changes in enumerate(run.follow() if run else ()):
+                # What the run picked when it began, its visitor may have changed since.
+                yield changes if n else {part: made for part, made in changes.items() if part not in passing}
+
+        event.then(follow, outputs=list(self._run_outputs), **EVENT)
 
     def place_strip(self) -> None:
         """Place the panel's line and its Stop in the job strip, where it runs anything; for the shell."""

@@ -40,11 +40,9 @@ _log = logging.getLogger(__name__)
 class Call:
     """One click on a button that needs the model; passed to the handler as its first argument."""
 
-    def __init__(self, bench: Workbench, title: str, session: str | None = None) -> None:
+    def __init__(self, bench: Workbench, title: str) -> None:
         self.bench = bench
         self.title = title
-        self._session = session
-        self._began = time.monotonic()
         self.job: Job[Any] | None = None
         self.line = ""
         """The job strip's line, as HTML."""
@@ -71,14 +69,12 @@ class Call:
         Args:
             job: Queued or running.
             every: Seconds between two yields.
-            own: Whether the job is this call's: then Stop, and a closed tab, end it.
+            own: Whether the job is this call's: then Stop ends it.
         """
         self.job = job if own else None
         items: list[Any] = []
         shown = 0.0
         for event in job.events(heartbeat=every):
-            if own and self._session and not self.bench.listeners.listens(self._session, self._began):
-                job.stop()  # others wait behind it, and nobody would see what comes of it
             if event is not None and not isinstance(event, Progress):
                 items.append(event)
             if time.monotonic() - shown < every:
@@ -105,7 +101,7 @@ class Call:
         return job_ended(job.title, said, job_id=job.id, model=self.bench.model.loads)
 
     def close(self) -> None:
-        """Stop what still runs; called when the handler ends for any reason, a closed tab included."""
+        """Stop what still runs; called when the handler ends for any reason."""
         if self.job is not None and not self.job.finished:
             self.job.stop()
 
@@ -122,7 +118,7 @@ class Slots:
 def drive(call: Call, handler: Handler, values: Mapping[str, Any], slots: Slots) -> Iterator[dict[Any, Any]]:
     """Run a handler to its end: yields its outputs with the job line, the job's id and an error card beside them.
 
-    An error leaves every output as it is. If the reader goes away (the tab was closed), the job is stopped.
+    An error leaves every output as it is. If the reader goes away, the job is stopped.
     """
     card = ""
     try:
@@ -173,9 +169,16 @@ def _steps(call: Call, handler: Handler, values: Mapping[str, Any]) -> Iterator[
 
 
 def _running(job: Job[Any]) -> str:
+    queued = job.state == "queued"
+    fraction = None if queued else job.progress.fraction
+    return job_line(job.title, how_far(job), fraction=fraction, queued=queued, job_id=job.id)
+
+
+def how_far(job: Job[Any]) -> str:
+    """What is said of a job that has not ended: its place in the queue, or what is done and about how long it takes."""
     if job.state == "queued":
         ahead = job.place
-        return job_line(job.title, f"{ahead} job{'s' * (ahead != 1)} ahead", fraction=None, queued=True)
+        return f"{ahead} job{'s' * (ahead != 1)} ahead"
     progress, left = job.progress, job.remaining
     known = bool(progress.total)
     parts = [f"{progress.done} / {progress.total} {progress.message}" if known else progress.message]
@@ -185,5 +188,4 @@ def _running(job: Job[Any]) -> str:
         parts.append(f"gives way to “{instead}”")
     elif left is not None and left >= 1 and job.used >= _GUESS_AFTER:
         parts.append(f"about {about_seconds(left)} left")
-    said = " · ".join(part.strip() for part in parts if part.strip())
-    return job_line(job.title, said, fraction=progress.fraction)
+    return " · ".join(part.strip() for part in parts if part.strip())

@@ -100,13 +100,13 @@ def pills(texts: Iterable[str]) -> str:
     return "".join(f'<span class="sw-pill">{escape(text)}</span>' for text in texts)
 
 
-def job_line(title: str, message: str, *, fraction: float | None, queued: bool = False) -> str:
+def job_line(title: str, message: str, *, fraction: float | None, job_id: int, queued: bool = False) -> str:
     """A running job: title, bar, how far, seconds left. `fraction` is None while the end is unknown."""
     kind = "sw-wait" if queued or fraction is None else ""
     width = 0.0 if fraction is None else 100 * min(1.0, max(0.0, fraction))
     now = "" if fraction is None else f' aria-valuenow="{width:.0f}"'
     return (
-        f'<div class="sw-job" role="status"><b>{escape(title)}</b>'
+        f'<div class="sw-job" role="status" data-job="{job_id}"><b>{escape(title)}</b>'
         f'<span class="sw-bar {kind}" role="progressbar" aria-label="{escape(title)}"{now}>'
         f'<i style="width:{width:.1f}%"></i></span><span class="sw-n">{escape(message)}</span></div>'
     )

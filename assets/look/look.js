@@ -1,0 +1,40 @@
+/* Asks now and then whether the page is still true, and what runs beside it: in `element` stands the model bar. */
+let timer = 0;
+const made = (tag, properties, ...inside) => {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...inside);
+  return node;
+};
+// What runs and waits beside what the page itself runs; titles are text.
+const elsewhere = jobs => {
+  const strip = document.querySelector('.sw-strip');
+  if (!strip) return;
+  const own = new Set([...strip.querySelectorAll('.sw-strip-row [data-job]')].map(each => each.dataset.job));
+  const rows = jobs.filter(job => !own.has(String(job.id))).map(job => made('p', {},
+    job.panel ? made('a', {href: `./${job.panel}`, textContent: job.title}) : made('b', {textContent: job.title}),
+    made('span', {className: 'sw-n', textContent: job.said})));
+  let list = strip.querySelector('.sw-elsewhere');
+  if (!list) {
+    list = made('section', {className: 'sw-elsewhere'});
+    list.setAttribute('aria-label', 'What else runs');
+    strip.prepend(list);
+  }
+  if (list.textContent || rows.length) list.replaceChildren(...rows);
+  list.hidden = !rows.length;
+};
+// A page that cannot ask says nothing: the server may be on its way back. What is hidden looks when it is seen again.
+const look = async () => {
+  clearTimeout(timer);
+  if (document.hidden || !element.isConnected) return;
+  let wait = 4000;
+  try {
+    const shown = element.querySelector('[data-seen]'), now = await server.seen();
+    if (shown && shown.dataset.seen !== now.seen) trigger('look');
+    elsewhere(now.jobs);
+    wait = now.wait;
+  } catch { }
+  clearTimeout(timer);
+  timer = setTimeout(look, wait);
+};
+document.addEventListener('visibilitychange', look);
+look();

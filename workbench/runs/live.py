@@ -1,0 +1,168 @@
+"""What runs now, on threads of its own, and the pages that follow it.
+
+A page that asks for something only starts it and follows. It may be left, loaded again or closed: the run goes on, and
+any page can follow it from where it is, with all that it has shown so far.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from steering.errors import SteeringError
+from steering.lane import Job
+from workbench.memory import joined, properties
+
+
+Changes = Mapping[Any, Any]
+"""Component -> value, or `gr.update(...)`."""
+Properties = dict[Any, dict[str, Any]]
+"""Component -> its changed properties, such as `value`."""
+MOST_WAITING = 8
+"""Updates that wait for a slow reader; of more, all become one."""
+MOST, MOST_OF_ONE = 60, 8
+"""Runs that may go on and wait at once, of all visitors and of one; each has a thread."""
+_log = logging.getLogger(__name__)
+
+
+class LiveRun:
+    """One run of a handler, from its start to its end."""
+
+    def __init__(
+        self,
+        steps: Iterator[Changes],
+        *,
+        visitor: str,
+        panel: str,
+        job: Callable[[], Job[Any] | None] = lambda: None,
+    ) -> None:
+        """A run that has not begun (`begin`).
+
+        Args:
+            steps: What changes on the page, step by step; taken on a thread of the run's own.
+            visitor: Who asked.
+            panel: Id of the panel whose page shows it.
+            job: Gives its job on the model thread, as far as it has one now.
+        """
+        self.job = job
+        self.visitor, self.panel = visitor, panel
+        self.ended = False
+        self._steps = steps
+        self._shown: Properties = {}
+        self._readers: list[_Reader] = []
+        self._news = threading.Condition()
+
+    def begin(self, when_ended: Callable[[LiveRun], None]) -> None:
+        """Start it."""
+        threading.Thread(target=self._run, args=(when_ended,), name=f"run {self.panel}", daemon=True).start()
+
+    def follow(self) -> Iterator[Changes]:
+        """What it has shown so far as one update, then every further one until it ends. The reader may go away at any
+        time, and others may read beside it.
+        """
+        reader = _Reader()
+        with self._news:
+            if self._shown:
+                reader.take({part: dict(known) for part, known in self._shown.items()})
+            self._readers.append(reader)
+        try:
+            while True:
+                with self._news:
+                    self._news.wait_for(lambda: reader.waiting or self.ended)
+                    if not reader.waiting:
+                        return
+                    changes = reader.waiting.popleft()
+                yield {part: _change(known) for part, known in changes.items()}
+        finally:
+            with self._news:
+                self._readers.remove(reader)
+
+    def _run(self, when_ended: Callable[[LiveRun], None]) -> None:
+        try:
+            for changes in self._steps:
+                self._show({part: properties(change) for part, change in changes.items()})
+        except Exception:  # what a handler raises is a card by now
+            _log.exception("A run of %s failed", self.panel or "the frame")
+        finally:
+            when_ended(self)
+            with self._news:
+                self.ended = True
+                self._news.notify_all()
+
+    def _show(self, changes: Properties) -> None:
+        with self._news:
+            _join(self._shown, changes)
+            for reader in self._readers:
+                reader.take(changes)
+            self._news.notify_all()
+
+
+class _Reader:
+    """Who follows a run: what waits for them."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Properties] = deque()
+
+    def take(self, changes: Properties) -> None:
+        self.waiting.append(changes)
+        if len(self.waiting) > MOST_WAITING:
+            whole: Properties = {}
+            for each in self.waiting:
+                _join(whole, each)
+            self.waiting = deque([whole])
+
+
+class LiveRuns:
+    """All that runs now, by the visitor who asked and the panel that shows it."""
+
+    def __init__(self) -> None:
+        self._runs: list[LiveRun] = []
+        self._lock = threading.Lock()  # pages begin and look on threads of their own
+
+    def begin(self, steps: Iterator[Changes], **asked: Any) -> LiveRun:
+        """Start a run; see `LiveRun`.
+
+        Raises:
+            SteeringError: Too many go on and wait already.
+        """
+        run = LiveRun(steps, **asked)
+        with self._lock:
+            own = sum(each.visitor == run.visitor for each in self._runs)
+            if len(self._runs) >= MOST or own >= MOST_OF_ONE:
+                raise SteeringError(
+                    f"{own} runs of yours go on and wait already, and {len(self._runs)} of all visitors.",
+                    f"at most {MOST_OF_ONE} of one visitor and {MOST} of all.",
+                    "Wait until one has ended, or stop one on its page.",
+                )
+            self._runs.append(run)
+        run.begin(self._forget)
+        return run
+
+    def of(self, visitor: str, panel: str) -> LiveRun | None:
+        """The run that a visitor's panel began last, if it goes on."""
+        with self._lock:
+            own = [run for run in self._runs if visitor and (run.visitor, run.panel) == (visitor, panel)]
+        return own[-1] if own else None
+
+    def panel_of(self, visitor: str, job: Job[Any]) -> str:
+        """Id of the visitor's panel that shows a job; "" where it is nobody's panel, or another visitor's."""
+        with self._lock:
+            runs = list(self._runs)
+        return next((run.panel for run in runs if visitor and run.visitor == visitor and run.job() is job), "")
+
+    def _forget(self, run: LiveRun) -> None:
+        with self._lock:
+            self._runs.remove(run)
+
+
+def _join(known: Properties, changes: Properties) -> None:
+    for part, change in changes.items():
+        known[part] = joined(part, known.get(part, {}), change)
+
+
+def _change(known: dict[str, Any]) -> Any:
+    """As a handler of Gradio gives it."""
+    return known["value"] if set(known) == {"value"} else {**known, "__type__": "update"}
