@@ -75,7 +75,7 @@ PAGES = {
     "fault": markup.error_card(ValueError(EVIL), doing=EVIL),
     "table": markup.table((EVIL, EVIL), [(EVIL, EVIL)]),
     "message": panes.before_html([(EVIL, EVIL)], EVIL),
-    "job line": markup.job_line(EVIL, EVIL, fraction=0.5) + markup.job_ended(EVIL, EVIL, job_id=1),
+    "job line": markup.job_line(EVIL, EVIL, fraction=0.5, job_id=1) + markup.job_ended(EVIL, EVIL, job_id=1),
     "model bar": cards.model_bar(None, loading=EVIL) + cards.model_bar(None, error=SteeringError(EVIL)),
     "divergence": replies.divergence_html(
         Columns([_reply(""), _reply("", divergence=Divergence(EVIL, ((EVIL, 0.5, 0.5),)))]),
