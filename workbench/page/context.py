@@ -285,7 +285,10 @@ class PanelContext:
 
         def follow(request: gr.Request) -> Iterator[Outputs]:
             run = self.bench.live.of(visitor_of(request), self.panel)
-            for n, changes in enumerate(run.follow() if run else ()):
+            if run is None:  # without any update, Gradio would empty all outputs
+                yield {self.line: gr.skip()}
+                return
+            for n, changes in enumerate(run.follow()):
                 # What the run picked when it began, its visitor may have changed since.
                 yield changes if n else {part: made for part, made in changes.items() if part not in passing}
 
