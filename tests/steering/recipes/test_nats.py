@@ -38,7 +38,7 @@ def _replied(host, prompts):
 @pytest.fixture(scope="module")
 def fresh(demo):
     """By kind of request: prompts that no strength was found on, with the model's own replies."""
-    return cache(lambda kind: _replied(demo, _prompts(2, 60, kind)))
+    return cache(lambda kind: _replied(demo, _prompts(2, 45, kind)))
 
 
 @pytest.fixture(scope="module")
@@ -73,18 +73,17 @@ def test_divergences_are_kl_written_out(demo, vectors) -> None:
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3, atol=1e-5)  # float32 logits
 
 
-@pytest.mark.parametrize("budget", [0.25, 1.0, 4.0])
+ADD, ROTATE = ({"vector": "formality", "mode": mode} for mode in ("add", "rotate"))
+ABLATE = {"vector": "harm", "mode": "ablate", "blocks": "everywhere"}
+
+
 @pytest.mark.parametrize(
-    ("fields", "kind"),
-    [
-        ({"vector": "formality", "mode": "add"}, None),
-        ({"vector": "formality", "mode": "rotate"}, None),
-        ({"vector": "harm", "mode": "ablate", "blocks": "everywhere"}, "refusal"),
-    ],
+    ("fields", "kind", "budget"),
+    [(ADD, None, 0.25), (ADD, None, 4.0), (ROTATE, None, 1.0), (ABLATE, "refusal", 0.25), (ABLATE, "refusal", 4.0)],
 )
 def test_the_budget_is_what_is_measured_on_fresh_prompts(demo, vectors, fresh, fields, kind, budget) -> None:
     step = Intervention(**fields, strength=budget, unit="nats")
-    found = calibrated(demo, step, vectors, prompts=_prompts(1, 60, kind))
+    found = calibrated(demo, step, vectors, prompts=_prompts(1, 45, kind))
     assert found.measured == pytest.approx(budget, rel=0.05)
     assert 1 <= found.passes <= 6
     natural = step.model_copy(update={"strength": found.strength, "unit": "mean_difference"})

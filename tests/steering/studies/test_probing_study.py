@@ -24,8 +24,9 @@ from steering.vectors.files import load_vector, save_vector
 from tests.conftest import real_model
 
 
-SHORT = {"random": 100, "cause_n": 8, "cause_strengths": "-0.6..0.6 step 0.6"}
-"""Training is as it is by default: what CCS finds is to be tested."""
+SHORT = {"random": 100, "cause_n": 8, "cause_strengths": "-0.6..0.6 step 0.6", "restarts": 3, "steps": 600}
+"""Training is a fraction of the default one, which stands in a test of its own at the block where CCS finds most."""
+DEFAULTS = {name: ProbeSettings.model_fields[name].default for name in ("restarts", "steps")}
 
 
 def probed(host, **given):
@@ -46,8 +47,7 @@ def picture(on_demo):
 
 @pytest.fixture(scope="module")
 def on_base(lane):
-    # Of its restarts the one of least loss is taken, which knows no labels: fewer favour neither side.
-    return probed(Host.load("demo-base", lane=lane), template="reply", cause=(), controls=(), restarts=3)
+    return probed(Host.load("demo-base", lane=lane), template="reply", cause=(), controls=())
 
 
 def esas(found, method=CCS, part="concurrent"):
@@ -69,11 +69,16 @@ def test_a_supervised_probe_finds_harm_and_the_texts_do_not(on_demo, picture) ->
 def test_ccs_finds_harm_on_demo_clearly_less_on_its_base_and_not_in_shuffled_pairs(on_demo, on_base) -> None:
     """Refusal was planted in demo alone: where the reply would begin, its states turn on harm."""
     found, base = esas(on_demo), esas(on_base)
-    assert max(found.values()) >= 0.85
+    assert max(found.values()) >= 0.8
     assert max(base.values()) < 0.7
     for place, at in on_demo.at.items():
         assert at.shuffled.loss > CONSTANT_LOSS - 0.02
         assert esas(on_demo, SHUFFLED, "all")[place] < random_floor(on_demo, at, "all")[1]
+
+
+def test_default_training_finds_harm_at_the_best_block(demo) -> None:
+    found = probed(demo, blocks="1", cause=(), controls=(), **DEFAULTS)
+    assert max(esas(found).values()) >= 0.85
 
 
 def test_no_probe_tells_what_is_said_of_an_act(on_demo, picture) -> None:
@@ -261,7 +266,7 @@ def test_a_model_of_small_stories_knows_no_harm_and_nothing_says_that_it_does(la
 
 
 def test_a_picture_stays_as_it_is_while_the_probing_goes_on(demo) -> None:
-    found = Probing(demo, ProbeSettings(**SHORT, cause=(), controls=(), steps=5, n=40))
+    found = Probing(demo, ProbeSettings(**{**SHORT, "cause": (), "controls": (), "steps": 5, "n": 40}))
     pictures = []
 
     def work(job):
@@ -278,7 +283,7 @@ def test_a_picture_stays_as_it_is_while_the_probing_goes_on(demo) -> None:
 
 
 def test_a_stopped_probing_shows_what_it_has(demo) -> None:
-    found = Probing(demo, ProbeSettings(**SHORT, cause=(), controls=(), steps=20))
+    found = Probing(demo, ProbeSettings(**{**SHORT, "cause": (), "controls": (), "steps": 20}))
 
     def work(job):
         for _ in found.run(job):

@@ -42,7 +42,7 @@ from steering.texts.questions import first_tokens, load_pairs, load_questions
 
 
 BARE = {"compare": (), "also": (), "random": 0}
-ON_DEMO = {"n": 24, "random": 10, "compare": (), "also": ()}
+ON_DEMO = {"n": 16, "random": 10, "compare": (), "also": ()}
 
 
 def recipe(vector="sentiment", **fields):
@@ -71,7 +71,7 @@ def means(found, role, curve=0):
 
 @pytest.fixture(scope="module")
 def sentiment(demo) -> Comparison:
-    return compared(demo, strengths="-4..4 step 0.4", **ON_DEMO)
+    return compared(demo, strengths="-4..4 step 0.5", **ON_DEMO)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def refusal(demo) -> Comparison:
     inquiry = Inquiry(demo, RefusalSettings(n_train=32, n_validation=16, until="candidates"), {})
     demo.run(lambda job: list(inquiry.run(job)), title="refusal")
     vectors = {"refusal": inquiry.vectors[REFUSAL].renamed("refusal")}
-    return compared(demo, vectors=vectors, recipes=[recipe("refusal")], strengths="-2.4..2.4 step 0.24", **ON_DEMO)
+    return compared(demo, vectors=vectors, recipes=[recipe("refusal")], strengths="-2.4..2.4 step 0.3", **ON_DEMO)
 
 
 # -- the truth on demo -----------------------------------------------------------
