@@ -19,6 +19,7 @@ from workbench.controls.estimate_words import estimate
 from workbench.controls.extent import Extent
 from workbench.controls.field import Choice, Section, choice, more, number, section, several, switch, text
 from workbench.controls.fields import Filled, place_fields
+from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Outputs
 from workbench.page.markup import note
@@ -56,10 +57,12 @@ class ProbeControls:
         with gr.Row(elem_classes="sw-actions"):
             self.run = gr.Button("Run", variant="primary", elem_id="probe-run")
             self.stop = gr.Button("Stop", interactive=False, elem_id="probe-stop")
-            self._extent = Extent(self.form, STUDIES["probe"], elem_id="probe-size")
+            self._extent = Extent(self.form, STUDIES["probe"], elem_id="probe-extent")
+            self._size = html_block("", elem_id="probe-size", elem_classes="sw-estimate")
         ui.watch("model", call=self._offer_sites, outputs=[self.form])
+        told = [self._size, self._extent.block]
         triggers = (self.form.sized, ui.job_id.change)
-        ui.watch("model", *triggers, call=self._tell, inputs={"form": self.form}, outputs=[self._extent.block])
+        ui.watch("model", *triggers, call=self._tell, inputs={"form": self.form}, outputs=told)
 
     def _offer_sites(self) -> Outputs:
         """The sites that every block of the model has."""
@@ -70,15 +73,15 @@ class ProbeControls:
         """How much a run does and about how long it takes: as it stands there, quickly, and fully."""
         host, study = self._ui.host, STUDIES["probe"]
         if host is None or study.size is None:
-            return {self._extent.block: ""}
+            return {self._size: "", self._extent.block: ""}
         size = study.size
         try:
             values = form.values()
             said = note(estimate(size(host, parsed(values)), host))
             extents = self._extent.html(host, values, lambda other: size(host, parsed(other)))
         except SteeringError as error:
-            return {self._extent.block: note(str(error))}
-        return {self._extent.block: said + extents}
+            return {self._size: note(str(error)), self._extent.block: ""}
+        return {self._size: said, self._extent.block: extents}
 
 
 def parsed(values: Mapping[str, Any]) -> ProbeSettings:

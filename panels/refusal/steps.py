@@ -13,7 +13,7 @@ from steering.model.host import Host
 from steering.studies import STUDIES
 from steering.studies.refusal.settings import Until
 from steering.studies.refusal.size import size_of, sizes
-from workbench.controls.estimate_words import estimate
+from workbench.controls.estimate_words import estimate, in_short
 from workbench.controls.extent import Extent
 from workbench.controls.fields import Fields, Filled
 from workbench.page.context import PanelContext
@@ -74,7 +74,9 @@ class Steps:
             extents = self._extent.html(host, values, lambda other: size_of(host, parsed(other, "effects"), kept))
         except SteeringError as error:
             return note(str(error))
+        whole = list(found)[-1]
         lines = "".join(
-            f"<dt>{_WORDS[until][0]}</dt><dd>{escape(estimate(size, host))}</dd>" for until, size in found.items()
+            f"<dt>{_WORDS[until][0]}</dt><dd>{escape((estimate if until == whole else in_short)(size, host))}</dd>"
+            for until, size in found.items()
         )
         return f'<dl class="sw-sizes">{lines}</dl>{extents}'

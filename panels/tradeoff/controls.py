@@ -54,7 +54,9 @@ class TradeoffControls:
         with gr.Row(elem_classes="sw-actions"):
             self.run = gr.Button("Run", variant="primary", elem_id="tradeoff-run")
             self.stop = gr.Button("Stop", interactive=False, elem_id="tradeoff-stop")
-            self._extent = Extent(self._form, STUDIES["tradeoff"], elem_id="tradeoff-extent")
+            self._extent = Extent(
+                self._form, STUDIES["tradeoff"], elem_id="tradeoff-extent", leave=("strengths",)
+            )  # they follow the vector
             self._size = html_block("", elem_id="tradeoff-size", elem_classes="sw-estimate")
         self.inputs: dict[str, Any] = {"form": self._form, "recipe": self._recipe, "more": self._more}
         self._wire()

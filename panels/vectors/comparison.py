@@ -44,9 +44,10 @@ class VectorComparison:
         study = STUDIES["methods"]
         job = study.start(call.host, study.parse(given))
         yield from call.finish(job)
-        vectors = job.result().vectors
+        vectors = {_in_words(name): vector for name, vector in job.result().vectors.items()}
+        vectors = {name: vector.renamed(name) for name, vector in vectors.items()}
         first = next(iter(vectors.values()))
-        yield self._shown(dict(vectors), first, f"Every method on {first.provenance.contrast}")
+        yield self._shown(vectors, first, f"Every method on {first.provenance.contrast}")
 
     def _choose(self, names: list[str]) -> Outputs:
         vectors = {name: vector for name in names if (vector := vector_named(self._ui, name))}
@@ -65,6 +66,14 @@ class VectorComparison:
     def _offer(self, names: list[str]) -> Outputs:
         offered = fitting(self._ui)
         return {self._chosen: gr.update(choices=offered, value=[name for name in names if name in offered])}
+
+
+def _in_words(method: str) -> str:
+    """A method's name as people write it: "centred PCA" for "centred_pca"."""
+    return " ".join(word.upper() if word in _ACRONYMS else word for word in method.split("_"))
+
+
+_ACRONYMS = ("pca", "lda", "leace")
 
 
 def contrast_given(values: Mapping[str, Any]) -> dict[str, Any]:

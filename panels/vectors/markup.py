@@ -125,9 +125,16 @@ def comparison_html(vectors: Mapping[str, SteeringVector], *, beside: SteeringVe
 def cosines_html(vectors: Mapping[str, SteeringVector], block: int) -> str:
     """Cosines of every two of several vectors at one block."""
     square = compare([vector.renamed(name) for name, vector in vectors.items()], block=block)
-    rows = [(name, *(f"{value:+.2f}" for value in square.loc[name])) for name in square.index]
+    # Columns as wide as a number, so that ten vectors stand beside each other.
+    numbers = range(1, len(square) + 1)
+    rows = [
+        (f"{n} {name}", *(f"{value:+.2f}" for value in square.loc[name]))
+        for n, name in zip(numbers, square.index, strict=True)
+    ]
     minded = {last_block_note(vector, [block]) for vector in vectors.values()} - {""}
-    return heading(f"Cosines at block {block}") + table(("vector", *square.columns), rows) + "".join(map(note, minded))
+    return (
+        heading(f"Cosines at block {block}") + table(("vector", *map(str, numbers)), rows) + "".join(map(note, minded))
+    )
 
 
 def _is_control(vector: SteeringVector) -> bool:

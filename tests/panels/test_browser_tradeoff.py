@@ -106,9 +106,13 @@ def test_a_run_leads_to_charts_items_files_and_steer(page: Page) -> None:
 def test_what_stands_is_there_after_another_page_and_the_quick_settings_are_those_of_the_command_line(
     page: Page,
 ) -> None:
-    page.locator("#tradeoff-extent [data-pick=quick]").click()
-    for name in ("strengths", "random", "n"):
+    fill(page, strengths="-1..1 step 0.5")
+    quick = "#tradeoff-extent [data-pick=quick]"
+    page.click(quick)
+    for name in ("random", "n"):
         expect(page.locator(f"#tradeoff-{name} input").first).to_have_value(str(STUDIES["tradeoff"].quick[name]))
+    expect(page.locator(quick)).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#tradeoff-strengths input").first).to_have_value("-1..1 step 0.5")
     small(page)
     run(page)
     go(page, "Steer")

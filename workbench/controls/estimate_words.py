@@ -15,7 +15,7 @@ def estimate(size: Size, host: Host | None) -> str:
         host: The model that it runs on; without one no time is told.
     """
     if size.done:
-        return f"Kept already: about {about_seconds(size.done.seconds)}." if size.done.seconds else _KEPT
+        return f"Kept already: shown in about {about_seconds(size.done.seconds)}." if size.done.seconds else _KEPT
     what = " and ".join(_part(kind, size.works) for kind in _KINDS if size.count(kind))
     if not what or host is None:
         return f"Up to {what}." if what else ""
@@ -24,9 +24,18 @@ def estimate(size: Size, host: Host | None) -> str:
     return f"Up to {what}{about}{_kept(size)}"
 
 
+def in_short(size: Size, host: Host) -> str:
+    """As `estimate` for a line of its own, such as "32 replies, 160 readings, 4 s"."""
+    if size.done:
+        return "Kept already"
+    seconds = size.seconds(host)
+    parts = [f"{n:,} {(_NAMED if n != 1 else _ONE)[kind]}" for kind in _KINDS if (n := size.count(kind))]
+    return ", ".join([*parts, *([about_seconds(seconds)] if seconds is not None else [])])
+
+
 _KINDS = ("replies", "readings", "steps")
 _UNKNOWN = "How long that takes on this model is not known yet; a first run will tell."
-_KEPT = "Kept already: a few seconds."
+_KEPT = "Kept already: shown in a few seconds."
 
 
 def _part(kind: str, works: tuple[Work, ...]) -> str:

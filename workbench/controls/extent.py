@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import gradio as gr
@@ -24,15 +24,16 @@ _TIPS = {"quick": "a first look: smaller numbers, as --quick on the command line
 class Extent:
     """Two buttons that set a form's numbers; the one whose numbers stand there is pressed."""
 
-    def __init__(self, form: Fields, study: Study, *, elem_id: str) -> None:
+    def __init__(self, form: Fields, study: Study, *, elem_id: str, leave: Collection[str] = ()) -> None:
         """Place them; `html` draws them.
 
         Args:
             form: Of the study's settings.
             study: Has the quick ones.
             elem_id: Unique on the page.
+            leave: Quick settings that the page keeps as they are, since they follow something else there.
         """
-        fields = form.fields
+        fields = {name: field for name, field in form.fields.items() if name not in leave}
         self._values = {
             "quick": {name: value for name, value in study.quick.items() if name in fields},
             "full": {name: fields[name].default for name in study.quick if name in fields},
@@ -51,7 +52,8 @@ class Extent:
         Raises:
             SteeringError: As `count`.
         """
-        return "".join(self._button(name, host, ready, count) for name in _WORDS)
+        buttons = "".join(self._button(name, host, ready, count) for name in _WORDS)
+        return f'<div class="sw-extents" role="group" aria-label="How much is measured">{buttons}</div>'
 
     def _button(self, name: str, host: Host, ready: Mapping[str, Any], count: Callable[[dict[str, Any]], Size]) -> str:
         values = self._values[name]

@@ -217,7 +217,7 @@ def test_what_is_kept_of_a_grid_is_counted_before_it_runs(tiny_host, vectors) ->
     size = size_of_grid(host, large, vectors, kept)
     assert (size.count("replies"), size.known, size.done) == (3, 2, None)
     assert estimate(size, None) == "Up to 3 replies of at most 5 tokens."
-    assert estimate(size_of_grid(host, small, vectors, kept), host) == "Kept already: a few seconds."
+    assert estimate(size_of_grid(host, small, vectors, kept), host) == "Kept already: shown in a few seconds."
 
 
 def test_the_study_runs_headless_with_vectors_from_a_folder(tiny_host, vectors, tmp_path) -> None:

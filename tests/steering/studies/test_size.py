@@ -112,7 +112,7 @@ def test_a_run_that_has_been_to_its_end_is_kept_already(timed) -> None:
     assert done_before(kept, key) == Done(4.2)
     note_done(kept, key, seconds=300.0, anew=500)  # made anew in part: the other figure stands
     size = Size((Work("replies", 900, 64),), keeps=True, done=done_before(kept, key))
-    assert estimate(size, timed) == "Kept already: about 4 s."
+    assert estimate(size, timed) == "Kept already: shown in about 4 s."
     assert done_before(kept, other) is None
 
 

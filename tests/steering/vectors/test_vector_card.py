@@ -174,3 +174,13 @@ def test_the_last_block_before_the_final_norm_is_said_where_it_is_exported_impor
     assert import_note(vector) == ""
     assert "final norm" in cosines_html({"tone": vector}, last)
     assert "final norm" not in cosines_html({"tone": vector}, last - 1)
+
+
+def test_cosines_of_every_method_have_columns_as_wide_as_a_number(vectors) -> None:
+    shown = cosines_html(vectors, 3)
+    square = compare(vectors.values(), block=3)
+    assert len(square) == len(METHODS)
+    for number, name in enumerate(square.columns, 1):
+        assert f">{number}</th>" in shown
+        assert f"{number} {name}" in shown
+        assert f">{name}</th>" not in shown
