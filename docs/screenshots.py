@@ -96,17 +96,17 @@ def _steer(page: Page) -> None:
 
 
 def _ablate(page: Page) -> None:
-    page.locator("#refusal-n-test input").fill("40")
-    page.keyboard.press("Tab")
+    _quickly(page)
     page.click("#refusal-effects-run")
     expect(page.locator("#refusal-effects-run")).to_be_disabled()
-    expect(page.locator("#refusal-effects-run")).to_be_enabled()
+    expect(page.locator("#refusal-effects-run")).to_be_enabled(timeout=600_000)
     page.locator("#refusal-effects").scroll_into_view_if_needed()
     page.evaluate("window.scrollTo(0, 0)")
 
 
 def _compare(page: Page) -> None:
     expect(page.locator("#vector-t1")).to_have_value(SETS[-1])
+    _quickly(page)
     page.click("#tradeoff-run")
     expect(page.locator("#tradeoff-run")).to_be_disabled()
     expect(page.locator("#tradeoff-run")).to_be_enabled(timeout=600_000)
@@ -116,12 +116,19 @@ def _compare(page: Page) -> None:
 
 
 def _probe(page: Page) -> None:
+    _quickly(page)
     page.click("#probe-run")
     expect(page.locator("#probe-run")).to_be_disabled()
     expect(page.locator("#probe-run")).to_be_enabled(timeout=600_000)
     expect(page.locator("#probe-curves .point").first).to_be_visible()
     page.locator("#probe-caption").scroll_into_view_if_needed()
     page.mouse.move(0, 0)
+
+
+def _quickly(page: Page) -> None:
+    quick = page.locator(".sw-extent[data-pick=quick]")
+    quick.click()
+    expect(quick).to_have_attribute("aria-pressed", "true")
 
 
 def _sweep(page: Page) -> None:

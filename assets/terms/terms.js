@@ -1,5 +1,5 @@
 // A hint on every term of the glossary: the first one in each card is marked, and its explanation shows at the pointer, on focus
-// by keyboard, and at a touch. `window.workbenchTerms` is the glossary. Texts are set as text; nothing is evaluated.
+// by keyboard, and at a touch. A form, or a card of results, is one tab stop: from its hint in focus the arrow keys go to the others. `window.workbenchTerms` is the glossary. Texts are set as text; nothing is evaluated.
 (() => {
   const { pattern, terms } = window.workbenchTerms;
   const find = new RegExp(pattern, 'g');
@@ -9,6 +9,7 @@
   const NOT = 'button, a, summary, [role=tab], [role=option], [role=listbox], option, input, textarea, select, svg, pre, code, dfn, '
     + '.sw-pane, .sw-said, .sw-reply, .sw-one, .sw-strip, .sw-topbar, .sw-error, .sw-glossary, .plotly, [contenteditable], dialog';
   const CARD = '.sw-card, section, .sw-body-column, body';
+  const stopOf = hint => hint.closest('.sw-left') ?? hint.closest(CARD);
 
   function mark(place) {
     if (place.closest(NOT)) return;
@@ -29,13 +30,23 @@
       const hint = document.createElement('dfn');
       hint.className = 'sw-term';
       hint.dataset.term = term.id;
-      hint.tabIndex = 0;
+      hint.tabIndex = -1;
       hint.setAttribute('aria-describedby', described(term));
       word.replaceWith(hint);
       hint.append(word);
       text = rest;
       find.lastIndex = 0;
     }
+  }
+
+  const hintsOf = stop => [...stop.querySelectorAll('.sw-term')].filter(hint => stopOf(hint) === stop && hint.checkVisibility());
+
+  // The hint that Tab reaches; the first in sight, unless one is chosen.
+  function reach(stop, chosen) {
+    const hints = hintsOf(stop);
+    const one = chosen ?? hints.find(hint => hint.tabIndex === 0) ?? hints[0];
+    stop.querySelectorAll('.sw-term[tabindex="0"]').forEach(hint => { if (hint !== one && stopOf(hint) === stop) hint.tabIndex = -1; });
+    if (one) one.tabIndex = 0;
   }
 
   // What a screen reader reads behind the word.
@@ -88,8 +99,21 @@
   });
   document.addEventListener('focusin', event => over(event) && event.target.matches(':focus-visible') && show(over(event)));
   document.addEventListener('focusout', event => over(event) && hide());
-  document.addEventListener('keydown', event => event.key === 'Escape' && hide());
-  document.addEventListener('scroll', hide, { capture: true, passive: true });
+  document.addEventListener('keydown', event => {
+    if (event.key === 'Escape') hide();
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key], hint = over(event);
+    if (!step || !hint || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();  // else the page scrolls, which hides the hint
+    const stop = stopOf(hint), hints = hintsOf(stop);
+    const next = hints[hints.indexOf(hint) + step];
+    if (!next) return;
+    reach(stop, next);
+    next.focus();
+  });
+  // What is folded has no hint that Tab could reach; what is unfolded may have the first.
+  document.addEventListener('toggle', event => event.target.querySelectorAll('.sw-term').length && reach(stopOf(event.target)), true);
+  document.addEventListener('scroll', () => over({ target: document.activeElement }) && document.activeElement.matches(':focus-visible') ? show(document.activeElement) : hide(),
+    { capture: true, passive: true });  // what is focused is scrolled to
 
   // Looked at when the browser has nothing else to do, so that a streamed reply does not wait for it.
   const fresh = new Set(), idle = window.requestIdleCallback || (call => setTimeout(call, 50));
@@ -102,11 +126,16 @@
       if (root.matches(PLACES)) mark(root);
       root.querySelectorAll(PLACES).forEach(mark);
     });
+    new Set([...document.querySelectorAll('.sw-term')].map(stopOf)).forEach(stop => reach(stop));
   }
   new MutationObserver(changes => {
-    for (const change of changes) for (const node of change.addedNodes) {
-      if (node.nodeType === Node.ELEMENT_NODE && !node.matches('.sw-term, #sw-hint')) fresh.add(node);
+    for (const change of changes) {
+      for (const node of change.addedNodes) {
+        if (node.nodeType === Node.ELEMENT_NODE && !node.matches('.sw-term, #sw-hint')) fresh.add(node);
+      }
+      // Gradio changes the texts that there are where it can, and so takes the hints out of them.
+      if (change.type === 'characterData' && change.target.parentElement) fresh.add(change.target.parentElement.closest(PLACES) ?? change.target.parentElement);
     }
     if (fresh.size && !waiting) { waiting = true; idle(look, { timeout: 1000 }); }
-  }).observe(document, { subtree: true, childList: true });
+  }).observe(document, { subtree: true, childList: true, characterData: true });
 })();

@@ -38,6 +38,17 @@ def test_terms_say_what_they_mean_where_they_stand(browser: Any, server: Any) ->
         page.keyboard.press("Tab")
         box = hint.bounding_box()
         assert box is None or box["x"] >= 0
+        form = page.locator(".sw-left .sw-term:visible")
+        assert form.count() > 2
+        stops = page.locator(".sw-left .sw-term[tabindex='0']")
+        expect(stops).to_have_count(1)  # a form is one tab stop, however many terms it has
+        stops.focus()
+        page.keyboard.press("ArrowRight")
+        expect(form.nth(1)).to_be_focused()
+        expect(hint).to_be_visible()
+        expect(stops).to_have_count(1)
+        page.locator(".sw-card p").last.evaluate("p => { p.textContent = 'x'; p.firstChild.data = 'By log-odds.'; }")
+        expect(page.locator(".sw-card p").last.locator(".sw-term")).to_have_text("log-odds")  # a text that is changed
         go(page, "Glossary")
         expect(page.locator(".sw-glossary dt")).to_have_count(len(glossary()))
         assert page.locator(".sw-glossary .sw-term").count() == 0
