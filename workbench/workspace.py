@@ -22,6 +22,7 @@ from steering.vectors.files import load_vector, save_vector
 from steering.vectors.foreign import Convention
 from steering.vectors.vector import SteeringVector
 from workbench.places import name_place
+from workbench.runs.runs import Runs
 
 
 HOME = "STEERING_WORKBENCH_HOME"
@@ -94,6 +95,15 @@ class Workspace:
     def cells(self) -> Store:
         """Finished parts of studies: cells of grids, replies, scores."""
         return Store(self.folder / "cells.sqlite", own=True)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Runs and what they found.
+
+        Raises:
+            SteeringError: Their list cannot be used.
+        """
+        return Runs(self.folder / "runs")
 
     def export(self, name: str, content: str | bytes) -> Path:
         """Write a file for download and return its path: in a folder of its own, whose name nobody can guess.

@@ -1,0 +1,324 @@
+"""Runs on disk: what was found is found again, whole; what is half written is not listed as done."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from steering.errors import SteeringError
+from steering.model.host import Host
+from steering.studies import STUDIES
+from steering.studies.study import Measure, Result
+from tests.workbench.test_workspace import vector
+from workbench.runs import files
+from workbench.runs.index import MIGRATIONS, Index
+from workbench.runs.run import Run, about
+from workbench.runs.runs import Query, Runs
+
+
+WAIT = 60
+"""Seconds before a test that hangs gives up."""
+RUN = Run("", "tradeoff", "Trade-off: joy", "demo", panel="tradeoff", about={"settings": {"n": 3}, "versions": {}})
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Any:
+    made = Runs(tmp_path / "runs")
+    yield made
+    made.close()
+
+
+def _result(**changed: Any) -> Result:
+    table = pd.DataFrame(
+        {
+            "text": ['a,b\n"c"', "\u202eسعادة", ""],
+            "score": [0.1 + 0.2, float("nan"), -0.0],
+            "n": [1, 2**53 + 1, -3],
+            "finished": [True, False, True],
+            "maybe": ["x", None, "y"],
+            "ids": [[1, 2], [], [3]],
+        }
+    )
+    return replace(
+        Result(
+            study="tradeoff",
+            settings={"n": 3},
+            given=("n",),
+            model={"name": "demo", "warnings": []},
+            measures=(Measure("auroc", 0.1 + 0.2, None, 0.9, 7, "share"),),
+            tables={"points": table, "Points": table[:1], "a/b": table[:0]},
+            headline="points",
+            notes=("one", "two"),
+            vectors={"joy": vector("joy", 0), "a/b": vector("other", 1)},
+            files={"report.html": "<p>é\r\n</p>", "recipe.json": "{}"},
+            warnings=("careful",),
+        ),
+        **changed,
+    )
+
+
+def test_what_a_run_found_is_read_back_as_it_was(runs: Runs, tmp_path: Path) -> None:
+    id, result = runs.begin(RUN), _result()
+    assert runs.get(id).state == "running"
+    assert runs.result(id) is None
+    assert runs.view(id) is None
+    runs.end(id, "done", result=result, view={"part": {"value": "<b>"}}, vectors={"joy": vector("joy", 0)})
+    other = Runs(tmp_path / "runs")  # as another process would
+    found, run = other.result(id), other.get(id)
+    assert found is not None
+    for name, table in result.tables.items():
+        pd.testing.assert_frame_equal(
+            found.tables[name].assign(ids=found.tables[name]["ids"].map(list)), table.reset_index(drop=True)
+        )
+    assert replace(found, tables={}, vectors={}) == replace(result, tables={}, vectors={})
+    assert {name: each.digest for name, each in found.vectors.items()} == {
+        name: each.digest for name, each in result.vectors.items()
+    }
+    assert [*other.used(id)] == ["joy"]
+    assert other.used(id)["joy"].digest == result.vectors["joy"].digest
+    assert other.view(id) == {"part": {"value": "<b>"}}
+    assert (run.state, run.about["settings"], run.error) == ("done", {"n": 3}, "")
+    on_disk = sum(path.stat().st_size for path in (tmp_path / "runs" / id).rglob("*") if path.is_file())
+    assert run.size == on_disk > 0
+    assert runs.count() == (1, on_disk)
+
+
+@pytest.mark.parametrize("study", ["extract", "grid"])
+def test_results_of_studies_are_read_back_whole(runs: Runs, demo: Host, study: str) -> None:
+    settings = {"extract": {"contrast": "formality"}, "grid": {"x": "seed: 0, 1", "recipe": {}}}[study]
+    parsed = STUDIES[study].parse(settings, quick=False)
+    result = STUDIES[study].start(demo, parsed).result(WAIT)
+    said = about(study, demo, parsed, vectors=result.vectors)
+    id = runs.begin(replace(RUN, kind=study, about=said))
+    runs.end(id, "done", result=result)
+    found = runs.result(id)
+    assert found is not None
+    assert found.measures == result.measures
+    for name, table in result.tables.items():
+        pd.testing.assert_frame_equal(found.tables[name], table.reset_index(drop=True))
+    kept = runs.get(id).about
+    assert kept["settings"] == result.settings
+    assert kept["model"]["weights_digest"]
+    assert kept["versions"]["torch"]
+    if study == "extract":
+        assert len(kept["data"]["contrast/formality.yaml"]) == 64
+        assert kept["vectors"] == {"formality": result.vectors["formality"].digest}
+
+
+def test_a_table_of_mixed_things_is_kept_as_texts(tmp_path: Path) -> None:
+    mixed = pd.DataFrame({"what": ["a", 1, None], "n": [1.5, 2.0, np.nan]})
+    files.write(tmp_path / "run", result=_result(tables={"mixed": mixed}), view=None, vectors={})
+    found = files.read_result(tmp_path / "run")
+    assert found is not None
+    assert found.tables["mixed"]["what"].tolist()[:2] == ["a", "1"]
+    assert found.tables["mixed"]["n"].tolist()[:2] == [1.5, 2.0]
+
+
+def test_runs_are_found_by_words_kind_and_star(runs: Runs) -> None:
+    ids = [
+        runs.begin(replace(RUN, kind=kind, title=title, model=model, owner=owner))
+        for kind, title, model, owner in (
+            ("tradeoff", "Trade-off: joy", "demo", ""),
+            ("grid", "100% of joy_s", "demo-base", "anna"),
+            ("grid", "Replies", "demo", "ben"),
+        )
+    ]
+    assert [run.id for run in runs.find()] == ids[::-1]
+    assert [run.id for run in runs.find(Query(kind="grid", model="demo"))] == [ids[2]]
+    assert [run.id for run in runs.find(Query(owner="anna"))] == [ids[1]]
+    assert [run.id for run in runs.find(Query(search="JOY demo-base"))] == [ids[1]]
+    assert [run.id for run in runs.find(Query(search="0% joy_"))] == [ids[1]]  # no wildcards of SQL
+    assert runs.find(Query(search="_%")) == []
+    runs.change(ids[0], note="For the talk.", tags=("talk", "b"), favourite=True, title="Mine")
+    assert (
+        [run.id for run in runs.find(Query(favourites=True))]
+        == [ids[0]]
+        == [run.id for run in runs.find(Query("talk"))]
+    )
+    assert runs.get(ids[0]).tags == ("talk", "b")
+    assert runs.known("model") == ["demo", "demo-base"]
+    assert runs.known("model", "ben") == ["demo"]
+    with pytest.raises(SteeringError, match="20,001"):
+        runs.change(ids[0], note="x" * 20_001)
+    with pytest.raises(SteeringError, match="no run 'nothing'"):
+        runs.get("nothing")
+
+
+def test_a_deleted_run_can_be_had_back_until_the_process_ends(tmp_path: Path) -> None:
+    runs, other = Runs(tmp_path), Runs(tmp_path)
+    kept, gone, running = (runs.begin(RUN) for _ in range(3))
+    for id in (kept, gone):
+        runs.end(id, "done", result=_result())
+    with pytest.raises(SteeringError, match="Stop it first"):
+        runs.delete(running)
+    for id in (kept, gone):
+        runs.delete(id)
+    assert [run.id for run in other.find()] == [running]
+    with pytest.raises(SteeringError, match="no run"):
+        other.result(kept)
+    assert (tmp_path / kept).is_dir()
+    assert (tmp_path / gone).is_dir()
+    other.restore(kept)
+    runs.close()
+    assert other.result(kept) is not None
+    assert not (tmp_path / gone).exists()
+    with pytest.raises(SteeringError, match="cannot be had back"):
+        other.restore(gone)
+    other.close()
+
+
+KILLED = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tests.workbench.runs.test_runs import RUN, _result
+from workbench.runs import files
+from workbench.runs.runs import Runs
+
+runs = Runs(Path(sys.argv[1]))
+done = runs.begin(RUN)
+runs.end(done, "done", result=_result())
+gone = runs.begin(RUN)
+runs.end(gone, "done", result=_result())
+runs.delete(gone)
+half = runs.begin(RUN)
+
+def hang(*args, **options):
+    print(done, gone, half, flush=True)
+    sys.stdin.read()
+
+files._write_vectors = hang  # in the middle of writing
+runs.end(half, "done", result=_result())
+"""
+
+
+def test_what_a_killed_process_left_is_interrupted_and_nothing_half_written_is_listed(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    done, gone, half = process.stdout.readline().split()
+    runs = Runs(tmp_path)
+    assert {run.id: run.state for run in runs.find()} == {done: "done", half: "running"}  # it lives
+    assert not (tmp_path / half).exists()
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=WAIT)
+    assert {run.id: run.state for run in runs.find()} == {done: "done", half: "interrupted"}
+    assert runs.get(half).ended
+    assert runs.result(half) is None
+    assert runs.result(done) is not None
+    assert not (tmp_path / gone).exists()
+    assert [path.name for path in tmp_path.glob(".alive-*")] == []
+    runs.close()
+
+
+def test_what_cannot_be_kept_says_so_and_is_not_done(runs: Runs, tmp_path: Path, monkeypatch: Any) -> None:
+    id = runs.begin(RUN)
+
+    def full(*args: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "_write_result", full)
+    with pytest.raises(SteeringError, match="No space left"):
+        runs.end(id, "done", result=_result())
+    assert runs.get(id).state == "failed"
+    assert "No space left" in runs.get(id).error
+    assert [path.name for path in (tmp_path / "runs").iterdir() if path.is_dir()] == []
+
+
+def test_a_damaged_result_is_one_error_and_the_list_stands(runs: Runs, tmp_path: Path) -> None:
+    id = runs.begin(RUN)
+    runs.end(id, "done", result=_result(), view={"a": 1})
+    for path, content in (
+        ("tables/points.parquet", b"PAR1"),
+        ("files/report.html", None),
+        ("result.json", b"[]"),
+        ("result.json", b"{"),
+    ):
+        whole = (tmp_path / "runs" / id / path).read_bytes()
+        if content is None:
+            (tmp_path / "runs" / id / path).unlink()
+        else:
+            (tmp_path / "runs" / id / path).write_bytes(content)
+        with pytest.raises(SteeringError, match="damaged"):
+            runs.result(id)
+        (tmp_path / "runs" / id / path).write_bytes(whole)
+    assert runs.result(id) is not None
+    (tmp_path / "runs" / id / files.VIEW).write_text("[1]")
+    assert runs.view(id) is None
+    assert runs.find()[0].state == "done"
+
+
+def test_lists_of_other_versions_are_brought_here_or_refused(tmp_path: Path, monkeypatch: Any) -> None:
+    runs = Runs(tmp_path)
+    id = runs.begin(RUN)
+    runs.close()
+    monkeypatch.setattr("workbench.runs.index.MIGRATIONS", (*MIGRATIONS, "ALTER TABLE runs ADD COLUMN more TEXT"))
+    newer = Runs(tmp_path)
+    assert newer.get(id).title == RUN.title
+    newer.close()
+    monkeypatch.setattr("workbench.runs.index.MIGRATIONS", MIGRATIONS)
+    with pytest.raises(SteeringError, match="newer workbench"):
+        Runs(tmp_path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "index.sqlite").write_bytes(b"no list at all, but long enough for a head" * 10)
+    with pytest.raises(SteeringError, match="cannot be used"):
+        Runs(tmp_path / "other")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a user whom rights bind")
+def test_a_folder_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(SteeringError, match="cannot be used"):
+        Runs(tmp_path / "runs")
+
+
+def test_ten_thousand_runs_are_listed_by_pages(tmp_path: Path) -> None:
+    runs, text = Runs(tmp_path), "x" * 3000
+    file = sqlite3.connect(tmp_path / "index.sqlite")
+    names = (
+        "id, kind, title, model, panel, state, begun, ended, owner, error, note, tags, favourite, size, about, process"
+    )
+    rows = [
+        (
+            f"{n:016x}",
+            "grid",
+            f"Run {n}",
+            "demo",
+            "grid",
+            "done",
+            f"2026-01-01T{n:08}",
+            "",
+            "",
+            "",
+            "",
+            "[]",
+            0,
+            7,
+            f'{{"a": "{text}"}}',
+            "",
+        )
+        for n in range(10_000)
+    ]
+    with file:
+        file.executemany(f"INSERT INTO runs ({names}) VALUES ({', '.join('?' * 16)})", rows)
+    began = time.process_time()
+    first, found = runs.find(limit=50), runs.find(Query(search="Run 9999"), limit=50)
+    took = time.process_time() - began
+    assert [run.title for run in first] == [f"Run {n}" for n in range(9999, 9949, -1)]
+    assert [run.title for run in found] == ["Run 9999"]
+    assert runs.count() == (10_000, 70_000)
+    print(f"{took:.3f} s of computing")
+    assert Index(tmp_path / "index.sqlite").get(f"{3:016x}").about == {"a": text}  # type: ignore[union-attr]
+    runs.close()
