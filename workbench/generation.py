@@ -168,7 +168,15 @@ def run_steer(host: Host, settings: SteerSettings, job: Job[Result]) -> Result:
     rows = rows_for(host, Chat(settings.system, (settings.user,)), lettered, vectors)
     replies = generate(host, rows, recipes[0].decode)
     job.report(1, 1, "replies")
-    names = ("unsteered", *map(recipe_name, lettered))
+    return steer_result(host, settings, replies, vectors)
+
+
+def steer_result(
+    host: Host, settings: SteerSettings, replies: Sequence[Reply], vectors: Mapping[str, SteeringVector]
+) -> Result:
+    """Replies as a table, the unsteered one first, with what was modified."""
+    recipes = settings.recipes
+    names = ("unsteered", *(recipe_name(letter) for letter, _ in zip(LETTERS, recipes, strict=False)))
     measures = tuple(_modified(name, reply) for name, reply in zip(names[1:], replies[1:], strict=True))
     return Result(
         **origin("steer", host, settings),

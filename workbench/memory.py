@@ -19,6 +19,8 @@ MOST_VISITORS = 60
 """So many visitors' results are kept; of more, those go first that were here longest ago."""
 Changes = Mapping[Any, Any]
 """Component -> value, or `gr.update(...)`."""
+Properties = dict[Any, dict[str, Any]]
+"""Component -> its changed properties, such as `value`."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Made:
     summary: str
     """What the model bar says of it: shape, precision, device."""
     when: datetime
+    run: str = ""
+    """Id of the run in the list; "" where there is none."""
 
     def of(self, model: str, summary: str) -> bool:
         """Whether they are of that model."""
@@ -61,8 +65,7 @@ class Memory:
         with self._lock:
             shown = self._visits.setdefault(visitor, {}).setdefault(panel, {})
             self._visits.move_to_end(visitor)
-            for component, change in changes.items():
-                shown[component] = joined(component, shown.get(component, {}), properties(change))
+            join_all(shown, changed(changes))
             while len(self._visits) > MOST_VISITORS:
                 self._visits.popitem(last=False)
 
@@ -82,6 +85,17 @@ def joined(component: Any, known: Mapping[str, Any], change: Mapping[str, Any]) 
     """Changed properties with later ones over them; a control that takes changes in parts says how (`joined`)."""
     join = getattr(component, "joined", None)
     return join(known, change) if join else {**known, **change}
+
+
+def join_all(known: Properties, changes: Properties) -> None:
+    """Put changed properties over those that are known, in place."""
+    for component, change in changes.items():
+        known[component] = joined(component, known.get(component, {}), change)
+
+
+def changed(changes: Changes) -> Properties:
+    """The properties that a handler's changes change."""
+    return {component: properties(change) for component, change in changes.items()}
 
 
 def properties(change: Any) -> dict[str, Any]:

@@ -22,6 +22,16 @@ const elsewhere = jobs => {
   if (list.textContent || rows.length) list.replaceChildren(...rows);
   list.hidden = !rows.length;
 };
+// The address of a run, which is this page's own.
+const copyRun = async event => {
+  const button = event.target.closest?.('[data-copy-run]');
+  if (!button) return;
+  const address = `${location.origin}${location.pathname}?run=${button.dataset.copyRun}`;
+  let said = 'Copied.';
+  try { await navigator.clipboard.writeText(address); } catch { said = address; }  // no clipboard without https
+  button.nextElementSibling.textContent = said;
+};
+document.addEventListener('click', copyRun);
 // A page that cannot ask says nothing: the server may be on its way back. What is hidden looks when it is seen again.
 const look = async () => {
   clearTimeout(timer);

@@ -41,7 +41,7 @@ def grid_html(grid: Grid | None, cells: Cells, *, running: bool = False, warning
         return ""
     body = _table(grid, cells, "Waiting …" if running else "Not done", buttons=True)
     said = "".join(map(note, warnings))
-    return card(f'{heading(_title(grid))}{said}<div class="sw-scroll">{body}</div>{note(_caption(grid, cells))}')
+    return card(f'{heading(title_of(grid))}{said}<div class="sw-scroll">{body}</div>{note(_caption(grid, cells))}')
 
 
 def cell_html(grid: Grid, cell: Cell) -> str:
@@ -61,7 +61,7 @@ def grid_page(grid: Grid, cells: Cells, model: str, created: str, warnings: Coll
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width'>"
-        f"<title>{escape(_title(grid))}</title><style>{_STYLE}</style></head><body><h1>{escape(_title(grid))}</h1>"
+        f"<title>{escape(title_of(grid))}</title><style>{_STYLE}</style></head><body><h1>{escape(title_of(grid))}</h1>"
         f"<p><small>{escape(model)} · {escape(created)}</small></p>{failed}{system}{asked}"
         f"{_table(grid, cells, 'Not done', buttons=False)}<p><small>{escape(_caption(grid, cells))}</small></p>"
         f"<details><summary>Recipe as JSON</summary><pre>{recipe}</pre></details></body></html>"
@@ -113,7 +113,8 @@ def _nats(value: float) -> str:
     return f"{value:.2g} nats" if value >= 0.001 or value == 0 else "under 0.001 nats"
 
 
-def _title(grid: Grid) -> str:
+def title_of(grid: Grid) -> str:
+    """What a grid is called."""
     return "Replies by " + " and ".join(_kinds(grid))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from panels.grid.exports import export_grid
-from panels.grid.markup import GRID_SCRIPT, Cells, cell_html, grid_html
+from panels.grid.markup import GRID_SCRIPT, Cells, cell_html, grid_html, title_of
 from steering.lane import Job
 from steering.model.chat_settings import ChatSettings
 from steering.model.host import Host
@@ -21,7 +21,7 @@ from steering.studies.grid import (
     Grid,
     GridSettings,
     check_grid,
-    parse_axis,
+    grid_result,
     run_cells,
     size_of_grid,
     with_methods,
@@ -156,7 +156,8 @@ class _Shown:
 
     def run(self, call: Call, **values: Any) -> Iterator[Outputs | None]:
         """Generate the cells, those known already first."""
-        host, grid, vectors = call.host, _grid_of(values), vectors_at_hand(self._ui)
+        settings, vectors = _settings_of(values), vectors_at_hand(self._ui)
+        host, grid = call.host, settings.grid
         check_grid(host, grid, vectors)
         store = call.workspace.cells
 
@@ -164,6 +165,8 @@ class _Shown:
             for cell in run_cells(job, host, grid, vectors, store):
                 job.emit(cell)
 
+        used = {name: vectors[name] for name in grid.vectors if name in vectors}
+        call.begins("grid", title_of(grid), settings, recipes=(grid.recipe,), vectors=used)
         shown = partial(grid_html, grid, warnings=host.warnings)
         job = host.submit(work, title=f"{len(grid)} replies")
         cells: dict[tuple[int, int], Cell] = {}
@@ -178,6 +181,7 @@ class _Shown:
             cells |= {(cell.x, cell.y): cell for cell in done}
             yield {self._html: shown(cells, running=True)} if done else {}
         yield {self._html: shown(cells), self._cells: cells}
+        call.ends(grid_result(host, settings, grid, cells.values()))
         if cells:  # last: where they cannot be written, all else is there
             table, page = export_grid(call.workspace, host, grid, cells)
             downloads = {self._csv: gr.update(value=str(table)), self._page: gr.update(value=str(page))}
@@ -218,11 +222,14 @@ def _place_axes() -> dict[str, Any]:
     return {"x": x, "x_values": x_values, "y": y, "y_values": y_values}
 
 
-def _grid_of(values: Mapping[str, Any]) -> Grid:
-    recipe = values["recipe"].recipe() or Recipe()
-    x = parse_axis(f"{values['x']}: {values['x_values'] or ''}")
-    y = parse_axis(f"{values['y']}: {values['y_values'] or ''}") if values["y"] else None
-    return Grid(x, y, recipe, values["user"] or "", values["system"] or "")
+def _settings_of(values: Mapping[str, Any]) -> GridSettings:
+    return GridSettings(
+        user=values["user"] or "",
+        system=values["system"] or "",
+        recipe=values["recipe"].recipe() or Recipe(),
+        x=f"{values['x']}: {values['x_values'] or ''}",
+        y=f"{values['y']}: {values['y_values'] or ''}" if values["y"] else "",
+    )
 
 
 def _place_size(ui: PanelContext, given: Mapping[str, Any]) -> None:
@@ -231,7 +238,7 @@ def _place_size(ui: PanelContext, given: Mapping[str, Any]) -> None:
     def count(host: Host, **values: Any) -> Size | None:
         if not fitting(ui) and values["x"] not in _WITHOUT_VECTOR:
             return None  # the card beside says what to do first
-        grid, vectors = _grid_of(values), vectors_at_hand(ui)
+        grid, vectors = _settings_of(values).grid, vectors_at_hand(ui)
         check_grid(host, grid, vectors)
         return size_of_grid(host, grid, vectors, ui.workspace.cells)
 

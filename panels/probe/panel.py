@@ -12,7 +12,7 @@ from panels.probe.view import ProbeView, Shown
 from steering.lane import Job
 from steering.model.host import Host
 from steering.studies import STUDIES
-from steering.studies.probing import ProbeSettings, Probing, picture_of
+from steering.studies.probing import ProbeSettings, Probing, picture_of, result_of
 from steering.studies.study import Result
 from workbench.controls.fields import Filled
 from workbench.page.context import PanelContext
@@ -65,6 +65,7 @@ class ProbePanel(Panel):
                 kept=call.workspace.cells,
                 vectors=vectors,
             )
+            call.begins("probe", _title(found), settings)
             yield view.begun(before)
             yield from _run(call, view, found, part, place)
 
@@ -85,7 +86,7 @@ def _run(call: Call, view: ProbeView, found: Probing, part: str, place: str) -> 
         for _ in found.run(job):
             job.emit(found)
 
-    job = call.host.submit(work, title=f"Probes: {found.statements.name}")
+    job = call.host.submit(work, title=_title(found))
     drawn, blocks = 0.0, 0
     for emitted in call.follow(job):
         picture = picture_of(found) if emitted and not job.finished else None
@@ -105,8 +106,14 @@ def _run(call: Call, view: ProbeView, found: Probing, part: str, place: str) -> 
         yield {card_: value for card_, value in further.items() if isinstance(value, str)}
         yield {**view.shown(picture, part, place), **further}
         yield view.ended(picture)
-        yield view.downloads(picture)  # last: where they cannot be written, all else is there
+        result = result_of(picture)
+        call.ends(result)
+        yield view.downloads(picture, result)  # last: where they cannot be written, all else is there
     job.result()
+
+
+def _title(found: Probing) -> str:
+    return f"Probes: {found.statements.name}"
 
 
 panel = ProbePanel()

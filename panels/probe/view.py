@@ -15,12 +15,13 @@ from steering.errors import SteeringError
 from steering.names import upper_first
 from steering.passes.schedule import Place
 from steering.recipes.recipe import Recipe
-from steering.studies.probing import Picture, figures, result_of
+from steering.studies.probing import Picture, figures
 from steering.studies.probing.analysis import parts_of
 from steering.studies.probing.directions import NAMES
 from steering.studies.probing.findings import caption, place_title
 from steering.studies.probing.reading import PARTS
 from steering.studies.probing.tables import cosine_table
+from steering.studies.study import Result
 from workbench.generation import SteerSettings, on_the_shelf
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.context import PanelContext
@@ -161,13 +162,13 @@ class ProbeView:
         """The cosines of a finished or stopped run."""
         return {self._cosines: cosines_html(list(cosine_table(picture).itertuples(index=False, name=None)))}
 
-    def downloads(self, picture: Picture) -> Outputs:
+    def downloads(self, picture: Picture, result: Result) -> Outputs:
         """Its files.
 
         Raises:
             SteeringError: They cannot be written.
         """
-        result, workspace = result_of(picture), self._ui.workspace
+        workspace = self._ui.workspace
         name = f"probe {datetime.now(UTC):%Y-%m-%d %H%M%S}"
         changes: dict[Any, Any] = {}
         for button, (which, ending) in self._files.items():

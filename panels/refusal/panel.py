@@ -14,7 +14,7 @@ from panels.refusal.view import RefusalView
 from steering.lane import Job
 from steering.model.host import Host
 from steering.studies import STUDIES
-from steering.studies.refusal import Inquiry, RefusalSettings
+from steering.studies.refusal import Inquiry, RefusalSettings, result_of
 from steering.studies.refusal.settings import Until
 from steering.studies.study import Result
 from workbench.controls.fields import Filled
@@ -76,17 +76,21 @@ def _run(
     yield view.begun(before)
     settings = parsed(form.values(), until)
     inquiry = Inquiry(call.host, settings, call.workspace.cells)
+    title = f"Refusal: {settings.until}"
+    call.begins("refusal", title, settings)
 
     def work(job: Job[None]) -> None:
         for _ in inquiry.run(job):
             job.emit(inquiry)
 
-    job = call.host.submit(work, title=f"Refusal: {settings.until}")
+    job = call.host.submit(work, title=title)
     drawn: set[str] = set()
     for found in call.follow(job, every=0.7):
         yield view.shown(inquiry, drawn, running=True) if found and not job.finished else {}
     yield {**view.shown(inquiry, drawn), **controls.shown(inquiry)}
-    yield view.downloads(inquiry)  # last: where they cannot be written, all else is there
+    result = result_of(inquiry)
+    call.ends(result)
+    yield view.downloads(inquiry, result)  # last: where they cannot be written, all else is there
     job.result()
 
 

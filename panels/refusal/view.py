@@ -12,8 +12,9 @@ from panels.refusal.direction_view import CandidatesView, PlaceView
 from panels.refusal.effects_view import CostsView, EffectsView, Shown
 from panels.refusal.markup import found_html, tokens_html
 from steering.errors import SteeringError
-from steering.studies.refusal import RECIPE, REFUSAL, Inquiry, result_of
+from steering.studies.refusal import RECIPE, REFUSAL, Inquiry
 from steering.studies.refusal.inquiry import Part
+from steering.studies.study import Result
 from workbench.generation import SteerSettings
 from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
@@ -81,7 +82,7 @@ class RefusalView:
             changes |= {**self._costs.shown(inquiry), **self._located.shown(inquiry)}
         return changes
 
-    def downloads(self, inquiry: Inquiry) -> Outputs:
+    def downloads(self, inquiry: Inquiry, result: Result) -> Outputs:
         """The files of what was measured.
 
         Raises:
@@ -89,8 +90,7 @@ class RefusalView:
         """
         if not inquiry.rates:
             return {}
-        stamp = f"{datetime.now(UTC):%Y-%m-%d %H%M%S}"
-        result, workspace = result_of(inquiry), self._ui.workspace
+        stamp, workspace = f"{datetime.now(UTC):%Y-%m-%d %H%M%S}", self._ui.workspace
         page = workspace.export(f"refusal {stamp}.html", result.files["report.html"])
         replies = spreadsheet(result.tables["replies"], inquiry.host.warnings)
         table = workspace.export(f"refusal replies {stamp}.csv", replies)

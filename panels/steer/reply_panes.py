@@ -21,7 +21,15 @@ from workbench.controls.offers import fitting, vector_named
 from workbench.controls.panes import place_card_at, place_panes
 from workbench.controls.recipe_words import applied
 from workbench.controls.token_markup import COLOURS
-from workbench.generation import cautions, measure_strengths, rows_for, steer, vectors_of
+from workbench.generation import (
+    SteerSettings,
+    cautions,
+    measure_strengths,
+    rows_for,
+    steer,
+    steer_result,
+    vectors_of,
+)
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import number_of
@@ -93,6 +101,8 @@ class ReplyPanes:
         yield from self._measure(call, recipes.values(), vectors)
         rows = rows_for(host, chat, recipes, vectors)
         along, vector = self._vector(along, recipes.values())
+        settings = SteerSettings(user=chat.users[-1], system=chat.system, recipes=tuple(recipes.values()))
+        call.begins("steer", f"Steer: {_short(chat.users[-1])}", settings, recipes=settings.recipes, vectors=vectors)
         job = steer(host, rows, next(iter(recipes.values())).decode, vector)
         said = "".join(map(note, [*_applied(host, recipes, vectors), *cautions(host, vectors)]))
         shown = Columns(
@@ -112,8 +122,10 @@ class ReplyPanes:
                 yield {}
         done = job.state == "done"
         if shown.replies:
+            call.ends(steer_result(host, settings, shown.replies, vectors))
             readings = job.result().readings if done else ()
             shown = replace(shown, readings=readings, notes=said + _caveat(host), open=host.info.chat_template)
+            call.shows({self._legend: legend_html(shown, colour) if done else "", self._below: _below(shown)})
             yield {
                 self._panes: panes_of(shown, state="" if done else "stopped", colour=colour),
                 self.columns: shown,
@@ -175,10 +187,9 @@ class ReplyPanes:
         """
         if not columns.replies:
             return {self._token: "", self._legend: "", self._below: ""}
-        below = divergence_html(columns) + columns.notes + recipes_html(columns.recipes)
         names = fitting(self._ui)  # of the model in use, which may be another one by now
         along = gr.update(choices=names, value=columns.vector if columns.vector in names else None)
-        shown = {self._token: "", self._legend: "", self._below: card(below), self.along: along}
+        shown = {self._token: "", self._legend: "", self._below: _below(columns), self.along: along}
         if columns.readings:  # the panes again, since the colour may have been chosen while the run went on
             shown |= {**self._recolour(columns, colour), self._colouring: gr.update(visible=True)}
         if columns.open:
@@ -205,6 +216,15 @@ class ReplyPanes:
         yield from call.finish(job)
         read = replace(columns, readings=job.result(), vector=along or "", zero=zero_of(vector))
         yield {self._panes: panes_of(read, colour=colour), self.columns: read}
+
+
+def _short(text: str, longest: int = 60) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _below(columns: Columns) -> str:
+    return card(divergence_html(columns) + columns.notes + recipes_html(columns.recipes))
 
 
 def _applied(host: Host, recipes: Mapping[str, Recipe], vectors: Mapping[str, SteeringVector]) -> list[str]:

@@ -15,7 +15,7 @@ from steering.model.host import Host
 from steering.studies import STUDIES
 from steering.studies.size import Size
 from steering.studies.study import Result
-from steering.studies.tradeoff import Comparison, TradeoffSettings, picture_of
+from steering.studies.tradeoff import Comparison, TradeoffSettings, picture_of, result_of
 from workbench.controls.estimate_words import estimate
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call, Outputs
@@ -62,7 +62,10 @@ class TradeoffPanel(Panel):
 
         def run(call: Call, before: Shown | None, which: str | None, **values: Any) -> Iterator[Outputs | None]:
             settings = controls.settings(**values)
-            found = Comparison(call.host, settings, call.workspace.cells, controls.vectors())
+            vectors = controls.vectors()
+            found = Comparison(call.host, settings, call.workspace.cells, vectors)
+            used = {name: vectors[name] for recipe in settings.recipes for name in recipe.vectors if name in vectors}
+            call.begins("tradeoff", _title(found), settings, recipes=settings.recipes, vectors=used)
             yield view.begun(before)
             yield from _run(call, view, found, which)
 
@@ -85,8 +88,7 @@ def _run(call: Call, view: TradeoffView, found: Comparison, which: str | None) -
         for _ in found.run(job):
             job.emit(found)
 
-    names = ", ".join(dict.fromkeys(recipe.vectors[0] for recipe in found.settings.recipes))
-    job = call.host.submit(work, title=f"Trade-off: {names}")
+    job = call.host.submit(work, title=_title(found))
     due, open_ = 0.0, False
     for emitted in call.follow(job):
         size = next((each for each in emitted if isinstance(each, Size)), None)
@@ -109,8 +111,14 @@ def _run(call: Call, view: TradeoffView, found: Comparison, which: str | None) -
         yield view.opened()
         yield from view.shown(picture, which)
         yield view.ended(picture)
-        yield view.downloads(picture)  # last: where they cannot be written, all else is there
+        result = result_of(picture)
+        call.ends(result)
+        yield view.downloads(picture, result)  # last: where they cannot be written, all else is there
     job.result()
+
+
+def _title(found: Comparison) -> str:
+    return f"Trade-off: {', '.join(dict.fromkeys(recipe.vectors[0] for recipe in found.settings.recipes))}"
 
 
 panel = TradeoffPanel()

@@ -13,7 +13,8 @@ from panels.grid.exports import spreadsheet
 from panels.refusal.markup import found_html
 from panels.tradeoff.markup import agreement_html, items_html, pick_of, points_html, stops_html
 from steering.errors import SteeringError
-from steering.studies.tradeoff import NO_RECIPE, Picture, figures, result_of
+from steering.studies.study import Result
+from steering.studies.tradeoff import NO_RECIPE, Picture, figures
 from steering.studies.tradeoff.findings import caption, measured
 from steering.studies.tradeoff.report import carried
 from workbench.generation import SteerSettings, on_the_shelf
@@ -134,13 +135,13 @@ class TradeoffView:
         """What a run that is finished or stopped adds: every point, and how the judges agree."""
         return {self._points: points_html(picture), self._judges: agreement_html(picture.found)}
 
-    def downloads(self, picture: Picture) -> Outputs:
+    def downloads(self, picture: Picture, result: Result) -> Outputs:
         """Its files.
 
         Raises:
             SteeringError: They cannot be written.
         """
-        result, workspace = result_of(picture), self._ui.workspace
+        workspace = self._ui.workspace
         failed = picture.found.host.warnings
         name = f"tradeoff {datetime.now(UTC):%Y-%m-%d %H%M%S}"
         contents: dict[gr.DownloadButton, tuple[str, str | bytes]] = {

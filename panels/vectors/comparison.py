@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -42,8 +43,11 @@ class VectorComparison:
     def methods(self, call: Call, given: Mapping[str, Any]) -> Iterator[Outputs | None]:
         """Extract by every method that the set allows, and show them; none goes on the shelf."""
         study = STUDIES["methods"]
-        job = study.start(call.host, study.parse(given))
+        settings = study.parse(given)
+        call.begins("methods", f"Methods: {Path(given['contrast']).stem}", settings)
+        job = study.start(call.host, settings)
         yield from call.finish(job)
+        call.ends(job.result())
         vectors = {_in_words(name): vector for name, vector in job.result().vectors.items()}
         vectors = {name: vector.renamed(name) for name, vector in vectors.items()}
         first = next(iter(vectors.values()))

@@ -90,8 +90,11 @@ class VectorsPanel(Panel):
 
         def run(call: Call, contrast: str | None, form: Filled) -> Iterator[Outputs | None]:
             study = STUDIES[_STUDY]
-            job = study.start(call.host, study.parse(contrast_given({**form.values(), "contrast": contrast})))
+            settings = study.parse(contrast_given({**form.values(), "contrast": contrast}))
+            call.begins(_STUDY, f"Extraction: {Path(contrast or '').stem}", settings)
+            job = study.start(call.host, settings)
             yield from call.finish(job)
+            call.ends(job.result())
             (vector,) = job.result().vectors.values()
             yield {ui.page.picked: call.workspace.put(vector)}
 

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -200,6 +200,21 @@ def origin(study: str, host: Host, settings: BaseModel) -> dict[str, Any]:
     }
 
 
+def told(result: Result, host: Host, notes: Iterable[str] = (), *, without: frozenset[str] = frozenset()) -> Result:
+    """A result that says what its reader should know of the model: that it is a demo model, or failed a self-check.
+
+    Args:
+        result: As the study gave it.
+        host: The model.
+        notes: What was said while the study ran.
+        without: Self-checks on which the result does not depend.
+    """
+    caveat = (DEMO_CAVEAT,) if host.info.demo else ()
+    failed = warnings(host.name, host.check, without=without)
+    said = dict.fromkeys((*result.notes, *notes, *failed, *caveat))
+    return replace(result, notes=tuple(said), warnings=failed)
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -246,9 +261,6 @@ class Study:
         """Queue a run on the model thread; the notes say that a model is a demo model, or failed a self-check."""
 
         def work(job: Job[Result]) -> Result:
-            result = self.run(host, settings, job)
-            caveat = (DEMO_CAVEAT,) if host.info.demo else ()
-            failed = warnings(host.name, host.check, without=self.without)
-            return replace(result, notes=(*result.notes, *job.notes, *failed, *caveat), warnings=failed)
+            return told(self.run(host, settings, job), host, job.notes, without=self.without)
 
         return host.submit(work, title=f"{self.title} on {short_name(host.name)}")

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from steering.bounds import check_given
 from steering.recipes.recipe import validation_error
+from steering.studies.study import Result
 from workbench.controls.field import of_setting, section
 from workbench.controls.fields import Filled, place_fields
 from workbench.page.blocks import html_block
@@ -19,7 +20,6 @@ from workbench.page.markup import empty_state, escape, note, table
 
 
 if TYPE_CHECKING:
-    from steering.studies.study import Result
     from workbench.panel import Panel
 
 
@@ -47,9 +47,12 @@ def build_form(panel: Panel, ui: PanelContext) -> None:
             raise validation_error(panel.title, error) from error
         check_given(panel.title, settings.model_dump() if settings else {})  # a number may have been given as a text
         host = call.host
+        call.begins(panel.id, panel.title, settings or BaseModel())
         job = host.submit(lambda job: panel.run(host, settings, job), title=panel.title)
         for _ in call.follow(job):
             yield {}
+        if isinstance(job.result(), Result):  # of others' panels nobody checks it
+            call.ends(job.result())
         yield {result: result_html(job.result())}
 
     ui.on(run.click, handler, inputs={"form": form}, outputs=[result], run=[run], stop=stop)

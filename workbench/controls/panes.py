@@ -49,9 +49,9 @@ class Panes(gr.HTML, metaclass=Unwritten):
     def preprocess(self, payload: Any) -> None:
         """Nothing: what it shows is the server's."""
 
-    def postprocess(self, value: Sequence[Pane] | None) -> list[dict[str, Any]]:
-        """The panes as plain data."""
-        return [asdict(pane) for pane in value or ()]
+    def postprocess(self, value: Sequence[Pane | dict[str, Any]] | None) -> list[dict[str, Any]]:
+        """The panes as plain data; what was kept of some stays as it is."""
+        return [pane if isinstance(pane, dict) else asdict(pane) for pane in value or ()]
 
     def api_info(self) -> dict[str, Any]:
         """Of the value."""

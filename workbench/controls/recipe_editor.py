@@ -66,9 +66,10 @@ class RecipeEditor(gr.HTML, metaclass=Unwritten):
         """What the browser sent; never trusted."""
         return read_draft(payload)
 
-    def postprocess(self, value: Recipe | None) -> dict[str, Any] | None:
+    def postprocess(self, value: Recipe | Draft | None) -> dict[str, Any] | None:
         """The recipe as plain data."""
-        return None if value is None else plain(value)
+        recipe = value.found if isinstance(value, Draft) else value
+        return None if recipe is None else plain(recipe)
 
     is_setting = True
     """What stands in it is kept by the browser, as what is typed in Gradio's own controls is."""

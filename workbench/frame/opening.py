@@ -20,6 +20,8 @@ from workbench.frame.look import Look
 from workbench.memory import joined, properties
 from workbench.page.blocks import EVENT, URGENT, unique
 from workbench.page.context import PanelContext
+from workbench.page.kept_view import RUN
+from workbench.page.markup import error_card
 from workbench.page.settings import Settings
 from workbench.page.state import PageState
 from workbench.page.visits import query_of, visitor_of
@@ -65,13 +67,16 @@ def place_opening(
 
     def opened(request: gr.Request, *known: Any) -> dict[Any, Any]:
         memory, visitor, query = bench.memory, visitor_of(request), query_of(request)
-        page = _Page({part: last for part, last in memory.of(visitor, panel.panel).items() if part in outputs})
+        again, problem = _reopened(panel, query)
+        shown = {} if again else memory.of(visitor, panel.panel)
+        page = _Page({part: last for part, last in shown.items() if part in outputs})
         page.change({state.picked: memory.value(visitor, "", "picked")})
         followed = memory.value(visitor, panel.panel, "followed", _NEVER)
         page.change({state.followed: None if followed is _NEVER else followed})
         own = followed is _NEVER and bool(kept and known[0])  # the server was started anew: what was typed goes on
         if kept:
-            page.change(kept.restored(known[0], query, panel.redrawn))
+            page.change(kept.restored(known[0], query, panel.redrawn) if not again else {})
+        page.change(again)
         with confined(bench.confines):
             settings = bench.sent.taken(query.get("take", ""))
             if settings is not None:
@@ -83,6 +88,8 @@ def place_opening(
                 if context is panel and own:  # the picked vector is not to replace the one that stands here
                     page.change({state.followed: page.value(state.picked)})
                 page.draw(context, visitor)
+        page.change(problem)
+        page.change({part: again[part] for part in again if panel.notice and part is panel.notice.html})
         memory.keep(visitor, panel.panel, {"followed": page.value(state.followed)})
         seen = (state.model_seen, state.shelf_seen, state.picked)
         page.change({state.drawn: tuple(map(page.value, seen))})
@@ -92,6 +99,16 @@ def place_opening(
     panel.go_on(event)
     if takers:
         event.then(None, js=_TAKEN, **URGENT)
+
+
+def _reopened(panel: PanelContext, query: Mapping[str, str]) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
+    """What changes where the address names a run, and what does where that cannot be shown; nothing of both else."""
+    if RUN not in query or not panel.panel:
+        return {}, {}
+    try:
+        return panel.reopened(query[RUN]), {}
+    except SteeringError as error:
+        return {}, {panel.errors: error_card(error)}
 
 
 class _Page:

@@ -12,12 +12,15 @@ from steering.confines import confined
 from steering.errors import SteeringError
 from workbench.bench import Workbench
 from workbench.generation import SteerSettings
+from workbench.memory import Properties, changed, join_all
 from workbench.page.blocks import EVENT, URGENT, html_block, unique
 from workbench.page.jobs import Call, Handler, Outputs, Slots, drive, stop_job, within
+from workbench.page.kept_view import RUN, as_sent, named_parts, reopened_html
 from workbench.page.markup import error_card
 from workbench.page.notice import Notice
+from workbench.page.settings import Settings
 from workbench.page.state import PageState, Taker, Watch
-from workbench.page.visits import visitor_of
+from workbench.page.visits import query_of, visitor_of
 
 
 _log = logging.getLogger(__name__)
@@ -54,6 +57,8 @@ class PanelContext:
         """What stands above the panel; the shell places it."""
         self.changed: dict[Any, None] = {}
         """Components that handlers change, in order."""
+        self.kept: Settings | None = None
+        """The panel's settings, once it is laid out."""
         self.takers: list[Taker] = []
         """What takes a prompt with recipes that another panel sent."""
         self.watches: list[Watch] = []
@@ -109,29 +114,33 @@ class PanelContext:
         slots = Slots(line=self.line, job=self.job_id, errors=self.errors)
         shown = set(outputs)
 
-        def steps(call: Call, visitor: str, values: Sequence[Any]) -> Iterator[dict[Any, Any]]:
+        def steps(call: Call, values: Sequence[Any]) -> Iterator[dict[Any, Any]]:
             if run:  # Gradio takes an empty mapping for a missing value of every output
                 yield {button: gr.update(interactive=False) for button in run}
-            stoppable = told = False
+            stoppable, told = False, None
+            view: Properties = {}
             for outputs in within(self.bench, drive(call, handler, dict(zip(names, values, strict=True)), slots)):
-                changes = {**self._remembered(visitor, outputs), self.page.shelf_seen: self.bench.seen}
+                changes = {**self._remembered(call.visitor, outputs), self.page.shelf_seen: self.bench.seen}
                 if not stoppable and outputs.get(self.job_id) is not None:  # before that, Stop would stop nothing
                     stoppable = True
                     changes |= {button: gr.update(interactive=True) for button in stops}
-                if self.notice is not None and not told and not shown.isdisjoint(outputs):
-                    told = True
-                    changes[self.notice.html] = self.notice.results_begin(visitor)
+                if self.notice is not None and told != call.record.id and not shown.isdisjoint(outputs):
+                    told = call.record.id  # which a run has once its settings are found right
+                    changes[self.notice.html] = self.notice.results_begin(call.visitor, call.record.id)
+                join_all(view, changed(changes))
                 yield changes
+            settings = dict(zip(components, values, strict=True))
             yield {
+                **self._kept(call, view, settings),
                 **{button: gr.update(interactive=True) for button in run},
                 **{button: gr.update(interactive=False) for button in stops},
             }
 
         def handle(request: gr.Request, *values: Any) -> Iterator[Outputs]:
-            call, visitor = Call(self.bench, title or self.title), visitor_of(request)
-            asked = {"visitor": visitor, "panel": self.panel, "job": lambda: call.job}
+            call = Call(self.bench, title or self.title, visitor=visitor_of(request), panel=self.panel)
+            asked: dict[str, Any] = {"visitor": call.visitor, "panel": self.panel}
             try:
-                begun = self.bench.live.begin(steps(call, visitor, values), **asked)
+                begun = self.bench.live.begin(steps(call, values), of=lambda: (call.job, call.record.id), **asked)
             except SteeringError as error:
                 yield {self.errors: error_card(error)}
                 return
@@ -139,9 +148,9 @@ class PanelContext:
 
         surroundings = [self.line, self.job_id, self.errors, self.page.shelf_seen, *run, *stops]
         surroundings += [self.notice.html] if self.notice is not None else []
-        changed = unique([*self._with_drawn(outputs), *surroundings])
-        gr.on(_several(trigger), handle, inputs=components, outputs=changed, **EVENT)
-        self._run_outputs.update(dict.fromkeys(changed))
+        wired = unique([*self._with_drawn(outputs), *surroundings])
+        gr.on(_several(trigger), handle, inputs=components, outputs=wired, **EVENT)
+        self._run_outputs.update(dict.fromkeys(wired))
         self.changed.update(dict.fromkeys([*outputs, self.errors]))
         if stop is not None:
             self._wire_stop(stop)
@@ -284,7 +293,8 @@ class PanelContext:
         passing = (self.page.picked, self.page.drawn, self.page.go)
 
         def follow(request: gr.Request) -> Iterator[Outputs]:
-            run = self.bench.live.of(visitor_of(request), self.panel)
+            named, live = query_of(request).get(RUN, ""), self.bench.live
+            run = live.with_id(named) if named else live.of(visitor_of(request), self.panel)
             if run is None:  # without any update, Gradio would empty all outputs
                 yield {self.line: gr.skip()}
                 return
@@ -293,6 +303,47 @@ class PanelContext:
                 yield changes if n else {part: made for part, made in changes.items() if part not in passing}
 
         event.then(follow, outputs=list(self._run_outputs), **EVENT)
+
+    def reopened(self, id: str) -> Outputs:
+        """What changes on the page that shows a run of the list, as it was shown last.
+
+        Raises:
+            SteeringError: There is no such run, or another panel shows it.
+        """
+        run = self.workspace.runs.get(id)
+        if run.panel != self.panel:
+            raise SteeringError(
+                f"The run '{run.title}' is not one of the panel {self.title}.",
+                f"a run that was made here; this one is of {run.panel or 'no panel'}.",
+                "Open it from the list of runs.",
+            )
+        view, parts = self.workspace.runs.view(id) or {}, self._by_name()
+        shown = view.get("shown", {})
+        changes = {parts[name]: gr.update(**shown[name]) for name in shown if name in parts}
+        if self.kept is not None:
+            changes |= self.kept.restored(view.get("settings"), {}, self.redrawn)
+        if view.get("picked") in self.workspace.names():
+            changes[self.page.picked] = view["picked"]
+        if self.notice is not None:
+            changes[self.notice.html] = reopened_html(run, [name for name in shown if name not in parts])
+        return changes
+
+    def _kept(self, call: Call, view: Properties, settings: Mapping[Any, Any]) -> Outputs:
+        """Keep a run that ended; gives what changes on the page."""
+        parts = {part: name for name, part in self._by_name().items()}
+        join_all(view, changed(call.further))
+        shown = {parts[part]: as_sent(part, known) for part, known in view.items() if part in parts}
+        typed = self.kept.plain(settings) if self.kept is not None else {}
+        picked = view.get(self.page.picked, {}).get("value")
+        problem = call.record.end({"shown": shown, "settings": typed, "picked": picked})
+        if problem is None:
+            return {}
+        card = view.get(self.errors, {}).get("value", "") + error_card(problem)
+        return {self.errors: card}
+
+    def _by_name(self) -> dict[str, Any]:
+        """What handlers change and a kept view can hold, by names that another session of the same layout gives too."""
+        return named_parts([*self.changed, *self.redrawn])
 
     def place_strip(self) -> None:
         """Place the panel's line and its Stop in the job strip, where it runs anything; for the shell."""

@@ -12,12 +12,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import copy_context
 from typing import Any, TypeVar
 
+from pydantic import BaseModel
+
 from steering.confines import confine
 from steering.errors import SteeringError
 from steering.lane import Job, Lane, Progress, Stopped
 from steering.model.host import Host
+from steering.names import short_name
+from steering.studies.study import Result, told
 from workbench.bench import Workbench
 from workbench.page.markup import about_seconds, error_card, job_ended, job_line, note
+from workbench.runs.record import Record
+from workbench.runs.run import Run
 from workbench.workspace import Workspace
 
 
@@ -40,12 +46,16 @@ _log = logging.getLogger(__name__)
 class Call:
     """One click on a button that needs the model; passed to the handler as its first argument."""
 
-    def __init__(self, bench: Workbench, title: str) -> None:
+    def __init__(self, bench: Workbench, title: str, *, visitor: str = "", panel: str = "") -> None:
         self.bench = bench
         self.title = title
+        self.visitor, self.panel = visitor, panel
         self.job: Job[Any] | None = None
         self.line = ""
         """The job strip's line, as HTML."""
+        self.record = Record(bench)
+        """What is kept of it as a run; nothing where the handler begins none."""
+        self.further: dict[Any, Any] = {}
 
     @property
     def host(self) -> Host:
@@ -59,6 +69,19 @@ class Call:
     @property
     def workspace(self) -> Workspace:
         return self.bench.workspace
+
+    def begins(self, kind: str, title: str, settings: BaseModel, **used: Any) -> None:
+        """Say that a run begins which is to be found again: see `workbench.runs.run.about` for the arguments."""
+        run = Run("", kind, title, short_name(self.host.name), panel=self.panel, owner=self.visitor)
+        self.record.begin(self.host, run, settings, **used)
+
+    def shows(self, changes: Outputs) -> None:
+        """Add to what is kept of the page what other events draw once the run has ended."""
+        self.further.update(changes)
+
+    def ends(self, result: Result) -> None:
+        """Give what the run found, whole or as far as it came."""
+        self.record.result = told(result, self.host, self.job.notes if self.job else ())
 
     def follow(self, job: Job[Any], *, every: float = EVERY, own: bool = True) -> Iterator[list[Any]]:
         """Drain a job: yields what it emitted since the last time, an empty list where only its progress moved, and
@@ -126,11 +149,13 @@ def drive(call: Call, handler: Handler, values: Mapping[str, Any], slots: Slots)
         for outputs in _steps(call, handler, values):
             yield {**(outputs or {}), slots.line: call.line, slots.job: call.job.id if call.job else None}
     except Stopped:
-        pass
+        call.record.state = "stopped"
     except SteeringError as error:
+        call.record.failed(error)
         card = error_card(error)
     except Exception as error:
         _log.exception("%s failed", call.title)
+        call.record.failed(error)
         card = error_card(error, doing=call.title)
     finally:
         call.close()

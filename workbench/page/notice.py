@@ -9,6 +9,7 @@ from steering.names import short_name
 from workbench.bench import Workbench
 from workbench.memory import Made, Memory
 from workbench.page.blocks import html_block
+from workbench.page.kept_view import run_html
 from workbench.page.markup import of_another_model
 
 
@@ -38,14 +39,20 @@ class Notice:
     def drawn(self, visitor: str) -> str:
         """What it says to a visitor now."""
         made, host = made_of(self._bench.memory, visitor, self._panel), self._bench.host
+        link = run_html(made.run) if made is not None and made.run else ""
         if host is None or made is None or made.of(short_name(host.info.name), host.info.summary):
-            return self._needs()
-        return self._needs() + of_another_model(str(made), short_name(host.info.name))
+            return self._needs() + link
+        return self._needs() + of_another_model(str(made), short_name(host.info.name)) + link
 
-    def results_begin(self, visitor: str) -> str:
-        """Take down that results of the model in use are shown from now on; gives what it says then."""
+    def results_begin(self, visitor: str, run: str = "") -> str:
+        """Take down that results of the model in use are shown from now on; gives what it says then.
+
+        Args:
+            visitor: To whom.
+            run: Id of the run in the list; "" where it is not kept.
+        """
         host = self._bench.host
         if host is not None:
-            made = Made(short_name(host.info.name), host.info.summary, datetime.now())
+            made = Made(short_name(host.info.name), host.info.summary, datetime.now(), run)
             self._bench.memory.keep(visitor, self._panel, {_MADE: made})
         return self.drawn(visitor)

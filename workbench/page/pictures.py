@@ -40,10 +40,10 @@ class Picture(gr.HTML, metaclass=Unwritten):
     def preprocess(self, payload: Any) -> None:
         """Nothing: what is drawn is no setting."""
 
-    def postprocess(self, value: go.Figure | tuple[go.Figure, str] | None) -> dict[str, Any] | None:
-        """What the page draws of a figure."""
-        if value is None:
-            return None
+    def postprocess(self, value: go.Figure | tuple[go.Figure, str] | dict[str, Any] | None) -> dict[str, Any] | None:
+        """What the page draws of a figure; what was kept of one stays as it is."""
+        if value is None or isinstance(value, dict):
+            return value
         figure, caption = value if isinstance(value, tuple) else (value, "")
         title = ": ".join(filter(None, (self.props.get("title"), figure.layout.title.text)))
         # With the value: Gradio may draw a component anew from its value alone.

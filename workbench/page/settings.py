@@ -43,6 +43,15 @@ class Settings:
             changes = [part.change for part in self.components]
             gr.on(changes, None, js=script, inputs=self.components, outputs=[self.state], **URGENT)
 
+    def plain(self, values: Mapping[Any, Any]) -> dict[str, Any]:
+        """What stood in the settings that a handler was given, as the browser keeps it.
+
+        Args:
+            values: Component -> value, as handlers get it.
+        """
+        names = {part: name for name, part in self._named.items()}
+        return {names[part]: part.postprocess(value) for part, value in values.items() if part in names}
+
     def restored(self, known: Any, query: Mapping[str, str], redrawn: Collection[Any]) -> dict[Any, Any]:
         """What changes on a page that is opened anew.
 

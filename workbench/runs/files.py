@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import mkdtemp
@@ -67,7 +69,7 @@ def read_result(folder: Path) -> Result | None:
     try:
         said = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         tables = {name: pd.read_parquet(folder / _TABLES / f"{file}.parquet") for name, file in said["tables"].items()}
-        texts = {name: (folder / _TEXTS / file).read_bytes().decode("utf-8") for name, file in said["files"].items()}
+        texts = {name: _unpacked(folder / _TEXTS / file) for name, file in said["files"].items()}
         vectors = {
             name: load_vector(folder / _VECTORS / f"{file}.safetensors").renamed(name)
             for name, file in said["vectors"].items()
@@ -87,7 +89,7 @@ def read_result(folder: Path) -> Result | None:
         )
     except SteeringError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         raise SteeringError(
             f"The result in '{folder}' is damaged: {type(error).__name__}: {str(error)[:200]}.",
             "the files of a run as the workbench wrote them.",
@@ -118,7 +120,7 @@ def read_used(folder: Path) -> dict[str, SteeringVector]:
 
 def _write_result(folder: Path, result: Result) -> None:
     tables = _file_names(result.tables)
-    texts = _file_names(result.files, whole=True)
+    texts = {name: f"{file}.gz" for name, file in _file_names(result.files).items()}
     vectors = _file_names(result.vectors)
     said = {**json.loads(result.to_json()), "tables": tables, "files": texts, "vectors": vectors}
     said |= {"headline": result.headline, "warnings": list(result.warnings)}
@@ -127,7 +129,7 @@ def _write_result(folder: Path, result: Result) -> None:
     for name, table in result.tables.items():
         _parquet(table, folder / _TABLES / f"{tables[name]}.parquet")
     for name, text in result.files.items():
-        (folder / _TEXTS / texts[name]).write_bytes(text.encode("utf-8", "backslashreplace"))
+        (folder / _TEXTS / texts[name]).write_bytes(_packed(text))
     for name, vector in result.vectors.items():
         save_vector(vector, folder / _VECTORS / f"{vectors[name]}.safetensors")
     (folder / RESULT).write_text(
@@ -142,13 +144,22 @@ def _write_vectors(folder: Path, vectors: Mapping[str, SteeringVector]) -> None:
         save_vector(vectors[name].renamed(name), folder / f"{file}.safetensors")
 
 
-def _file_names(named: Mapping[str, Any], *, whole: bool = False) -> dict[str, str]:
-    """A file name for each, no two alike; `whole` where the name has its ending already."""
+def _packed(text: str) -> bytes:
+    """A report carries the 5 MB of script that draw its figures; packed the same way each time."""
+    return gzip.compress(text.encode("utf-8", "backslashreplace"), mtime=0)
+
+
+def _unpacked(path: Path) -> str:
+    return gzip.decompress(path.read_bytes()).decode("utf-8")
+
+
+def _file_names(named: Mapping[str, Any]) -> dict[str, str]:
+    """A file name for each, without its ending; no two alike."""
     found: dict[str, str] = {}
     for n, name in enumerate(named):
         safe = safe_name(name)
         taken = {each.casefold() for each in found.values()}
-        found[name] = safe if safe.casefold() not in taken else (f"{n} {safe}" if whole else f"{safe} {n}")
+        found[name] = safe if safe.casefold() not in taken else f"{safe} {n}"
     return found
 
 

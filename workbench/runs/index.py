@@ -90,7 +90,7 @@ class Index:
         tests, given = _tests(where, search)
         with self._using() as file:
             rows = file.execute(
-                f"SELECT {', '.join(_SHORT)} FROM runs WHERE {tests} ORDER BY begun DESC, id LIMIT ? OFFSET ?",
+                f"SELECT {', '.join(_SHORT)} FROM runs WHERE {tests} ORDER BY begun DESC, rowid DESC LIMIT ? OFFSET ?",
                 (*given, limit, offset),
             ).fetchall()
         return [_run(_SHORT, row) for row in rows]

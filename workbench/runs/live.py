@@ -9,18 +9,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from steering.errors import SteeringError
 from steering.lane import Job
-from workbench.memory import joined, properties
+from workbench.memory import Changes, Properties, changed, join_all
 
 
-Changes = Mapping[Any, Any]
-"""Component -> value, or `gr.update(...)`."""
-Properties = dict[Any, dict[str, Any]]
-"""Component -> its changed properties, such as `value`."""
+Of = tuple[Job[Any] | None, str]
 MOST_WAITING = 8
 """Updates that wait for a slow reader; of more, all become one."""
 MOST, MOST_OF_ONE = 60, 8
@@ -32,12 +29,7 @@ class LiveRun:
     """One run of a handler, from its start to its end."""
 
     def __init__(
-        self,
-        steps: Iterator[Changes],
-        *,
-        visitor: str,
-        panel: str,
-        job: Callable[[], Job[Any] | None] = lambda: None,
+        self, steps: Iterator[Changes], *, visitor: str, panel: str, of: Callable[[], Of] = lambda: (None, "")
     ) -> None:
         """A run that has not begun (`begin`).
 
@@ -45,9 +37,9 @@ class LiveRun:
             steps: What changes on the page, step by step; taken on a thread of the run's own.
             visitor: Who asked.
             panel: Id of the panel whose page shows it.
-            job: Gives its job on the model thread, as far as it has one now.
+            of: Gives its job on the model thread, as far as it has one now, and its id in the list of runs.
         """
-        self.job = job
+        self.of = of
         self.visitor, self.panel = visitor, panel
         self.ended = False
         self._steps = steps
@@ -83,7 +75,7 @@ class LiveRun:
     def _run(self, when_ended: Callable[[LiveRun], None]) -> None:
         try:
             for changes in self._steps:
-                self._show({part: properties(change) for part, change in changes.items()})
+                self._show(changed(changes))
         except Exception:  # what a handler raises is a card by now
             _log.exception("A run of %s failed", self.panel or "the frame")
         finally:
@@ -94,7 +86,7 @@ class LiveRun:
 
     def _show(self, changes: Properties) -> None:
         with self._news:
-            _join(self._shown, changes)
+            join_all(self._shown, changes)
             for reader in self._readers:
                 reader.take(changes)
             self._news.notify_all()
@@ -111,7 +103,7 @@ class _Reader:
         if len(self.waiting) > MOST_WAITING:
             whole: Properties = {}
             for each in self.waiting:
-                _join(whole, each)
+                join_all(whole, each)
             self.waiting = deque([whole])
 
 
@@ -147,20 +139,21 @@ class LiveRuns:
             own = [run for run in self._runs if visitor and (run.visitor, run.panel) == (visitor, panel)]
         return own[-1] if own else None
 
+    def with_id(self, id: str) -> LiveRun | None:
+        """The run that has an id in the list of runs, if it goes on here."""
+        with self._lock:
+            runs = list(self._runs)
+        return next((run for run in runs if id and run.of()[1] == id), None)
+
     def panel_of(self, visitor: str, job: Job[Any]) -> str:
         """Id of the visitor's panel that shows a job; "" where it is nobody's panel, or another visitor's."""
         with self._lock:
             runs = list(self._runs)
-        return next((run.panel for run in runs if visitor and run.visitor == visitor and run.job() is job), "")
+        return next((run.panel for run in runs if visitor and run.visitor == visitor and run.of()[0] is job), "")
 
     def _forget(self, run: LiveRun) -> None:
         with self._lock:
             self._runs.remove(run)
-
-
-def _join(known: Properties, changes: Properties) -> None:
-    for part, change in changes.items():
-        known[part] = joined(part, known.get(part, {}), change)
 
 
 def _change(known: dict[str, Any]) -> Any:

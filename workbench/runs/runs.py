@@ -66,7 +66,7 @@ class Runs:
         self.folder = folder
         self._index = Index(folder / "index.sqlite")
         self._process = secrets.token_hex(8)
-        self._alive = FileLock(self._lock_of(self._process))
+        self._alive = FileLock(self._lock_of(self._process), thread_local=False)  # the process's, not a thread's
         self._guard = threading.Lock()
         self._interrupt_dead()
 

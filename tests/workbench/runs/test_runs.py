@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -114,6 +115,17 @@ def test_results_of_studies_are_read_back_whole(runs: Runs, demo: Host, study: s
     if study == "extract":
         assert len(kept["data"]["contrast/formality.yaml"]) == 64
         assert kept["vectors"] == {"formality": result.vectors["formality"].digest}
+
+
+def test_threads_of_one_process_begin_side_by_side(runs: Runs) -> None:
+    begun: list[str] = []
+    threads = [threading.Thread(target=lambda: begun.append(runs.begin(RUN)), daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT)
+    assert sorted(begun) == sorted(run.id for run in runs.find())
+    assert len(begun) == 4
 
 
 def test_a_table_of_mixed_things_is_kept_as_texts(tmp_path: Path) -> None:
@@ -242,7 +254,7 @@ def test_a_damaged_result_is_one_error_and_the_list_stands(runs: Runs, tmp_path:
     runs.end(id, "done", result=_result(), view={"a": 1})
     for path, content in (
         ("tables/points.parquet", b"PAR1"),
-        ("files/report.html", None),
+        ("files/report.html.gz", None),
         ("result.json", b"[]"),
         ("result.json", b"{"),
     ):

@@ -1,0 +1,66 @@
+"""What a page showed of a run, as plain data: to be kept with the run and shown again without computing anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import gradio as gr
+
+from workbench.page.markup import escape
+from workbench.runs.run import Run
+
+
+RUN = "run"
+"""What names a run in a page's address."""
+_WORDS = {
+    "done": "",
+    "stopped": ", stopped before its end",
+    "failed": ", failed",
+    "interrupted": ", interrupted: the program ended before it",
+    "running": ", still running",
+    "queued": ", waiting",
+}
+_AGAIN = "Nothing was computed for it. Run computes anew what is not kept."
+
+
+def named_parts(parts: Iterable[Any]) -> dict[str, Any]:
+    """What a kept view can hold of a page, by name: its id, or its kind and place among those without one. Not what
+    only this process has (states), nor files for download.
+    """
+    found: dict[str, Any] = {}
+    unnamed: Counter[str] = Counter()
+    for part in dict.fromkeys(parts):
+        if part.stateful or isinstance(part, gr.DownloadButton):
+            continue
+        kind = type(part).__name__
+        name = str(part.elem_id or f"{kind}-{unnamed[kind]}")
+        unnamed[kind] += not part.elem_id
+        found[name] = part
+    return found
+
+
+def as_sent(part: Any, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Changed properties as the browser gets them, which a control takes for a value again."""
+    if "value" not in known:
+        return dict(known)
+    return {**known, "value": part.postprocess(known["value"])}
+
+
+def run_html(id: str) -> str:
+    """The button that copies the address of a run."""
+    return (
+        f'<p class="sw-run"><button type="button" class="sw-link" data-copy-run="{escape(id)}">'
+        'Copy the link to this run</button><span class="sw-note" role="status"></span></p>'
+    )
+
+
+def reopened_html(run: Run, lost: Sequence[str]) -> str:
+    """What is said above a run that was opened from the list."""
+    when = datetime.fromisoformat(run.begun).astimezone()
+    said = f"<b>{escape(run.title)}</b> on {escape(run.model)}, {when:%d %b %Y %H:%M}{_WORDS[run.state]}. {_AGAIN}"
+    gone = f" Parts that this page no longer has: {escape(', '.join(lost[:8]))}." if lost else ""
+    error = f" {escape(run.error)}" if run.error else ""
+    return f'<p class="sw-was" role="status">{said}{error}{gone}</p>{run_html(run.id)}'

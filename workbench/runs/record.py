@@ -1,0 +1,63 @@
+"""What is taken down of a run while it goes on; one that cannot be kept goes on all the same, and says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from steering.errors import SteeringError
+from steering.model.host import Host
+from steering.studies.study import Result
+from steering.vectors.vector import SteeringVector
+from workbench.runs.run import Run, State, about
+
+
+if TYPE_CHECKING:
+    from workbench.bench import Workbench
+
+
+class Record:
+    """One run on its way to the list."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self.id = ""
+        """Of the run; "" before it begins, and where it cannot be kept."""
+        self.state: State = "done"
+        """How it ends."""
+        self.error = ""
+        self.result: Result | None = None
+        self.problem: SteeringError | None = None
+        """Why it is not kept."""
+        self._bench = bench
+        self._vectors: Mapping[str, SteeringVector] = {}
+
+    def begin(self, host: Host, run: Run, settings: BaseModel, **used: Any) -> None:
+        """Take down that it goes on; see `about` for what it used."""
+        self._vectors = used.get("vectors") or {}
+        try:
+            said = about(run.kind, host, settings, **used)
+            self.id = self._bench.workspace.runs.begin(replace(run, about=said))
+        except SteeringError as error:
+            self.problem = error
+
+    def failed(self, error: BaseException) -> None:
+        """It ends with an error."""
+        self.state, self.error = "failed", " ".join(str(error).split()) or type(error).__name__
+
+    def end(self, view: Mapping[str, Any]) -> SteeringError | None:
+        """Keep what it found and what the page showed; gives why it is not kept, None where it is.
+
+        Args:
+            view: As JSON can hold it.
+        """
+        if self.id:
+            try:
+                self._bench.workspace.runs.end(
+                    self.id, self.state, result=self.result, view=view, vectors=self._vectors, error=self.error
+                )
+            except SteeringError as error:
+                self.problem = error
+        return self.problem
