@@ -184,6 +184,33 @@ def test_a_reply_is_written_on_when_its_page_is_closed_and_other_pages_follow_it
         expect(second.locator(".sw-pane.sw-a .sw-reply").last).to_have_text(written)
 
 
+def test_a_run_is_opened_again_by_its_address_in_another_browser(
+    browser: Browser, server: tuple[Workbench, str], bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(browser, server[1]) as page:
+        start(page)
+        written = [each.inner_text() for each in page.locator(".sw-pane .sw-reply").all()]
+        page.locator("#user textarea").fill("Another prompt, of which nothing was asked.")
+        link = page.locator("[data-copy-run]")
+        run = bench.workspace.runs.get(link.get_attribute("data-copy-run") or "")
+        link.click()
+        expect(link.locator("xpath=following-sibling::*")).not_to_be_empty()
+    assert (run.kind, run.state, run.panel) == ("steer", "done", "steer")
+    bench.workspace.remove("formality")  # the shelf changes; what was found does not
+    with opened(browser, server[1], panel="steer") as other:
+        monkeypatch.setattr(bench.model, "host", None)  # nor does any model stand
+        other.goto(f"{server[1]}steer?run={run.id}")
+        expect(other.locator(".sw-was")).to_contain_text(run.title)
+        assert [each.inner_text() for each in other.locator(".sw-pane .sw-reply").all()] == written
+        expect(other.locator("#user textarea")).to_have_value("Write a note to my boss about the meeting.")
+        other.goto(f"{server[1]}grid?run={run.id}")
+        expect(other.locator(".sw-error")).to_contain_text("not one of the panel Grid")
+        other.goto(f"{server[1]}grid?run=0123456789abcdef")
+        expect(other.locator(".sw-error")).to_contain_text("There is no run")
+    assert run.id == bench.workspace.runs.find()[0].id  # nothing was run for it
+    assert [*bench.workspace.runs.used(run.id)] == ["formality"]
+
+
 def test_a_queued_job_shows_its_place_and_can_be_stopped(page: Page, bench: Workbench) -> None:
     release = threading.Event()
     blocker = bench.lane.submit(lambda job: release.wait(60), title="somebody else's")

@@ -58,7 +58,7 @@ class LiveRun:
         reader = _Reader()
         with self._news:
             if self._shown:
-                reader.take({part: dict(known) for part, known in self._shown.items()})
+                reader.take(_updates(self._shown))
             self._readers.append(reader)
         try:
             while True:
@@ -67,7 +67,7 @@ class LiveRun:
                     if not reader.waiting:
                         return
                     changes = reader.waiting.popleft()
-                yield {part: _change(known) for part, known in changes.items()}
+                yield changes
         finally:
             with self._news:
                 self._readers.remove(reader)
@@ -75,7 +75,7 @@ class LiveRun:
     def _run(self, when_ended: Callable[[LiveRun], None]) -> None:
         try:
             for changes in self._steps:
-                self._show(changed(changes))
+                self._show(changes)
         except Exception:  # what a handler raises is a card by now
             _log.exception("A run of %s failed", self.panel or "the frame")
         finally:
@@ -84,9 +84,9 @@ class LiveRun:
                 self.ended = True
                 self._news.notify_all()
 
-    def _show(self, changes: Properties) -> None:
+    def _show(self, changes: Changes) -> None:
         with self._news:
-            join_all(self._shown, changes)
+            join_all(self._shown, changed(changes))
             for reader in self._readers:
                 reader.take(changes)
             self._news.notify_all()
@@ -96,15 +96,15 @@ class _Reader:
     """Who follows a run: what waits for them."""
 
     def __init__(self) -> None:
-        self.waiting: deque[Properties] = deque()
+        self.waiting: deque[Changes] = deque()
 
-    def take(self, changes: Properties) -> None:
+    def take(self, changes: Changes) -> None:
         self.waiting.append(changes)
         if len(self.waiting) > MOST_WAITING:
             whole: Properties = {}
             for each in self.waiting:
-                join_all(whole, each)
-            self.waiting = deque([whole])
+                join_all(whole, changed(each))
+            self.waiting = deque([_updates(whole)])
 
 
 class LiveRuns:
@@ -156,6 +156,6 @@ class LiveRuns:
             self._runs.remove(run)
 
 
-def _change(known: dict[str, Any]) -> Any:
-    """As a handler of Gradio gives it."""
-    return known["value"] if set(known) == {"value"} else {**known, "__type__": "update"}
+def _updates(known: Properties) -> Changes:
+    """As a handler of Gradio gives them."""
+    return {part: {**properties, "__type__": "update"} for part, properties in known.items()}
