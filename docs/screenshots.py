@@ -121,7 +121,7 @@ def _probe(page: Page) -> None:
     expect(page.locator("#probe-run")).to_be_disabled()
     expect(page.locator("#probe-run")).to_be_enabled(timeout=600_000)
     expect(page.locator("#probe-curves .point").first).to_be_visible()
-    page.locator("#probe-caption").scroll_into_view_if_needed()
+    page.locator("#probe-curves").scroll_into_view_if_needed()
     page.mouse.move(0, 0)
 
 

@@ -18,6 +18,7 @@ from steering.names import short_name
 from steering.passes.decoding import check, generate, streamed
 from steering.passes.replies import DecodeSettings, Reply
 from steering.passes.rows import Row
+from steering.recipes.nats import search_ahead
 from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Recipe
 from steering.studies.size import Size, Work, tokens_of
@@ -87,7 +88,8 @@ def rows_for(
 def steer_size(user: str, system: str, recipes: Sequence[Recipe]) -> Size:
     """What a run does: a reply unsteered and one a recipe, all in one batch, and two readings of each reply.
 
-    Measuring a strength in nats is not counted; what it found is kept.
+    Finding a strength in nats is told and not counted: how many passes it takes depends on the model, and what it found
+    is kept.
     """
     tokens = next(iter(recipes), Recipe()).decode.max_new_tokens
     rows = 1 + len(recipes)
@@ -95,7 +97,8 @@ def steer_size(user: str, system: str, recipes: Sequence[Recipe]) -> Size:
         (
             Work("replies", rows, tokens, batch=rows),
             Work("readings", 2 * rows, tokens_of([f"{system}{user}"]) + tokens),
-        )
+        ),
+        beside=search_ahead(recipes),
     )
 
 

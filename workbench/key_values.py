@@ -8,9 +8,14 @@ from steering.errors import SteeringError
 from steering.texts.yaml_files import load_yaml
 
 
-def pairs(settings: list[str]) -> dict[str, Any]:
+def pairs(settings: list[str], *, told: str = "--set", example: str = "seed=1") -> dict[str, Any]:
     """`key=value` texts as a mapping; a value that reads as YAML (a number, a list, true) becomes one. A key with dots,
     such as `chat.thought`, is a place in a mapping of mappings.
+
+    Args:
+        settings: The texts.
+        told: What they are called where they were typed: an option of the command line, or a field of the page.
+        example: One that would be right.
 
     Raises:
         SteeringError: A text without an equals sign, or a key inside one that has a plain value.
@@ -19,14 +24,14 @@ def pairs(settings: list[str]) -> dict[str, Any]:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key.strip():
-            raise SteeringError(f"--set {setting} was given.", "key=value.", "Write, for example, --set seed=1.")
+            raise SteeringError(f"{told} {setting!r} was given.", "key=value.", f"Write, for example, {example}.")
         *path, last = key.strip().split(".")
         inner = given
         for part in path:
             inner = inner.setdefault(part, {})
             if not isinstance(inner, dict):
                 raise SteeringError(
-                    f"--set {setting} was given beside {part}={inner}.", "one of both.", "Leave one out."
+                    f"{told} {setting!r} was given beside {part}={inner}.", "one of both.", "Leave one out."
                 )
         inner[last] = _value(value)
     return given

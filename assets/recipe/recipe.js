@@ -287,11 +287,15 @@ window.recipeEditor = (element, props, server, watch) => {
       const name = path[0] === 'interventions' ? path[2] : path[0];
       const at = name ? (slot ?? root).querySelector(`[data-field="${CSS.escape(name)}"]`) : null;
       const place = at?.querySelector('.sw-wrong') ? at : at?.parentElement.closest('[data-field]') ?? part('said');
-      said.set(place, [...(said.get(place) ?? []), String(problem.said)]);
+      said.set(place, [...(said.get(place) ?? []), { text: String(problem.said), decode: name === 'decode' ? path[1] : undefined }]);
     }
-    for (const field of [...fields, part('said')]) tell(field, (said.get(field) ?? []).join(' '));
+    for (const field of [...fields, part('said')]) {
+      const found = said.get(field) ?? [];
+      tell(field, found.map(each => each.text).join(' '), found.map(each => each.decode).filter(Boolean));
+    }
   };
-  const tell = (field, text) => {
+  /* Of several controls in one field, only those that are wrong are marked, where it is said which. */
+  const tell = (field, text, only) => {
     const line = field.matches('.sw-wrong') ? field : field.querySelector('.sw-wrong');
     if (!line) return;
     if (line.textContent !== text) line.textContent = text;
@@ -301,7 +305,7 @@ window.recipeEditor = (element, props, server, watch) => {
     for (const control of field.querySelectorAll('select, input, textarea')) {
       if (control.closest('[data-field]') !== field) continue;
       for (const [name, value] of [['aria-invalid', 'true'], ['aria-describedby', line.id]]) {
-        if (text) control.setAttribute(name, value);
+        if (text && (!only.length || only.includes(control.dataset.decode))) control.setAttribute(name, value);
         else control.removeAttribute(name);
       }
     }

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 from pydantic import ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from panels.tradeoff.form import SIZED, pair_sets, sections
 from steering.errors import SteeringError
@@ -19,7 +18,7 @@ from steering.studies.tradeoff.findings import source_name
 from steering.vectors.vector import SteeringVector
 from workbench.controls.estimate_words import estimate
 from workbench.controls.extent import Extent
-from workbench.controls.fields import Filled, place_fields
+from workbench.controls.fields import Filled, WrongField, place_fields
 from workbench.controls.offers import fitting, vector_named
 from workbench.controls.recipe_editor import follow_shelf, place_recipe, received
 from workbench.controls.recipe_reading import Draft
@@ -160,7 +159,7 @@ def _checked(values: dict[str, Any]) -> TradeoffSettings:
     """What stands in the form as settings, whatever the recipe is.
 
     Raises:
-        SteeringError: Made of a report that names the wrong fields, so that the form marks them.
+        SteeringError: Made of a report that names the wrong fields, or a `WrongField`, so that the form marks them.
     """
     try:
         return _parsed(values, TradeoffSettings.model_fields["recipes"].default[0], ())
@@ -168,9 +167,7 @@ def _checked(values: dict[str, Any]) -> TradeoffSettings:
         if isinstance(error.__cause__, ValidationError):
             raise
         # A sweep is no matter of one value, so pydantic has not seen it.
-        report = PydanticCustomError("sweep", "{said}", {"said": f"{error.given} Expected: {error.expected}"})
-        wrong = InitErrorDetails(type=report, loc=("strengths",), input=values["strengths"])
-        raise error from ValidationError.from_exception_data("settings", [wrong])
+        raise WrongField("strengths", error) from error
 
 
 def _parsed(values: Mapping[str, Any], own: Recipe | None, more: Sequence[Recipe]) -> TradeoffSettings:

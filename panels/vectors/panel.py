@@ -77,7 +77,7 @@ class VectorsPanel(Panel):
         with gr.Row(elem_classes="sw-columns"):
             with gr.Column(elem_classes="sw-left", min_width=0):
                 contrast = _place_contrast(ui)
-                form = _place_form(ui)
+                form = place_form(ui)
                 with gr.Row(elem_classes="sw-actions"):
                     extract = gr.Button("Extract", variant="primary", elem_id="extract")
                     stop = gr.Button("Stop", interactive=False)
@@ -134,7 +134,7 @@ def _place_contrast(ui: PanelContext) -> gr.Dropdown:
     return contrast
 
 
-def _place_form(ui: PanelContext) -> Fields:
+def place_form(ui: PanelContext) -> Fields:
     """How the prompts are read, and what the vector is called."""
     reading = section(
         "How to read",
@@ -176,15 +176,20 @@ def _sites(offered: Sequence[Site]) -> list[Choice]:
     return [(upper_first(site.replace("_", " ")), site) for site in offered]
 
 
+def reading_size(host: Host, contrast: str | None, form: Filled) -> Size:
+    """How much Extract reads.
+
+    Raises:
+        SteeringError: Naming the field that is wrong.
+    """
+    values = form.values()
+    given = {name: values[name] for name in _SIZED}
+    return size_of(host, STUDIES[_STUDY].parse(contrast_given({**given, "contrast": contrast})))  # type: ignore[arg-type]
+
+
 def _place_size(ui: PanelContext, contrast: gr.Dropdown, form: Fields) -> None:
     """How much is read, told from what it depends on."""
-
-    def count(host: Host, contrast: str | None, form: Filled) -> Size:
-        values = form.values()
-        given = {name: values[name] for name in _SIZED}
-        return size_of(host, STUDIES[_STUDY].parse(contrast_given({**given, "contrast": contrast})))  # type: ignore[arg-type]
-
-    place_estimate(ui, count, {"contrast": contrast, "form": form}, elem_id="extract-size")
+    place_estimate(ui, reading_size, {"contrast": contrast, "form": form}, elem_id="extract-size")
 
 
 def _place_view(ui: PanelContext) -> None:

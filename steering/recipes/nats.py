@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from weakref import WeakKeyDictionary
@@ -29,7 +29,7 @@ from steering.passes.forced import Replied, read_forced, replies_at_once
 from steering.passes.own_thoughts import behind_thoughts
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
-from steering.recipes.recipe import Intervention
+from steering.recipes.recipe import Intervention, Recipe
 from steering.recipes.writes import Vectors, writes_of
 from steering.resources import resource
 from steering.writes.interventions import Plan
@@ -111,6 +111,12 @@ def calibrated(
         )
     found = known[key]
     return replace(found, strength=math.copysign(found.strength, intervention.strength))
+
+
+def search_ahead(recipes: Iterable[Recipe]) -> str:
+    """What to tell before a run whose strengths in nats may have to be found first; "" where none is in nats."""
+    asked = any(each.unit == "nats" for recipe in recipes for each in recipe.interventions)
+    return "Finding the strength in nats comes beside it, unless it is known by now." if asked else ""
 
 
 def divergences(host: Host, plans: Sequence[Plan], replied: Sequence[Replied]) -> Tensor:

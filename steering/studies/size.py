@@ -68,6 +68,8 @@ class Size:
     """Whether finished parts are kept, so that a part that was made before costs nothing."""
     done: Done | None = None
     """The same run, where it has been to its end before."""
+    beside: str = ""
+    """A sentence on what else is done, which cannot be counted ahead."""
 
     def seconds(self, host: Host) -> float | None:
         """About how long it takes; None where a part is like nothing that was timed on this model yet."""

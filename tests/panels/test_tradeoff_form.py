@@ -70,6 +70,8 @@ def test_the_field_that_is_wrong_is_marked_and_the_run_says_the_same(
     assert form.ask(form.value) == []
     (problem,) = form.ask({**form.value, name: value})
     assert problem["field"] == name
+    assert problem["said"].count("Expected:") == 1
+    assert "field" not in problem["said"]  # it stands at the field
     with pytest.raises(SteeringError, match=said):
         settings(controls, **{name: value})
 

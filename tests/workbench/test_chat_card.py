@@ -11,6 +11,7 @@ from steering.errors import SteeringError
 from steering.model.chat_settings import ChatSettings
 from workbench.bench import Workbench
 from workbench.controls.chat_card import chat_html, chat_settings, typed
+from workbench.controls.fields import WrongField
 
 
 GIVEN = {"thought": "skip", "thought_tokens": 9, "system": "user", "prefill": "Sure,"}
@@ -20,8 +21,10 @@ def test_what_is_typed_becomes_settings_and_reads_back() -> None:
     chat = chat_settings(switches="enable_thinking=false, effort=low", **GIVEN)
     assert chat == ChatSettings.model_validate({**GIVEN, "switches": {"enable_thinking": False, "effort": "low"}})
     assert chat_settings(switches=typed(chat), **GIVEN) == chat
-    with pytest.raises(SteeringError, match="key=value"):
-        chat_settings(switches="enable_thinking", **GIVEN)
+    with pytest.raises(WrongField, match=r"^.*template switch 'effort' was given.*key=value") as wrong:
+        chat_settings(switches="enable_thinking=false, effort", **GIVEN)
+    assert wrong.value.field == "switches"
+    assert "--set" not in str(wrong.value)  # a word of the command line
     with pytest.raises(SteeringError, match="thought_tokens"):
         chat_settings(switches="", **{**GIVEN, "thought_tokens": -1})
 

@@ -16,6 +16,7 @@ from steering.passes.replies import DecodeSettings
 from steering.recipes.recipe import Intervention, Recipe
 from workbench.bench import Workbench
 from workbench.controls import prompt_card
+from workbench.controls.estimate_words import estimate
 from workbench.controls.field import of_setting
 from workbench.frame.shell import build
 from workbench.generation import SteerSettings, steer_size
@@ -165,6 +166,12 @@ def test_steer_says_before_it_runs_how_many_replies_it_makes_and_reads() -> None
     size = steer_size("Hello.", "", [recipe, recipe])
     assert (size.count("replies"), size.count("readings")) == (3, 6)
     assert {work.tokens for work in size.works if work.kind == "replies"} == {7}
+
+
+def test_a_strength_in_nats_that_may_have_to_be_found_is_told_before_the_run(demo: Host) -> None:
+    own, nats = (Recipe(interventions=(Intervention(vector="joy", unit=unit),)) for unit in ("raw", "nats"))
+    assert "nats" not in estimate(steer_size("Hello.", "", [own]), demo)
+    assert estimate(steer_size("Hello.", "", [own, nats]), demo).endswith("unless it is known by now.")
 
 
 def test_steer_runs_headless_with_the_vectors_of_a_workspace(demo: Host, tmp_path: Any) -> None:

@@ -92,7 +92,10 @@ def chat_of(given: Mapping[str, Any]) -> ChatSettings:
     from steering.recipes.recipe import validation_error
     from workbench.key_values import pairs
 
-    fields = {"switches": pairs(given["template_set"] or []), "system": given["system_place"]}
+    fields = {
+        "switches": pairs(given["template_set"] or [], told="--template-set", example="enable_thinking=false"),
+        "system": given["system_place"],
+    }
     fields |= {name: given[name] for name in ("prefill", "thought", "thought_tokens")}
     try:
         return ChatSettings.model_validate(fields)

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from steering.errors import SteeringError
 from steering.model.chat_settings import ChatSettings, SystemPlace, Thinking
 from steering.model.host import Host
 from steering.model.openings import chat_notes
@@ -14,7 +15,7 @@ from steering.recipes.recipe import validation_error
 from workbench.bench import Workbench
 from workbench.controls.chat_words import typed
 from workbench.controls.field import choice, more, number, text
-from workbench.controls.fields import Filled, place_fields
+from workbench.controls.fields import Filled, WrongField, place_fields
 from workbench.key_values import pairs
 from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
@@ -62,7 +63,12 @@ def chat_settings(switches: str, thought_tokens: float | None, **given: Any) -> 
     Raises:
         SteeringError: A switch that is no name=value, or a value out of its range.
     """
-    fields = {**given, "switches": pairs([each for each in (switches or "").split(",") if each.strip()])}
+    written = [each.strip() for each in (switches or "").split(",") if each.strip()]
+    try:
+        named = pairs(written, told="The template switch", example="enable_thinking=false")
+    except SteeringError as error:
+        raise WrongField("switches", error) from error
+    fields = {**given, "switches": named}
     fields["prefill"] = given.get("prefill") or ""
     try:
         return ChatSettings.model_validate({**fields, "thought_tokens": thought_tokens or 512})

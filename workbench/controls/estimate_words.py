@@ -21,7 +21,7 @@ def estimate(size: Size, host: Host | None) -> str:
         return f"Up to {what}." if what else ""
     seconds = size.seconds(host)
     about = f", about {about_seconds(seconds)}." if seconds is not None else f". {_UNKNOWN}"
-    return f"Up to {what}{about}{_kept(size)}"
+    return " ".join(filter(None, (f"Up to {what}{about}{_kept(size)}", size.beside)))
 
 
 def in_short(size: Size, host: Host) -> str:

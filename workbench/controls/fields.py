@@ -56,6 +56,14 @@ _MOST_SHOWN = 50
 _WHAT = "The form"
 
 
+class WrongField(SteeringError):
+    """A mistake in one field of a form, whose name `field` is; its check raises it."""
+
+    def __init__(self, field: str, error: SteeringError) -> None:
+        super().__init__(error.given, error.expected, error.remedy)
+        self.field = field
+
+
 @dataclass(frozen=True)
 class Filled:
     """What stands in a form."""
@@ -186,7 +194,7 @@ def place_fields(
         settings: Gives fields of the same names their defaults, limits and choices; and says what is wrong while one
             types, where there is no `check`.
         check: Called with all values, raises a `SteeringError` for what is wrong. Where that was made of pydantic's
-            report (as `Study.parse` does), every field in the report is marked.
+            report (as `Study.parse` does), every field in the report is marked; of a `WrongField` the field it names.
         events: Name of an event -> the fields whose change fires it; listen with `form.NAME`. `form.change` fires
             whatever changes. A section's button (`act`) fires an event of its own name.
 
@@ -261,7 +269,10 @@ def _complaints(
     except SteeringError as error:
         report = error.__cause__
         found = field_errors(_WHAT, report) if isinstance(report, ValidationError) else {}
-        return [Problem(name.partition(".")[0], each) for name, each in found.items()]
+        named = [Problem(error.field, error)] if isinstance(error, WrongField) else []
+        return named or [
+            Problem(name.partition(".")[0], each, f"{_WHAT}, field {name}: ") for name, each in found.items()
+        ]
     return []
 
 

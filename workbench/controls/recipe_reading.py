@@ -33,12 +33,15 @@ class Problem:
     field: str
     """Its path, such as "interventions.0.blocks"; "" for the whole."""
     error: SteeringError
+    place: str = ""
+    """How `error.given` begins with what the field's place on the page says by itself."""
 
     @property
     def shown(self) -> dict[str, str]:
         """For the page."""
+        given = self.error.given.removeprefix(self.place)
         expected = f" Expected: {self.error.expected}" if self.error.expected else ""
-        return {"field": self.field, "said": without_places(f"{self.error.given}{expected}")}
+        return {"field": self.field, "said": without_places(f"{given}{expected}")}
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,8 @@ def read_recipe(given: Any) -> tuple[Recipe | None, list[Problem]]:
         recipe = Recipe.model_validate(given)
         return recipe, _unpicked(recipe)
     except ValidationError as error:
-        return None, [Problem(field, each) for field, each in field_errors(_WHAT, error).items()]
+        found = field_errors(_WHAT, error).items()
+        return None, [Problem(field, each, f"{_WHAT}, field {field.rpartition('.')[0]}.") for field, each in found]
 
 
 def read_text(text: Any) -> Recipe:

@@ -16,6 +16,7 @@ from steering.model.prompts import conversation, render
 from steering.passes.decoding import check, generate_each
 from steering.passes.replies import Reply
 from steering.passes.rows import Row
+from steering.recipes.nats import search_ahead
 from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Recipe
 from steering.store import Kept, digest
@@ -128,7 +129,8 @@ def size_of_grid(host: Host, grid: Grid, vectors: Mapping[str, SteeringVector], 
     known = sum(_key(host, grid, each, vectors) in store for each in made)
     longest = max(each.recipe.decode.max_new_tokens for each in asked)
     work = Work("replies", len(asked), longest, known=known, batch=BATCH)
-    return Size((work,), done=Done(None) if known == len(asked) else None)
+    done = Done(None) if known == len(asked) else None
+    return Size((work,), done=done, beside=search_ahead([grid.recipe]))
 
 
 def run_cells(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from steering.lane import Stopped
 from steering.model.host import Host
-from steering.recipes.nats import calibration_prompts, replied
+from steering.recipes.nats import calibration_prompts, replied, search_ahead
 from steering.store import Kept
 from steering.studies.size import Size, Work
 from steering.studies.tradeoff.comparison import Comparison
@@ -43,7 +43,7 @@ def size_of(host: Host, settings: TradeoffSettings, vectors: Mapping[str, Steeri
         works.append(_work(settings, name, main + floor))
     further = {MEASURES[name].items: name for name in settings.also if name in MEASURES and name != "perplexity"}
     works += [_work(settings, name, main) for name in further.values()]
-    return Size(tuple(works), keeps=True)
+    return Size(tuple(works), keeps=True, beside=search_ahead(settings.recipes))
 
 
 def size_ahead(host: Host, settings: TradeoffSettings, kept: Kept, vectors: Mapping[str, SteeringVector]) -> Size:

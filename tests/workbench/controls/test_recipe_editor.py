@@ -108,6 +108,7 @@ def test_a_wrong_field_is_named_to_the_page_and_to_whoever_runs_it(field: str) -
     _, problems = read_recipe(given)
     assert [problem.field for problem in problems] == [f"interventions.1.{field}"]
     assert said in problems[0].shown["said"]
+    assert "interventions." not in problems[0].shown["said"]  # it stands at the field
     with pytest.raises(SteeringError, match=re.escape(said)):
         read_draft(given).recipe()
 
