@@ -18,6 +18,7 @@ from steering.passes.decoding import warm_up
 from workbench.discovery import Catalogue, discover
 from workbench.memory import Memory
 from workbench.runs.live import LiveRuns
+from workbench.runs.runs import Runs
 from workbench.sent import Sent
 from workbench.workspace import Workspace
 
@@ -150,6 +151,15 @@ class Workbench:
     @property
     def host(self) -> Host | None:
         return self.model.host
+
+    @property
+    def runs(self) -> Runs:
+        """The runs of the workspace.
+
+        Raises:
+            SteeringError: Their list cannot be used.
+        """
+        return self.workspace.runs
 
     def load(self, name: str, options: LoadOptions) -> Job[Host]:
         """Load a model for a visitor. Its own code runs only where whoever started the workbench trusts that model, or

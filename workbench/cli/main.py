@@ -12,6 +12,7 @@ from workbench.cli.console import ERR, OUT, follow, reported, table
 from workbench.cli.data import data
 from workbench.cli.demo import demo
 from workbench.cli.options import Model, WorkspaceFolder, load_host, loads_model
+from workbench.cli.runs import runs
 from workbench.cli.serve import serve
 from workbench.cli.vectors import export_vector, import_vector, orthogonalise
 
@@ -27,6 +28,7 @@ app = typer.Typer(
     help="See, steer and measure what language models represent.",
 )
 app.add_typer(demo, name="demo")
+app.add_typer(runs, name="runs")
 app.command()(serve)
 
 
@@ -97,25 +99,19 @@ def run(
         from steering.store import kept_in
         from steering.studies import find_study
         from steering.studies.study import check_folder
-        from workbench.cli.commands import finish, tell_size
+        from workbench.cli.commands import finish, in_workspace, run_kept, tell_size
         from workbench.key_values import pairs
         from workbench.workspace import Workspace
 
         chosen = find_study(study)
         if out:
             check_folder(out)
-        given = pairs(settings or [])
-        if "vectors" in chosen.settings.model_fields:
-            given.setdefault("vectors", str(Workspace(workspace).shelf))
-        if "kept" in chosen.settings.model_fields:
-            kept = Workspace(workspace).cells
-            # Where there is no room for it, finished parts are kept in memory, as was said.
-            given.setdefault("kept", str(kept.path) if kept.path.exists() else "")
+        given = in_workspace(chosen, pairs(settings or []), Workspace(workspace))
         parsed = chosen.parse(given, quick=quick)
         kept_in(getattr(parsed, "kept", ""))  # refuses somebody else's file before a model is loaded
         host = load_host(model, load)
         tell_size(host, chosen, parsed)
-        result = follow(chosen.start(host, parsed))
+        result = run_kept(Workspace(workspace), host, chosen, parsed)
         try:
             finish(chosen, result, out)
         finally:  # also where the files cannot be written
@@ -159,7 +155,7 @@ def extract(
         from steering.passes.pooling import parse_pooling
         from steering.studies import find_study
         from steering.studies.study import check_folder
-        from workbench.cli.commands import finish, tell_size
+        from workbench.cli.commands import finish, run_kept, tell_size
         from workbench.workspace import Workspace
 
         study = find_study("extract")
@@ -171,7 +167,7 @@ def extract(
         shelf = Workspace(workspace)
         host = load_host(model, load)
         tell_size(host, study, parsed)
-        result = follow(study.start(host, parsed))
+        result = run_kept(shelf, host, study, parsed)
         finish(study, result, out)
         for vector in result.vectors.values():
             OUT.print(f"On the shelf as '{shelf.put(vector)}'.", highlight=False)

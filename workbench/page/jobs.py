@@ -53,7 +53,7 @@ class Call:
         self.job: Job[Any] | None = None
         self.line = ""
         """The job strip's line, as HTML."""
-        self.record = Record(bench)
+        self.record = Record(bench.workspace)
         """What is kept of it as a run; nothing where the handler begins none."""
         self.further: dict[Any, Any] = {}
 

@@ -16,13 +16,13 @@ from workbench.runs.run import Run, State, about
 
 
 if TYPE_CHECKING:
-    from workbench.bench import Workbench
+    from workbench.workspace import Workspace
 
 
 class Record:
     """One run on its way to the list."""
 
-    def __init__(self, bench: Workbench) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         self.id = ""
         """Of the run; "" before it begins, and where it cannot be kept."""
         self.state: State = "done"
@@ -31,7 +31,7 @@ class Record:
         self.result: Result | None = None
         self.problem: SteeringError | None = None
         """Why it is not kept."""
-        self._bench = bench
+        self._workspace = workspace
         self._vectors: Mapping[str, SteeringVector] = {}
 
     def begin(self, host: Host, run: Run, settings: BaseModel, **used: Any) -> None:
@@ -39,7 +39,7 @@ class Record:
         self._vectors = used.get("vectors") or {}
         try:
             said = about(run.kind, host, settings, **used)
-            self.id = self._bench.workspace.runs.begin(replace(run, about=said))
+            self.id = self._workspace.runs.begin(replace(run, about=said))
         except SteeringError as error:
             self.problem = error
 
@@ -47,15 +47,15 @@ class Record:
         """It ends with an error."""
         self.state, self.error = "failed", " ".join(str(error).split()) or type(error).__name__
 
-    def end(self, view: Mapping[str, Any]) -> SteeringError | None:
+    def end(self, view: Mapping[str, Any] | None = None) -> SteeringError | None:
         """Keep what it found and what the page showed; gives why it is not kept, None where it is.
 
         Args:
-            view: As JSON can hold it.
+            view: As JSON can hold it; None where no page showed it.
         """
         if self.id:
             try:
-                self._bench.workspace.runs.end(
+                self._workspace.runs.end(
                     self.id, self.state, result=self.result, view=view, vectors=self._vectors, error=self.error
                 )
             except SteeringError as error:

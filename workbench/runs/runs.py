@@ -47,6 +47,24 @@ class Query:
         return found | ({} if self.owner is None else {"owner": self.owner})
 
 
+@dataclass(frozen=True)
+class KeptRun:
+    """A run of the list with what lies beside it."""
+
+    run: Run
+    runs: Runs
+
+    @property
+    def result(self) -> Result | None:
+        """As `Runs.result`."""
+        return self.runs.result(self.run.id)
+
+    @property
+    def vectors(self) -> dict[str, SteeringVector]:
+        """As `Runs.used`."""
+        return self.runs.used(self.run.id)
+
+
 class Runs:
     """A folder with a list and a folder a run; safe to use from several threads and processes.
 
@@ -149,6 +167,14 @@ class Runs:
         if column not in ("kind", "model"):
             raise ValueError(column)
         return self._index.values(column, Query(owner=owner).where)
+
+    def __getitem__(self, id: str) -> KeptRun:
+        """A run with its result, for scripts: `runs["ID"].result`.
+
+        Raises:
+            SteeringError: There is none.
+        """
+        return KeptRun(self.get(id), self)
 
     def result(self, id: str) -> Result | None:
         """What a run found; None where it left nothing.

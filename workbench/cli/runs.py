@@ -1,0 +1,152 @@
+"""`workbench runs`: what was run in a workspace, found again without a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workbench.cli.console import ERR, OUT, reported, table
+from workbench.cli.options import Model, WorkspaceFolder, load_host, loads_model
+
+
+runs = typer.Typer(no_args_is_help=True, help="Find, show, note, export, delete and go on with what was run.")
+Id = Annotated[str, typer.Argument(help="The run's id, as `runs list` shows it.")]
+
+
+@runs.command("list")
+def list_runs(
+    search: Annotated[str, typer.Argument(help="Words in title, model, kind, note or tags.")] = "",
+    kind: Annotated[str, typer.Option(help="A study's name, steer or grid.")] = "",
+    state: Annotated[str, typer.Option(help="running, done, stopped, failed or interrupted.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="The latest so many.")] = 20,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """List runs, the latest first."""
+    with reported():
+        import pandas as pd
+
+        from workbench.runs.runs import Query
+        from workbench.workspace import Workspace
+
+        found, query = Workspace(workspace).runs, Query(search, kind=kind, state=state)
+        n, size = found.count(query)
+        rows = [
+            {"id": each.id, "begun": _time(each.begun), "run": each.title, "model": each.model, "state": each.state}
+            for each in found.find(query, limit=limit)
+        ]
+        if rows:
+            OUT.print(table(pd.DataFrame(rows)))
+        OUT.print(f"{len(rows)} of {n} runs, {size / 1e6:.1f} MB in all.", highlight=False)
+
+
+@runs.command()
+def show(id: Id, workspace: WorkspaceFolder = None) -> None:
+    """Print what was asked of which model, how it ended, the measures and the main table."""
+    with reported():
+        import pandas as pd
+
+        from workbench.workspace import Workspace
+
+        found = Workspace(workspace).runs
+        run, result = found.get(id), found.result(id)
+        ended = f" to {_time(run.ended)}" if run.ended else ""
+        OUT.print(f"{run.title} on {run.model}: {run.state}, {_time(run.begun)}{ended}", markup=False, highlight=False)
+        for line in (run.error, run.note, f"Tags: {', '.join(run.tags)}" if run.tags else ""):
+            if line:
+                OUT.print(line, markup=False, highlight=False)
+        for name in run.about.get("given", ()):
+            OUT.print(f"{name} = {run.about['settings'].get(name)}", markup=False, highlight=False)
+        if result is None:
+            return
+        if result.measures:
+            OUT.print(table(pd.DataFrame([vars(measure) for measure in result.measures]), "Measures"))
+        OUT.print(table(result.tables[result.headline], result.headline))
+        for line in result.notes:
+            OUT.print(line, markup=False, highlight=False)
+
+
+@runs.command()
+def note(
+    id: Id,
+    text: Annotated[str | None, typer.Argument(help="The note; nothing removes it.")] = None,
+    title: Annotated[str | None, typer.Option(help="Another title.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag in place of those it has; may be repeated.")] = None,
+    star: Annotated[bool | None, typer.Option("--star/--no-star", help="Among the favourites.")] = None,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Note something of a run, and give it another title, tags or a star."""
+    with reported():
+        from workbench.workspace import Workspace
+
+        given = {"note": text, "title": title, "tags": tuple(tag) if tag else None, "favourite": star}
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        Workspace(workspace).runs.change(id, **(changes or {"note": ""}))
+
+
+@runs.command()
+def export(
+    id: Id,
+    out: Annotated[Path, typer.Option(help="A new or empty folder, or one with an earlier result.")],
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Write the files of a run's result, as `run --out` does."""
+    with reported():
+        from steering.errors import SteeringError
+        from steering.studies.study import check_folder
+        from workbench.workspace import Workspace
+
+        check_folder(out)
+        result = Workspace(workspace).runs.result(id)
+        if result is None:
+            raise SteeringError("The run left no result.", "one that is done or was stopped.", "Go on with it first.")
+        OUT.print(f"Written to {result.write(out)}", highlight=False)
+
+
+@runs.command()
+def delete(
+    ids: Annotated[list[str], typer.Argument(help="The runs' ids.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Delete runs with their files, for good."""
+    with reported():
+        from workbench.workspace import Workspace
+
+        found = Workspace(workspace).runs
+        for run in [found.get(id) for id in ids]:
+            if not yes and not typer.confirm(f"Delete “{run.title}” of {_time(run.begun)}?"):
+                continue
+            found.delete(run.id)
+        found.close()
+
+
+@runs.command()
+@loads_model
+def resume(id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load: dict[str, Any]) -> None:
+    """Run a study again with the settings of a run, such as one that was interrupted.
+
+    What was finished is kept, so that it goes on from there. The model is the run's own where none is named.
+    """
+    with reported():
+        from steering.studies import find_study
+        from workbench.cli.commands import finish, in_workspace, run_kept, tell_size
+        from workbench.workspace import Workspace
+
+        shelf = Workspace(workspace)
+        run = shelf.runs.get(id)
+        study = find_study(run.kind)
+        given = {name: run.about["settings"][name] for name in run.about["given"] if name not in ("vectors", "kept")}
+        settings = study.parse(in_workspace(study, given, shelf))
+        host = load_host(model or run.about["model"]["name"], load)
+        if (other := host.info.template_digest) != run.about["model"]["template_digest"]:
+            ERR.print(f"The chat template is another one than the run's ({other}): texts will differ.", highlight=False)
+        tell_size(host, study, settings)
+        finish(study, run_kept(shelf, host, study, settings), None)
+
+
+def _time(iso: str) -> str:
+    from datetime import datetime
+
+    return f"{datetime.fromisoformat(iso).astimezone():%Y-%m-%d %H:%M}"
