@@ -5,7 +5,7 @@
   const SINGLE = 'sw-single-keys';
   const marked = name => [...document.querySelectorAll(`.sw-key-${name}, [data-key="${name}"]`)].filter(shown);
   const shown = element => element.getClientRects().length > 0;
-  const free = element => !element.disabled && element.getAttribute('aria-disabled') !== 'true';
+  const free = element => !element.disabled && element.getAttribute('aria-disabled') !== 'true' && !element.closest('[inert]');
   const typing = element => element.closest?.(
     'input:not([type=checkbox], [type=radio], [type=button], [type=submit]), textarea, select, [contenteditable], [role=textbox]');
 

@@ -354,7 +354,7 @@ def test_what_users_and_models_write_is_never_markup(page: Page) -> None:
     assert page.title() != "owned"
 
 
-def test_third_parties_panels(page: Page) -> None:
+def test_third_parties_panels(page: Page, bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     go(page, "broken")
     expect(errors(page)).to_contain_text("cannot <load>")
     go(page, "Echo")
@@ -364,6 +364,19 @@ def test_third_parties_panels(page: Page) -> None:
     expect(panel.locator("table")).to_contain_text("7")
     go(page, "Picky")
     expect(page.locator(".sw-needs:visible")).to_have_text("It wants a <model> of 1000 blocks.")
+    run = panel.locator("button", has_text="Run")
+    expect(run).to_be_visible()
+    run.focus()
+    expect(run).not_to_be_focused()  # nor does the key press it, which needs no focus
+    page.keyboard.press("r")
+    (picky,) = (each for each in bench.catalogue.panels if each.id == "picky")
+    monkeypatch.setattr(picky, "needs", lambda host: None)
+    page.reload()
+    expect(page.locator(".sw-model .sw-name")).to_be_visible()
+    expect(page.locator(".sw-needs")).to_have_count(0)
+    expect(errors(page)).to_have_count(0)
+    run.focus()
+    expect(run).to_be_focused()
 
 
 def test_the_self_check_runs_from_the_model_bar(page: Page) -> None:

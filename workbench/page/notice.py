@@ -15,6 +15,15 @@ from workbench.page.markup import of_another_model
 
 _MADE = "made"
 """Under which a panel's memory keeps of which model its results are."""
+_SCRIPT = """
+const follow = () => {
+  const body = element.closest('.sw-body-column')?.querySelector('.sw-body');
+  if (body) body.inert = element.querySelector('.sw-needs') !== null;
+};
+watch('value', follow);
+follow();
+"""
+"""Keyboard and screen reader reach nothing of a panel while the notice says why it does not work."""
 
 
 def made_of(memory: Memory, visitor: str, panel: str) -> Made | None:
@@ -29,7 +38,7 @@ class Notice:
     def __init__(self, bench: Workbench, panel: str) -> None:
         self._bench, self._panel = bench, panel
         self._needs: Callable[[], str] = str
-        self.html = html_block("", elem_classes="sw-notice", render=False)
+        self.html = html_block("", elem_classes="sw-notice", js_on_load=_SCRIPT, render=False)
 
     def place(self, needs: Callable[[], str]) -> None:
         """Place it here; `needs` gives, as HTML, why the panel does not work on the model in use, "" where it does."""
