@@ -36,7 +36,7 @@ from workbench.controls.prompt_card import EXAMPLES, PromptCard
 from workbench.controls.recipe_editor import RecipeEditor, follow_shelf, place_recipe, received
 from workbench.controls.recipe_reading import Draft
 from workbench.generation import SteerSettings, on_the_shelf
-from workbench.page.blocks import EVENT, html_block
+from workbench.page.blocks import EVENT, html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import number_of
 from workbench.page.jobs import Call, Outputs
@@ -135,7 +135,7 @@ class _Shown:
         self._cells = gr.State({})
         self._chat = gr.State(None)
         """Chat settings of the page when the cells were generated."""
-        self._html = html_block(_EMPTY, elem_id="grid-cells", js_on_load=GRID_SCRIPT)
+        self._html = streamed_block(_EMPTY, elem_id="grid-cells", script=GRID_SCRIPT)
         with gr.Row(elem_classes="sw-actions", visible=False) as self._exports:
             self._csv = gr.DownloadButton("Download CSV", size="sm", elem_id="grid-csv")
             self._page = gr.DownloadButton("Download HTML", size="sm", elem_id="grid-html")

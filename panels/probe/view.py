@@ -23,10 +23,10 @@ from steering.studies.probing.reading import PARTS
 from steering.studies.probing.tables import cosine_table
 from steering.studies.study import Result
 from workbench.generation import SteerSettings, on_the_shelf
-from workbench.page.blocks import EVENT, html_block
+from workbench.page.blocks import EVENT, html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Outputs
-from workbench.page.markup import READY, heading
+from workbench.page.markup import READY, fold, heading
 from workbench.page.pictures import place_picture
 
 
@@ -64,10 +64,10 @@ class ProbeView:
         self._ui = ui
         self.state = gr.State(None)
         """A `Shown`, None before anything was."""
-        self._found = html_block(empty, elem_id="probe-found")
+        self._found = streamed_block(empty, elem_id="probe-found")
         with gr.Column(elem_classes="sw-stack sw-until", min_width=0):
             self._ready = html_block("", elem_classes="sw-flag")
-            self._notes = html_block("", elem_id="probe-notes")
+            self._notes = streamed_block(elem_id="probe-notes")
             with gr.Row(elem_classes="sw-card sw-pair"):
                 self.part = gr.Dropdown([], label="Pairs shown", elem_id="probe-part", min_width=0)
                 self.place = gr.Dropdown([], label="Block shown", elem_id="probe-place", min_width=0)
@@ -83,10 +83,8 @@ class ProbeView:
                     "probe-apart", title="How far apart both sides lie, by block", note=_APART, card=True
                 )
             self._place_cause()
-            with gr.Accordion("Separation and its indices", open=False, elem_classes="sw-more sw-card"):
-                self._indices = html_block("", elem_id="probe-indices")
-            with gr.Accordion("Pairs and their four probabilities", open=False, elem_classes="sw-more sw-card"):
-                self._pairs = html_block("", elem_id="probe-pairs")
+            self._indices = streamed_block(elem_id="probe-indices")
+            self._pairs = streamed_block(elem_id="probe-pairs")
         self._files = {
             self._blocks_csv: ("blocks", ".csv"),
             self._scores_csv: ("scores", " scores.csv"),
@@ -143,7 +141,7 @@ class ProbeView:
             self.method: "PCA",
             **self._of_place(picture, where, part, "answer", "PCA"),
             self._cosines: "",
-            self._indices: apart_html(picture),
+            self._indices: fold("probe-indices", "Separation and its indices", apart_html(picture)),
         }
 
     def further(self, picture: Picture) -> dict[Any, Any]:
@@ -180,8 +178,8 @@ class ProbeView:
     def _place_reading(self) -> None:
         with gr.Column(elem_classes="sw-card", min_width=0):
             html_block(heading("What the probe reads"))
-            self._reading = html_block("", elem_id="probe-reading")
-            self._scores = html_block("", elem_id="probe-scores")
+            self._reading = streamed_block(elem_id="probe-reading")
+            self._scores = streamed_block(elem_id="probe-scores")
             with gr.Row(elem_classes="sw-actions"):
                 self._blocks_csv = gr.DownloadButton("Blocks, CSV", size="sm", elem_id="probe-blocks-csv")
                 self._scores_csv = gr.DownloadButton("Scores, CSV", size="sm", elem_id="probe-scores-csv")
@@ -240,7 +238,7 @@ class ProbeView:
             self._scores: scores_html(picture, place, part),
             self._clusters: (figures.clusters(picture, place, of=of, method=method), under),
             self._apart: figures.apart_by_block(picture, place[1]),
-            self._pairs: pairs_html(picture, place, part),
+            self._pairs: fold("probe-pairs", "Pairs and their four probabilities", pairs_html(picture, place, part)),
         }
 
     def _chosen(self, part: str, place: str, of: str, method: str, shown: Shown | None) -> Any:

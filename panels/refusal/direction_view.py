@@ -12,7 +12,7 @@ from steering.studies.refusal import Inquiry, figures, location_figures
 from steering.studies.refusal.candidates import cosines
 from steering.studies.refusal.location import Projection
 from steering.studies.refusal.report import framing
-from workbench.page.blocks import EVENT, html_block
+from workbench.page.blocks import EVENT, streamed_block
 from workbench.page.jobs import Outputs
 from workbench.page.picks import PICK_SCRIPT
 from workbench.page.pictures import place_picture
@@ -35,7 +35,7 @@ class CandidatesView:
 
     def __init__(self) -> None:
         """Lay them out."""
-        self.table = html_block("", elem_id="refusal-candidates", js_on_load=PICK_SCRIPT)
+        self.table = streamed_block(elem_id="refusal-candidates", script=PICK_SCRIPT)
         self._maps: dict[str, Any] = {}
         self._read: dict[str, str] = {}
         with gr.Row(elem_classes="sw-two"):

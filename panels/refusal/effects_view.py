@@ -14,7 +14,7 @@ from steering.studies.refusal.arms import NONE
 from steering.studies.refusal.outcomes import Rates
 from steering.studies.refusal.report import caption
 from steering.vectors.vector import SteeringVector
-from workbench.page.blocks import EVENT, html_block
+from workbench.page.blocks import EVENT, html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import text_of
 from workbench.page.jobs import Outputs
@@ -65,7 +65,7 @@ class EffectsView:
         """
         self._state = state
         self._rates = place_picture("refusal-rates", title="Requests refused", card=True)
-        self._effects = html_block("", elem_id="refusal-effects", js_on_load=PICK_SCRIPT)
+        self._effects = streamed_block(elem_id="refusal-effects", script=PICK_SCRIPT)
         self._replies = html_block("", elem_id="refusal-replies")
         self.outputs = [self._rates, self._effects, self._replies]
         self._effects.choose(self._read, inputs=[self._state], outputs=[self._replies], **EVENT)

@@ -16,7 +16,7 @@ from steering.studies.refusal import RECIPE, REFUSAL, Inquiry
 from steering.studies.refusal.inquiry import Part
 from steering.studies.study import Result
 from workbench.generation import SteerSettings
-from workbench.page.blocks import html_block
+from workbench.page.blocks import html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Outputs
 from workbench.page.markup import READY
@@ -38,7 +38,7 @@ class RefusalView:
         self._ui = ui
         self.state = gr.State(None)
         """A `Shown`, None before anything was."""
-        self._found = html_block(empty, elem_id="refusal-found")
+        self._found = streamed_block(empty, elem_id="refusal-found")
         self._place_actions()
         self._effects, self._costs = EffectsView(ui, self.state), CostsView()
         self._candidates, self._located = CandidatesView(), PlaceView()

@@ -18,7 +18,7 @@ from steering.studies.tradeoff import NO_RECIPE, Picture, figures
 from steering.studies.tradeoff.findings import caption, measured
 from steering.studies.tradeoff.report import carried
 from workbench.generation import SteerSettings, on_the_shelf
-from workbench.page.blocks import EVENT, html_block
+from workbench.page.blocks import EVENT, html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import text_of
 from workbench.page.jobs import Outputs
@@ -56,7 +56,7 @@ class TradeoffView:
         self._ui = ui
         self.state = gr.State(None)
         """A `Shown`, None before anything was."""
-        self._found = html_block(empty, elem_id="tradeoff-found")
+        self._found = streamed_block(empty, elem_id="tradeoff-found")
         with gr.Column(elem_classes="sw-stack sw-until", min_width=0):
             self._ready = html_block("", elem_classes="sw-flag")
             with gr.Row(elem_classes="sw-two sw-roomy"):
@@ -65,13 +65,13 @@ class TradeoffView:
                     self._strength = place_picture("tradeoff-strength", title="What it gains and what it costs")
                 title = "What each method pays for what it gains"
                 self._plane = place_picture("tradeoff-plane", title=title, note=_PLANE, card=True)
-            self._notes = html_block("", elem_id="tradeoff-notes")
+            self._notes = streamed_block(elem_id="tradeoff-notes")
             self._place_stops()
             self._items = html_block("", elem_id="tradeoff-items")
             self._judges = html_block("", elem_id="tradeoff-judges")
             title = "Gain and cost by how far the model is moved"
             self._nats = place_picture("tradeoff-nats", title=title, note=_NATS, card=True)
-            self._points = html_block("", elem_id="tradeoff-points", js_on_load=PICK_SCRIPT)
+            self._points = streamed_block(elem_id="tradeoff-points", script=PICK_SCRIPT)
         self._files = [self._csv, self._report, self._recipe, self._all]
         self.outputs = [
             self.state,
@@ -161,7 +161,7 @@ class TradeoffView:
 
     def _place_stops(self) -> None:
         with gr.Column(elem_classes="sw-card", min_width=0):
-            self._stops = html_block("", elem_id="tradeoff-stops", js_on_load=PICK_SCRIPT)
+            self._stops = streamed_block(elem_id="tradeoff-stops", script=PICK_SCRIPT)
             with gr.Row(elem_classes="sw-actions"):
                 self._csv = gr.DownloadButton("Points, CSV", size="sm", elem_id="tradeoff-csv")
                 self._report = gr.DownloadButton("Report, HTML", size="sm", elem_id="tradeoff-report")

@@ -564,9 +564,13 @@ def test_a_stopped_grid_keeps_its_cells(page: Page, brake: threading.Event) -> N
     values.fill("0..0.3 step 0.01")  # two batches
     page.click("#grid-run")
     expect(page.locator("#grid-cells td[data-x]")).to_have_count(2)  # known, so there at once
-    page.click("#grid-stop")
+    first = page.locator("#grid-cells td[data-x='0']")
+    first.locator(".sw-cell").click()
+    page.keyboard.press("s")  # Stop, from where the focus is
     expect(page.locator(".sw-strip .sw-over").filter(has_text="replies")).to_contain_text("stopped")
     expect(page.locator("#grid-cells")).to_contain_text("Not done")
+    expect(first).to_have_class("sw-chosen")  # what changes around it leaves choice and focus alone
+    expect(first.locator(".sw-cell")).to_be_focused()
     assert 2 <= page.locator("#grid-cells td[data-x]").count() < 31
     brake.clear()
     page.click("#grid-run")

@@ -77,8 +77,14 @@ def test_a_run_leads_to_curves_words_pairs_files_and_steer(page: Page) -> None:
     page.locator("#probe-part input").click()
     page.get_by_role("option", name="Negation pairs").click()
     expect(page.locator("#probe-curves")).to_contain_text("n = 15 pairs")
-    page.get_by_role("button", name="Pairs and their four probabilities").click()
+    pairs = page.locator("#probe-pairs details")
+    expect(pairs.locator("table")).to_be_hidden()
+    pairs.locator("summary").click()
     expect(page.locator("#probe-pairs tbody tr")).to_have_count(15)
+    page.locator("#probe-part input").click()
+    page.get_by_role("option", name="All pairs").click()
+    expect(page.locator("#probe-pairs tbody tr")).not_to_have_count(15)
+    expect(pairs.locator("table")).to_be_visible()  # what was opened stays open with what it shows now
     expect(page.locator("#probe-pairs")).to_contain_text("<|assistant|>")
     for name, inside in (("blocks-csv", "ccs_esa"), ("report", "Probes of harm on demo"), ("code", "find_study")):
         with page.expect_download() as file:

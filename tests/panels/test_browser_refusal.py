@@ -62,6 +62,12 @@ def test_three_steps_lead_to_the_replies_and_to_steer(
     # Too few decisions on one side to learn from: the reason stands there in place of an empty picture.
     expect(page.locator("#refusal-found")).to_contain_text("too few on one side for a surrogate")
     expect(page.locator("#refusal-blocks .sw-picture")).to_be_hidden()
+    page.locator("#refusal-reference").locator("xpath=ancestor::details").locator("summary").first.click()
+    page.locator("#refusal-reference input").fill("demo-helpful")
+    page.keyboard.press("Tab")
+    step(page, "effects")  # all but the other model's states is kept
+    drawn(page, "#refusal-blocks")
+    expect(page.locator("#refusal-blocks")).to_contain_text("aligned model")
     for table in page.locator("#refusal-view .sw-scroll").all():
         assert table.evaluate("each => each.scrollWidth <= each.clientWidth"), "nothing is cut"
     page.click("#refusal-effects [data-pick='ablate|harmful|0']")

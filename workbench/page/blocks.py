@@ -74,3 +74,18 @@ def unique(components: Iterable[Any]) -> list[Any]:
 def html_block(value: str = "", **options: Any) -> gr.HTML:
     """Markup of the workbench's own, styled by `assets/style.css` alone; the value must be escaped already."""
     return gr.HTML(value, apply_default_css=False, **options)
+
+
+def streamed_block(value: str = "", *, script: str = "", **options: Any) -> gr.HTML:
+    """Markup that changes while something runs; `assets/streamed` changes what differs and leaves the rest in place.
+
+    What is chosen, in focus, unfolded or scrolled to stays so. A `<details data-fold="NAME">` stays open, once
+    somebody has opened it, on every later visit.
+
+    Args:
+        value: Must be escaped already.
+        script: Run once the markup stands, as `js_on_load` of `gr.HTML`.
+        options: Of `gr.HTML`.
+    """
+    load = f"window.streamedMarkup(element, props, watch);{script}"
+    return html_block(value, html_template="", js_on_load=load, **options)

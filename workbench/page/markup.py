@@ -28,6 +28,20 @@ def card(inner: str) -> str:
     return f'<section class="sw-card">{inner}</section>'
 
 
+def fold(name: str, title: str, inner: str) -> str:
+    """A card that is folded until somebody opens it, around markup that is escaped already; for a `streamed_block`.
+
+    Args:
+        name: Under which the browser keeps whether it is open.
+        title: What stands on the fold.
+        inner: What is folded away.
+    """
+    return (
+        f'<details class="sw-card sw-folded" data-fold="{escape(name)}"><summary>{escape(title)}</summary>'
+        f"{inner}</details>"
+    )
+
+
 def note(text: str) -> str:
     """A sentence of help in small grey type."""
     return f'<p class="sw-note">{escape(without_places(text))}</p>'
