@@ -1,8 +1,8 @@
 """What every page costs: `python bench/page.py`.
 
 Components, events and configuration of each page, then in Chromium: time until it stands, until a first click is
-answered, a first and a second switch to it, and what an idle page, an extraction, replies, pasted texts and the default
-studies cost the browser.
+answered, a first and a second switch to it, and what an idle page, an extraction, replies, pasted texts and what
+streams on each panel cost the browser.
 All times are of this machine and this run; the last column is a ratio to the page with least of it. Beside them stands
 the single page that held every panel before (`single_page.py`).
 """
@@ -28,15 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import chromium
 from page_replies import print_replies
-
-
-WATCHED = 40.0
-"""Seconds for which a study is watched once its first results are there."""
-STUDIES = (
-    ("tradeoff", "Alignment on", "#tradeoff-run", "#tradeoff-plane svg"),
-    ("refusal", "replies", "#refusal-effects-run", "#refusal-effects [data-pick]"),
-)
-"""Panel, what stands beside Run once it is counted, its button, and what appears with the first results."""
+from page_streams import print_streams
 
 
 def main() -> None:
@@ -57,8 +49,7 @@ def main() -> None:
                 print_times(browser, served.local_url, list(sizes))
                 print_work(browser, served.local_url)
                 print_replies(browser, served.local_url)
-                for study in STUDIES:
-                    print_study(browser, served.local_url, *study)
+                print_streams(browser, served.local_url)
                 print_single_page(browser, given.model)
             finally:
                 browser.close()
@@ -139,42 +130,6 @@ def print_work(browser: Browser, address: str) -> None:
     seconds = time.perf_counter() - began
     longest = page.evaluate("window.longest")
     print(f"/steer reply: {steered:.0f} ms in {seconds:.1f} s, longest task {longest:.0f} ms")
-    page.context.close()
-
-
-def print_study(browser: Browser, address: str, panel: str, told: str, run: str, shown: str) -> None:
-    """How long the page stands still while a panel's default study runs, and how soon Stop is felt.
-
-    Args:
-        browser: Opens a page of its own.
-        address: Of the workbench.
-        panel: The panel's id.
-        told: What stands in the line beside Run once it is counted.
-        run: The id of the button.
-        shown: Appears with the first results; the page is watched from the click until `WATCHED` seconds later.
-    """
-    page, client = fresh(browser)
-    page.goto(f"{address}{panel}")
-    stands(page)
-    page.locator(f"#{panel}-size", has_text=told).wait_for()
-    page.evaluate(LONG_TASKS)
-
-    def watch() -> None:
-        page.click(run)
-        page.locator(shown).first.wait_for()
-        page.wait_for_timeout(WATCHED * 1000)
-
-    began = time.perf_counter()
-    worked = work(client, watch)
-    seconds, longest = time.perf_counter() - began, page.evaluate("window.longest")
-    began = time.perf_counter()
-    page.click(f"#{panel}-stop")
-    page.locator(".sw-strip .sw-over", has_text="stopped").wait_for()
-    stopped = time.perf_counter() - began
-    print(
-        f"/{panel} default: {worked:.0f} ms in {seconds:.0f} s, longest task {longest:.0f} ms, "
-        f"Stop felt after {stopped:.1f} s"
-    )
     page.context.close()
 
 
