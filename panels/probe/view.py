@@ -210,7 +210,7 @@ class ProbeView:
             html_block(heading("Send a direction on"))
             with gr.Row(elem_classes="sw-pair"):
                 self.direction = gr.Dropdown(
-                    [(name.capitalize(), key) for key, name in NAMES.items()],
+                    [(upper_first(name), key) for key, name in NAMES.items()],
                     value="ccs",
                     label="Direction",
                     info="put on the shelf, and added in norms of the block's states",

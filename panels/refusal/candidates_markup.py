@@ -21,7 +21,7 @@ def candidates_html(inquiry: Inquiry) -> str:
     chosen = inquiry.choice.score.candidate if inquiry.choice else None
     truth = inquiry.truth
     scores = sorted(inquiry.scores.values(), key=lambda score: _order(score, inquiry, chosen))
-    head = ("token", "block", "outcome", "bypass", "induce", "KL", "COSMIC", *(("truth",) if truth else ()))
+    head = ("token", "block", "outcome", "bypass", "induce", "KL", "COSMIC", *(("planted",) if truth else ()))
     cells = "".join(f"<th{'' if name in ('token', 'outcome') else ' class=sw-n'}>{name}</th>" for name in head)
     body = "".join(_candidate(score, inquiry, chosen, truth) for score in scores)
     top = choice_html(inquiry.choice, truth) if inquiry.choice else ""

@@ -91,7 +91,7 @@ def test_a_run_leads_to_curves_words_pairs_files_and_steer(page: Page) -> None:
             page.click(f"#probe-{name}")
         assert inside in Path(file.value.path()).read_text(encoding="utf-8")
     page.click("#probe-to-steer")
-    expect(page.locator("#vector-a1")).to_have_value("ccs probe")
+    expect(page.locator("#vector-a1")).to_have_value("CCS probe")
 
 
 def test_bad_input_is_one_card_and_stop_keeps_what_there_is(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,7 +176,7 @@ def test_a_projection_is_told_itself_beside_what_it_was_unsteered() -> None:
     readings = [_reading("a", projection=0.0004, unsteered=0.51), _reading("b", projection=-0.0004, unsteered=0.49)]
     columns = Columns([_reply("x"), _reply("x")], readings=[readings, readings], vector="joy", zero=1.25)
     plain, steered = (each.foot for each in replies.panes_of(columns))
-    assert "Mean projection on joy 0.00, unsteered +0.50 × mean difference" in steered
+    assert "Mean projection on joy 0.00 × mean difference, unsteered on the same text +0.50" in steered
     assert "unsteered" not in plain
     legend = _Seen(replies.legend_html(columns, "projection")).text
     assert "+1.25" in legend

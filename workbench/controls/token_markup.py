@@ -99,8 +99,8 @@ def token_card(title: str, reading: TokenReading, *, hue: str, vector: str) -> s
 
 def projected(vector: str, value: float, unsteered: float | None) -> str:
     """A projection in words, beside what the unsteered model has at the same tokens."""
-    beside = "" if unsteered is None else f", unsteered {_signed(unsteered)}"
-    return f"projection on {vector} {_signed(value)}{beside} × mean difference"
+    beside = "" if unsteered is None else f", unsteered on the same text {_signed(unsteered)}"
+    return f"projection on {vector} {_signed(value)} × mean difference{beside}"
 
 
 def visible(token: str) -> str:

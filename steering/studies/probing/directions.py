@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from steering.passes.schedule import Place
     from steering.statistics import Estimate
 
-NAMES = {"ccs": "ccs probe", "logistic": "logistic probe", "statement": "harm of statements"}
+NAMES = {"ccs": "CCS probe", "logistic": "logistic probe", "statement": "harm of statements"}
 """What the vectors are called."""
 
 
