@@ -58,7 +58,8 @@ def _large_grid(page: Page) -> None:
 
 STREAMS = (
     Stream("vectors", "all methods", "#methods", 10, "#extract-size"),
-    Stream("grid", "26 strengths at every block", "#grid-run", 20, "#grid-size", "#grid-cells [data-x]", _large_grid),
+    Stream("vectors", "all methods, stopped early", "#methods", 0, "#extract-size"),
+    Stream("grid", "26 strengths at every block", "#grid-run", 3, "#grid-size", "#grid-cells [data-x]", _large_grid),
     Stream("refusal", "default", "#refusal-effects-run", 40, "#refusal-size", "#refusal-effects [data-pick]"),
     Stream("tradeoff", "default", "#tradeoff-run", 40, "#tradeoff-size", "#tradeoff-plane svg"),
     Stream("probe", "default", "#probe-run", 40, "#probe-size", "#probe-curves svg"),
