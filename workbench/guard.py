@@ -9,20 +9,17 @@ Gradio.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import logging
-import os
 import re
 import secrets
-import socket
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from workbench.host_names import Names, bare_name
 from workbench.uploads import MOST_BYTES, Parts, too_large
 
 
@@ -30,8 +27,6 @@ _log = logging.getLogger(__name__)
 API = "/gradio_api/"
 LONGEST_ADDRESS = 8192
 """Characters of a path and its query, as many servers take."""
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
 _OPEN = frozenset(
     {
         "app_id",
@@ -58,39 +53,6 @@ _OF_A_VISIT = re.compile(rf"{API}(queue/join|run(/.*)?|component_server|upload|c
 """What only somebody may ask for who has opened the page."""
 _SHOWN = re.compile(r"image/(png|jpeg|gif|webp)\b")
 """Files that a browser may show; all others it saves, since a page among them would be of this origin."""
-
-
-@dataclass(frozen=True)
-class Names:
-    """Under which names a page may be asked for."""
-
-    known: frozenset[str]
-    """Names and addresses in small letters."""
-    addresses: bool
-    """Whether any IP address will do, as for a page that listens on every interface: a number cannot be bound anew."""
-    named: frozenset[str]
-    """Those of `known` that somebody named, such as that of a proxy in front: its pages are this one's."""
-
-    @classmethod
-    def of(cls, host: str, allowed: Iterable[str] = ()) -> Names:
-        """Names of a page that listens on `host`; `allowed` are those by which a proxy in front is asked for."""
-        named = {_bare(name) for name in (*allowed, os.environ.get("SPACE_HOST", "")) if name.strip()}
-        own = {socket.gethostname().lower()} if host in _EVERYWHERE else {host.lower().strip("[]")}
-        return cls(frozenset(_LOOPBACK | own | named), host in _EVERYWHERE, frozenset(named))
-
-    @property
-    def only_here(self) -> bool:
-        """Whether only this machine reaches the page."""
-        return not self.addresses and self.known <= _LOOPBACK
-
-    def has(self, host: str) -> bool:
-        """Whether the page may be asked for under a name or address."""
-        if host in self.known:
-            return True
-        try:
-            return self.addresses and bool(ipaddress.ip_address(host))
-        except ValueError:
-            return False
 
 
 class Guard:
@@ -157,9 +119,10 @@ class Guard:
         host, origin = headers.get("host", ""), headers.get("origin")
         # A proxy in front says under which name it was asked; Gradio builds its addresses from it.
         for name in (host, *(each for each in (headers.get("x-forwarded-host"),) if each is not None)):
-            if not self._names.has(_bare(name)):
+            bare = bare_name(name)
+            if not self._names.has(bare):
                 return (
-                    f"This workbench does not answer to the name {_shown(_bare(name))}. If it should, whoever runs it "
+                    f"This workbench does not answer to the name {_shown(bare)}. If it should, whoever runs it "
                     f"can allow that name: workbench serve --allow-host NAME."
                 )
         if origin is not None and not self._is_own(origin, host):
@@ -285,14 +248,6 @@ def _headers(scope: Scope) -> dict[str, str]:
         joint = "; " if key == "cookie" else ", "
         found[key] = f"{found[key]}{joint}{text}" if key in found else text
     return found
-
-
-def _bare(host: str) -> str:
-    """A host without its port and in small letters."""
-    host = host.strip().lower().removesuffix(".")
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host if host.count(":") > 1 else host.partition(":")[0].removesuffix(".")
 
 
 def _is_page(scope: Scope) -> bool:

@@ -10,62 +10,39 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
 from transformers import LlamaForCausalLM
 
+from steering.demo.block_states import BlockStates, read_tokens
 from steering.demo.dictionary_training import DictionarySettings, Report, measure, train_autoencoder, train_transcoder
 from steering.demo.example import Split
 from steering.demo.grammar import stream
 from steering.demo.tokens import encode
 from steering.errors import SteeringError
-from steering.lane import Job
 from steering.loading.options import LoadOptions
 from steering.model.host import Host
-from steering.model.prompts import Prompt, Role
-from steering.model.sites import Site
 from steering.names import short_name
 from steering.own_files import check_replaceable
-from steering.passes.activations import DEFAULT_TOKEN_BUDGET, batches_by_length
-from steering.passes.rows import Batch
-from steering.passes.schedule import Place, Schedule
-from steering.passes.tracing import read_prompts
 
 
 Progress = Callable[[float, str], None]
 """Called with the share of the work done, from 0 to 1, and one line on where it stands."""
 
 _DATASET = "conversations of the demo grammar (steering.demo.grammar.stream)"
-_Where = tuple[int, str]
 _READING = 0.2
 """Share of the work that is done when all states are read."""
 _NEEDED_MB = 20
-_READ_SITES: tuple[Site, ...] = ("block_input", "attention_output", "mlp_output", "block_output")
 _KINDS = {
     "sae": {"kind": "autoencoder", "reads": "block_output", "gives": "block_output"},
     "transcoder": {"kind": "transcoder", "reads": "mlp_input", "gives": "mlp_output"},
 }
 """By folder name, what a dictionary reads and what it gives."""
-
-
-@dataclass(frozen=True)
-class BlockStates:
-    """States of one block at the same tokens, (tokens, width) each, float32, first tokens left out."""
-
-    block_output: Tensor
-    mlp_input: Tensor
-    """The normed state that enters the MLP."""
-    mlp_output: Tensor
-    first_norm: dict[str, float]
-    """By site, the norm of the first token's state over the mean norm of all others."""
 
 
 @dataclass(frozen=True)
@@ -148,43 +125,6 @@ def load_dictionary(folder: Path | str, *, width: int | None = None) -> Dictiona
     return Dictionary(sae, known)
 
 
-def read_tokens(
-    host: Host,
-    conversations: Sequence[Sequence[int]],
-    blocks: Sequence[int],
-    *,
-    report: Callable[[float], None] = lambda share: None,
-) -> dict[int, BlockStates]:
-    """States at every token but the first of each conversation, one pass for all blocks.
-
-    Args:
-        host: A model of the Llama architecture.
-        conversations: Token ids; what is beyond the context is cut.
-        blocks: Which blocks to read.
-        report: Told of the share of the conversations that is read.
-    """
-    rows = [tuple(ids[: host.info.context - 1]) for ids in conversations]
-    parts, first, done = dict[_Where, list[Tensor]](), dict[_Where, float](), 0
-    for indices in batches_by_length([len(row) for row in rows], 2 * DEFAULT_TOKEN_BUDGET):
-        read = partial(_read_batch, host, [rows[index] for index in indices], blocks)
-        for place, (states, first_norm) in host.run(read, title="Reading states").items():
-            parts.setdefault(place, []).append(states)
-            first[place] = first_norm
-        done += len(indices)
-        report(done / len(rows))
-    joined = {place: torch.cat(parts.pop(place)) for place in list(parts)}
-    ratio = {place: first[place] / float(states.norm(dim=-1).mean()) for place, states in joined.items()}
-    return {
-        block: BlockStates(
-            block_output=joined[block, "block_output"],
-            mlp_input=joined[block, "mlp_input"],
-            mlp_output=joined[block, "mlp_output"],
-            first_norm={site: value for (where, site), value in ratio.items() if where == block},
-        )
-        for block in blocks
-    }
-
-
 def _host(model: Host | Path | str) -> Host:
     if not isinstance(model, Host):
         name = str(model.expanduser().resolve()) if isinstance(model, Path) else model
@@ -205,29 +145,6 @@ def _read_split(
         if wanted <= 0:
             break
     return read_tokens(host, conversations, settings.blocks, report=report)
-
-
-def _read_batch(
-    host: Host, rows: list[tuple[int, ...]], blocks: Sequence[int], job: Job[Any]
-) -> dict[_Where, tuple[Tensor, float]]:
-    # The reader needs the ids alone, so the words and roles of these prompts are left blank.
-    blank: Role = "template"
-    prompts = [Prompt("", ids, (blank,) * len(ids), ("",) * len(ids)) for ids in rows]
-    batch = Batch.of(host, prompts)
-    kept = batch.real.index_put((torch.arange(len(rows)), batch.first), torch.tensor(False))
-    found: dict[_Where, tuple[Tensor, Tensor]] = {}
-
-    def read(place: Place, states: Tensor) -> None:
-        found[place] = states[kept.to(states.device)].float(), states[0, batch.first[0]].float()
-
-    places: list[Place] = [(block, site) for block in blocks for site in _READ_SITES]
-    read_prompts(host, batch, Schedule(host, [()] * len(rows)), read=read, places=places)
-    with torch.no_grad():
-        for block in blocks:
-            norm = host.model._module.model.layers[block].post_attention_layernorm
-            stream, attention = found.pop((block, "block_input")), found.pop((block, "attention_output"))
-            found[block, "mlp_input"] = norm(stream[0] + attention[0]), norm(stream[1] + attention[1])
-    return {place: (states, float(first.norm())) for place, (states, first) in found.items()}
 
 
 def _train_one(

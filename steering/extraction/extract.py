@@ -101,15 +101,10 @@ def extract_methods(
             method: Fitting(METHODS[method], seed, others.get(method, contrast).counts["train"], split_half)
             for method in methods
         }
-        scales = Scales()
-        own = [fitting for method, fitting in fittings.items() if method not in others]
-        for side, indices, batch in reader.read("train"):
-            scales.update(side, batch)
-            for fitting in own:
-                fitting.update(side, indices, batch)
+        scales = reader.fit([fitting for method, fitting in fittings.items() if method not in others])
         scales.check_apart(site, pooling)
         for method, other in others.items():
-            reader.of(_prompts(host, other, reading, pooling, ("train",))).fit(fittings[method])
+            reader.of(_prompts(host, other, reading, pooling, ("train",))).fit([fittings[method]])
         directions = {method: fitting.fitter.directions() for method, fitting in fittings.items()}
         scores = _scores(reader, directions, host.info.blocks)
         return {
@@ -163,10 +158,14 @@ class _Reader:
         """The same for other prompts, of which nothing is kept."""
         return _Reader(self._job, self._host, self._site, self._pooling, self._budget, parts)
 
-    def fit(self, fitting: Fitting) -> None:
-        """Show the training prompts to a method."""
+    def fit(self, fittings: Sequence[Fitting]) -> Scales:
+        """Show the training prompts to methods; gives how far apart both sides are and how long states."""
+        scales = Scales()
         for side, indices, states in self.read("train"):
-            fitting.update(side, indices, states)
+            scales.update(side, states)
+            for fitting in fittings:
+                fitting.update(side, indices, states)
+        return scales
 
     def read(self, split: Split) -> Iterator[tuple[Side, Tensor, Tensor]]:
         """(side, indices within the side, states (batch, block, width)), a batch at a time."""

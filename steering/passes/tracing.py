@@ -18,12 +18,12 @@ from torch import Tensor
 
 from steering.errors import SteeringError
 from steering.lane import look_for_stop
-from steering.model.abilities import alike, last_columns
+from steering.model.abilities import alike
 from steering.model.caches import repeated
-from steering.model.forwards import KEEP
 from steering.model.host import Host
 from steering.model.outputs import hidden, with_hidden
 from steering.passes.exact import rows_at_once
+from steering.passes.pass_inputs import accepted, options_of
 from steering.passes.rows import Batch
 from steering.passes.schedule import Coverage, Place, Schedule
 from steering.passes.split_batches import (
@@ -214,8 +214,8 @@ def _forward(
     look_for_stop()  # whatever loop the pass belongs to
     can, n_kept = host.abilities, max(1, keep)  # none are wanted where keep is 0, but 0 would mean all
     start = start if start is not None and starts(host) else None
-    accepted = _accepted(host, inputs, steps=last is None)
-    options = _options(host, inputs, cache, n_kept, start is None if use_cache is None else use_cache)
+    taken = accepted(host, inputs, steps=last is None)
+    options = options_of(host, inputs, cache, n_kept, start is None if use_cache is None else use_cache)
     visits, gates = schedule.active(coverage), schedule.gates
     stops = in_forward_order(host, {*visits, *gates, *places})
     wanted, n_rows = frozenset(places), len(inputs["input_ids"])
@@ -224,7 +224,7 @@ def _forward(
     kept: dict[str, Any] = {}
     sums: dict[Place, Any] = {}
     with torch.no_grad():
-        with host.model.trace(accepted, **options):
+        with host.model.trace(taken, **options):
             for module, output in zip(skipped, stands_in, strict=True):
                 module.skip(output)
             for stop in stops:
@@ -253,24 +253,6 @@ def _forward(
             kept["cache"] = getattr(output, can.cache, None) if can.cache else None
     logits = kept["logits"] if keep > 1 else kept["logits"][:, 0]
     return Forward(logits=logits, cache=kept["cache"], written=schedule.written(coverage))
-
-
-def _accepted(host: Host, inputs: dict[str, Tensor], *, steps: bool) -> dict[str, Tensor]:
-    """Those of the inputs that the model takes, on its device; `steps` where it goes on from a cache token by token."""
-    can = host.abilities
-    accepts = can.accepts - {"attention_mask"} if steps and not can.masks_steps else can.accepts
-    return {name: value.to(host.device) for name, value in inputs.items() if name == "input_ids" or name in accepts}
-
-
-def _options(host: Host, inputs: dict[str, Tensor], cache: Any, n_kept: int, use_cache: bool) -> dict[str, Any]:
-    """What a pass is asked beside its inputs."""
-    can, length = host.abilities, inputs["input_ids"].shape[1]
-    options: dict[str, Any] = {can.cache: cache} if can.cache else {}
-    if "use_cache" in can.accepts:
-        options["use_cache"] = can.cache is not None and use_cache
-    if can.keeps is not None and n_kept < length:
-        options[KEEP] = last_columns(can.keeps, n_kept, length, host.device)
-    return options
 
 
 def _put(stop: Stop, value: Any, states: Tensor) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from steering.bounds import Place, check_given
+from steering.bounds import Place
 from steering.errors import SteeringError
 from steering.model.chat_settings import CHAT, ChatSettings
 from steering.model.host import Host
@@ -20,6 +20,7 @@ from steering.ranges import whole_numbers
 from steering.texts.formats import decode
 from steering.texts.guards import MOST_YAML_BYTES, check_size
 from steering.texts.yaml_files import load_yaml
+from steering.validation import validated
 from steering.vectors.strength import LengthUnit, Unit
 from steering.writes.interventions import GateSide, GateUnit, Scope
 from steering.writes.operations import ClampKind
@@ -154,60 +155,7 @@ class Recipe(BaseModel):
             raise SteeringError(f"There is no recipe file '{path}'.", "a JSON or YAML file.", "Check the path.")
         check_size(path.name, path.stat().st_size, MOST_YAML_BYTES)
         content = load_yaml(decode(path.read_bytes(), path.name), path.name)  # YAML contains JSON
-        check_given(path.name, content)
-        try:
-            recipe = cls.model_validate(content)
-        except ValidationError as error:
-            raise validation_error(path.name, error) from error
-        check_given(path.name, recipe.model_dump())  # a number may have been written as a text
-        return recipe
-
-
-def validation_error(what: str, error: ValidationError, *, known: Iterable[str] = ()) -> SteeringError:
-    """Turn pydantic's report into one message that names the first wrong field and what it should be.
-
-    Args:
-        what: What was being read, such as "Settings of extract".
-        error: The report.
-        known: The fields there are, for a field that is not among them.
-    """
-    first: Any = error.errors(include_url=False)[0]
-    field = _field(first)
-    more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden" and known:
-        return SteeringError(
-            f"{what}, field {field}: there is none.", f"one of {', '.join(known)}.", "Correct its name."
-        )
-    return _field_error(what, first, more)
-
-
-def field_errors(what: str, error: ValidationError) -> dict[str, SteeringError]:
-    """Every wrong field of pydantic's report by its path, such as `interventions.0.mode`, as `validation_error`."""
-    found: dict[str, SteeringError] = {}
-    for each in error.errors(include_url=False):
-        found.setdefault(_field(each), _field_error(what, each))
-    return found
-
-
-def _field(report: Any) -> str:
-    # Where a field may be of several types, pydantic adds the type to the path: it is no name that anyone wrote.
-    path = [str(part) for part in report["loc"] if isinstance(part, int) or part.isidentifier()]
-    return ".".join(path) or "the whole"
-
-
-def _field_error(what: str, report: Any, more: str = "") -> SteeringError:
-    return SteeringError(
-        f"{what}, field {_field(report)}: {_short(report.get('input'))!r}.",
-        f"{report['msg'].removeprefix('Input should be ')}{more}.",
-        "Correct that field.",
-    )
-
-
-def _short(value: Any) -> str:
-    try:
-        return str(value)[:80]
-    except ValueError:  # a whole number of thousands of digits
-        return "a very large number"
+        return validated(cls, content, path.name)
 
 
 def parse_blocks(text: str) -> Everywhere | tuple[int, ...]:

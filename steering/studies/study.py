@@ -14,9 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from steering.bounds import check_given
 from steering.errors import SteeringError
 from steering.lane import Job
 from steering.model.host import Host
@@ -24,8 +23,8 @@ from steering.model.model_info import DEMO_CAVEAT
 from steering.model.outcome import marked, warnings
 from steering.names import safe_name, short_name
 from steering.own_files import foreign, typed_path
-from steering.recipes.recipe import validation_error
 from steering.studies.size import Size
+from steering.validation import validated
 from steering.vectors.files import is_vector_file, save_vector
 from steering.vectors.vector import SteeringVector
 
@@ -248,14 +247,9 @@ class Study:
         Raises:
             SteeringError: Naming the first field that is wrong or unknown.
         """
-        what = f"Settings of {self.name}"
-        check_given(what, given)
-        try:
-            settings = self.settings.model_validate({**(self.quick if quick else {}), **given})
-        except ValidationError as error:
-            raise validation_error(what, error, known=self.settings.model_fields) from error
-        check_given(what, settings.model_dump())  # a number may have been given as a text
-        return settings
+        known = self.settings.model_fields
+        all_given = {**(self.quick if quick else {}), **given}
+        return validated(self.settings, all_given, f"Settings of {self.name}", known=known)
 
     def start(self, host: Host, settings: BaseModel) -> Job[Result]:
         """Queue a run on the model thread; the notes say that a model is a demo model, or failed a self-check."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from steering.errors import SteeringError
 from steering.resources import resource
 from steering.texts.formats import FORMATS
-from steering.texts.sources import HUB, SELECT, is_file, split_source
+from steering.texts.sources import HUB, SELECT, is_source_file, split_source
 
 
 def presets() -> tuple[str, ...]:
@@ -22,7 +22,7 @@ def find_contrast(source: str | Path) -> str | Path:
         SteeringError: There is none.
     """
     place, _ = split_source(source)
-    if is_file(place) or str(place).startswith(HUB):
+    if is_source_file(place) or str(place).startswith(HUB):
         return source
     if isinstance(place, str) and place in presets():
         return str(source).replace(place, str(resource("presets", "contrast", f"{place}.yaml")), 1)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from steering.confines import check_hub, named_file
 from steering.errors import SteeringError
+from steering.paths import is_file
 from steering.texts.formats import ENDINGS, FORMATS
 from steering.texts.packed_files import PACKED
 
@@ -47,16 +48,11 @@ def split_source(source: str | Path) -> tuple[str | Path, Selection]:
     return place.strip(), Selection.parse(chosen)
 
 
-def is_file(source: str | Path) -> bool:
-    """Whether a path names a file that may be read; no error for what cannot be a path."""
+def is_source_file(source: str | Path) -> bool:
+    """Whether a path, perhaps with a home's `~`, names a file that may be read here; no error where it cannot."""
     try:
-        return named_file(source).expanduser().is_file()
-    except (
-        SteeringError,
-        OSError,
-        RuntimeError,
-        ValueError,
-    ):  # too long, a NUL, nobody's home
+        return is_file(named_file(source).expanduser())
+    except (SteeringError, OSError, RuntimeError, ValueError):  # not to be read, no path, nobody's home
         return False
 
 
@@ -72,7 +68,7 @@ def local_file(source: str | Path) -> Path:
         check_hub(source)
         return _from_hub(source.removeprefix(HUB))
     path = named_file(source)
-    if not is_file(source):
+    if not is_source_file(source):
         raise SteeringError(
             f"There is no file '{str(source)[:200]}'.", f"a path, or a data set as {HUB}owner/name.", "Check the path."
         )

@@ -13,7 +13,7 @@ from steering.resources import resource
 from steering.store import digest
 from steering.texts.columns import FALSE, TRUE, label_text
 from steering.texts.negation import negations
-from steering.texts.sources import HUB, is_file, split_source
+from steering.texts.sources import HUB, is_source_file, split_source
 from steering.texts.tables import Table, chosen_list, read_table
 
 
@@ -125,7 +125,7 @@ def find_statements(source: str) -> str | Path:
     if name in STATEMENT_SETS:
         return resource("presets", "statements") / f"{name}.jsonl"
     place, _ = split_source(name)
-    if str(place).startswith(HUB) or is_file(place):
+    if str(place).startswith(HUB) or is_source_file(place):
         return name
     raise SteeringError(
         f"The statement pairs '{source[:200]}' were asked for.",

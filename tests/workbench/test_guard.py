@@ -15,7 +15,7 @@ import pytest
 from workbench.bench import Workbench
 from workbench.frame.serving import SESSIONS
 from workbench.frame.shell import launch
-from workbench.guard import Names
+from workbench.host_names import Names
 
 
 @pytest.fixture(scope="module")

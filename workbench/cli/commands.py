@@ -22,9 +22,10 @@ from steering.passes.replies import Reply
 from steering.paths import is_file
 from steering.recipes.control_vectors import control_lengths
 from steering.recipes.orthogonal import orthogonalised, save_model
-from steering.recipes.recipe import Intervention, Recipe, parse_blocks, validation_error
+from steering.recipes.recipe import Intervention, Recipe, parse_blocks
 from steering.selfcheck import self_check
 from steering.studies.study import Result, Study
+from steering.validation import validation_error
 from steering.vectors.card import last_block_note
 from steering.vectors.files import load_vector, save_vector
 from steering.vectors.gguf import mean_differences, save_gguf
@@ -144,6 +145,21 @@ def named_vectors(names: list[str], workspace: Path | None) -> dict[str, Steerin
         )
     shelf = Workspace(workspace)
     return {name: load_vector(name) if is_file(name) else shelf.get(name).vector for name in names}
+
+
+def chosen_recipe(
+    file: Path | None, names: list[str], fields: dict[str, Any], decode: dict[str, Any], workspace: Path | None
+) -> tuple[Recipe, dict[str, SteeringVector]]:
+    """The recipe of a file, or else one that applies the named vectors; and the vectors that it needs.
+
+    Raises:
+        SteeringError: No such file or vector, or naming the field that is wrong.
+    """
+    if file:
+        recipe = Recipe.load(file)
+        return recipe, named_vectors(list(recipe.vectors), workspace)
+    vectors = named_vectors(names, workspace)
+    return recipe_of(vectors, fields, decode), vectors
 
 
 def recipe_of(vectors: dict[str, SteeringVector], fields: dict[str, Any], decode: dict[str, Any]) -> Recipe:

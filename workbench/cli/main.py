@@ -212,21 +212,14 @@ def steer(
         from steering.model.model_info import DEMO_CAVEAT
         from steering.model.openings import chat_notes
         from steering.passes.decoding import stream
-        from steering.recipes.recipe import Recipe
         from workbench.chat import Chat
-        from workbench.cli.commands import named_vectors, print_replies, recipe_of
+        from workbench.cli.commands import chosen_recipe, print_replies
         from workbench.controls.recipe_words import applied
         from workbench.generation import cautions, rows_for
 
-        names = vector or []
-        if recipe:
-            chosen = Recipe.load(recipe)
-            names = list(chosen.vectors)
-        vectors = named_vectors(names, workspace)
-        if not recipe:
-            fields = {"mode": mode, "blocks": at, "unit": unit, "scope": scope, "strength": strength}
-            decode = {"max_new_tokens": length, "temperature": temperature, "seed": seed}
-            chosen = recipe_of(vectors, fields, decode)
+        fields = {"mode": mode, "blocks": at, "unit": unit, "scope": scope, "strength": strength}
+        decode = {"max_new_tokens": length, "temperature": temperature, "seed": seed}
+        chosen, vectors = chosen_recipe(recipe, vector or [], fields, decode, workspace)
         host = load_host(model, load)
         chosen = chosen.stamped(host)
         for caution in cautions(host, vectors):

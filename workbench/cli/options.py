@@ -89,7 +89,7 @@ def chat_of(given: Mapping[str, Any]) -> ChatSettings:
     from pydantic import ValidationError
 
     from steering.model.chat_settings import ChatSettings
-    from steering.recipes.recipe import validation_error
+    from steering.validation import validation_error
     from workbench.key_values import pairs
 
     fields = {

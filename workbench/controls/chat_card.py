@@ -11,7 +11,7 @@ from steering.model.chat_settings import ChatSettings, SystemPlace, Thinking
 from steering.model.host import Host
 from steering.model.openings import chat_notes
 from steering.model.templates import switches_of
-from steering.recipes.recipe import validation_error
+from steering.validation import validation_error
 from workbench.bench import Workbench
 from workbench.controls.chat_words import typed
 from workbench.controls.field import choice, more, number, text

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from steering.bounds import check_given
-from steering.recipes.recipe import validation_error
 from steering.studies.study import Result
+from steering.validation import validated
 from workbench.controls.field import of_setting, section
 from workbench.controls.fields import Filled, place_fields
 from workbench.page.blocks import html_block
@@ -41,11 +40,7 @@ def build_form(panel: Panel, ui: PanelContext) -> None:
 
     def handler(call: Call, form: Filled) -> Iterator[dict[Any, Any]]:
         # Of what was left empty, the settings' own defaults or complaints apply.
-        try:
-            settings = panel.settings(**form.given()) if panel.settings else None
-        except ValidationError as error:
-            raise validation_error(panel.title, error) from error
-        check_given(panel.title, settings.model_dump() if settings else {})  # a number may have been given as a text
+        settings = validated(panel.settings, form.given(), panel.title) if panel.settings else None
         host = call.host
         call.begins(panel.id, panel.title, settings or BaseModel())
         job = host.submit(lambda job: panel.run(host, settings, job), title=panel.title)

@@ -38,9 +38,9 @@ from pydantic import BaseModel, ValidationError
 from steering.bounds import check_given
 from steering.confines import UPLOAD, confined
 from steering.errors import SteeringError
-from steering.recipes.recipe import field_errors, validation_error
 from steering.texts.formats import TAKEN
 from steering.texts.understanding import understand
+from steering.validation import field_errors, validation_error
 from workbench.controls.field import Choice, Field, Section, names
 from workbench.controls.file_preview import preview
 from workbench.controls.recipe_reading import Problem
@@ -203,11 +203,7 @@ def place_fields(
     """
     placed = [each.completed(key, settings) for each in sections]
     fields = names(placed)
-    acts: dict[str, list[str]] = {name: [] for each in placed for name in each.acts()}
-    events = {**acts, **{name: list(each) for name, each in (events or {}).items()}}
-    unknown = {each for listed in events.values() for each in listed} - set(fields)
-    if unknown:
-        raise ValueError(f"events of fields that there are not: {sorted(unknown)}")
+    events = _events(placed, fields, events or {})
 
     def ask(given: Any) -> list[dict[str, str]]:
         """What is wrong with what stands in the form; called by its script."""
@@ -216,24 +212,9 @@ def place_fields(
         return [each.shown for each in found[:_MOST_SHOWN]]
 
     def take(sent: Any) -> dict[str, Any]:
-        """What an uploaded file was understood as, and how a field names it; called by the script.
-
-        Args:
-            sent: `field`, and either the `path` of an upload or the `source` that stands in the field by now.
-        """
-        said = dict(sent) if isinstance(sent, Mapping) and all(isinstance(each, str) for each in sent.values()) else {}
-        field = fields.get(said.get("field", ""))
-        if field is None:
-            return {"said": "The page sent no upload. Load it again."}
-        source = uploaded(said["path"]) if said.get("path") else said.get("source", "")
-        if not source.startswith(UPLOAD):
-            return {}
-        try:
-            with confined(ui.bench.confines):
-                seen = preview(understand(source, field.upload_kind))
-        except SteeringError as error:
-            return {"said": without_places(str(error))}
-        return {"value": source, "name": source.removeprefix(UPLOAD).partition("/")[2], "preview": seen}
+        """What an uploaded file was understood as; called by the script."""
+        with confined(ui.bench.confines):
+            return _understood(fields, sent)
 
     calls = json.dumps(events).replace("<", "\\u003c")
     # Gradio finds the names of events in this text, where they stand in quotes.
@@ -253,6 +234,39 @@ def place_fields(
         offers={},
     )
     return form
+
+
+def _events(
+    placed: Sequence[Section], fields: Mapping[str, Field], events: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """Name of an event -> the fields that fire it; of buttons none does."""
+    acts: dict[str, list[str]] = {name: [] for each in placed for name in each.acts()}
+    found = {**acts, **{name: list(each) for name, each in events.items()}}
+    unknown = {each for listed in found.values() for each in listed} - set(fields)
+    if unknown:
+        raise ValueError(f"events of fields that there are not: {sorted(unknown)}")
+    return found
+
+
+def _understood(fields: Mapping[str, Field], sent: Any) -> dict[str, Any]:
+    """What an uploaded file was understood as, and how a field names it.
+
+    Args:
+        fields: Of the form, by name.
+        sent: `field`, and either the `path` of an upload or the `source` that stands in the field by now.
+    """
+    said = dict(sent) if isinstance(sent, Mapping) and all(isinstance(each, str) for each in sent.values()) else {}
+    field = fields.get(said.get("field", ""))
+    if field is None:
+        return {"said": "The page sent no upload. Load it again."}
+    source = uploaded(said["path"]) if said.get("path") else said.get("source", "")
+    if not source.startswith(UPLOAD):
+        return {}
+    try:
+        seen = preview(understand(source, field.upload_kind))
+    except SteeringError as error:
+        return {"said": without_places(str(error))}
+    return {"value": source, "name": source.removeprefix(UPLOAD).partition("/")[2], "preview": seen}
 
 
 def _complaints(

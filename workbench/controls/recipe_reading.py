@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from steering.bounds import check_given
 from steering.errors import SteeringError
 from steering.ranges import whole_numbers
-from steering.recipes.recipe import GateSettings, Intervention, Recipe, field_errors, parse_blocks
+from steering.recipes.recipe import GateSettings, Intervention, Recipe, parse_blocks
 from steering.texts.yaml_files import load_yaml
+from steering.validation import field_errors
 from steering.vectors.vector import SteeringVector
 from steering.writes.interventions import SCOPES
 from workbench.places import without_places

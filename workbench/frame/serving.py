@@ -15,7 +15,8 @@ from types import FrameType
 from typing import Any
 
 from workbench.bench import Workbench
-from workbench.guard import Guard, Names
+from workbench.guard import Guard
+from workbench.host_names import Names
 
 
 SESSIONS = 60

@@ -27,7 +27,7 @@ from workbench.frame.opening import place_opening
 from workbench.frame.serving import SESSIONS, guarded, keep_uploads_private, serve_until_ended
 from workbench.frame.shelf import place_shelf
 from workbench.frame.start import place_start
-from workbench.guard import Names
+from workbench.host_names import Names
 from workbench.page.blocks import html_block, run_first
 from workbench.page.cards import NAME
 from workbench.page.context import PanelContext
@@ -104,16 +104,10 @@ def launch(
     port = _free_port(host, port)
     bench = bench or Workbench(workspace=workspace, panels_dir=panels_dir)
     names = Names.of(host, allow_hosts)
-    if allow_models is None:
-        allow_models = (ANY,) if names.only_here else ()
-    bench.visitors_load = frozenset(allow_models)
-    may_load = None if ANY in bench.visitors_load else bench.visitors_load | {*demo_models()}
     on_main = threading.current_thread() is threading.main_thread()
     if on_main and not prevent_thread_lock:  # this process serves nothing else, whose files would lie there as well
         keep_uploads_private()
-    bench.confines = Confines(
-        Path(get_upload_folder()), hub=names.only_here, models=may_load, addresses=names.only_here
-    )
+    _confine(bench, names, allow_models)
     if load_options and load_options.trust_remote_code:
         bench.trusted = model
 
@@ -125,6 +119,17 @@ def launch(
 
     page: gr.Blocks = start() if prevent_thread_lock or not on_main else serve_until_ended(bench, start)
     return page
+
+
+def _confine(bench: Workbench, names: Names, allow_models: Sequence[str] | None) -> None:
+    """What visitors may load and read: anything where only this machine reaches the page, unless somebody says else."""
+    if allow_models is None:
+        allow_models = (ANY,) if names.only_here else ()
+    bench.visitors_load = frozenset(allow_models)
+    may_load = None if ANY in bench.visitors_load else bench.visitors_load | {*demo_models()}
+    bench.confines = Confines(
+        Path(get_upload_folder()), hub=names.only_here, models=may_load, addresses=names.only_here
+    )
 
 
 def _start(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from steering.demo.bars import Bar, Measure
-from steering.demo.dictionaries import load_dictionary, read_tokens
+from steering.demo.block_states import read_tokens
+from steering.demo.dictionaries import load_dictionary
 from steering.demo.dictionary_training import measure
 from steering.demo.grammar import examples
 from steering.demo.held_out import TEST_SEED

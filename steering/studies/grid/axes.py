@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from steering.errors import SteeringError
 from steering.extraction import METHODS
 from steering.ranges import sweep
-from steering.recipes.recipe import MODES, Recipe, parse_blocks, validation_error
+from steering.recipes.recipe import MODES, Recipe, parse_blocks
+from steering.validation import validation_error
 from steering.writes.interventions import SCOPES
 
 

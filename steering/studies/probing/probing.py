@@ -15,12 +15,13 @@ from steering.model.host import Host
 from steering.passes.schedule import Place
 from steering.ranges import compact
 from steering.studies.probing.analysis import lines_at, text_lines
-from steering.studies.probing.block import SHUFFLED_STARTS, AtBlock, Prepared, Searched, search
+from steering.studies.probing.block import SHUFFLED_STARTS, AtBlock, Searched, search
 from steering.studies.probing.cause import Cause
 from steering.studies.probing.ccs import Training
 from steering.studies.probing.directions import vectors_of
 from steering.studies.probing.found import Found
 from steering.studies.probing.lines import Line
+from steering.studies.probing.prepared import Prepared
 from steering.studies.probing.references import REFERENCES, random_verdicts, referred
 from steering.studies.probing.separation import Separation, separation
 from steering.studies.probing.size import note_block

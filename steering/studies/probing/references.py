@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 
 from steering.extraction.lda import solve_shrunk
 from steering.lane import look_for_stop
-from steering.studies.probing.block import Prepared, Scored
+from steering.studies.probing.block import Scored
+from steering.studies.probing.prepared import Prepared
 
 
 Fit = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, float]]

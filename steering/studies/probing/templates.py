@@ -13,9 +13,9 @@ from steering.model.host import Host
 from steering.model.prompts import Message, Prompt, render, render_text
 from steering.names import short_name
 from steering.passes.rows import check_length
-from steering.recipes.recipe import validation_error
 from steering.resources import resource
 from steering.texts.yaml_files import load_yaml
+from steering.validation import validation_error
 
 
 class Template(BaseModel):

@@ -115,19 +115,8 @@ def make_arms(
             notes.append(f"Once {len(several)} directions are ablated, both sides are the same at that place.")
     if "leace" in keys:
         vectors["refusal LEACE"] = _erasing(host, vector, chosen, prompts)
-    made = {
-        "ablate": _one(mode="ablate", blocks="everywhere"),
-        "ablate_block": _one(mode="ablate"),
-        "partial": _one(mode="ablate", blocks="everywhere", strength=share),
-        "several": _one(mode="ablate", blocks="everywhere", others=tuple(several[1:])),
-        "affine": _one(mode="affine", strength=0.0),
-        "leace": _one(vector="refusal LEACE", mode="erase"),
-        "subtract": _one(mode="add", strength=-1.0),
-        "add": _one(mode="add"),
-    }
-    titles = ARMS | {"partial": f"{share:.0%} ablated everywhere", "several": f"{len(several)} directions ablated"}
     wanted = [NONE, *(key for key in ARMS if key in keys and key != NONE)]
-    arms = [Arm(key, titles[key], made.get(key, Recipe()), weights=key == "weights") for key in wanted]
+    arms = _of_the_direction(wanted, share, several)
     floors = list(dict.fromkeys(FLOORS[key] for key in wanted if key in FLOORS))
     for seed in range(random):
         for floor in floors:
@@ -162,6 +151,22 @@ def further_directions(
         found[name] = left.vector(chosen, name)
         taken.append(unit)
     return found
+
+
+def _of_the_direction(wanted: Sequence[str], share: float, several: Sequence[str]) -> list[Arm]:
+    """The interventions with the chosen direction, which are not random."""
+    made = {
+        "ablate": _one(mode="ablate", blocks="everywhere"),
+        "ablate_block": _one(mode="ablate"),
+        "partial": _one(mode="ablate", blocks="everywhere", strength=share),
+        "several": _one(mode="ablate", blocks="everywhere", others=tuple(several[1:])),
+        "affine": _one(mode="affine", strength=0.0),
+        "leace": _one(vector="refusal LEACE", mode="erase"),
+        "subtract": _one(mode="add", strength=-1.0),
+        "add": _one(mode="add"),
+    }
+    titles = ARMS | {"partial": f"{share:.0%} ablated everywhere", "several": f"{len(several)} directions ablated"}
+    return [Arm(key, titles[key], made.get(key, Recipe()), weights=key == "weights") for key in wanted]
 
 
 def _one(**fields: object) -> Recipe:

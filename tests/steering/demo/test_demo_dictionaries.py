@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from steering.demo import examples
-from steering.demo.dictionaries import load_dictionary, read_tokens, train_dictionaries
+from steering.demo.block_states import read_tokens
+from steering.demo.dictionaries import load_dictionary, train_dictionaries
 from steering.demo.dictionary_training import DictionarySettings, measure, train_autoencoder, train_transcoder
 from steering.demo.tokens import encode
 from steering.errors import SteeringError

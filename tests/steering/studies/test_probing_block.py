@@ -9,9 +9,10 @@ import torch
 from bench.plain_ccs import plain_ccs
 from steering.statistics import auroc
 from steering.studies.probing.analysis import right_of
-from steering.studies.probing.block import prepare, search
+from steering.studies.probing.block import search
 from steering.studies.probing.ccs import CONSTANT_LOSS, Training, starts
 from steering.studies.probing.metrics import contradiction_index, empirical_separation_accuracy, polarity_consistency
+from steering.studies.probing.prepared import prepare
 from steering.studies.probing.references import REFERENCES, random_verdicts, referred
 
 

@@ -1,0 +1,29 @@
+"""What of a pass a model takes: its inputs, and what it is asked beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from steering.model.abilities import last_columns
+from steering.model.forwards import KEEP
+from steering.model.host import Host
+
+
+def accepted(host: Host, inputs: dict[str, Tensor], *, steps: bool) -> dict[str, Tensor]:
+    """Those of the inputs that the model takes, on its device; `steps` where it goes on from a cache token by token."""
+    can = host.abilities
+    accepts = can.accepts - {"attention_mask"} if steps and not can.masks_steps else can.accepts
+    return {name: value.to(host.device) for name, value in inputs.items() if name == "input_ids" or name in accepts}
+
+
+def options_of(host: Host, inputs: dict[str, Tensor], cache: Any, n_kept: int, use_cache: bool) -> dict[str, Any]:
+    """What a pass is asked beside its inputs."""
+    can, length = host.abilities, inputs["input_ids"].shape[1]
+    options: dict[str, Any] = {can.cache: cache} if can.cache else {}
+    if "use_cache" in can.accepts:
+        options["use_cache"] = can.cache is not None and use_cache
+    if can.keeps is not None and n_kept < length:
+        options[KEEP] = last_columns(can.keeps, n_kept, length, host.device)
+    return options
