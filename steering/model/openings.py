@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from steering.errors import SteeringError
 from steering.model.forwards import likeliest
 from steering.model.templates import Switch, Value, applied, switches_of, template_notes, template_of
-from steering.model.thoughts import Markers, markers_of
+from steering.model.thought_markers import markers_of
+from steering.model.thoughts import Markers
 from steering.names import short_name
 
 

@@ -12,7 +12,7 @@ from steering.bounds import check_prompt
 from steering.errors import SteeringError
 from steering.model.openings import opening_of
 from steering.model.templates import Value, applied
-from steering.model.thoughts import markers_of
+from steering.model.thought_markers import markers_of
 from steering.model.token_pieces import pieces_of_reply, pieces_of_text, readable
 from steering.names import short_name
 

@@ -1,27 +1,22 @@
-"""Thoughts: what a model writes before its answer, told apart by the delimiters that its template names."""
+"""Thoughts: what a model writes before its answer, told apart by delimiters, which `thought_markers` reads."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
-from weakref import WeakKeyDictionary
-
-from steering.model.templates import applied, template_of, words_of
+from typing import Literal
 
 
-_WORDS = (
-    r"(?:think|thought|reason|analys|reflect|rationale|inner|scratch|deliberat|monolog|(?<![a-z])cot(?![a-z])|思考)"
-)
-_TAG = re.compile(
-    rf"(?:<\|?|\[|◁|【|⟨|＜)[^\s<>\[\]◁▷【】⟨⟩'\"`]{{0,30}}?{_WORDS}[^\s<>\[\]◁▷【】⟨⟩'\"`]{{0,30}}(?:>|\]|▷|】|⟩|＞)",
+WORDS = r"(?:think|thought|reason|analys|reflect|rationale|inner|scratch|deliberat|monolog|(?<![a-z])cot(?![a-z])|思考)"
+TAG = re.compile(
+    rf"(?:<\|?|\[|◁|【|⟨|＜)[^\s<>\[\]◁▷【】⟨⟩'\"`]{{0,30}}?{WORDS}[^\s<>\[\]◁▷【】⟨⟩'\"`]{{0,30}}(?:>|\]|▷|】|⟩|＞)",
     re.IGNORECASE,
 )
 """A bracketed name that says thought, as `<think>`, `[/THINK]`, `◁think▷` or `<|END_THINKING|>`."""
-_ENDS = re.compile(r"/|(?<![a-z])(?:end|close|stop)(?![a-z])|suffix", re.IGNORECASE)
+ENDS = re.compile(r"/|(?<![a-z])(?:end|close|stop)(?![a-z])|suffix", re.IGNORECASE)
 _SIDES = re.compile(r"(?<![a-z])(?:begin|start|open|end|close|stop)(?![a-z])|prefix|suffix|[\W_]", re.IGNORECASE)
 _LITERAL: tuple[tuple[str, str], ...] = (
     # gpt-oss' channels, whole and with their special tokens dropped
@@ -39,10 +34,6 @@ _WRAPPER = re.compile(
     r"(?P<inside>.*?)(?:<\|?(?:/|end_of_|end_)(?P=name)\|?>\s*)?\Z",
     re.IGNORECASE | re.DOTALL,
 )
-_CHANNEL = "<|channel|>analysis"
-_CLOSING = {"begin": "end", "start": "end", "open": "close", "prefix": "suffix"}
-_OPENS = re.compile(rf"(?<![a-z])(?:{'|'.join(_CLOSING)})(?![a-z])", re.IGNORECASE)
-_THOUGHT, _ANSWER = "\ue004thought\ue005", "\ue004answer\ue005"
 
 
 @dataclass(frozen=True)
@@ -143,7 +134,7 @@ def _may_open(text: str, mark: _Mark, answer: str) -> bool:
     tag = text[mark.start : mark.end]
     if mark.named or (not answer.strip() and not (tag.startswith("[") and not tag.isupper())):
         return True
-    later = (_key(found[0]) for found in _TAG.finditer(text, mark.end) if _ENDS.search(found[0]))
+    later = (key_of(found[0]) for found in TAG.finditer(text, mark.end) if ENDS.search(found[0]))
     return mark.key in later and not _quoted(text, mark)
 
 
@@ -165,14 +156,14 @@ def _marks(text: str, markers: Markers) -> list[_Mark]:
 
 def _candidates(text: str, markers: Markers) -> Iterator[_Mark]:
     for opening, closing in markers.pairs:
-        yield from _of(text, _spaced(opening), "open", _key(opening), named=True)
-        yield from _of(text, _spaced(closing), "close", _key(opening), named=True)
+        yield from _of(text, _spaced(opening), "open", key_of(opening), named=True)
+        yield from _of(text, _spaced(closing), "close", key_of(opening), named=True)
     for index, (opening, closing) in enumerate(_LITERAL):
         yield from _of(text, opening, "open", f"literal {index}", named=False)
         yield from _of(text, closing, "close", f"literal {index}", named=False)
-    for found in _TAG.finditer(text):
-        side: Literal["open", "close"] = "close" if _ENDS.search(found[0]) else "open"
-        yield _Mark(found.start(), found.end(), side, _key(found[0]), named=False)
+    for found in TAG.finditer(text):
+        side: Literal["open", "close"] = "close" if ENDS.search(found[0]) else "open"
+        yield _Mark(found.start(), found.end(), side, key_of(found[0]), named=False)
 
 
 def _of(text: str, pattern: str, side: Literal["open", "close"], key: str, *, named: bool) -> Iterator[_Mark]:
@@ -185,116 +176,6 @@ def _spaced(marker: str) -> str:
     return r"\s*".join(re.escape(part) for part in marker.split())
 
 
-def _key(tag: str) -> str:
+def key_of(tag: str) -> str:
     """What an opening and its closing have in common: `think` of `<think>`, `</think>` and `[END_THINK]`."""
     return re.sub(r"(?:ing|s)\Z", "", _SIDES.sub("", tag.lower().replace("_", " ")))
-
-
-_KNOWN: WeakKeyDictionary[Any, tuple[str, Markers]] = WeakKeyDictionary()
-
-
-def markers_of(tokenizer: Any) -> Markers:
-    """The delimiters of a model's thoughts, from its chat template: what it writes around a message's reasoning, what
-    it cuts old replies at, and bracketed names that say thought, in its text and among the tokenizer's added tokens.
-
-    Gemma 4's `<|channel>thought … <channel|>` and gpt-oss' `<|channel|>analysis<|message|> … <|end|><|start|>assistant
-    <|channel|>final<|message|>` are found by the first way, DeepSeek R1's `</think>` by the second, Cohere's
-    `<|START_THINKING|>` by the third.
-    """
-    template = template_of(tokenizer)
-    if not template:
-        return Markers()
-    known = _KNOWN.get(tokenizer)
-    if known is None or known[0] != template:
-        known = _KNOWN[tokenizer] = (template, _read(tokenizer, template))
-    return known[1]
-
-
-def _read(tokenizer: Any, template: str) -> Markers:
-    words = "\n".join(words_of(template))
-    added = [token for token in getattr(tokenizer, "added_tokens_encoder", {}) if _TAG.fullmatch(token)]
-    tags = list(dict.fromkeys([*(found[0] for found in _TAG.finditer(words)), *added]))
-    written = _written(tokenizer)
-    cut = [(_opening_for(tag, tags), tag) for tag in _closings(words) if _cuts(tokenizer, tag)]
-    named = [(tag, end) for tag in tags for end in tags if _ENDS.search(end) and tag != end and _are_pair(tag, end)]
-    prose = [("Here is my thought process:", "Here is my response:")] if "Here is my thought process:" in words else []
-    opened = _opened(_tried(tokenizer, [{"role": "user", "content": "Hello."}]) or "")
-    found = dict.fromkeys((*([written] if written else []), *cut, *named, *prose, *opened))
-    keys = {_key(opening): (opening, closing) for opening, closing in reversed(found)}
-    return Markers(tuple(reversed(keys.values())))
-
-
-def _opened(prompt: str) -> list[tuple[str, str]]:
-    """A thought that the generation prompt opens, with the closing that belongs to it by its form."""
-    if (prompt := prompt.rstrip()).endswith((_CHANNEL, f"{_CHANNEL}<|message|>")):
-        return [(f"{_CHANNEL}<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>")]
-    last = next((found[0] for found in _TAG.finditer(prompt) if found.end() == len(prompt)), "")
-    if not last or _ENDS.search(last):
-        return []
-    turned = _OPENS.sub(lambda word: _CLOSING[word[0].lower()], last)
-    turned = re.sub(r"\A(\W+)", r"\1/", last) if turned == last else turned
-    return [(last, turned.upper() if last.isupper() else turned)]
-
-
-def _are_pair(opening: str, closing: str) -> bool:
-    return not _ENDS.search(opening) and _key(opening) == _key(closing)
-
-
-def _written(tokenizer: Any) -> tuple[str, str] | None:
-    """What the template writes around the reasoning of a last message, where it shows it."""
-    asked = {"role": "user", "content": "Hello."}
-    thinks = {"role": "assistant", "content": _ANSWER, "reasoning_content": _THOUGHT}
-    text = _tried(tokenizer, [asked, thinks], generation_prompt=False)
-    if text is None or _THOUGHT not in text or _ANSWER not in text.partition(_THOUGHT)[2]:
-        return None
-    before, _, after = text.partition(_THOUGHT)
-    start = _tried(tokenizer, [asked], generation_prompt=True) or ""
-    opening = _behind(before, start).strip() or _last_name(before)
-    closing = after.partition(_ANSWER)[0].strip()
-    return (opening, closing) if opening and closing else None
-
-
-def _behind(text: str, start: str) -> str:
-    """What a text has beyond a common beginning, cut at a bracket, so that `<` alone is never left out."""
-    shared = next(
-        (i for i, (one, two) in enumerate(zip(text, start, strict=False)) if one != two), min(len(text), len(start))
-    )
-    while shared and shared < len(text) and text[shared - 1] in "<[|◁":
-        shared -= 1
-    return text[shared:]
-
-
-def _last_name(text: str) -> str:
-    """The end of a text from the bracket before its last word for thought on."""
-    found = list(re.finditer(_WORDS, text, re.IGNORECASE))
-    if not found:
-        return ""
-    starts = [text.rfind(bracket, 0, found[-1].start()) for bracket in "<[◁【⟨"]
-    return text[max(starts) :].strip() if max(starts) >= 0 else ""
-
-
-def _closings(words: str) -> list[str]:
-    tags = re.findall(r"(?:<|\[|◁)[^\s<>\[\]◁▷'\"]{1,40}(?:>|\]|▷)", words)
-    return list(dict.fromkeys(tags))
-
-
-def _opening_for(closing: str, tags: Sequence[str]) -> str:
-    return next((tag for tag in tags if _are_pair(tag, closing)), closing.replace("/", "", 1))
-
-
-def _cuts(tokenizer: Any, tag: str) -> bool:
-    """Whether the template leaves out of an old reply what stands before a tag, as it does with thoughts."""
-
-    def old(content: str) -> str:
-        turns = [("user", "Hello."), ("assistant", content), ("user", "And now?")]
-        return _tried(tokenizer, [{"role": role, "content": said} for role, said in turns]) or ""
-
-    whole, cut = old(_THOUGHT + _ANSWER), old(_THOUGHT + tag + _ANSWER)
-    return _THOUGHT in whole and _ANSWER in cut and _THOUGHT not in cut
-
-
-def _tried(tokenizer: Any, messages: list[dict[str, str]], *, generation_prompt: bool = True) -> str | None:
-    try:
-        return applied(tokenizer, messages, generation_prompt=generation_prompt)
-    except Exception:  # jinja raises whatever the template's author chose
-        return None

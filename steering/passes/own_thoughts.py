@@ -12,7 +12,7 @@ from steering.lane import Job, note
 from steering.model.fingerprint import fingerprint
 from steering.model.host import Host
 from steering.model.prompts import Prompt
-from steering.model.thoughts import markers_of
+from steering.model.thought_markers import markers_of
 from steering.model.token_pieces import decoded
 from steering.passes.decoding import generate_each
 from steering.passes.replies import DecodeSettings, Reply

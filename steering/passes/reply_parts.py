@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from steering.model.host import Host
 from steering.model.prompts import Prompt, Role
-from steering.model.thoughts import Parts, markers_of, split
+from steering.model.thought_markers import markers_of
+from steering.model.thoughts import Parts, split
 from steering.model.token_pieces import decoded, pieces_of_reply
 from steering.passes.replies import Reply
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from steering.errors import SteeringError
 from steering.model.host import Host
 from steering.model.prompts import Message, Prompt, render
-from steering.model.thoughts import markers_of
+from steering.model.thought_markers import markers_of
 from steering.passes.decoding import generate
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Batch, Row

@@ -30,7 +30,8 @@ from steering.model.fingerprint import fingerprint
 from steering.model.openings import chat_notes, opening_of
 from steering.model.prompts import Message, conversation, render
 from steering.model.templates import Switch, applied, switches_of, template_notes
-from steering.model.thoughts import Markers, Parts, markers_of, split
+from steering.model.thought_markers import markers_of
+from steering.model.thoughts import Markers, Parts, split
 from steering.passes.decoding import generate
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row

@@ -280,7 +280,8 @@ def test_an_event_of_some_fields_is_listened_to_as_any_other_and_there_are_no_ot
 
 
 def test_the_script_sets_texts_and_parses_no_markup_and_stands_once() -> None:
-    script = resource("assets", "fields", "fields.js").read_text(encoding="utf-8")
+    files = ("kinds.js", "fields.js")
+    script = "".join(resource("assets", "fields", name).read_text(encoding="utf-8") for name in files)
     code = re.sub(r"/\*.*?\*/|//[^\n]*", "", script, flags=re.DOTALL)
     assert "textContent" in code
     for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "DOMParser"):

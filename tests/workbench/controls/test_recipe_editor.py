@@ -290,7 +290,8 @@ def test_names_from_files_are_data_and_never_part_of_a_template(bench: Workbench
 
 
 def test_the_script_sets_texts_and_parses_no_markup() -> None:
-    script = (ROOT / "assets" / "recipe" / "recipe.js").read_text(encoding="utf-8")
+    folder = ROOT / "assets" / "recipe"
+    script = "".join((folder / name).read_text(encoding="utf-8") for name in ("shown.js", "recipe.js"))
     assert "textContent" in script
     code = re.sub(r"/\*.*?\*/|//[^\n]*", "", script, flags=re.DOTALL)
     for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "DOMParser"):
