@@ -30,6 +30,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--model", default="demo")
     arguments.add_argument("--out", type=Path, default=OUT)
+    arguments.add_argument("--only", nargs="*", help="Names of pictures such as steer-dark; all where none is named.")
     given = arguments.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     expect.set_options(timeout=120_000)
@@ -48,6 +49,8 @@ def main() -> None:
                 ("tradeoff-light", WIDE, "light", "Trade-off"),
                 ("probe-light", WIDE, "light", "Probe"),
             ):
+                if given.only and name not in given.only:
+                    continue
                 page = _open(browser, f"{served.local_url}{panel.lower().replace('-', '')}", size, theme)
                 if panel == "Steer":
                     _steer(page)

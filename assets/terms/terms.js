@@ -133,8 +133,10 @@
       for (const node of change.addedNodes) {
         if (node.nodeType === Node.ELEMENT_NODE && !node.matches('.sw-term, #sw-hint')) fresh.add(node);
       }
-      // Gradio changes the texts that there are where it can, and so takes the hints out of them.
-      if (change.type === 'characterData' && change.target.parentElement) fresh.add(change.target.parentElement.closest(PLACES) ?? change.target.parentElement);
+      // A text that is changed in its place, by Gradio or by streamed markup, loses the hints in it.
+      for (const text of [change.target, ...change.addedNodes]) {
+        if (text.nodeType === Node.TEXT_NODE && text.parentElement) fresh.add(text.parentElement.closest(PLACES) ?? text.parentElement);
+      }
     }
     if (fresh.size && !waiting) { waiting = true; idle(look, { timeout: 1000 }); }
   }).observe(document, { subtree: true, childList: true, characterData: true });

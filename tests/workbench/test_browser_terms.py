@@ -47,8 +47,10 @@ def test_terms_say_what_they_mean_where_they_stand(browser: Any, server: Any) ->
         expect(form.nth(1)).to_be_focused()
         expect(hint).to_be_visible()
         expect(stops).to_have_count(1)
-        page.locator(".sw-card p").last.evaluate("p => { p.textContent = 'x'; p.firstChild.data = 'By log-odds.'; }")
-        expect(page.locator(".sw-card p").last.locator(".sw-term")).to_have_text("log-odds")  # a text that is changed
+        last = page.locator(".sw-card p").last
+        for text, change in (("log-odds", "p.firstChild.data = text"), ("cosine", "p.replaceChildren(text)")):
+            last.evaluate(f"(p, text) => {{ p.textContent = 'x'; {change}; }}", f"By {text}.")
+            expect(last.locator(".sw-term")).to_have_text(text)
         go(page, "Glossary")
         expect(page.locator(".sw-glossary dt")).to_have_count(len(glossary()))
         assert page.locator(".sw-glossary .sw-term").count() == 0
