@@ -36,18 +36,15 @@ import gradio as gr
 from pydantic import BaseModel, ValidationError
 
 from steering.bounds import check_given
-from steering.confines import UPLOAD, confined
+from steering.confines import confined
 from steering.errors import SteeringError
 from steering.texts.formats import TAKEN
-from steering.texts.understanding import understand
 from steering.validation import field_errors, validation_error
 from workbench.controls.field import Choice, Field, Section, names
-from workbench.controls.file_preview import preview
+from workbench.controls.form_uploads import understood
 from workbench.controls.recipe_reading import Problem
-from workbench.controls.upload_field import uploaded
 from workbench.page.blocks import Unwritten, event_of
 from workbench.page.context import PanelContext
-from workbench.places import without_places
 
 
 _MARKUP = '<div class="sw-fields"></div>'
@@ -214,7 +211,7 @@ def place_fields(
     def take(sent: Any) -> dict[str, Any]:
         """What an uploaded file was understood as; called by the script."""
         with confined(ui.bench.confines):
-            return _understood(fields, sent)
+            return understood(fields, sent)
 
     calls = json.dumps(events).replace("<", "\\u003c")
     # Gradio finds the names of events in this text, where they stand in quotes.
@@ -246,27 +243,6 @@ def _events(
     if unknown:
         raise ValueError(f"events of fields that there are not: {sorted(unknown)}")
     return found
-
-
-def _understood(fields: Mapping[str, Field], sent: Any) -> dict[str, Any]:
-    """What an uploaded file was understood as, and how a field names it.
-
-    Args:
-        fields: Of the form, by name.
-        sent: `field`, and either the `path` of an upload or the `source` that stands in the field by now.
-    """
-    said = dict(sent) if isinstance(sent, Mapping) and all(isinstance(each, str) for each in sent.values()) else {}
-    field = fields.get(said.get("field", ""))
-    if field is None:
-        return {"said": "The page sent no upload. Load it again."}
-    source = uploaded(said["path"]) if said.get("path") else said.get("source", "")
-    if not source.startswith(UPLOAD):
-        return {}
-    try:
-        seen = preview(understand(source, field.upload_kind))
-    except SteeringError as error:
-        return {"said": without_places(str(error))}
-    return {"value": source, "name": source.removeprefix(UPLOAD).partition("/")[2], "preview": seen}
 
 
 def _complaints(
