@@ -145,6 +145,8 @@ class Workbench:
         """Models that visitors of the page may load."""
         self.confines: Confines | None = None
         """What is read for visitors of the page; anything where None, as in a notebook."""
+        self.only_here = True
+        """Whether nobody but this machine's own users reaches the page."""
         self.trusted = ""
         """The model whose own Python code may run, since whoever started the workbench said so."""
 

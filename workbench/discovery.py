@@ -28,6 +28,7 @@ BUILT_IN = (
     "panels.refusal.panel",
     "panels.tradeoff.panel",
     "panels.probe.panel",
+    "panels.runs.panel",
 )
 """Modules of the panels that come with the project."""
 GROUP = "steering_workbench.panels"

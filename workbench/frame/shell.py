@@ -125,6 +125,7 @@ def _confine(bench: Workbench, names: Names, allow_models: Sequence[str] | None)
     """What visitors may load and read: anything where only this machine reaches the page, unless somebody says else."""
     if allow_models is None:
         allow_models = (ANY,) if names.only_here else ()
+    bench.only_here = names.only_here
     bench.visitors_load = frozenset(allow_models)
     may_load = None if ANY in bench.visitors_load else bench.visitors_load | {*demo_models()}
     bench.confines = Confines(

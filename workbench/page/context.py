@@ -162,15 +162,28 @@ class PanelContext:
         *,
         inputs: Mapping[str, gr.components.Component] | None = None,
         outputs: Sequence[Any] = (),
+        of_visitor: bool = False,
+        of_event: bool = False,
     ) -> None:
-        """Wire an event that needs no model thread; a `SteeringError` becomes the error card."""
+        """Wire an event that needs no model thread; a `SteeringError` becomes the error card.
+
+        Args:
+            trigger: The event, such as `button.click`, or several.
+            function: `function(**values)` gives what changes.
+            inputs: Argument name -> component.
+            outputs: Every component that may change.
+            of_visitor: Whether the function gets the visitor's number too, as `visitor`.
+            of_event: Whether it gets what was clicked, as `event`; see `workbench.page.inputs.text_of`.
+        """
         names, components = list(inputs or {}), list((inputs or {}).values())
         errors = self.errors
 
-        def handle(request: gr.Request, *values: Any) -> dict[Any, Any]:
+        def answer(request: gr.Request, values: Sequence[Any], given: Mapping[str, Any]) -> dict[Any, Any]:
+            asked = {**dict(zip(names, values, strict=True)), **given}
+            asked |= {"visitor": visitor_of(request)} if of_visitor else {}
             try:
                 with confined(self.bench.confines):
-                    changes = dict(function(**dict(zip(names, values, strict=True))))
+                    changes = dict(function(**asked))
             except SteeringError as error:
                 return {errors: error_card(error)}
             except Exception as error:
@@ -179,9 +192,16 @@ class PanelContext:
             changes = self._remembered(visitor_of(request), changes)
             return {**changes, errors: "", self.page.shelf_seen: self.bench.seen}
 
+        def handle(request: gr.Request, *values: Any) -> dict[Any, Any]:
+            return answer(request, values, {})
+
+        def handle_event(request: gr.Request, event: gr.EventData, *values: Any) -> dict[Any, Any]:
+            return answer(request, values, {"event": event})
+
         self.changed.update(dict.fromkeys(outputs))
         changed = unique([*self._with_drawn(outputs), errors, self.page.shelf_seen])
-        gr.on(_several(trigger), handle, inputs=components, outputs=changed, **EVENT)
+        wired = handle_event if of_event else handle
+        gr.on(_several(trigger), wired, inputs=components, outputs=changed, **EVENT)
 
     def watch(
         self,
@@ -321,7 +341,8 @@ class PanelContext:
         shown = view.get("shown", {})
         changes = {parts[name]: gr.update(**shown[name]) for name in shown if name in parts}
         if self.kept is not None:
-            changes |= self.kept.restored(view.get("settings"), {}, self.redrawn)
+            # What a list offers now may be something else than it was then.
+            changes |= self.kept.restored(view.get("settings"), {}, self.kept.components)
         if view.get("picked") in self.workspace.names():
             changes[self.page.picked] = view["picked"]
         if self.notice is not None:

@@ -15,7 +15,7 @@ from workbench.runs.run import Run
 
 RUN = "run"
 """What names a run in a page's address."""
-_WORDS = {
+STATES = {
     "done": "",
     "stopped": ", stopped before its end",
     "failed": ", failed",
@@ -23,6 +23,7 @@ _WORDS = {
     "running": ", still running",
     "queued": ", waiting",
 }
+"""How a run ended, behind its name."""
 _AGAIN = "Nothing was computed for it. Run computes anew what is not kept."
 
 
@@ -60,7 +61,7 @@ def run_html(id: str) -> str:
 def reopened_html(run: Run, lost: Sequence[str]) -> str:
     """What is said above a run that was opened from the list."""
     when = datetime.fromisoformat(run.begun).astimezone()
-    said = f"<b>{escape(run.title)}</b> on {escape(run.model)}, {when:%d %b %Y %H:%M}{_WORDS[run.state]}. {_AGAIN}"
+    said = f"<b>{escape(run.title)}</b> on {escape(run.model)}, {when:%d %b %Y %H:%M}{STATES[run.state]}. {_AGAIN}"
     gone = f" Parts that this page no longer has: {escape(', '.join(lost[:8]))}." if lost else ""
     error = f" {escape(run.error)}" if run.error else ""
     return f'<p class="sw-was" role="status">{said}{error}{gone}</p>{run_html(run.id)}'

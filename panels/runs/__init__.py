@@ -1,0 +1,1 @@
+"""The Runs panel: what was run in this workspace, found again."""
