@@ -154,6 +154,10 @@ class Workbench:
     def host(self) -> Host | None:
         return self.model.host
 
+    def owner(self, visitor: str) -> str | None:
+        """Whose runs a visitor sees in lists: their own, or all where nobody but this machine reaches the page."""
+        return None if self.only_here else visitor
+
     @property
     def runs(self) -> Runs:
         """The runs of the workspace.

@@ -108,7 +108,7 @@ class _List:
         )
 
     def _draw(self, form: Filled, shown: int, visitor: str) -> dict[Any, Any]:
-        owner, runs, given = self._owner(visitor), self._ui.workspace.runs, form.values()
+        owner, runs, given = self._ui.bench.owner(visitor), self._ui.workspace.runs, form.values()
         query = Query(given["search"], given["kind"], given["model"], given["state"], given["favourites"], owner=owner)
         n, size = runs.count(query)
         offers = {name: [_ANY, *((each, each) for each in runs.known(name, owner))] for name in ("kind", "model")}
@@ -165,16 +165,12 @@ class _List:
         changed = self._ui.workspace.runs.change(run.id, **given)
         return {**self._draw(form, shown, visitor), **self._of(changed)}
 
-    def _owner(self, visitor: str) -> str | None:
-        """Whose runs are shown: everybody's where nobody but this machine reaches the page."""
-        return None if self._ui.bench.only_here else visitor
-
     def _picked(self, event: gr.EventData, visitor: str) -> Run:
         return self._own(text_of(event, "pick"), visitor)
 
     def _own(self, id: str, visitor: str) -> Run:
         run = self._ui.workspace.runs.get(id)
-        if self._owner(visitor) not in (None, run.owner):
+        if self._ui.bench.owner(visitor) not in (None, run.owner):
             raise SteeringError("That run is another visitor's.", "one of your own.")
         return run
 

@@ -31,6 +31,7 @@ from workbench.page.settings import Settings
 from workbench.page.state import PageState
 from workbench.page.visits import visitor_of
 from workbench.panel import Panel
+from workbench.runs.run import Run
 from workbench.sent import MOST, Sent
 
 
@@ -269,13 +270,7 @@ def test_results_of_another_model_are_said_until_there_are_new_ones(bench: Workb
         notice.place(lambda: "<p>needs</p>")
     assert notice.drawn("anna") == "<p>needs</p>"
     use("/a/long/path/<one>", "4 x 8")
-    here = {place.panel.id: place for place in places_of(bench.catalogue) if place.panel}
-    assert latest_html(here, bench.memory, "anna") == ""
     assert notice.results_begin("anna") == "<p>needs</p>"
-    latest = latest_html(here, bench.memory, "anna")  # on the start page
-    assert '<a href="./steer">Steer</a>: &lt;one&gt;, of ' in latest
-    assert latest.count("<a ") == 1
-    assert latest_html(here, bench.memory, "ben") == ""
     use("two", "4 x 8")
     said = notice.drawn("anna")
     assert said.startswith("<p>needs</p>")
@@ -286,3 +281,18 @@ def test_results_of_another_model_are_said_until_there_are_new_ones(bench: Workb
     assert notice.results_begin("anna") == "<p>needs</p>"
     use("two", "another precision")
     assert "two, of " in notice.drawn("anna")
+
+
+def test_the_start_page_lists_the_latest_runs_that_a_visitor_may_see(tmp_path: Path) -> None:
+    bench = Workbench(workspace=tmp_path / "home")
+    here = {place.panel.id: place for place in places_of(bench.catalogue) if place.panel}
+    assert latest_html(here, bench, "anna") == ""
+    mine = bench.runs.begin(Run("", "steer", "<mine>", "demo", panel="steer", owner="anna"))
+    bench.runs.begin(Run("", "grid", "headless", "demo"))
+    latest = latest_html(here, bench, "anna")
+    assert f'<a href="./steer?run={mine}">&lt;mine&gt;</a> on demo, ' in latest
+    assert latest.index("headless") < latest.index("mine")
+    assert latest.count("<a ") == 1
+    bench.only_here = False  # others reach the page too
+    assert "headless" not in latest_html(here, bench, "anna")
+    assert latest_html(here, bench, "ben") == ""

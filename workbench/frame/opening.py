@@ -96,7 +96,7 @@ def place_opening(
         return {part: gr.update(**changed) for part, changed in page.changes.items() if part in outputs}
 
     event = load(opened, inputs=[kept.state] if kept else [], outputs=outputs, **EVENT)
-    panel.go_on(event)
+    panel.runs.go_on(event)
     if takers:
         event.then(None, js=_TAKEN, **URGENT)
 
@@ -106,7 +106,7 @@ def _reopened(panel: PanelContext, query: Mapping[str, str]) -> tuple[Mapping[An
     if RUN not in query or not panel.panel:
         return {}, {}
     try:
-        return panel.reopened(query[RUN]), {}
+        return panel.runs.reopened(query[RUN]), {}
     except SteeringError as error:
         return {}, {panel.errors: error_card(error)}
 

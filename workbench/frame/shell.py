@@ -189,7 +189,7 @@ def _place_page(bench: Workbench, pages: gr.Blocks, places: Sequence[Place], her
                 html_block(here.html, elem_classes="sw-card")
             elif here.panel is not None:
                 panel = PanelContext(bench, state, here.panel.title, here.panel.id)
-                kept = panel.kept = Settings(here.panel.id, _place_panel(here.panel, panel, bench))
+                kept = panel.runs.settings = Settings(here.panel.id, _place_panel(here.panel, panel, bench))
         with gr.Column(elem_classes="sw-shelf", min_width=0):
             shelf = place_shelf(bench, state)
     contexts = [shelf, bar.context, *(each for each in (start, panel) if each)]

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
 
+from steering.errors import SteeringError
 from steering.studies import STUDIES
+from workbench.bench import Workbench
 from workbench.frame.navigation import Place
-from workbench.memory import Memory
 from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
+from workbench.page.kept_view import RUN
 from workbench.page.markup import escape, heading, note
-from workbench.page.notice import made_of
+from workbench.runs.run import Run
+from workbench.runs.runs import Query
+
+
+_LATEST = 6
+"""Runs that are listed."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +78,9 @@ def place_start(places: Sequence[Place], context: PanelContext) -> None:
         html_block(_about())
     html_block(_steps(here), elem_id="first-session")
     latest = html_block("", elem_id="latest-results", elem_classes="sw-latest")
-    memory = context.bench.memory
+    bench = context.bench
     context.watch(
-        "model", call=lambda visitor: {latest: latest_html(here, memory, visitor)}, outputs=[latest], of_visitor=True
+        "model", call=lambda visitor: {latest: latest_html(here, bench, visitor)}, outputs=[latest], of_visitor=True
     )
     others = [place for place in places if place.panel and place.panel.id not in {step.panel for step in STEPS}]
     if others:
@@ -80,15 +88,22 @@ def place_start(places: Sequence[Place], context: PanelContext) -> None:
             html_block(heading("More panels") + "".join(map(_line, others)))
 
 
-def latest_html(here: Mapping[str, Place], memory: Memory, visitor: str) -> str:
-    """What the visitor's panels still show, the latest first, with model and time; "" where they show nothing."""
-    found = [(made_of(memory, visitor, panel), place) for panel, place in here.items()]
-    made = sorted(((made, place) for made, place in found if made), key=lambda each: each[0].when, reverse=True)
-    lines = [
-        f'<p class="sw-note"><a href="./{escape(place.path)}">{escape(place.title)}</a>: {escape(str(made))}</p>'
-        for made, place in made
-    ]
+def latest_html(here: Mapping[str, Place], bench: Workbench, visitor: str) -> str:
+    """The latest runs that a visitor may see, with links that open them again; "" where there are none."""
+    try:
+        found = bench.runs.find(Query(owner=bench.owner(visitor)), limit=_LATEST)
+    except SteeringError:  # said where something is run
+        return ""
+    lines = [_latest(run, here) for run in found]
     return f'<div class="sw-card">{heading("Latest results")}{"".join(lines)}</div>' if lines else ""
+
+
+def _latest(run: Run, here: Mapping[str, Place]) -> str:
+    name, state = escape(run.title), "" if run.state == "done" else f", {run.state}"
+    if run.panel in here:
+        name = f'<a href="./{escape(here[run.panel].path)}?{RUN}={escape(run.id)}">{name}</a>'
+    when = f"{datetime.fromisoformat(run.begun).astimezone():%d %b %H:%M}"
+    return f'<p class="sw-note">{name} on {escape(run.model)}, {when}{state}</p>'
 
 
 def _about() -> str:

@@ -15,12 +15,11 @@ from workbench.generation import SteerSettings
 from workbench.memory import Properties, changed, join_all
 from workbench.page.blocks import EVENT, URGENT, html_block, unique
 from workbench.page.jobs import Call, Handler, Outputs, Slots, drive, stop_job, within
-from workbench.page.kept_view import RUN, as_sent, named_parts, reopened_html
 from workbench.page.markup import error_card
 from workbench.page.notice import Notice
-from workbench.page.settings import Settings
+from workbench.page.panel_runs import PanelRuns
 from workbench.page.state import PageState, Taker, Watch
-from workbench.page.visits import query_of, visitor_of
+from workbench.page.visits import visitor_of
 
 
 _log = logging.getLogger(__name__)
@@ -48,7 +47,6 @@ class PanelContext:
         """The panel's line in the job strip; the shell places it."""
         self.job_id = gr.State(None, render=False)
         self._runs = False
-        self._run_outputs: dict[Any, None] = {}
         self._stop = gr.Button("Stop", size="sm", elem_classes="sw-stop", min_width=0, render=False, interactive=False)
         self.errors = html_block("", elem_classes="sw-errors", render=False)
         """The panel's error card; `error_slot` places it."""
@@ -57,8 +55,8 @@ class PanelContext:
         """What stands above the panel; the shell places it."""
         self.changed: dict[Any, None] = {}
         """Components that handlers change, in order."""
-        self.kept: Settings | None = None
-        """The panel's settings, once it is laid out."""
+        self.runs = PanelRuns(self)
+        """What the panel's page follows, keeps and shows again."""
         self.takers: list[Taker] = []
         """What takes a prompt with recipes that another panel sent."""
         self.watches: list[Watch] = []
@@ -131,7 +129,7 @@ class PanelContext:
                 yield changes
             settings = dict(zip(components, values, strict=True))
             yield {
-                **self._kept(call, view, settings),
+                **self.runs.keep(call, view, settings),
                 **{button: gr.update(interactive=True) for button in run},
                 **{button: gr.update(interactive=False) for button in stops},
             }
@@ -150,7 +148,7 @@ class PanelContext:
         surroundings += [self.notice.html] if self.notice is not None else []
         wired = unique([*self._with_drawn(outputs), *surroundings])
         gr.on(_several(trigger), handle, inputs=components, outputs=wired, **EVENT)
-        self._run_outputs.update(dict.fromkeys(wired))
+        self.runs.outputs.update(dict.fromkeys(wired))
         self.changed.update(dict.fromkeys([*outputs, self.errors]))
         if stop is not None:
             self._wire_stop(stop)
@@ -305,66 +303,6 @@ class PanelContext:
         when = "true" if always else "innerWidth <= 1100"
         script = f"() => {{ if ({when}) {look}.scrollIntoView({{behavior: 'smooth', block: 'start'}}); }}"
         trigger(None, js=script, **URGENT)
-
-    def go_on(self, event: Any) -> None:
-        """Once an event has opened the page, follow what the visitor's panel began before and what still runs."""
-        if not self._run_outputs:
-            return
-        passing = (self.page.picked, self.page.drawn, self.page.go)
-
-        def follow(request: gr.Request) -> Iterator[Outputs]:
-            named, live = query_of(request).get(RUN, ""), self.bench.live
-            run = live.with_id(named) if named else live.of(visitor_of(request), self.panel)
-            if run is None:  # without any update, Gradio would empty all outputs
-                yield {self.line: gr.skip()}
-                return
-            for n, changes in enumerate(run.follow()):
-                # What the run picked when it began, its visitor may have changed since.
-                yield changes if n else {part: made for part, made in changes.items() if part not in passing}
-
-        event.then(follow, outputs=list(self._run_outputs), **EVENT)
-
-    def reopened(self, id: str) -> Outputs:
-        """What changes on the page that shows a run of the list, as it was shown last.
-
-        Raises:
-            SteeringError: There is no such run, or another panel shows it.
-        """
-        run = self.workspace.runs.get(id)
-        if run.panel != self.panel:
-            raise SteeringError(
-                f"The run '{run.title}' is not one of the panel {self.title}.",
-                f"a run that was made here; this one is of {run.panel or 'no panel'}.",
-                "Open it from the list of runs.",
-            )
-        view, parts = self.workspace.runs.view(id) or {}, self._by_name()
-        shown = view.get("shown", {})
-        changes = {parts[name]: gr.update(**shown[name]) for name in shown if name in parts}
-        if self.kept is not None:
-            # What a list offers now may be something else than it was then.
-            changes |= self.kept.restored(view.get("settings"), {}, self.kept.components)
-        if view.get("picked") in self.workspace.names():
-            changes[self.page.picked] = view["picked"]
-        if self.notice is not None:
-            changes[self.notice.html] = reopened_html(run, [name for name in shown if name not in parts])
-        return changes
-
-    def _kept(self, call: Call, view: Properties, settings: Mapping[Any, Any]) -> Outputs:
-        """Keep a run that ended; gives what changes on the page."""
-        parts = {part: name for name, part in self._by_name().items()}
-        join_all(view, changed(call.further))
-        shown = {parts[part]: as_sent(part, known) for part, known in view.items() if part in parts}
-        typed = self.kept.plain(settings) if self.kept is not None else {}
-        picked = view.get(self.page.picked, {}).get("value")
-        problem = call.record.end({"shown": shown, "settings": typed, "picked": picked})
-        if problem is None:
-            return {}
-        card = view.get(self.errors, {}).get("value", "") + error_card(problem)
-        return {self.errors: card}
-
-    def _by_name(self) -> dict[str, Any]:
-        """What handlers change and a kept view can hold, by names that another session of the same layout gives too."""
-        return named_parts([*self.changed, *self.redrawn])
 
     def place_strip(self) -> None:
         """Place the panel's line and its Stop in the job strip, where it runs anything; for the shell."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -9,10 +11,12 @@ from typing import Any
 
 import gradio as gr
 
+from workbench.memory import Properties
 from workbench.page.markup import escape
 from workbench.runs.run import Run
 
 
+_log = logging.getLogger(__name__)
 RUN = "run"
 """What names a run in a page's address."""
 STATES = {
@@ -43,11 +47,21 @@ def named_parts(parts: Iterable[Any]) -> dict[str, Any]:
     return found
 
 
-def as_sent(part: Any, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Changed properties as the browser gets them, which a control takes for a value again."""
-    if "value" not in known:
-        return dict(known)
-    return {**known, "value": part.postprocess(known["value"])}
+def shown_of(parts: Mapping[str, Any], view: Properties) -> dict[str, Any]:
+    """What a page shows, as JSON can hold it: name -> properties as the browser gets them, which its controls take
+    again. What JSON cannot hold, of a control of somebody else's, is left out.
+    """
+    found = {}
+    for name, part in parts.items():
+        known = view.get(part)
+        if not known:
+            continue
+        try:
+            sent = {**known, "value": part.postprocess(known["value"])} if "value" in known else known
+            found[name] = json.loads(json.dumps(sent))
+        except Exception:
+            _log.exception("What %s showed is not kept", name)
+    return found
 
 
 def run_html(id: str) -> str:

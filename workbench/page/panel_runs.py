@@ -1,0 +1,101 @@
+"""A panel's page as a view of runs: it follows one that goes on, keeps what it showed of it, and shows one again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from steering.errors import SteeringError
+from workbench.memory import Properties, changed, join_all
+from workbench.page.blocks import EVENT
+from workbench.page.jobs import Call, Outputs
+from workbench.page.kept_view import RUN, named_parts, reopened_html, shown_of
+from workbench.page.markup import error_card
+from workbench.page.settings import Settings
+from workbench.page.visits import query_of, visitor_of
+
+
+if TYPE_CHECKING:
+    from workbench.page.context import PanelContext
+
+
+class PanelRuns:
+    """Of one panel's page."""
+
+    def __init__(self, ui: PanelContext) -> None:
+        self._ui = ui
+        self.outputs: dict[Any, None] = {}
+        """Components that runs change, in order."""
+        self.settings: Settings | None = None
+        """The panel's settings, once it is laid out."""
+
+    def go_on(self, event: Any) -> None:
+        """Once an event has opened the page, follow the run that its address names, or what the visitor's panel began
+        before, where it still goes on.
+        """
+        if not self.outputs:
+            return
+        page, live = self._ui.page, self._ui.bench.live
+        passing = (page.picked, page.drawn, page.go)
+
+        def follow(request: gr.Request) -> Iterator[Outputs]:
+            named = query_of(request).get(RUN, "")
+            run = live.with_id(named) if named else live.of(visitor_of(request), self._ui.panel)
+            if run is None:  # without any update, Gradio would empty all outputs
+                yield {self._ui.line: gr.skip()}
+                return
+            for n, changes in enumerate(run.follow()):
+                # What the run picked when it began, its visitor may have changed since.
+                yield changes if n else {part: made for part, made in changes.items() if part not in passing}
+
+        event.then(follow, outputs=list(self.outputs), **EVENT)
+
+    def reopened(self, id: str) -> Outputs:
+        """What changes on the page that shows a run of the list, as it was shown last.
+
+        Raises:
+            SteeringError: There is no such run, or another panel shows it.
+        """
+        ui = self._ui
+        run = ui.workspace.runs.get(id)
+        if run.panel != ui.panel:
+            raise SteeringError(
+                f"The run '{run.title}' is not one of the panel {ui.title}.",
+                f"a run that was made here; this one is of {run.panel or 'no panel'}.",
+                "Open it from the list of runs.",
+            )
+        view, parts = ui.workspace.runs.view(id) or {}, self._by_name()
+        shown = view.get("shown", {})
+        changes = {parts[name]: gr.update(**shown[name]) for name in shown if name in parts}
+        if self.settings is not None:
+            # What a list offers now may be something else than it was then.
+            changes |= self.settings.restored(view.get("settings"), {}, self.settings.components)
+        if view.get("picked") in ui.workspace.names():
+            changes[ui.page.picked] = view["picked"]
+        if ui.notice is not None:
+            changes[ui.notice.html] = reopened_html(run, [name for name in shown if name not in parts])
+        return changes
+
+    def keep(self, call: Call, view: Properties, given: Mapping[Any, Any]) -> Outputs:
+        """Keep a run that ended; gives what changes on the page.
+
+        Args:
+            call: Of the handler.
+            view: What it changed.
+            given: Component -> value with which it began.
+        """
+        join_all(view, changed(call.further))
+        picked = view.get(self._ui.page.picked, {}).get("value")
+        typed = self.settings.plain(given) if self.settings is not None else {}
+        problem = call.record.end({"shown": shown_of(self._by_name(), view), "settings": typed, "picked": picked})
+        if problem is None:
+            return {}
+        card = view.get(self._ui.errors, {}).get("value", "") + error_card(problem)
+        return {self._ui.errors: card}
+
+    def _by_name(self) -> dict[str, Any]:
+        """What a kept view can hold of the page, by names that another session of the same layout gives too."""
+        parts = [*self._ui.changed, *self._ui.redrawn]
+        return named_parts(part for part in parts if part is not self._ui.errors)
