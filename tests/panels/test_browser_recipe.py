@@ -79,7 +79,6 @@ def test_a_recipe_is_made_with_the_keyboard_alone(page: Page) -> None:
     assert focused(page) == "mode-a1"
     page.keyboard.type("Rot")
     expect(editor(page).locator("[data-part=strength-label]")).to_have_text("Degrees towards it")
-    page.keyboard.press("Tab")  # what "Blocks" means
     page.keyboard.press("Tab")
     page.keyboard.type("these")
     page.keyboard.press("Tab")

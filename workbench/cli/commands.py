@@ -16,7 +16,6 @@ from rich.table import Table
 
 from steering.errors import SteeringError
 from steering.model.host import Host
-from steering.names import short_name
 from steering.passes.decoding import time_steps
 from steering.passes.replies import Reply
 from steering.paths import is_file
@@ -31,10 +30,8 @@ from steering.vectors.files import load_vector, save_vector
 from steering.vectors.gguf import mean_differences, save_gguf
 from steering.vectors.strength import in_all_units
 from steering.vectors.vector import SteeringVector
-from workbench.cli.console import ERR, OUT, follow, table
+from workbench.cli.console import ERR, OUT, table
 from workbench.controls.estimate_words import estimate
-from workbench.runs.record import Record
-from workbench.runs.run import Run
 from workbench.workspace import Workspace
 
 
@@ -46,47 +43,6 @@ def tell_size(host: Host, study: Study, settings: BaseModel) -> None:
     if not size.done:
         time_steps(host)
     ERR.print(estimate(size, host), highlight=False)
-
-
-def in_workspace(study: Study, given: dict[str, Any], workspace: Workspace) -> dict[str, Any]:
-    """Settings with the workspace's own places for what they leave out: vectors by name, and finished parts."""
-    places = {}
-    if "vectors" in study.settings.model_fields:
-        places["vectors"] = str(workspace.shelf)
-    if "kept" in study.settings.model_fields:
-        kept = workspace.cells
-        # Where there is no room for it, finished parts are kept in memory, as was said.
-        places["kept"] = str(kept.path) if kept.path.exists() else ""
-    return {**places, **given}
-
-
-def run_kept(workspace: Workspace, host: Host, study: Study, settings: BaseModel) -> Result:
-    """Run a study to its end and keep it among the runs of the workspace; where that fails, say so and go on."""
-    record, used = Record(workspace), used_by(settings, workspace)
-    record.begin(host, Run("", study.name, study.title, short_name(host.name)), settings, **used)
-    try:
-        record.result = result = follow(study.start(host, settings))
-    except KeyboardInterrupt:
-        record.state = "stopped"
-        raise
-    except BaseException as error:
-        record.failed(error)
-        raise
-    finally:
-        problem = record.end()
-        if problem is not None:
-            ERR.print(f"Not kept among the runs: {escape(str(problem))}", highlight=False)
-        elif record.id:
-            ERR.print(f"Kept as run {record.id}", highlight=False)
-    return result
-
-
-def used_by(settings: BaseModel, workspace: Workspace) -> dict[str, Any]:
-    """The recipes among settings, and what of their vectors is on the shelf."""
-    values = [each for _, value in settings for each in (value if isinstance(value, tuple | list) else (value,))]
-    recipes = tuple(each for each in values if isinstance(each, Recipe))
-    names = {name for recipe in recipes for name in recipe.vectors} & set(workspace.names() if recipes else ())
-    return {"recipes": recipes, "vectors": {name: workspace.get(name).vector for name in sorted(names)}}
 
 
 def finish(study: Study, result: Result, out: Path | None) -> None:

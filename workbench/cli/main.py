@@ -99,7 +99,8 @@ def run(
         from steering.store import kept_in
         from steering.studies import find_study
         from steering.studies.study import check_folder
-        from workbench.cli.commands import finish, in_workspace, run_kept, tell_size
+        from workbench.cli.commands import finish, tell_size
+        from workbench.cli.kept_runs import in_workspace, run_kept
         from workbench.key_values import pairs
         from workbench.workspace import Workspace
 
@@ -155,7 +156,8 @@ def extract(
         from steering.passes.pooling import parse_pooling
         from steering.studies import find_study
         from steering.studies.study import check_folder
-        from workbench.cli.commands import finish, run_kept, tell_size
+        from workbench.cli.commands import finish, tell_size
+        from workbench.cli.kept_runs import run_kept
         from workbench.workspace import Workspace
 
         study = find_study("extract")

@@ -131,7 +131,8 @@ def resume(id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load
     """
     with reported():
         from steering.studies import find_study
-        from workbench.cli.commands import finish, in_workspace, run_kept, tell_size
+        from workbench.cli.commands import finish, tell_size
+        from workbench.cli.kept_runs import in_workspace, run_kept
         from workbench.workspace import Workspace
 
         shelf = Workspace(workspace)

@@ -170,7 +170,13 @@ FIRST = _COUNTED + _AS_LAST
 
 _PARTS = ("recipe", "tokens", "replies", "fields", "picture", "terms", "keys", "shelf")
 _SHEETS = (("style.css",), *((name, f"{name}.css") for name in _PARTS))
-_USED = (("paste", "paste.js"), ("picture", "plot.js"), ("streamed", "streamed.js"), ("recipe", "shown.js"), ("fields", "kinds.js"))
+_USED = (
+    ("paste", "paste.js"),
+    ("picture", "plot.js"),
+    ("streamed", "streamed.js"),
+    ("recipe", "shown.js"),
+    ("fields", "kinds.js"),
+)
 _SCRIPTS = (*_USED, *((name, f"{name}.js") for name in _PARTS))
 """Of controls that are a class over `gr.HTML`, which stand here once, however many a page has; of hints and keys."""
 
