@@ -563,7 +563,9 @@ def test_a_stopped_grid_keeps_its_cells(page: Page, brake: threading.Event) -> N
     brake.set()
     values.fill("0..0.3 step 0.01")  # two batches
     page.click("#grid-run")
-    expect(page.locator("#grid-cells td[data-x]")).to_have_count(2)  # known, so there at once
+    expect(page.locator("#grid-cells")).to_contain_text("2 of 31 cells")  # known, so there at once
+    expect(page.locator("#grid-stop")).to_be_enabled()
+    expect(page.locator("#grid-cells td[data-x]")).to_have_count(2)
     first = page.locator("#grid-cells td[data-x='0']")
     first.locator(".sw-cell").click()
     page.keyboard.press("s")  # Stop, from where the focus is

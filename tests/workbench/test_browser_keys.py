@@ -74,4 +74,4 @@ def test_a_third_partys_panel_runs_by_key(browser: Any, server: Any) -> None:
         page.keyboard.press("r")
         expect(page.locator(".sw-right table")).to_contain_text("times")
         page.keyboard.press("b")
-        expect(page.locator(".sw-nav a[aria-current]")).to_have_text(re.compile("^Probe$"))
+        expect(page.locator(".sw-nav a[aria-current]")).to_have_text(re.compile("^Runs$"))
