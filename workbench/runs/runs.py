@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from workbench.runs.index import Index
 from workbench.runs.run import OPEN, Run, State, now
 
 
+_ALIVE = ".alive-"
+"""How the name of a process's lock begins."""
 _CHANGEABLE = ("title", "note", "tags", "favourite")
 LONGEST = {"title": 200, "note": 20_000}
 """Characters of what somebody writes about a run."""
@@ -86,7 +88,7 @@ class Runs:
         self._process = secrets.token_hex(8)
         self._alive = FileLock(self._lock_of(self._process), thread_local=False)  # the process's, not a thread's
         self._guard = threading.Lock()
-        self._interrupt_dead()
+        self._interrupt_dead({path.name.removeprefix(_ALIVE) for path in folder.glob(f"{_ALIVE}*")})
 
     def begin(self, run: Run) -> str:
         """Take down that a run goes on; gives its id.
@@ -260,11 +262,15 @@ class Runs:
                 self._index.forget(id)
 
     def _lock_of(self, process: str) -> Path:
-        return self.folder / f".alive-{process}"
+        return self.folder / f"{_ALIVE}{process}"
 
-    def _interrupt_dead(self) -> None:
-        """Look which processes are gone: what they left is interrupted, and what they deleted goes for good."""
-        for process in self._index.processes():
+    def _interrupt_dead(self, known: Collection[str] = ()) -> None:
+        """Look which processes are gone: what they left is interrupted, and what they deleted goes for good.
+
+        Args:
+            known: Processes beside those of which the list knows something to do.
+        """
+        for process in self._index.processes().union(known):
             if process == self._process:
                 continue
             lock = FileLock(self._lock_of(process))

@@ -235,6 +235,19 @@ def test_what_a_killed_process_left_is_interrupted_and_nothing_half_written_is_l
     runs.close()
 
 
+def test_the_lock_of_a_process_that_left_nothing_undone_goes_too(tmp_path: Path) -> None:
+    first = Runs(tmp_path)
+    first.end(first.begin(RUN), "done")
+    (lock,) = tmp_path.glob(".alive-*")
+    Runs(tmp_path).close()
+    assert lock.exists()  # its process lives
+    first._alive.release()
+    lock.touch()  # as it lies there behind a process that was killed
+    Runs(tmp_path).close()
+    assert not lock.exists()
+    assert [run.state for run in Runs(tmp_path).find()] == ["done"]
+
+
 def test_what_cannot_be_kept_says_so_and_is_not_done(runs: Runs, tmp_path: Path, monkeypatch: Any) -> None:
     id = runs.begin(RUN)
 
