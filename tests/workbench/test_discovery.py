@@ -45,7 +45,7 @@ def _write(folder: Path, name: str, *, id: str, title: str = "Mine", order: floa
 
 def test_the_built_in_panels_come_in_the_order_of_the_work() -> None:
     found = discover()
-    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "refusal", "tradeoff", "probe"]
+    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "refusal", "tradeoff", "probe", "runs"]
     assert found.broken == ()
 
 
@@ -54,7 +54,16 @@ def test_a_folder_of_single_files_adds_panels_among_the_others(tmp_path: Path) -
     _write(tmp_path, "_helper.py", id="helper")
     (tmp_path / "notes.txt").write_text("no panel")
     found = discover(tmp_path)
-    assert [panel.id for panel in found.panels] == ["vectors", "early", "steer", "grid", "refusal", "tradeoff", "probe"]
+    assert [panel.id for panel in found.panels] == [
+        "vectors",
+        "early",
+        "steer",
+        "grid",
+        "refusal",
+        "tradeoff",
+        "probe",
+        "runs",
+    ]
     assert found.sources["early"] == str(tmp_path / "early.py")
     assert found.get("early").title == "Mine"
     with pytest.raises(SteeringError, match="no panel 'helper'"):
@@ -75,9 +84,18 @@ def test_an_installed_package_offers_a_class_or_an_object(monkeypatch: pytest.Mo
         "refusal",
         "tradeoff",
         "probe",
+        "runs",
     ]
     monkeypatch.setenv(SWITCH, "off")
-    assert [panel.id for panel in discover().panels] == ["vectors", "steer", "grid", "refusal", "tradeoff", "probe"]
+    assert [panel.id for panel in discover().panels] == [
+        "vectors",
+        "steer",
+        "grid",
+        "refusal",
+        "tradeoff",
+        "probe",
+        "runs",
+    ]
 
 
 def test_the_switch_leaves_a_folder_out_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +122,16 @@ def test_a_broken_panel_is_reported_and_stops_no_other(tmp_path: Path, text: str
     (tmp_path / "broken.py").write_text(text, encoding="utf-8")
     _write(tmp_path, "fine.py", id="fine")
     found = discover(tmp_path)
-    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "refusal", "fine", "tradeoff", "probe"]
+    assert [panel.id for panel in found.panels] == [
+        "vectors",
+        "steer",
+        "grid",
+        "refusal",
+        "fine",
+        "tradeoff",
+        "probe",
+        "runs",
+    ]
     (problem,) = found.broken
     assert problem.source == str(tmp_path / "broken.py")
     assert said in str(problem.error)
@@ -127,5 +154,5 @@ def test_the_second_panel_with_an_id_is_refused_naming_both(tmp_path: Path) -> N
 
 def test_a_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
     found = discover(tmp_path / "nowhere")
-    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "refusal", "tradeoff", "probe"]
+    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "refusal", "tradeoff", "probe", "runs"]
     assert "does not exist" in str(found.broken[0].error)

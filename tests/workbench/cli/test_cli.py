@@ -144,7 +144,7 @@ def test_tour_extracts_steers_and_ablates_and_shows_numbers_and_texts() -> None:
         (["extract", "--method", "magic"], "'magic'", "Choose one"),
         (["extract", "--site", "middle"], "field site: 'middle'", "Correct that field"),
         (["run", "magic"], "The study 'magic'", "Choose one"),
-        (["run", "extract", "--set", "seed"], "--set seed", "Write, for example"),
+        (["run", "extract", "--set", "seed"], "--set 'seed'", "Write, for example"),
         (["run", "extract", "--set", "colour=blue"], "one of contrast, method", "Correct its name"),
         (["steer", "Hi", "--recipe", "none.json"], "no recipe file", "Check the path"),
     ],
