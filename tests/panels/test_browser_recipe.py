@@ -218,10 +218,6 @@ def test_focus_and_what_is_typed_stay_while_the_shelf_changes(page: Page, bench:
     assert editor(page).locator("b", has_text="third").count() == 0
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="on a machine that is short of cores the editor's change event follows its own answers; open fault",
-)
 def test_a_picked_token_stands_in_the_recipe_and_starts_no_chain_of_events(page: Page) -> None:
     asked: list[int] = []
     page.on(
@@ -234,13 +230,10 @@ def test_a_picked_token_stands_in_the_recipe_and_starts_no_chain_of_events(page:
     expect(page.locator("#tokens-g1")).to_have_value("3")
     expect(page.locator("#grid-chips .sw-picked")).to_have_count(1)
 
-    def quiet() -> bool:
-        before = len(asked)
-        page.wait_for_timeout(1500)
-        return len(asked) == before
-
-    until(quiet)  # a chain would go on and on; the page looks at the server without events
-    assert max(map(asked.count, asked), default=0) < 10
+    page.wait_for_timeout(1500)  # what the pick itself asked for
+    del asked[:]
+    page.wait_for_timeout(3000)  # a chain would go on and on; the page looks at the server without events
+    assert max(map(asked.count, asked), default=0) <= 1
     go(page, "Steer")
 
 

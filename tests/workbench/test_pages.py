@@ -93,6 +93,51 @@ def test_no_event_tells_components_how_it_goes(laid_out: Any) -> None:
     assert told == []
 
 
+def test_no_two_listeners_of_one_event_wait_for_one_another(laid_out: Any) -> None:
+    """Gradio fires an event that had to wait again for all its listeners: two that wait would never come to an end."""
+    config = laid_out[1]
+    states = {each["id"] for each in config["components"] if each["type"] == "state"}
+    waiting = [
+        tuple(target)
+        for each in config["dependencies"]
+        if each["backend_fn"] and each["trigger_mode"] == "always_last"
+        for target in each["targets"]
+        if target[0] not in states  # whose listeners are called one by one
+    ]
+    assert len(waiting) > 20
+    assert len(waiting) == len(set(waiting))
+
+
+def _waiting(page: gr.Blocks) -> list[Any]:
+    return [each for each in page.fns.values() if each.fn and each.trigger_mode == "always_last"]
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_watches_that_share_an_event_share_a_listener(bench: Workbench, share: bool) -> None:
+    with gr.Blocks() as page:
+        ui = PanelContext(bench, PageState(), "Test", "test")
+        first, second, third = (gr.Textbox() for _ in range(3))
+        ui.watch(first.change, call=lambda a: {third: a}, inputs={"a": first}, outputs=[third])
+        told = [first.change, second.change] if share else [second.change]
+        ui.watch(*told, call=lambda b: {third: b}, inputs={"b": second}, outputs=[third])
+        ui.wire_watches()
+    assert len(_waiting(page)) == 2 - share
+
+
+def test_what_shares_a_listener_is_drawn_though_another_part_cannot_be(bench: Workbench) -> None:
+    def fails(a: str) -> Any:
+        raise ValueError(a)
+
+    with gr.Blocks() as page:
+        ui = PanelContext(bench, PageState(), "Test", "test")
+        first, second, third = (gr.Textbox() for _ in range(3))
+        ui.watch(first.change, call=fails, inputs={"a": first}, outputs=[second])
+        ui.watch(first.change, call=lambda a: {third: a.upper()}, inputs={"a": first}, outputs=[third])
+        ui.wire_watches()
+    (listener,) = _waiting(page)
+    assert listener.fn(gr.Request(), "word") == {third: "WORD"}
+
+
 def test_a_panel_that_cannot_be_imported_has_a_page_that_says_so(bench: Workbench) -> None:
     error = SteeringError("It failed.", "a module.", "Mend it.")
     bench.catalogue = type(bench.catalogue)(bench.catalogue.panels, {}, (Problem("/x/My Panel.py", error),))

@@ -206,6 +206,7 @@ def test_a_redraw_that_changes_nothing_leaves_every_output_alone(tmp_path: Any) 
         button, first, second = gr.Button(), gr.HTML(), gr.HTML()
         answers: list[dict[Any, Any]] = [{}, {first: "new"}]
         ui.watch(button.click, call=answers.pop, outputs=[first, second])
+        ui.wire_watches()
     handle = list(page.fns.values())[-1].fn
     request = gr.Request()
     assert handle(request) == {first: "new"}

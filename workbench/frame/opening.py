@@ -133,6 +133,8 @@ class _Page:
     def draw(self, context: PanelContext, visitor: str) -> None:
         """Draw all that follows the model, the shelf and the picked vector."""
         for watch in context.watches:
+            if not watch.follows:
+                continue
             try:
                 given = {name: self.given(part) for name, part in watch.inputs.items()}
                 given |= {"visitor": visitor} if watch.of_visitor else {}

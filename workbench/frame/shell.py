@@ -196,6 +196,7 @@ def _place_page(bench: Workbench, pages: gr.Blocks, places: Sequence[Place], her
     with gr.Column(elem_classes="sw-strip"):
         for context in contexts:
             context.place_strip()
+            context.wire_watches()
     place_opening(bench, state, contexts, kept, place_look(bench, state, bar.html), pages.load)
 
 

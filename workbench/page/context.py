@@ -18,8 +18,9 @@ from workbench.page.jobs import Call, Handler, Outputs, Slots, drive, stop_job, 
 from workbench.page.markup import error_card
 from workbench.page.notice import Notice
 from workbench.page.panel_runs import PanelRuns
-from workbench.page.state import PageState, Taker, Watch
+from workbench.page.state import PageState, Taker
 from workbench.page.visits import visitor_of
+from workbench.page.watches import Watch, wire_watches
 
 
 _log = logging.getLogger(__name__)
@@ -225,25 +226,13 @@ class PanelContext:
         # What is seen of the shelf changes with the model: both would run twice for one change, and when a page opens.
         triggers = tuple(each for each in triggers if each != "model" or "shelf" not in triggers)
         events = [states[each].change if isinstance(each, str) else each for each in triggers]
-        names, components = list(inputs or {}), list((inputs or {}).values())
-        follows = all(isinstance(each, str) for each in triggers)
-        seen = [page.model_seen, page.shelf_seen, page.picked, page.drawn] if follows else []
-
-        def handle(request: gr.Request, *values: Any) -> Any:
-            given, known = values[: len(names)], values[len(names) :]
-            if follows and tuple(known[:3]) == known[3]:
-                return gr.skip()  # drawn when the page was opened
-            # Gradio takes an empty mapping for a missing value of every output.
-            visitor = visitor_of(request)
-            asked = dict(zip(names, given, strict=True)) | ({"visitor": visitor} if of_visitor else {})
-            with confined(self.bench.confines):
-                return self.noted(visitor, call(**asked)) or gr.skip()
-
-        if any(isinstance(each, str) for each in triggers):
-            self.watches.append(Watch(call, inputs or {}, of_visitor))
+        follows = any(isinstance(each, str) for each in triggers)
+        self.watches.append(Watch(call, inputs or {}, outputs, events, follows, of_visitor))
         self.redrawn.update(dict.fromkeys(outputs))
-        # One listener for all of them, where the last trigger counts: two would race with values of different age.
-        gr.on(events, handle, inputs=[*components, *seen], outputs=list(outputs), trigger_mode="always_last", **EVENT)
+
+    def wire_watches(self) -> None:
+        """Listen for all that is watched, once the panel is laid out; for the shell."""
+        wire_watches(self.bench, self.page, self.watches, self.noted)
 
     def place_send(self, make: Callable[..., SteerSettings], inputs: Mapping[str, Any]) -> None:
         """Place a button for every other panel that takes a prompt with recipes.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,16 +32,6 @@ class PageState:
         self.go = gr.Textbox("", visible="hidden", elem_classes="sw-go", show_label=False)
         """Address of another page of the workbench; the browser goes there as soon as there is one."""
         self.go.change(None, js="to => { if (to) window.location.assign(to); }", inputs=[self.go], **URGENT)
-
-
-@dataclass(frozen=True, eq=False)
-class Watch:
-    """Something that is redrawn whenever another model stands, the shelf changes or a vector is picked."""
-
-    call: Callable[..., Outputs]
-    inputs: Mapping[str, Any]
-    of_visitor: bool = False
-    """Whether `call` gets the visitor's number too."""
 
 
 @dataclass(frozen=True, eq=False)

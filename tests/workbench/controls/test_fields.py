@@ -271,6 +271,7 @@ def test_an_event_of_some_fields_is_listened_to_as_any_other_and_there_are_no_ot
     ui: PanelContext, form: Fields
 ) -> None:
     ui.watch("model", form.sized, form.change, call=dict, inputs={"form": form}, outputs=[form])
+    ui.wire_watches()
     ui.quick(form.sized, dict, inputs={"form": form}, outputs=[form])
     events = gr.context.Context.root_block.default_config.fns.values()
     heard = {target for event in events for target in event.targets}
