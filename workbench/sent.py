@@ -6,7 +6,7 @@ import secrets
 import threading
 from collections import OrderedDict
 
-from workbench.generation import SteerSettings
+from steering.studies.steer import SteerSettings
 
 
 MOST = 200

@@ -27,6 +27,7 @@ from steering.studies.grid import (
     with_methods,
 )
 from steering.studies.size import Size
+from steering.studies.steer import SteerSettings
 from steering.studies.study import Result
 from workbench.controls.estimate import follow_estimate
 from workbench.controls.first_vector import FirstVector
@@ -35,7 +36,7 @@ from workbench.controls.panes import place_card_at
 from workbench.controls.prompt_card import EXAMPLES, PromptCard
 from workbench.controls.recipe_editor import RecipeEditor, follow_shelf, place_recipe, received
 from workbench.controls.recipe_reading import Draft
-from workbench.generation import SteerSettings, on_the_shelf
+from workbench.generation import on_the_shelf
 from workbench.page.blocks import EVENT, html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import number_of

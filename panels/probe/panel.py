@@ -15,6 +15,7 @@ from steering.studies import STUDIES
 from steering.studies.probing import ProbeSettings, Probing, picture_of, result_of
 from steering.studies.study import Result
 from workbench.controls.fields import Filled
+from workbench.controls.offers import fitting
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call, Outputs
 from workbench.page.markup import card, empty_state
@@ -57,7 +58,7 @@ class ProbePanel(Panel):
 
         def run(call: Call, form: Filled, before: Shown | None, part: str, place: str) -> Iterator[Outputs | None]:
             settings = parsed(form.values())
-            vectors = {name: ui.workspace.get(name).vector for name in ui.workspace.names()}
+            vectors = {name: ui.workspace.get(name).vector for name in fitting(ui)}
             found = Probing(
                 call.host,
                 settings,
@@ -65,7 +66,7 @@ class ProbePanel(Panel):
                 kept=call.workspace.cells,
                 vectors=vectors,
             )
-            call.begins("probe", _title(found), settings)
+            call.begins("probe", _title(found), settings, vectors=vectors)
             yield view.begun(before)
             yield from _run(call, view, found, part, place)
 

@@ -21,8 +21,9 @@ from steering.studies.probing.directions import NAMES
 from steering.studies.probing.findings import caption, place_title
 from steering.studies.probing.reading import PARTS
 from steering.studies.probing.tables import cosine_table
+from steering.studies.steer import SteerSettings
 from steering.studies.study import Result
-from workbench.generation import SteerSettings, on_the_shelf
+from workbench.generation import on_the_shelf
 from workbench.page.blocks import EVENT, html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Outputs

@@ -14,8 +14,8 @@ from panels.refusal.markup import found_html, tokens_html
 from steering.errors import SteeringError
 from steering.studies.refusal import RECIPE, REFUSAL, Inquiry
 from steering.studies.refusal.inquiry import Part
+from steering.studies.steer import SteerSettings
 from steering.studies.study import Result
-from workbench.generation import SteerSettings
 from workbench.page.blocks import html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Outputs

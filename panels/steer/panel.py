@@ -12,16 +12,17 @@ from panels.steer.reply_panes import ReplyPanes
 from steering.lane import Job
 from steering.model.host import Host
 from steering.recipes.recipe import Intervention, Recipe
+from steering.studies import STUDIES
 from steering.studies.size import Size
+from steering.studies.steer import LETTERS, SteerSettings, recipe_name, steer_size
+from steering.studies.steer.chat import Chat
 from steering.studies.study import Result
-from workbench.chat import Chat
 from workbench.controls.estimate import place_estimate
 from workbench.controls.first_vector import FirstVector
 from workbench.controls.offers import fitting, suggested, vector_named
 from workbench.controls.prompt_card import PromptCard
 from workbench.controls.recipe_editor import RecipeEditor, decoded_alike, follow_shelf, place_recipe, received
 from workbench.controls.recipe_reading import Draft
-from workbench.generation import LETTERS, SteerSettings, recipe_name, run_steer, steer_size
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call, Outputs
 from workbench.panel import Panel
@@ -39,7 +40,7 @@ class SteerPanel(Panel):
 
     def run(self, host: Host, settings: SteerSettings, job: Job[Result]) -> Result:
         """All replies to one prompt, with what was modified."""
-        return run_steer(host, settings, job)
+        return STUDIES["steer"].run(host, settings, job)
 
     def build(self, ui: PanelContext) -> None:
         """Left: prompt and recipes. Right: the replies, their tokens, and the first token that differs."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from steering.passes.replies import FINISHES, Reply, Written
 from steering.recipes.recipe import Recipe
+from steering.studies.steer import recipe_name
 from steering.vectors.token_readings import TokenReading, summary
 from workbench.controls.panes import Pane, before_html, card_at, now_html
 from workbench.controls.token_markup import (
@@ -19,7 +20,6 @@ from workbench.controls.token_markup import (
     token_card,
     visible,
 )
-from workbench.generation import recipe_name
 from workbench.page.markup import escape, heading, note, table
 
 

@@ -14,22 +14,22 @@ from steering.model.host import Host
 from steering.model.model_info import DEMO_CAVEAT
 from steering.passes.rows import Row
 from steering.recipes.recipe import Recipe
-from steering.vectors.token_readings import read_tokens, zero_of
-from steering.vectors.vector import SteeringVector
-from workbench.chat import Chat
-from workbench.controls.offers import fitting, vector_named
-from workbench.controls.panes import place_card_at, place_panes
-from workbench.controls.recipe_words import applied
-from workbench.controls.token_markup import COLOURS
-from workbench.generation import (
-    SteerSettings,
+from steering.studies.steer import (
+    asked_of,
     cautions,
     measure_strengths,
     rows_for,
     steer,
     steer_result,
-    vectors_of,
 )
+from steering.studies.steer.chat import Chat
+from steering.vectors.token_readings import read_tokens, zero_of
+from steering.vectors.vector import SteeringVector
+from workbench.controls.offers import fitting, vector_named
+from workbench.controls.panes import place_card_at, place_panes
+from workbench.controls.recipe_words import applied
+from workbench.controls.token_markup import COLOURS
+from workbench.generation import vectors_of
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import number_of
@@ -101,7 +101,7 @@ class ReplyPanes:
         yield from self._measure(call, recipes.values(), vectors)
         rows = rows_for(host, chat, recipes, vectors)
         along, vector = self._vector(along, recipes.values())
-        settings = SteerSettings(user=chat.users[-1], system=chat.system, recipes=tuple(recipes.values()))
+        settings = asked_of(chat, recipes)
         call.begins("steer", f"Steer: {_short(chat.users[-1])}", settings, recipes=settings.recipes, vectors=vectors)
         job = steer(host, rows, next(iter(recipes.values())).decode, vector)
         said = "".join(map(note, [*_applied(host, recipes, vectors), *cautions(host, vectors)]))

@@ -13,6 +13,7 @@ from steering.errors import SteeringError
 from steering.recipes.recipe import Recipe
 from steering.studies import STUDIES, find_study
 from steering.studies.size import Size
+from steering.studies.steer import SteerSettings
 from steering.studies.tradeoff import TradeoffSettings, recipe_title, size_ahead, size_of
 from steering.studies.tradeoff.findings import source_name
 from steering.vectors.vector import SteeringVector
@@ -22,7 +23,6 @@ from workbench.controls.fields import Filled, WrongField, place_fields
 from workbench.controls.offers import fitting, vector_named
 from workbench.controls.recipe_editor import follow_shelf, place_recipe, received
 from workbench.controls.recipe_reading import Draft
-from workbench.generation import SteerSettings
 from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Outputs

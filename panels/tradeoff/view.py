@@ -13,11 +13,12 @@ from panels.grid.exports import spreadsheet
 from panels.refusal.markup import found_html
 from panels.tradeoff.markup import agreement_html, items_html, pick_of, points_html, stops_html
 from steering.errors import SteeringError
+from steering.studies.steer import SteerSettings
 from steering.studies.study import Result
 from steering.studies.tradeoff import NO_RECIPE, Picture, figures
 from steering.studies.tradeoff.findings import caption, measured
 from steering.studies.tradeoff.report import carried
-from workbench.generation import SteerSettings, on_the_shelf
+from workbench.generation import on_the_shelf
 from workbench.page.blocks import EVENT, html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import text_of

@@ -14,12 +14,13 @@ from steering.studies.grid import GRID
 from steering.studies.methods import METHODS_STUDY
 from steering.studies.probing import STUDY as PROBE_STUDY
 from steering.studies.refusal import STUDY as REFUSAL_STUDY
+from steering.studies.steer import STEER
 from steering.studies.study import Study
 from steering.studies.tradeoff import STUDY as TRADEOFF_STUDY
 
 
 STUDIES: Mapping[str, Study] = {
-    study.name: study for study in (EXTRACT, METHODS_STUDY, GRID, REFUSAL_STUDY, TRADEOFF_STUDY, PROBE_STUDY)
+    study.name: study for study in (EXTRACT, METHODS_STUDY, STEER, GRID, REFUSAL_STUDY, TRADEOFF_STUDY, PROBE_STUDY)
 }
 
 

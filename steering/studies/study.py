@@ -7,7 +7,7 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +23,7 @@ from steering.model.model_info import DEMO_CAVEAT
 from steering.model.outcome import marked, warnings
 from steering.names import safe_name, short_name
 from steering.own_files import foreign, typed_path
+from steering.recipes.recipe import Recipe
 from steering.studies.size import Size
 from steering.validation import validated
 from steering.vectors.files import is_vector_file, save_vector
@@ -224,6 +225,17 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def named_vectors(settings: BaseModel) -> set[str]:
+    """The vectors that the recipes among settings name."""
+    return {name for recipe in recipes_of(settings) for name in recipe.vectors}
+
+
+def recipes_of(settings: BaseModel) -> tuple[Recipe, ...]:
+    """The recipes among settings."""
+    values = [each for _, value in settings for each in (value if isinstance(value, tuple | list) else (value,))]
+    return tuple(each for each in values if isinstance(each, Recipe))
+
+
 @dataclass(frozen=True)
 class Study:
     """An experiment: what it is called, what can be set, and how it runs."""
@@ -240,6 +252,8 @@ class Study:
     """Counts from the settings what a run will do, at most, without touching the model; None where nobody counts."""
     without: frozenset[str] = frozenset()
     """Self-checks on which its results do not depend."""
+    uses: Callable[[Any], Collection[str] | None] = named_vectors
+    """Names of the vectors that a run with these settings looks for; None where it takes all that there are."""
 
     def parse(self, given: Mapping[str, Any], *, quick: bool = False) -> BaseModel:
         """Settings from plain values; what is given wins over `quick`.

@@ -14,6 +14,7 @@ import pytest
 
 from steering.errors import SteeringError
 from steering.recipes.recipe import Recipe
+from steering.studies.steer import SteerSettings
 from steering.studies.study import Result
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
@@ -22,7 +23,6 @@ from workbench.frame.look import stamp
 from workbench.frame.navigation import navigation, places_of
 from workbench.frame.shell import build
 from workbench.frame.start import STEPS, Step, latest_html
-from workbench.generation import SteerSettings
 from workbench.memory import MOST_VISITORS, Memory
 from workbench.page.context import PanelContext
 from workbench.page.inputs import Page

@@ -14,12 +14,12 @@ from steering.model.chat_settings import ChatSettings
 from steering.model.host import Host
 from steering.passes.replies import DecodeSettings
 from steering.recipes.recipe import Intervention, Recipe
+from steering.studies.steer import SteerSettings, steer_size
 from workbench.bench import Workbench
 from workbench.controls import prompt_card
 from workbench.controls.estimate_words import estimate
 from workbench.controls.field import of_setting
 from workbench.frame.shell import build
-from workbench.generation import SteerSettings, steer_size
 from workbench.page.context import PanelContext
 from workbench.page.state import PageState
 from workbench.panel import Panel, check_panel
@@ -181,7 +181,7 @@ def test_steer_runs_headless_with_the_vectors_of_a_workspace(demo: Host, tmp_pat
     (vector,) = result.vectors.values()
     name = bench.workspace.put(vector)
     recipe = Recipe(interventions=(Intervention(vector=name, strength=vector.suggested_strength),))
-    settings = steer.settings(recipes=(recipe, Recipe()), workspace=str(tmp_path))
+    settings = steer.settings(recipes=(recipe, Recipe()), vectors=str(bench.workspace.shelf))
     replies = demo.run(lambda job: steer.run(demo, settings, job), title="Steering").tables["replies"]
     assert list(replies["row"]) == ["unsteered", "recipe A", "recipe B"]
     assert replies["text"][0] == replies["text"][2]

@@ -9,8 +9,7 @@ from rich.markup import escape
 
 from steering.model.host import Host
 from steering.names import short_name
-from steering.recipes.recipe import Recipe
-from steering.studies.study import Result, Study
+from steering.studies.study import Result, Study, recipes_of
 from workbench.cli.console import ERR, follow
 from workbench.runs.record import Record
 from workbench.runs.run import Run
@@ -31,7 +30,7 @@ def in_workspace(study: Study, given: dict[str, Any], workspace: Workspace) -> d
 
 def run_kept(workspace: Workspace, host: Host, study: Study, settings: BaseModel) -> Result:
     """Run a study to its end and keep it among the runs of the workspace; where that fails, say so and go on."""
-    record, used = Record(workspace), used_by(settings, workspace)
+    record, used = Record(workspace), used_by(study, settings, workspace, host)
     record.begin(host, Run("", study.name, study.title, short_name(host.name)), settings, **used)
     try:
         record.result = result = follow(study.start(host, settings))
@@ -50,9 +49,9 @@ def run_kept(workspace: Workspace, host: Host, study: Study, settings: BaseModel
     return result
 
 
-def used_by(settings: BaseModel, workspace: Workspace) -> dict[str, Any]:
-    """The recipes among settings, and what of their vectors is on the shelf."""
-    values = [each for _, value in settings for each in (value if isinstance(value, tuple | list) else (value,))]
-    recipes = tuple(each for each in values if isinstance(each, Recipe))
-    names = {name for recipe in recipes for name in recipe.vectors} & set(workspace.names() if recipes else ())
-    return {"recipes": recipes, "vectors": {name: workspace.get(name).vector for name in sorted(names)}}
+def used_by(study: Study, settings: BaseModel, workspace: Workspace, host: Host) -> dict[str, Any]:
+    """The recipes among settings, and the vectors of the shelf that a run with them takes."""
+    wanted, known = study.uses(settings), workspace.names()
+    fitting = [name for name in known if not workspace.get(name).vector.misfit(host)] if wanted is None else ()
+    names = sorted(fitting if wanted is None else set(wanted) & set(known))
+    return {"recipes": recipes_of(settings), "vectors": {name: workspace.get(name).vector for name in names}}

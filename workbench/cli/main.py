@@ -214,10 +214,10 @@ def steer(
         from steering.model.model_info import DEMO_CAVEAT
         from steering.model.openings import chat_notes
         from steering.passes.decoding import stream
-        from workbench.chat import Chat
+        from steering.studies.steer import cautions, rows_for
+        from steering.studies.steer.chat import Chat
         from workbench.cli.commands import chosen_recipe, print_replies
         from workbench.controls.recipe_words import applied
-        from workbench.generation import cautions, rows_for
 
         fields = {"mode": mode, "blocks": at, "unit": unit, "scope": scope, "strength": strength}
         decode = {"max_new_tokens": length, "temperature": temperature, "seed": seed}

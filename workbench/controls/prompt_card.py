@@ -13,11 +13,11 @@ from steering.model.host import Host
 from steering.model.prompts import conversation, render
 from steering.ranges import compact
 from steering.recipes.recipe import Intervention, Recipe
+from steering.studies.steer import SteerSettings
 from steering.writes.interventions import Scope, covered, in_reply
 from workbench.controls.recipe_editor import RecipeEditor
 from workbench.controls.recipe_reading import Draft
 from workbench.controls.token_strip import Strip, place_strip
-from workbench.generation import SteerSettings
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import number_of

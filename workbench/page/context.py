@@ -10,8 +10,8 @@ import gradio as gr
 
 from steering.confines import confined
 from steering.errors import SteeringError
+from steering.studies.steer import SteerSettings
 from workbench.bench import Workbench
-from workbench.generation import SteerSettings
 from workbench.memory import Properties, changed, join_all
 from workbench.page.blocks import EVENT, URGENT, html_block, unique
 from workbench.page.jobs import Call, Handler, Outputs, Slots, drive, stop_job, within

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.generation import SteerSettings
+from steering.studies.steer import SteerSettings
 from workbench.page.blocks import URGENT
 from workbench.page.jobs import Outputs
 

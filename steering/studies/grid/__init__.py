@@ -130,4 +130,5 @@ GRID = Study(
     run=run,
     size=size_of,
     quick={"x": "strength: 0, 0.4"},
+    uses=lambda settings: settings.grid.vectors,
 )

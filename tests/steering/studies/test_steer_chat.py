@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from steering.model.prompts import Message, render
-from workbench.chat import Chat
+from steering.studies.steer.chat import Chat
 
 
 def test_every_column_goes_on_from_its_own_replies() -> None:
