@@ -122,6 +122,18 @@ def set_aside(path: Path, ending: str = ".damaged") -> Path:
         number += 1
 
 
+def set_database_aside(path: Path) -> Path:
+    """Rename a damaged SQLite file of the workbench's own to a name that is free, with what SQLite keeps beside it,
+    which it would take for a new file's; gives the new name.
+    """
+    aside = set_aside(path)
+    for ending in ("-wal", "-shm", "-journal"):
+        beside = path.with_name(f"{path.name}{ending}")
+        if beside.exists():
+            os.replace(beside, aside.with_name(f"{aside.name}{ending}"))
+    return aside
+
+
 def foreign(path: Path) -> SteeringError:
     """The refusal to write over a file that is somebody else's."""
     return SteeringError(

@@ -13,7 +13,7 @@ from typing import Any
 
 from steering.errors import SteeringError
 from steering.lane import note
-from steering.own_files import claim, foreign, set_aside, temporary_beside, typed_path
+from steering.own_files import claim, foreign, set_database_aside, temporary_beside, typed_path
 from steering.paths import is_file
 
 
@@ -153,11 +153,7 @@ class Store(MutableMapping[str, dict[str, Any]]):
     def _begin_anew(self, error: Exception) -> None:
         with suppress(AttributeError, sqlite3.Error):
             self._file.close()
-        aside = set_aside(self.path)
-        for beside in ("-wal", "-shm", "-journal"):  # SQLite would take them for the new file's
-            old = self.path.with_name(f"{self.path.name}{beside}")
-            if old.exists():
-                set_aside(old, f"{beside}.damaged")
+        aside = set_database_aside(self.path)
         note(
             f"The store of finished parts '{self.path.name}' was damaged ({_reason(error)}). It was set aside as "
             f"'{aside.name}'; its parts are computed anew."

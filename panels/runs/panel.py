@@ -20,7 +20,7 @@ from workbench.page.context import PanelContext
 from workbench.page.inputs import text_of
 from workbench.page.jobs import Outputs
 from workbench.page.kept_view import STATES
-from workbench.page.markup import heading
+from workbench.page.markup import card, heading, note
 from workbench.panel import Panel
 from workbench.runs.run import Run
 from workbench.runs.runs import Query
@@ -113,7 +113,8 @@ class _List:
         n, size = runs.count(query)
         offers = {name: [_ANY, *((each, each) for each in runs.known(name, owner))] for name in ("kind", "model")}
         return {
-            self._list: runs_html(runs.find(query, limit=shown), n, size),
+            self._list: (card(note(runs.mended)) if runs.mended else "")
+            + runs_html(runs.find(query, limit=shown), n, size),
             self._more: gr.update(visible=n > shown),
             self._form: self._form.offering(offers),
         }

@@ -14,6 +14,7 @@ import pytest
 from steering import store
 from steering.errors import SteeringError
 from steering.lane import Job, Lane
+from steering.own_files import set_database_aside
 from steering.store import Store, kept_in
 
 
@@ -85,6 +86,17 @@ def test_what_is_set_aside_takes_no_name_that_is_taken(tmp_path: Path) -> None:
     assert "1" not in kept_in(tmp_path / "kept.sqlite")
     assert (tmp_path / "kept.damaged").read_text() == "mine"
     assert (tmp_path / "kept.2.damaged").exists()
+
+
+def test_what_sqlite_keeps_beside_a_damaged_file_goes_with_it(tmp_path: Path) -> None:
+    for name in ("kept.sqlite", "kept.sqlite-wal", "kept.sqlite-shm"):  # as while another process has it open
+        (tmp_path / name).write_text(name)
+    assert set_database_aside(tmp_path / "kept.sqlite") == tmp_path / "kept.damaged"
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "kept.damaged": "kept.sqlite",
+        "kept.damaged-wal": "kept.sqlite-wal",
+        "kept.damaged-shm": "kept.sqlite-shm",
+    }
 
 
 def test_in_the_workspace_anything_in_its_place_is_a_damaged_store(tmp_path: Path) -> None:

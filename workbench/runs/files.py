@@ -8,6 +8,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -20,50 +21,107 @@ from steering.names import safe_name
 from steering.studies.study import RESULT, Measure, Result
 from steering.vectors.files import load_vector, save_vector
 from steering.vectors.vector import SteeringVector
+from workbench.runs import run_file
+from workbench.runs.run import Run, now
 
 
 VIEW = "view.json"
 """What the page showed at the end."""
 _TABLES, _VECTORS, _TEXTS = "tables", "vectors", "files"
+_NEW = ".new-"
+"""How the name of what is being written begins."""
 
 
-def write(
-    folder: Path, *, result: Result | None, view: Mapping[str, Any] | None, vectors: Mapping[str, SteeringVector]
-) -> int:
-    """Write a run's folder; it appears whole or not at all. Gives its size in bytes.
+def begin(folder: Path, run: Run, process: str, vectors: Mapping[str, SteeringVector]) -> None:
+    """Write the folder of a run that goes on; it appears whole or not at all.
 
     Args:
-        folder: Where; of an earlier try, what is there is replaced.
-        result: What was found, with tables as Parquet, vectors as safetensors and further files as they are.
-        view: What the page showed, as JSON can hold it.
-        vectors: Copies of what the run used, so that it can be repeated once the shelf has changed.
+        folder: Where.
+        run: What is known of it.
+        process: In which it runs.
+        vectors: Copies of what it uses, so that it can be repeated once the shelf has changed.
 
     Raises:
         OSError: The disk is full, or the folder cannot be written.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        _write_vectors(new / "used", vectors)
+        run_file.write(new, run, process)
+        os.replace(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def end(folder: Path, run: Run, process: str, result: Result | None, view: Mapping[str, Any] | None) -> int:
+    """Write what a run found into its folder, and last of all how it ended. Gives the folder's size in bytes.
+
+    Args:
+        folder: As `begin` left it.
+        run: As it is known at its end.
+        process: In which it ran.
+        result: What was found, with tables as Parquet, vectors as safetensors and further files as they are.
+        view: What the page showed, as JSON can hold it.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written.
+    """
+    folder.mkdir(exist_ok=True)
+    new = Path(mkdtemp(dir=folder, prefix=_NEW))
     try:
         if result is not None:
             _write_result(new, result)
         if view is not None:
             (new / VIEW).write_text(json.dumps(view, ensure_ascii=False), encoding="utf-8", errors="backslashreplace")
-        _write_vectors(new / "used", vectors)
-        size = sum(path.stat().st_size for path in new.rglob("*") if path.is_file())
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(new, folder)
+        for name in (_TABLES, _TEXTS, _VECTORS, VIEW, RESULT):  # what says which other files there are comes last
+            if (new / name).exists():
+                shutil.rmtree(folder / name, ignore_errors=True)  # of an earlier try
+                os.replace(new / name, folder / name)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    return size
+    run_file.write(folder, run, process)
+    return run_file.size_of(folder)
+
+
+def left(folder: Path) -> dict[str, Any]:
+    """How a run ended whose program is gone, as columns of the list: as its folder says, which is whole before the list
+    is told; else it was interrupted, and what it had half written is taken away.
+    """
+    _tidy(folder)
+    with suppress(SteeringError):
+        found = run_file.read(folder)
+        if found is not None and found[0].over:
+            return {name: getattr(found[0], name) for name in ("state", "ended", "error", "size")}
+    return {"state": "interrupted", "ended": now(), "size": run_file.size_of(folder)}
+
+
+def _tidy(folder: Path) -> None:
+    for path in (
+        *folder.parent.glob(f".{folder.name}-*"),
+        *folder.glob(f"{_NEW}*"),
+        *folder.glob(f".{run_file.NAME}*"),
+    ):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def remove(folder: Path) -> None:
+    """Take a run's folder away: at once for whoever looks, then its files."""
+    gone = folder.with_name(f".{folder.name}-gone")
+    with suppress(OSError):
+        os.replace(folder, gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def read_result(folder: Path) -> Result | None:
     """The result; None where the run left none.
 
     Raises:
-        SteeringError: The folder is damaged.
+        SteeringError: The folder is damaged, or a newer workbench made it.
     """
+    run_file.check_version(folder)
     if not (folder / RESULT).exists():
         return None
     try:
@@ -98,7 +156,12 @@ def read_result(folder: Path) -> Result | None:
 
 
 def read_view(folder: Path) -> dict[str, Any] | None:
-    """What the page showed; None where nothing was kept, or where it is damaged."""
+    """What the page showed; None where nothing was kept, or where it is damaged.
+
+    Raises:
+        SteeringError: A newer workbench made it.
+    """
+    run_file.check_version(folder)
     try:
         found = json.loads((folder / VIEW).read_text(encoding="utf-8"))
     except (OSError, ValueError):

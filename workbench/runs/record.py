@@ -11,7 +11,6 @@ from pydantic import BaseModel
 from steering.errors import SteeringError
 from steering.model.host import Host
 from steering.studies.study import Result
-from steering.vectors.vector import SteeringVector
 from workbench.runs.run import Run, State, about
 
 
@@ -32,14 +31,12 @@ class Record:
         self.problem: SteeringError | None = None
         """Why it is not kept."""
         self._workspace = workspace
-        self._vectors: Mapping[str, SteeringVector] = {}
 
     def begin(self, host: Host, run: Run, settings: BaseModel, **used: Any) -> None:
         """Take down that it goes on; see `about` for what it used."""
-        self._vectors = used.get("vectors") or {}
         try:
             said = about(run.kind, host, settings, **used)
-            self.id = self._workspace.runs.begin(replace(run, about=said))
+            self.id = self._workspace.runs.begin(replace(run, about=said), used.get("vectors"))
         except SteeringError as error:
             self.problem = error
 
@@ -55,9 +52,7 @@ class Record:
         """
         if self.id:
             try:
-                self._workspace.runs.end(
-                    self.id, self.state, result=self.result, view=view, vectors=self._vectors, error=self.error
-                )
+                self._workspace.runs.end(self.id, self.state, result=self.result, view=view, error=self.error)
             except SteeringError as error:
                 self.problem = error
         return self.problem

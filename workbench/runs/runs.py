@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import secrets
-import shutil
-import threading
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from steering.errors import SteeringError
 from steering.studies.study import Result
 from steering.vectors.vector import SteeringVector
-from workbench.runs import files
+from workbench.runs import files, run_file
 from workbench.runs.index import Index
+from workbench.runs.processes import Processes
 from workbench.runs.run import OPEN, Run, State, now
 
 
-_ALIVE = ".alive-"
-"""How the name of a process's lock begins."""
 _CHANGEABLE = ("title", "note", "tags", "favourite")
 LONGEST = {"title": 200, "note": 20_000}
 """Characters of what somebody writes about a run."""
@@ -84,24 +80,40 @@ class Runs:
             SteeringError: The list cannot be used; see `Index`.
         """
         self.folder = folder
-        self._index = Index(folder / "index.sqlite")
-        self._process = secrets.token_hex(8)
-        self._alive = FileLock(self._lock_of(self._process), thread_local=False)  # the process's, not a thread's
-        self._guard = threading.Lock()
-        self._interrupt_dead({path.name.removeprefix(_ALIVE) for path in folder.glob(f"{_ALIVE}*")})
+        self._late: dict[str, dict[str, Any]] = {}
+        """Of runs that ended while the list could not be written: what it is to say of them."""
+        self._index = Index(folder / "index.sqlite", lambda: run_file.every(folder))
+        self._processes = Processes(folder)
+        self._look_for_gone(self._processes.known())
 
-    def begin(self, run: Run) -> str:
+    @property
+    def mended(self) -> str:
+        """What was wrong with the list, and what it was made anew from; "" where nothing was."""
+        return self._index.mended
+
+    def begin(self, run: Run, vectors: Mapping[str, SteeringVector] | None = None) -> str:
         """Take down that a run goes on; gives its id.
 
         Args:
             run: With its title and all that is known of it; id, state and time are set here.
+            vectors: What it uses.
 
         Raises:
-            SteeringError: The list cannot be written.
+            SteeringError: It cannot be written.
         """
-        self._live()
+        self._catch_up()
+        try:
+            self._processes.live()
+        except OSError as problem:
+            raise run_file.not_kept(problem) from problem
         begun = replace(run, id=secrets.token_hex(8), state="running", begun=now(), title=run.title[: LONGEST["title"]])
-        self._index.add(begun, self._process)
+        self._index.add(begun, self._processes.own)
+        try:
+            files.begin(self.folder / begun.id, begun, self._processes.own, vectors or {})
+        except (OSError, SteeringError) as problem:
+            with suppress(SteeringError):
+                self._index.forget(begun.id)
+            raise run_file.not_kept(problem) from problem
         return begun.id
 
     def end(
@@ -111,7 +123,6 @@ class Runs:
         *,
         result: Result | None = None,
         view: Mapping[str, Any] | None = None,
-        vectors: Mapping[str, SteeringVector] | None = None,
         error: str = "",
     ) -> None:
         """Take down how a run ended, and keep what it found, whole before the list says so.
@@ -121,23 +132,31 @@ class Runs:
             state: How it ended.
             result: What it found.
             view: What the page showed.
-            vectors: What it used.
             error: Why it failed.
 
         Raises:
-            SteeringError: It cannot be written; then the list says that the run failed, and why, where it can.
+            SteeringError: It cannot be written; then the list says that the run failed, and why, as soon as it can. Or
+                the list alone cannot be: then it says how the run ended as soon as it can.
         """
+        ended: dict[str, Any] = {"state": state, "ended": now(), "error": error[:2000]}
         try:
-            size = files.write(self.folder / id, result=result, view=view, vectors=vectors or {})
+            row = self._index.get(id)
+            if row is None:
+                raise SteeringError(f"The list no longer has the run '{id}'.")
+            run = replace(row.run, **ended)
+            ended["size"] = files.end(self.folder / id, run, self._processes.own, result, view)
         except (OSError, SteeringError) as problem:
-            said = f"What it found could not be kept: {problem}"
-            self._index.change(id, state="failed", ended=now(), error=said[:2000])
+            said = f"What it found could not be kept: {run_file.reason(problem)}."
+            self._late[id] = {**ended, "state": "failed", "error": said[:2000]}
+            self._catch_up()
+            raise run_file.not_kept(problem) from problem
+        self._late[id] = ended
+        if late := self._catch_up():
             raise SteeringError(
-                f"The run could not be kept: {getattr(problem, 'strerror', None) or problem}.",
-                "a workspace folder that can be written, with room on its disk.",
-                "What is shown stays; download it, or free some space and run again: what was finished is kept.",
-            ) from problem
-        self._index.change(id, state=state, ended=now(), error=error[:2000], size=size)
+                f"The run is kept, and the list of runs cannot say so yet: {late.given}",
+                late.expected,
+                "It is in the list as soon as that can be written; what is shown stays.",
+            )
 
     def get(self, id: str) -> Run:
         """A run by its id.
@@ -145,19 +164,23 @@ class Runs:
         Raises:
             SteeringError: There is none.
         """
-        self._interrupt_dead()
-        run = self._index.get(id)
-        if run is None or id in self._index.deleted():
+        self._catch_up()
+        row = self._index.get(id)
+        if row is not None and not row.run.over and row.process != self._processes.own:
+            self._look_for_gone()
+            row = self._index.get(id)
+        if row is None or row.deleted:
             raise SteeringError(
                 f"There is no run '{id[:40]}' in this workspace.",
                 "the id of a run that was made here and not deleted.",
                 "Look for it on the page Runs, or with `workbench runs list`.",
             )
-        return run
+        return row.run
 
     def find(self, query: Query = Query(), *, limit: int = -1, offset: int = 0) -> list[Run]:
         """Runs, the latest first, without `about`."""
-        self._interrupt_dead()
+        self._catch_up()
+        self._look_for_gone()
         return self._index.find(query.where, search=query.search, limit=limit, offset=offset)
 
     def count(self, query: Query = Query()) -> tuple[int, int]:
@@ -190,7 +213,7 @@ class Runs:
         """What the page of a run showed at the end; None where nothing was kept.
 
         Raises:
-            SteeringError: There is no such run.
+            SteeringError: There is no such run, or a newer workbench made it.
         """
         return files.read_view(self.folder / self.get(id).id)
 
@@ -208,7 +231,7 @@ class Runs:
         Raises:
             SteeringError: There is no such run, or a text is too long.
         """
-        self.get(id)
+        run = self.get(id)
         for name, value in values.items():
             if name not in _CHANGEABLE:
                 raise ValueError(name)
@@ -216,7 +239,7 @@ class Runs:
                 raise SteeringError(
                     f"The {name} has {len(value):,} characters.", f"at most {LONGEST[name]:,}.", "Shorten it."
                 )
-        self._index.change(id, **values)
+        self._index.change(id, **values, **self._noted(replace(run, **values)))
         return self.get(id)
 
     def delete(self, id: str) -> None:
@@ -227,8 +250,9 @@ class Runs:
         """
         if self.get(id).state in OPEN:
             raise SteeringError("The run goes on.", "a run that has ended.", "Stop it first.")
-        self._live()
-        self._index.change(id, deleted=self._process)
+        with suppress(OSError):
+            self._processes.live()
+        self._index.change(id, deleted=self._processes.own)
 
     def restore(self, id: str) -> None:
         """Have a deleted run back.
@@ -236,49 +260,56 @@ class Runs:
         Raises:
             SteeringError: It is gone for good.
         """
-        if id not in self._index.deleted():
+        row = self._index.get(id)
+        if row is None or not row.deleted:
             raise SteeringError(f"The run '{id[:40]}' cannot be had back.", "a run that was deleted a while ago.")
         self._index.change(id, deleted="")
 
     def close(self) -> None:
         """Say that this process needs them no more: what was deleted goes for good."""
-        self._empty(self._process)
+        self._catch_up()
+        self._empty(self._processes.own)
         self._index.close()
-        if self._alive.is_locked:
-            self._alive.release()
-            Path(self._alive.lock_file).unlink(missing_ok=True)
+        self._processes.close()
 
-    def _live(self) -> None:
-        """Let others see that this process lives, from the first thing on that they must leave to it."""
-        with self._guard:
-            if not self._alive.is_locked:
-                self._alive.acquire()
+    def _noted(self, run: Run) -> dict[str, Any]:
+        """Let a run's folder say what somebody noted of it; gives what that changes in the list."""
+        folder, row = self.folder / run.id, self._index.get(run.id)
+        if row is None or not folder.is_dir():
+            return {}
+        try:
+            run_file.write(folder, run, row.process)
+            return {"size": run_file.size_of(folder)} if run.over else {}
+        except OSError as problem:
+            raise SteeringError(
+                f"It cannot be noted: {run_file.reason(problem)}.",
+                "a workspace folder that can be written, with room on its disk.",
+                "Free some space, or give the folder's rights back.",
+            ) from problem
+
+    def _catch_up(self) -> SteeringError | None:
+        """Tell the list what it could not take down before; gives why it still cannot."""
+        for id, values in list(self._late.items()):
+            try:
+                self._index.change(id, **values)
+            except SteeringError as problem:
+                return problem
+            self._late.pop(id, None)
+        return None
 
     def _empty(self, process: str) -> None:
         """Remove what was deleted in a process that needs it no more."""
-        for id, where in self._index.deleted().items():
-            if where == process:
-                shutil.rmtree(self.folder / id, ignore_errors=True)
-                self._index.forget(id)
+        for id in self._index.deleted_in(process):
+            files.remove(self.folder / id)
+            self._index.forget(id)
 
-    def _lock_of(self, process: str) -> Path:
-        return self.folder / f"{_ALIVE}{process}"
-
-    def _interrupt_dead(self, known: Collection[str] = ()) -> None:
+    def _look_for_gone(self, known: Collection[str] = ()) -> None:
         """Look which processes are gone: what they left is interrupted, and what they deleted goes for good.
 
         Args:
             known: Processes beside those of which the list knows something to do.
         """
-        for process in self._index.processes().union(known):
-            if process == self._process:
-                continue
-            lock = FileLock(self._lock_of(process))
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            self._index.interrupt(process, now())
+        for process in self._processes.gone(self._index.processes().union(known)):
+            for id in self._index.open_in(process):
+                self._index.change(id, **files.left(self.folder / id))
             self._empty(process)
-            lock.release()
-            self._lock_of(process).unlink(missing_ok=True)
