@@ -35,6 +35,7 @@ from workbench.page.context import PanelContext
 from workbench.page.inputs import number_of
 from workbench.page.jobs import Call, Outputs
 from workbench.page.markup import card, heading, note
+from workbench.runs.run import titled
 
 
 _FIRST_COLOUR = "divergence"
@@ -102,7 +103,7 @@ class ReplyPanes:
         rows = rows_for(host, chat, recipes, vectors)
         along, vector = self._vector(along, recipes.values())
         settings = asked_of(chat, recipes)
-        call.begins("steer", f"Steer: {_short(chat.users[-1])}", settings, recipes=settings.recipes, vectors=vectors)
+        call.begins("steer", titled("Steer", chat.users[-1]), settings, recipes=settings.recipes, vectors=vectors)
         job = steer(host, rows, next(iter(recipes.values())).decode, vector)
         said = "".join(map(note, [*_applied(host, recipes, vectors), *cautions(host, vectors)]))
         shown = Columns(
@@ -216,11 +217,6 @@ class ReplyPanes:
         yield from call.finish(job)
         read = replace(columns, readings=job.result(), vector=along or "", zero=zero_of(vector))
         yield {self._panes: panes_of(read, colour=colour), self.columns: read}
-
-
-def _short(text: str, longest: int = 60) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _below(columns: Columns) -> str:

@@ -149,13 +149,22 @@ def first_strength(vector: SteeringVector, fields: dict[str, Any]) -> float:
 
 
 def print_replies(
-    recipe: Recipe, replies: Sequence[Reply], applied: Sequence[str], *, warnings: Sequence[str], as_json: bool
+    recipe: Recipe,
+    replies: Sequence[Reply],
+    applied: Sequence[str],
+    *,
+    prefill: str,
+    warnings: Sequence[str],
+    as_json: bool,
 ) -> None:
-    """Both texts with what was modified and where they part; or, for programs, one JSON object with the recipe."""
+    """Both texts, behind what both were made to begin with, with what was modified and where they part; or, for
+    programs, one JSON object with the recipe.
+    """
     if as_json:
         content = {
             "recipe": recipe.model_dump(mode="json"),
             "applied": list(applied),
+            "prefill": prefill,
             "replies": [_reply(reply) for reply in replies],
             "warnings": list(warnings),
         }
@@ -163,10 +172,12 @@ def print_replies(
         return
     for title, reply in zip(("Unsteered", "Steered"), replies, strict=True):
         OUT.print(f"\n[bold]{title}[/]")
+        begun = escape(prefill)
         if reply.thought or not reply.finished:
             state = "" if reply.finished else " (cut off before an answer)"
-            OUT.print(f"[dim]Thought{state}: {escape(reply.thought)}[/]\n", highlight=False)
-        OUT.print(reply.answer, markup=False, highlight=False)
+            OUT.print(f"{begun}[dim]Thought{state}: {escape(reply.thought)}[/]\n", highlight=False)
+            begun = ""
+        OUT.print(f"{begun}{escape(reply.answer)}", highlight=False)
     for line in applied:
         OUT.print(f"\n[dim]{escape(line)}[/]", highlight=False)
     written, divergence = replies[1].written, replies[1].divergence

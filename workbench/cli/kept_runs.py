@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 from rich.markup import escape
 
+from steering.errors import SteeringError
 from steering.model.host import Host
-from steering.names import short_name
+from steering.names import safe_name, short_name
+from steering.recipes.recipe import Recipe
+from steering.studies.grid import load_vectors
 from steering.studies.study import Result, Study, recipes_of
+from steering.vectors.vector import SteeringVector
 from workbench.cli.console import ERR, follow
 from workbench.runs.record import Record
 from workbench.runs.run import Run
@@ -28,12 +35,15 @@ def in_workspace(study: Study, given: dict[str, Any], workspace: Workspace) -> d
     return {**places, **given}
 
 
-def run_kept(workspace: Workspace, host: Host, study: Study, settings: BaseModel) -> Result:
-    """Run a study to its end and keep it among the runs of the workspace; where that fails, say so and go on."""
-    record, used = Record(workspace), used_by(study, settings, workspace, host)
-    record.begin(host, Run("", study.name, study.title, short_name(host.name)), settings, **used)
+@contextmanager
+def kept_run(workspace: Workspace, host: Host, run: Run, settings: BaseModel, **used: Any) -> Iterator[Record]:
+    """Keep what is done inside among the runs of the workspace, however it ends; what it finds is given to the record.
+    Where it cannot be kept, say so and go on.
+    """
+    record = Record(workspace)
+    record.begin(host, run, settings, **used)
     try:
-        record.result = result = follow(study.start(host, settings))
+        yield record
     except KeyboardInterrupt:
         record.state = "stopped"
         raise
@@ -46,12 +56,50 @@ def run_kept(workspace: Workspace, host: Host, study: Study, settings: BaseModel
             ERR.print(f"Not kept among the runs: {escape(str(problem))}", highlight=False)
         elif record.id:
             ERR.print(f"Kept as run {record.id}", highlight=False)
+
+
+def run_kept(workspace: Workspace, host: Host, study: Study, settings: BaseModel) -> Result:
+    """Run a study to its end and keep it among the runs of the workspace."""
+    run = Run("", study.name, study.title, short_name(host.name))
+    with kept_run(workspace, host, run, settings, **used_by(study, settings, workspace, host)) as record:
+        record.result = result = follow(study.start(host, settings))
     return result
 
 
+def named_plainly(recipe: Recipe, vectors: Mapping[str, SteeringVector]) -> tuple[Recipe, dict[str, SteeringVector]]:
+    """A recipe and its vectors with names in place of files' paths, so that the run's copies go by them."""
+    names: dict[str, str] = {}
+    for name in vectors:
+        plain = safe_name(Path(name).name.removesuffix(".safetensors"))
+        names[name] = plain if plain not in names.values() else f"{plain} {len(names)}"
+    return recipe.renamed(names), {names[name]: vector for name, vector in vectors.items()}
+
+
+def vectors_of(run: Run, workspace: Workspace) -> Path:
+    """The folder with the vectors that a run used: the shelf, or the run's own copies where the shelf has changed.
+
+    Raises:
+        SteeringError: Neither has them all.
+    """
+    wanted: Mapping[str, str] = run.about.get("vectors", {})
+    own = workspace.runs.folder / run.id / "used"
+    for folder in (workspace.shelf, own):
+        found = load_vectors(wanted, str(folder))
+        if {name: vector.digest for name, vector in found.items()} == wanted:
+            return folder
+    raise SteeringError(
+        f"The vectors that the run used are not here as they were: {', '.join(wanted)}.",
+        "the same vectors on the shelf, or the run's own copies of them.",
+        "Put them back on the shelf under these names.",
+    )
+
+
 def used_by(study: Study, settings: BaseModel, workspace: Workspace, host: Host) -> dict[str, Any]:
-    """The recipes among settings, and the vectors of the shelf that a run with them takes."""
-    wanted, known = study.uses(settings), workspace.names()
+    """The recipes among settings, and the vectors that a run with them takes."""
+    wanted, folder = study.uses(settings), getattr(settings, "vectors", "")
+    if wanted is not None and folder and Path(folder) != workspace.shelf:
+        return {"recipes": recipes_of(settings), "vectors": load_vectors(wanted, folder)}
+    known = workspace.names()
     fitting = [name for name in known if not workspace.get(name).vector.misfit(host)] if wanted is None else ()
     names = sorted(fitting if wanted is None else set(wanted) & set(known))
     return {"recipes": recipes_of(settings), "vectors": {name: workspace.get(name).vector for name in names}}

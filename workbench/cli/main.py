@@ -213,11 +213,15 @@ def steer(
     with reported():
         from steering.model.model_info import DEMO_CAVEAT
         from steering.model.openings import chat_notes
+        from steering.names import short_name
         from steering.passes.decoding import stream
-        from steering.studies.steer import cautions, rows_for
-        from steering.studies.steer.chat import Chat
+        from steering.studies.steer import SteerSettings, cautions, rows_for, steer_result
+        from steering.studies.study import told
         from workbench.cli.commands import chosen_recipe, print_replies
+        from workbench.cli.kept_runs import kept_run, named_plainly
         from workbench.controls.recipe_words import applied
+        from workbench.runs.run import Run, titled
+        from workbench.workspace import Workspace
 
         fields = {"mode": mode, "blocks": at, "unit": unit, "scope": scope, "strength": strength}
         decode = {"max_new_tokens": length, "temperature": temperature, "seed": seed}
@@ -228,10 +232,15 @@ def steer(
             ERR.print(f"[yellow]Caution:[/] {escape(caution)}", highlight=False)
         for said in chat_notes(chosen.on(host)):
             ERR.print(escape(said), highlight=False)
-        rows = rows_for(host, Chat(system, (prompt,)), {"a": chosen}, vectors)
-        replies = follow(stream(host, rows, chosen.decode))
-        done = applied(host, chosen, vectors)
-        print_replies(chosen, replies, done, warnings=host.warnings, as_json=as_json)
+        plain, used = named_plainly(chosen, vectors)
+        settings = SteerSettings(user=prompt, system=system, recipes=(plain,))
+        rows = rows_for(host, settings.conversation, {"a": chosen}, vectors)
+        asked = Run("", "steer", titled("Steer", prompt), short_name(host.name))
+        with kept_run(Workspace(workspace), host, asked, settings, recipes=(plain,), vectors=used) as record:
+            replies = follow(stream(host, rows, chosen.decode))
+            record.result = told(steer_result(host, settings, replies, used), host)
+        done, prefill = applied(host, chosen, vectors), chosen.on(host).chat.prefill
+        print_replies(chosen, replies, done, prefill=prefill, warnings=host.warnings, as_json=as_json)
         if host.info.demo and not as_json:
             OUT.print(f"\n[dim]{DEMO_CAVEAT}[/]")
 

@@ -132,13 +132,15 @@ def resume(id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load
     with reported():
         from steering.studies import find_study
         from workbench.cli.commands import finish, tell_size
-        from workbench.cli.kept_runs import in_workspace, run_kept
+        from workbench.cli.kept_runs import in_workspace, run_kept, vectors_of
         from workbench.workspace import Workspace
 
         shelf = Workspace(workspace)
         run = shelf.runs.get(id)
         study = find_study(run.kind)
         given = {name: run.about["settings"][name] for name in run.about["given"] if name not in ("vectors", "kept")}
+        if "vectors" in study.settings.model_fields:
+            given["vectors"] = str(vectors_of(run, shelf))
         settings = study.parse(in_workspace(study, given, shelf))
         host = load_host(model or run.about["model"]["name"], load)
         if (other := host.info.template_digest) != run.about["model"]["template_digest"]:

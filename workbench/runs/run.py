@@ -93,6 +93,12 @@ def about(
     }
 
 
+def titled(what: str, text: str, longest: int = 60) -> str:
+    """A run's title: what it is, and how the text that it is about begins."""
+    text = " ".join(text.split())
+    return f"{what}: {text if len(text) <= longest else f'{text[: longest - 1]}…'}"
+
+
 def now() -> str:
     """The time, as runs say it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -19,6 +19,7 @@ from steering.model.chat_settings import ChatSettings
 from steering.studies import STUDIES
 from steering.vectors.files import save_vector
 from tests.conftest import ROOT
+from workbench.bench import Workbench
 from workbench.cli.main import app
 from workbench.cli.options import _CHAT, _OPTIONS, chat_of
 from workbench.key_values import pairs
@@ -98,6 +99,25 @@ def test_extract_prints_the_table_writes_files_and_fills_the_shelf_that_steer_us
     file = next((shelf / "home").rglob("*.safetensors"))
     by_file = json.loads(call("steer", "Write a note to my boss about the meeting.", "-v", str(file), "--json").stdout)
     assert by_file["replies"] == content["replies"]
+
+
+def test_steering_is_a_run_and_goes_on_with_the_vector_it_used(shelf, formality) -> None:
+    asked = ("steer", "Write a note to my boss.", "--length", "6", "--prefill", "Dear [b]boss[/b],")
+    for vector in ("formality", str(next((shelf / "home").rglob("formality.safetensors")))):
+        printed = call(*asked, "--vector", vector)
+        assert printed.stdout.count("Dear [b]boss[/b],") == 2  # before both replies, as text
+        id = re.search(r"Kept as run (\w+)", printed.stderr)[1]
+        run, result = Workbench().runs.get(id), Workbench().runs.result(id)
+        assert (run.kind, run.title, run.state) == ("steer", "Steer: Write a note to my boss.", "done")
+        plain, steered = result.tables["replies"]["answer"]
+        assert plain != steered
+        assert plain in printed.stdout
+        assert steered in printed.stdout
+        assert list(run.about["vectors"]) == ["formality"]
+    (shelf / "home" / "shelf" / "formality.safetensors").unlink()
+    again = call("runs", "resume", id, "--prefill", "Dear [b]boss[/b],")  # from the run's own copy
+    told = Workbench().runs.result(re.search(r"Kept as run (\w+)", again.stderr)[1])
+    assert told.tables["replies"]["answer"].tolist() == [plain, steered]
 
 
 def test_run_takes_settings_and_writes_where_told(shelf) -> None:
