@@ -22,8 +22,8 @@ from workbench.page.jobs import Outputs
 from workbench.page.kept_view import STATES
 from workbench.page.markup import card, heading, note
 from workbench.panel import Panel
+from workbench.runs.query import Query
 from workbench.runs.run import Run
-from workbench.runs.runs import Query
 from workbench.workspace import Workspace
 
 

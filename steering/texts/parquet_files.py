@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 
 _BATCH = 2000
+_ROWS, _WELL = "rows", "well"
+"""What the process is asked for: the rows of a file, or whether several are well."""
 
 
 _SECONDS = 120
@@ -36,7 +39,27 @@ def read_parquet(path: Path, name: str) -> list[dict[str, Any]]:
     Raises:
         SteeringError: Damaged, or too large by rows, values or unpacked bytes.
     """
-    command = [sys.executable, "-m", __name__, str(path.resolve()), name]
+    found: list[dict[str, Any]] = _elsewhere(_ROWS, [path], name)["rows"]
+    return found
+
+
+def check_parquet(paths: Sequence[Path], name: str) -> None:
+    """Read tables whole, as they will be read later, in a process of its own; see `read_parquet`.
+
+    Args:
+        paths: Of Parquet files.
+        name: What they come from.
+
+    Raises:
+        SteeringError: One is damaged, or too large.
+    """
+    if paths:
+        _elsewhere(_WELL, paths, name)
+
+
+def _elsewhere(asked: str, paths: Sequence[Path], name: str) -> dict[str, Any]:
+    """What a process of its own tells of files: the rows of one, or that several are well."""
+    command = [sys.executable, "-m", __name__, asked, *(str(path.resolve()) for path in paths), name]
     roots = os.pathsep.join([str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")])
     try:
         done = subprocess.run(
@@ -50,13 +73,12 @@ def read_parquet(path: Path, name: str) -> list[dict[str, Any]]:
     except (ValueError, OSError) as error:
         raise SteeringError(
             f"{name} cannot be read: it is damaged, or takes more than {_MEMORY / 1e9:.0f} GB of memory.",
-            "a well-formed .parquet file.",
+            "well-formed Parquet.",
             "Mend the file, or split it.",
         ) from error
     if "error" in told:
         raise SteeringError(*told["error"])
-    found: list[dict[str, Any]] = told["rows"]
-    return found
+    return told
 
 
 def read_here(path: Path, name: str) -> list[dict[str, Any]]:
@@ -153,13 +175,25 @@ def _bound_memory() -> None:
 
 
 def _main() -> None:
-    """Print a file's rows, or what is wrong with it, as JSON."""
+    """Print a file's rows, nothing of several that are well, or what is wrong, as JSON."""
     _bound_memory()
+    asked, *paths, name = sys.argv[1:]
     try:
-        told: dict[str, Any] = {"rows": read_here(Path(sys.argv[1]), sys.argv[2])}
+        if asked == _WELL:
+            for path in paths:
+                _read_whole(Path(path), name)
+        told: dict[str, Any] = {} if asked == _WELL else {"rows": read_here(Path(paths[0]), name)}
     except SteeringError as error:
         told = {"error": [error.given, error.expected, error.remedy]}
     sys.stdout.buffer.write(json.dumps(told, default=_plain).encode())
+
+
+def _read_whole(path: Path, name: str) -> None:
+    """Read a table both ways: within bounds, and as a data frame."""
+    import pandas as pd
+
+    read_here(path, f"{name}, {path.name}")
+    pd.read_parquet(path)
 
 
 def _plain(value: Any) -> str | None:

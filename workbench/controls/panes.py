@@ -14,6 +14,7 @@ import gradio as gr
 
 from steering.resources import resource
 from workbench.page.blocks import Unwritten, html_block
+from workbench.page.cleaning import clean
 from workbench.page.markup import escape
 
 
@@ -52,6 +53,11 @@ class Panes(gr.HTML, metaclass=Unwritten):
     def postprocess(self, value: Sequence[Pane | dict[str, Any]] | None) -> list[dict[str, Any]]:
         """The panes as plain data; what was kept of some stays as it is."""
         return [pane if isinstance(pane, dict) else asdict(pane) for pane in value or ()]
+
+    def cleaned(self, value: Any) -> list[dict[str, Any]]:
+        """Panes of a kept view, as they may be shown; what is none is left out."""
+        panes = [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+        return [{**each, **{name: clean(str(each.get(name, ""))) for name in ("before", "now")}} for each in panes]
 
     def api_info(self) -> dict[str, Any]:
         """Of the value."""

@@ -18,8 +18,8 @@ from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
 from workbench.page.kept_view import RUN
 from workbench.page.markup import escape, heading, note
+from workbench.runs.query import Query
 from workbench.runs.run import Run
-from workbench.runs.runs import Query
 
 
 _LATEST = 6

@@ -10,6 +10,7 @@ import gradio as gr
 from steering.errors import SteeringError
 from workbench.memory import Properties, changed, join_all
 from workbench.page.blocks import EVENT
+from workbench.page.cleaning import cleaned
 from workbench.page.jobs import Call, Outputs
 from workbench.page.kept_view import RUN, named_parts, reopened_html, shown_of
 from workbench.page.markup import error_card
@@ -67,13 +68,13 @@ class PanelRuns:
                 "Open it from the list of runs.",
             )
         view, parts = ui.workspace.runs.view(id) or {}, self._by_name()
-        shown = view.get("shown", {})
-        changes = {parts[name]: gr.update(**shown[name]) for name in shown if name in parts}
+        shown = view["shown"] if isinstance(view.get("shown"), dict) else {}  # a view may come from anybody
+        changes = {parts[name]: gr.update(**cleaned(parts[name], shown[name])) for name in shown if name in parts}
         if self.settings is not None:
             # What a list offers now may be something else than it was then.
             changes |= self.settings.restored(view.get("settings"), {}, self.settings.components)
-        if view.get("picked") in ui.workspace.names():
-            changes[ui.page.picked] = view["picked"]
+        if (picked := str(view.get("picked"))) in ui.workspace.names():
+            changes[ui.page.picked] = picked
         if ui.notice is not None:
             changes[ui.notice.html] = reopened_html(run, [name for name in shown if name not in parts])
         return changes

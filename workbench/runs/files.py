@@ -137,7 +137,7 @@ def read_result(folder: Path) -> Result | None:
             settings=said["settings"],
             given=tuple(said["given"]),
             model=said["model"],
-            measures=tuple(Measure(**measure) for measure in said["measures"]),
+            measures=tuple(map(_measure, said["measures"])),
             tables=tables,
             headline=said["headline"],
             notes=tuple(said["notes"]),
@@ -153,6 +153,11 @@ def read_result(folder: Path) -> Result | None:
             "the files of a run as the workbench wrote them.",
             "Run it again with its settings; what was finished is kept.",
         ) from error
+
+
+def _measure(said: dict[str, Any]) -> Measure:
+    """A measure as it was found; JSON has no word for a value that is none."""
+    return Measure(**{**said, "value": float("nan") if said["value"] is None else float(said["value"])})
 
 
 def read_view(folder: Path) -> dict[str, Any] | None:

@@ -100,6 +100,11 @@ class Index:
         tests, given = _tests(where, "")
         return [row[0] for row in self._file.ask(f"SELECT DISTINCT {column} FROM runs WHERE {tests} ORDER BY 1", given)]
 
+    def imported(self, digest: str) -> list[str]:
+        """Ids of rows that say that they were imported with this digest, deleted ones included."""
+        asked = "SELECT id FROM runs WHERE json_extract(about, '$.imported.digest') = ?"
+        return [row[0] for row in self._file.ask(asked, (digest,))]
+
     def processes(self) -> set[str]:
         """Processes of which runs go on, or are deleted and not gone, as far as the list knows."""
         marks = ", ".join("?" for _ in OPEN)

@@ -15,34 +15,13 @@ from steering.vectors.vector import SteeringVector
 from workbench.runs import files, run_file
 from workbench.runs.index import Index
 from workbench.runs.processes import Processes
+from workbench.runs.query import EVERYTHING, Query
 from workbench.runs.run import OPEN, Run, State, now
 
 
 _CHANGEABLE = ("title", "note", "tags", "favourite")
 LONGEST = {"title": 200, "note": 20_000}
 """Characters of what somebody writes about a run."""
-
-
-@dataclass(frozen=True)
-class Query:
-    """Which runs are looked for; empty fields ask for nothing."""
-
-    search: str = ""
-    """Words that stand somewhere in title, model, kind, note or tags."""
-    kind: str = ""
-    model: str = ""
-    state: str = ""
-    favourites: bool = False
-    owner: str | None = None
-    """Only this visitor's; everybody's where None."""
-
-    @property
-    def where(self) -> dict[str, Any]:
-        """Columns of the list and their values."""
-        given = {"kind": self.kind, "model": self.model, "state": self.state}
-        found: dict[str, Any] = {name: value for name, value in given.items() if value}
-        found |= {"favourite": True} if self.favourites else {}
-        return found | ({} if self.owner is None else {"owner": self.owner})
 
 
 @dataclass(frozen=True)
@@ -90,6 +69,11 @@ class Runs:
     def mended(self) -> str:
         """What was wrong with the list, and what it was made anew from; "" where nothing was."""
         return self._index.mended
+
+    @property
+    def index(self) -> Index:
+        """The list itself, for what puts runs among these (`arrivals.py`)."""
+        return self._index
 
     def begin(self, run: Run, vectors: Mapping[str, SteeringVector] | None = None) -> str:
         """Take down that a run goes on; gives its id.
@@ -177,13 +161,13 @@ class Runs:
             )
         return row.run
 
-    def find(self, query: Query = Query(), *, limit: int = -1, offset: int = 0) -> list[Run]:
+    def find(self, query: Query = EVERYTHING, *, limit: int = -1, offset: int = 0) -> list[Run]:
         """Runs, the latest first, without `about`."""
         self._catch_up()
         self._look_for_gone()
         return self._index.find(query.where, search=query.search, limit=limit, offset=offset)
 
-    def count(self, query: Query = Query()) -> tuple[int, int]:
+    def count(self, query: Query = EVERYTHING) -> tuple[int, int]:
         """How many runs `find` has in all, and the bytes that they take on the disk."""
         return self._index.count(query.where, search=query.search)
 

@@ -309,7 +309,7 @@ def test_a_parquet_file_is_read_within_bounded_memory(tmp_path) -> None:
     bounds = {"enough": 2 * 1024**3, "too little": 20 * 1024**2}
     told = {}
     for name, more in bounds.items():
-        command = [sys.executable, "-c", program, str(path), "rows.parquet", str(more)]
+        command = [sys.executable, "-c", program, "rows", str(path), "rows.parquet", str(more)]
         done = subprocess.run(command, capture_output=True, check=False)
         told[name] = done.stdout
     assert len(json.loads(told["enough"])["rows"]) == 200_000

@@ -16,7 +16,7 @@ from steering.studies.study import Result
 from tests.conftest import ROOT
 from tests.workbench.cli.test_cli import WAIT, call
 from workbench.bench import Workbench
-from workbench.runs.runs import Query
+from workbench.runs.query import Query
 
 
 GRID = ("run", "grid", "--set", 'recipe={"decode": {"max_new_tokens": 4}}', "--set", "x=seed: 0, 1")
@@ -49,6 +49,16 @@ def test_a_run_of_the_command_line_is_found_noted_written_repeated_and_deleted(h
     result = Workbench().runs[id].result
     assert result is not None
     assert written["text"].tolist() == result.tables["cells"]["text"].tolist()
+    archive = tmp_path / "runs.zip"
+    call("runs", "export", id, "--out", str(archive))
+    call("runs", "export", id, "--out", str(archive))  # over its own
+    (tmp_path / "mine.zip").write_text("mine")
+    assert "not made by the workbench" in call("runs", "export", id, "--out", str(tmp_path / "mine.zip"), code=1).stderr
+    there = ("--workspace", str(tmp_path / "there"))
+    assert "is imported" in call("runs", "import", str(archive), *there).stdout
+    assert "is here already" in call("runs", "import", str(archive), *there).stdout
+    assert "Tags: talk, imported" in call("runs", "show", id, *there).stdout
+    assert "cannot be read" in call("runs", "import", str(tmp_path / "mine.zip"), code=1).stderr
     again = _id(call("runs", "resume", id).stderr)
     repeated = Workbench().runs[again].result
     assert repeated is not None

@@ -21,8 +21,9 @@ from steering.errors import SteeringError
 from tests.workbench.runs.test_runs import RUN, _result
 from tests.workbench.test_workspace import vector
 from workbench.runs import list_file, run_file
+from workbench.runs.query import Query
 from workbench.runs.run import Run
-from workbench.runs.runs import Query, Runs
+from workbench.runs.runs import Runs
 
 
 LIST = "index.sqlite"

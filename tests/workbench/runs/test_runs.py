@@ -24,8 +24,9 @@ from tests.workbench.test_workspace import vector
 from workbench.runs import files
 from workbench.runs.index import Index
 from workbench.runs.list_file import MIGRATIONS
+from workbench.runs.query import Query
 from workbench.runs.run import Run, about
-from workbench.runs.runs import Query, Runs
+from workbench.runs.runs import Runs
 
 
 WAIT = 60
