@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
-import secrets
-import shutil
 import tempfile
 import threading
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -18,42 +15,22 @@ from steering.errors import SteeringError
 from steering.extraction.sources import read_vector
 from steering.names import safe_name
 from steering.store import Store
-from steering.vectors.files import load_vector, save_vector
+from steering.vectors.files import save_vector
 from steering.vectors.foreign import Convention
 from steering.vectors.vector import SteeringVector
+from workbench.library.entries import Entry, Unreadable, load_entry, stamp_of
+from workbench.library.exports import Exports
+from workbench.library.removed import Bin, Removed
+from workbench.library.vector_notes import VectorNotes
 from workbench.places import name_place
 from workbench.runs.runs import Runs
 
 
 HOME = "STEERING_WORKBENCH_HOME"
 """Environment variable that names the workspace folder."""
-MOST_EXPORTS = 500
-"""Files for download that are kept."""
-_OWN_EXPORT = re.compile("[0-9a-f]{32}")
+VECTOR = "vector"
+"""What vectors are called among what was removed."""
 _SUFFIX = ".safetensors"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A vector on the shelf."""
-
-    name: str
-    """Its name on the shelf, which is the file's name without the suffix."""
-    path: Path
-    vector: SteeringVector
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A file on the shelf that is no vector, or a damaged one."""
-
-    path: Path
-    error: SteeringError
-
-    @property
-    def name(self) -> str:
-        """As `Entry.name`; bytes that are no text are written out."""
-        return _shown(self.path)
 
 
 class Workspace:
@@ -75,7 +52,11 @@ class Workspace:
         self.folder = Path(chosen).expanduser().resolve()
         self.shelf = self.folder / "shelf"
         self.exports = self.folder / "exports"
+        self._exports = Exports(self.exports)
+        self.notes = VectorNotes(self.folder / "shelf.json")
+        """What somebody notes of vectors, by name."""
         self.version = 0
+        """Changes whenever the shelf does, in this process."""
         name_place(self.folder, "the workspace")
         # Guards the choice of a free name until its file stands, the counter and the cache.
         self._lock = threading.RLock()
@@ -90,6 +71,8 @@ class Workspace:
                 "a folder that you may write to.",
                 f"Choose another one with --workspace or {HOME}.",
             ) from error
+        self.bin = Bin(self.folder / "removed")
+        """What was removed in this process and can be had back."""
 
     @cached_property
     def cells(self) -> Store:
@@ -106,31 +89,12 @@ class Workspace:
         return Runs(self.folder / "runs")
 
     def export(self, name: str, content: str | bytes) -> Path:
-        """Write a file for download and return its path: in a folder of its own, whose name nobody can guess.
+        """Write a file for download and return its path; see `Exports.write`.
 
         Raises:
             SteeringError: It cannot be written.
         """
-        path = self.exports / secrets.token_hex(16) / name
-        try:
-            self._forget_exports()
-            path.parent.mkdir(parents=True)
-            data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
-            path.write_bytes(data)  # line ends stay as they are
-        except OSError as error:
-            raise SteeringError(
-                f"The file '{name}' for download cannot be written: {error.strerror}.",
-                "a workspace folder that can be written, with room on its disk.",
-                "What was computed is shown and kept; free some space and run it again for the file.",
-            ) from error
-        return path
-
-    def _forget_exports(self) -> None:
-        """Make room for a new file: the oldest go where there are too many."""
-        folders = self.exports.iterdir() if self.exports.is_dir() else ()
-        known = [(stamp, path) for path in folders if _OWN_EXPORT.fullmatch(path.name) and (stamp := _stamp(path))]
-        for _, path in sorted(known, reverse=True)[MOST_EXPORTS:]:
-            shutil.rmtree(path, ignore_errors=True)
+        return self._exports.write(name, content)
 
     def put(self, vector: SteeringVector, name: str | None = None) -> str:
         """Keep a vector and return the name it got: safe as a file name, and numbered where the name was taken.
@@ -143,6 +107,8 @@ class Workspace:
             if isinstance(kept, Entry) and kept.vector.digest == vector.digest:
                 return kept.name
             chosen = self._write(vector, wanted)
+            with contextlib.suppress(SteeringError):  # the vector is there, which counts
+                self.notes.taken(chosen)
             self.version += 1
             return chosen
 
@@ -184,9 +150,7 @@ class Workspace:
         if isinstance(found, Unreadable):
             raise found.error
         if found is None:
-            known = f"one of: {', '.join(self.names())}." if self.names() else "a vector of the shelf, which is empty."
-            remedy = "Extract it first: on the tab Vectors, or with workbench extract."
-            raise SteeringError(f"There is no vector '{name}' on the shelf.", known, remedy)
+            raise self._missing(name)
         return found
 
     def names(self) -> list[str]:
@@ -201,12 +165,16 @@ class Workspace:
             except OSError:  # the folder is gone, or may no longer be read
                 files = []
             paths = [path for path in files if not path.name.startswith(".")]
-            found = [(path, stamp) for path in paths if (stamp := _stamp(path))]
+            found = [(path, stamp) for path in paths if (stamp := stamp_of(path))]
             found.sort(key=lambda item: (-item[1][0], item[0].name))
             return [self._read(path, stamp) for path, stamp in found]
 
-    def remove(self, name: str) -> None:
-        """Delete a vector.
+    def remove(self, name: str, owner: str = "") -> Removed:
+        """Take a vector off the shelf; it can be had back (`restore`) until this process ends.
+
+        Args:
+            name: Of a vector, or of a file that is none.
+            owner: The visitor who removes it.
 
         Raises:
             SteeringError: There is none with this name, or its file cannot be removed.
@@ -214,31 +182,93 @@ class Workspace:
         with self._lock:
             found = self._find(name)
             if found is None:
-                self.get(name)
-                return
-            try:
-                found.path.unlink(missing_ok=True)
-            except OSError as error:
+                raise self._missing(name)
+            if found.path.is_dir():
                 raise SteeringError(
-                    f"'{name}' cannot be removed from the shelf: {error.strerror}.",
-                    "a file in a workspace folder that can be written.",
-                    "Remove it by hand.",
-                ) from error
+                    f"'{name}' cannot be removed: it is a folder.", "a file on the shelf.", "Remove it by hand."
+                )
+            removed = self.bin.put(found.path, VECTOR, name, owner=owner, about={"noted": self.notes.of(name)})
+            self._forget(name)
             self.version += 1
+            return removed
 
-    def rename(self, name: str, new: str) -> str:
-        """Give a vector another name and return the one it got.
+    def restore(self, id: str, owner: str | None = None) -> str:
+        """Have a vector back with what was noted of it; gives the name it got, numbered where its own is taken.
+
+        Args:
+            id: Of what `remove` gave.
+            owner: Only what this visitor removed; anybody's where None.
 
         Raises:
-            SteeringError: There is no such vector.
+            SteeringError: It is gone for good, or cannot be moved back.
         """
         with self._lock:
-            vector = self.get(name).vector
-            if safe_name(new) == name:
-                return name
-            chosen = self.put(vector, new)
-            self.remove(name)
+            removed = self.bin.get(id, VECTOR, owner)
+            chosen = self._free(removed.name)
+            while not self.bin.back(removed, self._path(chosen)):  # another process was quicker
+                chosen = self._free(removed.name)
+            self.notes.put(chosen, removed.about["noted"])
+            self.version += 1
             return chosen
+
+    def rename(self, name: str, new: str) -> str:
+        """Give a vector another name, with its place on the shelf and its notes; gives the name as a file has it.
+
+        Raises:
+            SteeringError: There is no such vector, the name is another one's, or it cannot be written.
+        """
+        with self._lock:
+            entry, wanted = self.get(name), safe_name(new) if new.strip() else name
+            if wanted == name:
+                return name
+            if wanted.casefold() != name.casefold() and wanted != self._free(wanted):
+                raise SteeringError(
+                    f"There is a vector '{wanted}' on the shelf already.", "a name that is free.", "Choose another one."
+                )
+            stamp = entry.path.stat()
+            # Whenever this ends half-way, the vector is there under one name or both, and its notes with it.
+            self.notes.copy(name, wanted)
+            if wanted.casefold() == name.casefold():
+                os.rename(entry.path, self._path(wanted))
+            else:
+                wanted = self._write(entry.vector, wanted)
+                with contextlib.suppress(OSError):
+                    os.utime(self._path(wanted), ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+                entry.path.unlink(missing_ok=True)
+            self._forget(name)
+            self.version += 1
+            return wanted
+
+    def note(self, name: str, *, group: str | None = None, note: str | None = None) -> None:
+        """Note something of a vector, or put it under a heading; what is None stays.
+
+        Raises:
+            SteeringError: There is no such vector, a text is too long, or it cannot be written.
+        """
+        with self._lock:
+            self.get(name)
+            self.notes.change(name, group=group, note=note)
+            self.version += 1
+
+    def renamed(self) -> dict[str, str]:
+        """What vectors of the shelf were called before -> what they are called now; without names in use again."""
+        there = set(self.names())
+        return {old: new for old, new in self.notes.renamed().items() if new in there and old not in there}
+
+    def _forget(self, name: str) -> None:
+        """What was noted of a name that is gone; left where it cannot be written, since nobody sees it."""
+        with contextlib.suppress(SteeringError):
+            self.notes.drop(name)
+
+    def _missing(self, name: str) -> SteeringError:
+        names, now = self.names(), self.renamed().get(name)
+        return SteeringError(
+            f"There is no vector '{name}' on the shelf.",
+            f"one of: {', '.join(names)}." if names else "a vector of the shelf, which is empty.",
+            f"It is called '{now}' now: name that one."
+            if now
+            else "Extract it first: on the tab Vectors, or with workbench extract.",
+        )
 
     def _find(self, name: str) -> Entry | Unreadable | None:
         return next((entry for entry in self.entries() if entry.name == name), None)
@@ -257,27 +287,5 @@ class Workspace:
     def _read(self, path: Path, stamp: tuple[int, int]) -> Entry | Unreadable:
         cached = self._cache.get(path)
         if cached is None or cached[0] != stamp:
-            self._cache[path] = cached = (stamp, _load(path))
+            self._cache[path] = cached = (stamp, load_entry(path))
         return cached[1]
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:  # removed since the folder was listed
-        return None
-    return stat.st_mtime_ns, stat.st_size
-
-
-def _shown(path: Path) -> str:
-    """A file's name without its ending, as a page can show it."""
-    return path.stem.encode("utf-8", "backslashreplace").decode()
-
-
-def _load(path: Path) -> Entry | Unreadable:
-    try:
-        if _shown(path) != path.stem:
-            raise SteeringError("Its name is no text.", "a name of letters and digits.", "Remove or rename the file.")
-        return Entry(path.stem, path, load_vector(path).renamed(path.stem))
-    except SteeringError as error:
-        return Unreadable(path, error)

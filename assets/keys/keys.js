@@ -21,6 +21,8 @@
     return marks.find(Boolean) || [...document.querySelectorAll('.sw-body :is(textarea, input:not([type=hidden]), select)')].find(shown);
   };
   const vectors = () => [...document.querySelectorAll('.sw-shelf [data-pick]')];
+  // Of several things that can be undone, what was done last.
+  const undo = () => marked('undo').filter(free).sort((one, other) => (other.dataset.since ?? 0) - (one.dataset.since ?? 0))[0];
   const links = () => [...document.querySelectorAll('.sw-nav nav a')];
 
   function press(button) {
@@ -37,7 +39,7 @@
   function pick() {
     const fold = document.querySelector('.sw-shelf .sw-fold');
     if (fold && shown(fold) && !fold.checked) fold.click();
-    const all = vectors();
+    const all = vectors().filter(shown);
     (all.find(each => each.getAttribute('aria-pressed') === 'true') || all[0])?.focus();
   }
 
@@ -48,7 +50,7 @@
     { keys: ['b'], says: 'Panel before', there: () => links().length, act: () => turn(-1) },
     { keys: ['p'], says: 'To the prompt, or the first field', there: field, act: () => field().focus() },
     { keys: ['v'], says: 'To the vectors on the shelf: arrows move, Enter picks', there: () => vectors().length, act: pick },
-    { keys: ['u'], says: 'Undo', there: () => marked('undo').find(free), act: () => press(marked('undo').find(free)) },
+    { keys: ['u'], says: 'Undo what was changed or removed last', there: undo, act: () => press(undo()) },
     { keys: ['?'], says: 'This sheet; Esc closes it', there: () => true, act: () => sheet.open ? sheet.close() : open() },
   ];
 
@@ -80,7 +82,7 @@
   }
 
   function arrows(event) {
-    const all = vectors(), at = all.indexOf(event.target);
+    const all = vectors().filter(shown), at = all.indexOf(event.target);
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (at < 0 || !by) return false;
     all[(at + by + all.length) % all.length].focus();

@@ -10,8 +10,9 @@ window.recipeEditor = (element, props, server, watch) => {
   const root = element.querySelector('.sw-recipe'), words = props.words, flags = props.flags, hue = props.hue;
   const {part, control, vectorOf, blockOf, length, showOne} = showing(root, props);
   const model = root.querySelector('template').content.firstElementChild, json = part('json').querySelector('textarea');
-  const slots = [], past = [];
-  let recipe = null, problems = [], asked = 0, timer = 0, late = 0;
+  const gone = element.querySelector('.sw-recipe-gone'), undos = element.querySelectorAll('[data-do="undo"]');
+  const slots = [];
+  let recipe = null, past = [], problems = [], asked = 0, timer = 0, late = 0;
 
   const fresh = vector => ({vector: vector.name, others: [], mode: 'add', blocks: 'default', site: null, strength: vector.suggested,
     unit: 'mean_difference', clamp: 'set', scope: 'all', gate: null});
@@ -21,6 +22,7 @@ window.recipeEditor = (element, props, server, watch) => {
   const commit = (next, wait = 0) => {
     if (!late && recipe) past.push(recipe);  // one for a burst of keys
     if (past.length > 50) past.shift();
+    undos.forEach(undo => { undo.dataset.since = Date.now(); });  // of several, `keys.js` takes the latest
     settle(next, wait);
   };
   const settle = (next, wait) => {
@@ -92,6 +94,8 @@ window.recipeEditor = (element, props, server, watch) => {
     part('title').textContent = props.title;
     part('title').className = hue ? `sw-h sw-${hue}` : 'sw-h';
     root.setAttribute('aria-label', props.title);
+    gone.hidden = Boolean(recipe) || !past.length;
+    gone.querySelector('button').textContent = `Undo: have ${props.title} back`;
     if (!recipe) return;
     const all = Array.isArray(recipe.interventions) ? recipe.interventions : [];
     while (slots.length < all.length) slots.push(placed());
@@ -196,6 +200,23 @@ window.recipeEditor = (element, props, server, watch) => {
     return slot;
   };
   const focusOn = n => (slots[n] ? control(slots[n], 'vector') : root.querySelector('[data-do="add"]')).focus();
+  /* A vector that was renamed on the shelf is meant here by its next name, in what can be undone, too. */
+  const renamed = given => {
+    const names = props.renamed ?? {}, next = copy(given), now = name => Object.hasOwn(names, name) ? names[name] : name;
+    for (const each of Array.isArray(next?.interventions) ? next.interventions : []) {
+      each.vector = now(each.vector);
+      if (Array.isArray(each.others)) each.others = each.others.map(now);
+      if (each.gate) each.gate.vector = now(each.gate.vector);
+    }
+    return next;
+  };
+  const follow = () => {
+    past = past.map(renamed);
+    const next = recipe && renamed(recipe);
+    if (JSON.stringify(next) === JSON.stringify(recipe)) { show(); ask(); return; }
+    part('moved').textContent = 'A vector of this recipe was renamed on the shelf, and here.';
+    settle(next, 0);
+  };
   const acts = {
     add: () => {
       const last = recipe.interventions.at(-1), vector = (last && vectorOf(last)) ?? props.vectors[0];
@@ -204,7 +225,7 @@ window.recipeEditor = (element, props, server, watch) => {
     },
     double: n => { edit(next => next.interventions.splice(n + 1, 0, copy(next.interventions[n]))); focusOn(n + 1); },
     remove: n => { edit(next => next.interventions.splice(n, 1)); focusOn(Math.min(n, slots.length - 1)); },
-    drop: () => commit(null),
+    drop: () => { commit(null); gone.querySelector('button').focus(); },
     undo: () => {
       flush();
       if (past.length) settle(past.pop(), 0);
@@ -232,7 +253,7 @@ window.recipeEditor = (element, props, server, watch) => {
   };
 
   /* -- events ---------------------------------------------------------------------------------------------------- */
-  root.addEventListener('click', event => {
+  element.addEventListener('click', event => {
     const button = event.target.closest('[data-do]'), act = button && acts[button.dataset.do];
     if (act) act(slots.findIndex(slot => slot.contains(button)));
   });
@@ -250,13 +271,13 @@ window.recipeEditor = (element, props, server, watch) => {
   const take = () => {
     clearTimeout(late);
     late = 0;
-    if (JSON.stringify(recipe) !== JSON.stringify(props.value)) past.length = 0;  // another one: no change of this one
-    recipe = props.value ? copy(props.value) : null;
-    show();
-    ask();
+    const given = props.value || null;
+    if (JSON.stringify(recipe) !== JSON.stringify(given)) past.length = 0;  // another one: no change of this one
+    recipe = given && copy(given);
+    follow();
   };
   watch('value', take);
-  watch('vectors', () => { show(); ask(); });
+  watch('vectors', follow);
   take();
 };
 })();

@@ -335,17 +335,6 @@ def test_a_vector_file_that_is_none_shows_one_card_and_one_of_another_width_is_g
     expect(page.locator("#vector-a1")).to_have_value("formality")
 
 
-def test_removing_asks_first(page: Page, bench: Workbench) -> None:
-    start(page)
-    button = shelf_card(page, "formality").locator(".sw-remove")
-    button.click()
-    expect(button).to_have_text("Really remove?")
-    assert bench.workspace.names() == ["formality"]
-    button.click()
-    expect(page.locator(".sw-cards")).to_contain_text("Empty")
-    assert bench.workspace.names() == []
-
-
 def test_what_users_and_models_write_is_never_markup(page: Page) -> None:
     start(page)
     page.locator("#user textarea").fill("<img src=x onerror=\"document.title='owned'\">${1+1}{{1}}")

@@ -19,7 +19,7 @@ from panels.grid.markup import grid_html
 from steering.errors import SteeringError
 from steering.recipes.recipe import Recipe
 from steering.studies.grid import Cell, Grid, parse_axis
-from workbench import workspace as workspaces
+from workbench.library import exports
 from workbench.workspace import Workspace
 
 
@@ -38,7 +38,7 @@ def test_many_visitors_get_their_own_file_under_one_name(workspace: Workspace) -
 
 
 def test_the_oldest_make_room_and_nothing_else_is_removed(workspace: Workspace, monkeypatch) -> None:
-    monkeypatch.setattr(workspaces, "MOST_EXPORTS", 3)
+    monkeypatch.setattr(exports, "MOST_EXPORTS", 3)
     (workspace.exports / "mine").mkdir()
     (workspace.exports / "mine.txt").write_text("mine")
     for n in range(8):

@@ -20,7 +20,7 @@ from steering.errors import SteeringError
 from tests.conftest import ROOT
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
-from workbench.frame.shelf import Shelf
+from workbench.frame.shelf import Shelf, note_vector
 from workbench.frame.shelf_cards import shelf_cards, vector_card
 from workbench.page.markup import error_card
 from workbench.workspace import Entry, Unreadable, Workspace
@@ -231,3 +231,34 @@ def test_the_shelf_takes_uploads_and_no_other_file_of_the_server(
     assert Shelf().preprocess({"added": str(other)}) is None
     assert Shelf().preprocess({"added": f"{uploads}/digest/../../secret/joy.safetensors"}) is None
     assert Shelf().preprocess({"added": str(uploads / "digest" / "link")}) is None
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        None,
+        "x",
+        [],
+        {},
+        {"name": "joy"},
+        {"name": "joy", "title": 5, "group": "", "note": ""},
+        {"name": "other", "title": "joy", "group": "", "note": ""},
+        {"name": "../shelf/joy", "title": "x", "group": "", "note": ""},
+        {"name": "joy", "title": "joy", "group": "", "note": "x" * 30_000},
+        {"name": "joy", "title": "joy", "group": "\ud83d", "note": ""},
+        {"name": "joy", "title": "\ud83d", "group": "", "note": "new"},
+    ],
+    ids=str,
+)
+def test_a_note_that_no_page_sends_is_refused_and_changes_nothing(bench: Workbench, sent: Any) -> None:
+    with pytest.raises(SteeringError):
+        note_vector(bench.workspace, sent)
+    assert bench.workspace.names() == ["joy"]
+    assert not (bench.workspace.folder / "shelf.json").exists()
+
+
+def test_a_note_of_a_page_renames_and_is_on_the_card(bench: Workbench) -> None:
+    sent = {"name": "joy", "title": "<b>bliss</b>", "group": " A  b ", "note": "<script>"}
+    assert note_vector(bench.workspace, sent) == "b-bliss--b"
+    (card,) = shelf_cards(bench)
+    assert (card["name"], card["group"], card["note"]) == ("b-bliss--b", "A b", "<script>")

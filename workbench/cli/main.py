@@ -14,6 +14,7 @@ from workbench.cli.demo import demo
 from workbench.cli.options import Model, WorkspaceFolder, load_host, loads_model
 from workbench.cli.runs import runs
 from workbench.cli.serve import serve
+from workbench.cli.shelf import vectors
 from workbench.cli.vectors import export_vector, import_vector, orthogonalise
 
 
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(demo, name="demo")
 app.add_typer(runs, name="runs")
+app.add_typer(vectors, name="vectors")
 app.command()(serve)
 
 

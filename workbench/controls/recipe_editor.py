@@ -144,6 +144,7 @@ def place_recipe(
         words=WORDS,
         flags=flags,
         vectors=_offers(ui),
+        renamed=ui.workspace.renamed(),
     )
 
 
@@ -157,8 +158,8 @@ def follow_shelf(ui: PanelContext, editors: Sequence[RecipeEditor], *, first: bo
     """
 
     def offered() -> Outputs:
-        vectors = _offers(ui)
-        return {editor: gr.update(**{**editor.props, "vectors": vectors}) for editor in editors}
+        known = {"vectors": _offers(ui), "renamed": ui.workspace.renamed()}
+        return {editor: gr.update(**{**editor.props, **known}) for editor in editors}
 
     ui.watch("shelf", "model", call=offered, outputs=editors)
     if not first:
@@ -169,6 +170,8 @@ def follow_shelf(ui: PanelContext, editors: Sequence[RecipeEditor], *, first: bo
         vector = vector_named(ui, picked) if picked in fitting(ui) else None
         if vector is None or picked == followed:
             return {}
+        if ui.workspace.renamed().get(followed or "") == picked:  # the same one, which the editor's script sees to
+            return {ui.page.followed: picked}
         if recipe.found is None:  # what is being typed is not taken away
             return {}
         taken = with_vector(recipe.found, vector)

@@ -79,4 +79,5 @@ def serve_until_ended(bench: Workbench, start: Callable[[], Any]) -> Any:
             os._exit(0)
         if page is not None:
             page.close(verbose=False)
+        bench.workspace.bin.close()
     return page

@@ -1,16 +1,18 @@
-"""The shelf at the side: every vector in the workspace as a card, to pick, download, remove and add.
+"""The shelf at the side: every vector in the workspace as a card, to pick, note, download, remove and add.
 
 One component: its value is the cards and which of them is picked; its markup, style and script lie in `assets/shelf`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from steering.bounds import check_given
 from steering.errors import SteeringError
 from steering.extraction.sources import VECTOR_ENDINGS, read_vector
 from steering.resources import resource
@@ -22,13 +24,15 @@ from workbench.frame.shelf_cards import shelf_cards
 from workbench.page.blocks import EVENT, Unwritten, html_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import text_of
-from workbench.page.markup import error_card, note
+from workbench.page.markup import error_card
 from workbench.page.state import PageState
 from workbench.page.visits import visitor_of
+from workbench.places import without_places
+from workbench.workspace import VECTOR, Workspace
 
 
 _MARKUP = resource("assets", "shelf", "shelf.html").read_text(encoding="utf-8")
-_LOAD = "window.vectorShelf(element, props, server, watch, upload, trigger); /* 'pick', 'remove' */"
+_LOAD = "window.vectorShelf(element, props, server, watch, upload, trigger); /* 'pick', 'remove', 'restore', 'noted' */"
 
 
 class Shelf(gr.HTML, metaclass=Unwritten):
@@ -49,7 +53,7 @@ class Shelf(gr.HTML, metaclass=Unwritten):
 
     def postprocess(self, value: dict[str, Any] | None) -> dict[str, Any]:
         """Plain data already."""
-        return value or {"cards": [], "picked": None}
+        return value or {"cards": [], "picked": None, "removed": []}
 
     def api_info(self) -> dict[str, Any]:
         """Of the value."""
@@ -67,12 +71,19 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
         except SteeringError:
             return ""
 
+    def write_down(given: Any) -> dict[str, str]:
+        """Note what somebody wrote of a vector; gives its name as it is now, or what is wrong; called by the script."""
+        try:
+            return {"name": note_vector(bench.workspace, given)}
+        except SteeringError as error:
+            return {"said": without_places(str(error))}
+
     shelf = Shelf(
         None,
         html_template=_MARKUP,
         js_on_load=_LOAD,
         apply_default_css=False,
-        server_functions=[file_of],
+        server_functions=[file_of, write_down],
         elem_id="shelf",
         endings=",".join(VECTOR_ENDINGS),
     )
@@ -81,11 +92,13 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
     context.error_slot()
     errors = context.errors
 
-    def draw(picked: str | None) -> dict[Any, Any]:
+    def draw(picked: str | None, visitor: str) -> dict[Any, Any]:
         """Draw the cards; where nothing is picked, or what was is gone, pick the newest that fits."""
-        names = fitting(context)
-        picked = picked if picked in bench.workspace.names() else next(iter(names), None)
-        return {shelf: {"cards": shelf_cards(bench), "picked": picked}, state.picked: picked}
+        picked = bench.workspace.renamed().get(picked or "", picked)
+        picked = picked if picked in bench.workspace.names() else next(iter(fitting(context)), None)
+        removed = bench.workspace.bin.find(VECTOR, bench.owner(visitor))
+        back = [{"id": each.id, "name": each.name} for each in removed]
+        return {shelf: {"cards": shelf_cards(bench), "picked": picked, "removed": back}, state.picked: picked}
 
     def add(path: Path | None, told: Filled) -> dict[Any, Any]:
         if path is None:
@@ -99,17 +112,51 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
         bench.memory.keep(visitor_of(request), "", {"picked": name})
         return {state.picked: name, state.drawn: None}
 
-    def remove(event: gr.EventData) -> dict[Any, Any]:
-        try:
-            bench.workspace.remove(text_of(event, "name"))
-        except SteeringError as error:  # another page was quicker
-            return {errors: error_card(error), state.shelf_seen: bench.seen}
-        return {errors: "", state.shelf_seen: bench.seen}
+    def changing(change: Callable[[gr.EventData, str | None], None]) -> Callable[..., dict[Any, Any]]:
+        """The handler of an event that changes what is on the shelf; the cards follow `shelf_seen`."""
+
+        def changed(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+            try:
+                change(event, bench.owner(visitor_of(request)))
+            except SteeringError as error:  # another page was quicker
+                return {errors: error_card(error), state.shelf_seen: bench.seen}
+            return {errors: "", state.shelf_seen: bench.seen}
+
+        return changed
+
+    def remove(event: gr.EventData, owner: str | None) -> None:
+        bench.workspace.remove(text_of(event, "name"), owner or "")
+
+    def restore(event: gr.EventData, owner: str | None) -> None:
+        bench.workspace.restore(text_of(event, "id"), owner)
 
     context.quick(
         [shelf.upload, told.again], add, inputs={"path": shelf, "told": told}, outputs=[state.picked, understood]
     )
-    context.watch("shelf", "model", "picked", call=draw, inputs={"picked": state.picked}, outputs=[shelf, state.picked])
+    drawn = [shelf, state.picked]
+    context.watch(
+        "shelf", "model", "picked", call=draw, inputs={"picked": state.picked}, outputs=drawn, of_visitor=True
+    )
     shelf.pick(pick, outputs=[state.picked, state.drawn], **EVENT)
-    shelf.remove(remove, outputs=[errors, state.shelf_seen], **EVENT)
+    for event, change in ((shelf.remove, remove), (shelf.restore, restore), (shelf.noted, lambda event, owner: None)):
+        event(changing(change), outputs=[errors, state.shelf_seen], **EVENT)
     return context
+
+
+def note_vector(workspace: Workspace, given: Any) -> str:
+    """Note what a page sent of a vector, and rename it where it says so; gives the vector's name as it is now.
+
+    Args:
+        workspace: Where it is.
+        given: `name` of the vector, and what it is to be: `title`, `group` and `note`.
+
+    Raises:
+        SteeringError: Something is missing or no text, or the workspace refuses it.
+    """
+    said = dict(given) if isinstance(given, Mapping) else {}
+    name, title, group, text = (said.get(each) for each in ("name", "title", "group", "note"))
+    if not (isinstance(name, str) and isinstance(title, str) and isinstance(group, str) and isinstance(text, str)):
+        raise SteeringError("The page sent no note.", "a name, a group and a note.", "Load the page again.")
+    check_given("The shelf", said)
+    workspace.note(name, group=group, note=text)
+    return workspace.rename(name, title)

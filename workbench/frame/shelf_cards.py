@@ -10,6 +10,7 @@ from typing import Any
 from steering.errors import SteeringError
 from steering.vectors.vector import SteeringVector
 from workbench.bench import Workbench
+from workbench.library.vector_notes import UNNOTED, Noted
 from workbench.places import without_places
 from workbench.workspace import Unreadable
 
@@ -25,7 +26,9 @@ def shelf_cards(bench: Workbench) -> list[dict[str, Any]]:
             cards.append(unreadable_card(entry))
             continue
         try:
-            cards.append(vector_card(entry.name, entry.vector, entry.vector.misfit(bench.host) if bench.host else None))
+            unfit = entry.vector.misfit(bench.host) if bench.host else None
+            noted = bench.workspace.notes.of(entry.name)
+            cards.append(vector_card(entry.name, entry.vector, unfit, noted))
         except Exception as error:  # one odd file must not take the others off the page
             _log.exception("%s cannot be drawn", entry.path.name)
             found = SteeringError(f"It cannot be shown: {type(error).__name__}.", "a vector file.", "Remove it.")
@@ -33,7 +36,7 @@ def shelf_cards(bench: Workbench) -> list[dict[str, Any]]:
     return cards
 
 
-def vector_card(name: str, vector: SteeringVector, unfit: str | None) -> dict[str, Any]:
+def vector_card(name: str, vector: SteeringVector, unfit: str | None, noted: Noted = UNNOTED) -> dict[str, Any]:
     """One vector; `unfit` is why it does not fit the loaded model, None if it does."""
     auroc = [] if vector.auroc is None else [float(value) for value in vector.auroc]
     known = [value for value in auroc if math.isfinite(value)]
@@ -43,6 +46,8 @@ def vector_card(name: str, vector: SteeringVector, unfit: str | None) -> dict[st
         "best": f"{max(known):.2f}" if known else "–",
         "curve": sparkline(auroc),
         "unfit": unfit,
+        "group": noted.group,
+        "note": noted.note,
     }
 
 

@@ -176,6 +176,7 @@ _USED = (
     ("streamed", "streamed.js"),
     ("recipe", "shown.js"),
     ("fields", "kinds.js"),
+    ("shelf", "card.js"),
 )
 _SCRIPTS = (*_USED, *((name, f"{name}.js") for name in _PARTS))
 """Of controls that are a class over `gr.HTML`, which stand here once, however many a page has; of hints and keys."""
