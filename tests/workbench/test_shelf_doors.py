@@ -259,6 +259,6 @@ def test_a_note_that_no_page_sends_is_refused_and_changes_nothing(bench: Workben
 
 def test_a_note_of_a_page_renames_and_is_on_the_card(bench: Workbench) -> None:
     sent = {"name": "joy", "title": "<b>bliss</b>", "group": " A  b ", "note": "<script>"}
-    assert note_vector(bench.workspace, sent) == "b-bliss--b"
+    assert note_vector(bench.workspace, sent) == "b-bliss-b"
     (card,) = shelf_cards(bench)
-    assert (card["name"], card["group"], card["note"]) == ("b-bliss--b", "A b", "<script>")
+    assert (card["name"], card["group"], card["note"]) == ("b-bliss-b", "A b", "<script>")

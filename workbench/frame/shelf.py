@@ -24,7 +24,7 @@ from workbench.frame.shelf_cards import shelf_cards
 from workbench.page.blocks import EVENT, Unwritten, html_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import text_of
-from workbench.page.markup import error_card
+from workbench.page.markup import error_card, note
 from workbench.page.state import PageState
 from workbench.page.visits import visitor_of
 from workbench.places import without_places
