@@ -87,6 +87,8 @@ def _run(
     drawn: set[str] = set()
     for found in call.follow(job, every=0.7):
         yield view.shown(inquiry, drawn, running=True) if found and not job.finished else {}
+    if not inquiry.prepared:  # stopped, or failed, before anything was found
+        job.result()
     yield {**view.shown(inquiry, drawn), **controls.shown(inquiry)}
     result = result_of(inquiry)
     call.ends(result)
