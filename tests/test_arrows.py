@@ -22,6 +22,7 @@ ORDER = (
     "steering.recipes",
     "steering.extraction",
     "steering.judges",
+    "steering.origins",
     "steering.selfcheck",
     "steering.demo",
     "steering.studies",

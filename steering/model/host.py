@@ -62,6 +62,8 @@ class Host:
         self.chat = ChatSettings()
         """How the chat template is used; never changed, since what is known of a host is known under it: see
         `under`."""
+        self.options = LoadOptions()
+        """How it was loaded."""
         self.openings: dict[str, Any] = {}
         """What `steering.model.openings` has worked out."""
         self.base = self
@@ -102,6 +104,7 @@ class Host:
             notes=read.notes,
         )
         host = cls(read.model, read.tokenizer, info=info, sites=sites, lane=lane)
+        host.options = options
         host.check  # noqa: B018 - so that it is known when the model stands
         return host
 

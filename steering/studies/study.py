@@ -17,11 +17,14 @@ import pandas as pd
 from pydantic import BaseModel
 
 from steering.errors import SteeringError
+from steering.extraction.provenance import versions
 from steering.lane import Job
 from steering.model.host import Host
 from steering.model.model_info import DEMO_CAVEAT
 from steering.model.outcome import marked, warnings
 from steering.names import safe_name, short_name
+from steering.origins.carriers import stamp, stamped
+from steering.origins.origin import Origin, load_of, origin_of
 from steering.own_files import foreign, typed_path
 from steering.recipes.recipe import Recipe
 from steering.studies.size import Size
@@ -68,16 +71,27 @@ class Result:
     """Further files by their names, such as a recipe or a report."""
     warnings: tuple[str, ...] = ()
     """Of self-checks that the model fails and the result depends on; a table's file has them in a column `warning`."""
+    run: Origin | None = field(default=None, compare=False)
+    """The run that it is of, where it is kept as one."""
+
+    @property
+    def origin(self) -> Origin:
+        """What its files say of where they come from."""
+        if self.run is not None:
+            return self.run
+        said = {name: getattr(self, name) for name in ("study", "settings", "given", "model")}
+        return origin_of(said, versions=versions())
 
     def write(self, folder: str | Path) -> Path:
         """Write result.json, one CSV a table, one safetensors a vector and what else there is, and return the folder.
 
-        Files of an earlier result are written over; files that no study wrote are not.
+        Files of an earlier result are written over; files that no study wrote are not. Each says where it comes from;
+        see `steering.origins.carriers`.
 
         Raises:
             SteeringError: The folder cannot be written, or somebody else's file has the name of one.
         """
-        folder = typed_path(folder)
+        folder, origin = typed_path(folder), self.origin
         texts = {f"{name}.csv": marked(table, self.warnings).to_csv(index=False) for name, table in self.tables.items()}
         texts |= {**self.files, RESULT: self.to_json()}
         vectors = {f"{safe_name(name)}.safetensors": vector for name, vector in self.vectors.items()}
@@ -92,8 +106,10 @@ class Result:
             with TemporaryDirectory(dir=folder, prefix=".new-") as new:
                 for name, vector in vectors.items():
                     _save(vector, Path(new) / name)
+                    stamp(Path(new) / name, origin)
                 for name, content in texts.items():
-                    (Path(new) / name).write_text(content, encoding="utf-8", errors="backslashreplace")
+                    data = content.encode("utf-8", "backslashreplace")
+                    (Path(new) / name).write_bytes(stamped(name, data, origin))
                 for name in (*vectors, *texts):  # the list of what is here comes last
                     os.replace(Path(new) / name, folder / name)
         except OSError as error:
@@ -141,6 +157,7 @@ class Result:
             "vectors": {name: f"{safe_name(name)}.safetensors" for name in self.vectors},
             "files": list(self.files),
             "notes": list(self.notes),
+            "origin": self.origin.plain(),
         }
         return json.dumps(_finite(content), indent=2, ensure_ascii=False)
 
@@ -194,6 +211,7 @@ def origin(study: str, host: Host, settings: BaseModel) -> dict[str, Any]:
         "model": {
             **asdict(host.info),
             "sites": list(host.info.sites),
+            "load": load_of(host.options, host.info),
             "chat": host.chat.model_dump(mode="json"),
             "warnings": list(host.warnings),
         },

@@ -14,6 +14,9 @@ from steering.texts.columns import is_column, without_header
 from steering.texts.guards import MOST_CHARACTERS, MOST_COLUMNS, check_count, check_pieces, too_large
 
 
+ORIGIN = "steering-workbench-origin"
+"""In the second of the two lines above a table of the workbench's own; see `steering.origins.carriers`."""
+_ORIGIN = re.compile(rf"#[^\n]*\n# {ORIGIN} [^\n]*\n")
 _MARKS = ",;\t|"
 _NO_HEADER = "Its first row is no header and was read as a row: the columns have no names."
 _WORDS, _LONG = 5, 60
@@ -26,6 +29,8 @@ def read_csv(text: str, name: str, ending: str) -> tuple[list[dict[str, Any]], l
     Raises:
         SteeringError: Over a limit, or malformed, with the row.
     """
+    own = _ORIGIN.match(text)
+    text = text[own.end() :] if own else text
     hint = re.match(r"sep=(.)\r?\n", text)  # as Excel writes it
     body = text[hint.end() :] if hint else text
     for mark in _MARKS:
@@ -34,7 +39,7 @@ def read_csv(text: str, name: str, ending: str) -> tuple[list[dict[str, Any]], l
     spaced = _spaced(body, delimiter)
     reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True, skipinitialspace=spaced)
     header: list[str] = []
-    rows, numbers, number, notes = [], [], int(bool(hint)), list[str]()
+    rows, numbers, number, notes = [], [], int(bool(hint)) + 2 * bool(own), list[str]()
     try:
         for cells in reader:
             number += 1

@@ -63,7 +63,7 @@ def run_kept(workspace: Workspace, host: Host, study: Study, settings: BaseModel
     run = Run("", study.name, study.title, short_name(host.name))
     with kept_run(workspace, host, run, settings, **used_by(study, settings, workspace, host)) as record:
         record.result = result = follow(study.start(host, settings))
-    return result
+    return record.known(result)
 
 
 def named_plainly(recipe: Recipe, vectors: Mapping[str, SteeringVector]) -> tuple[Recipe, dict[str, SteeringVector]]:

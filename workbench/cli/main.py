@@ -12,6 +12,7 @@ from workbench.cli.console import ERR, OUT, follow, reported, table
 from workbench.cli.data import data
 from workbench.cli.demo import demo
 from workbench.cli.options import Model, WorkspaceFolder, load_host, loads_model
+from workbench.cli.run_files import code
 from workbench.cli.runs import runs
 from workbench.cli.serve import serve
 from workbench.cli.shelf import vectors
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.add_typer(demo, name="demo")
 app.add_typer(runs, name="runs")
 app.add_typer(vectors, name="vectors")
+runs.command("code")(code)
 app.command()(serve)
 
 
@@ -81,8 +83,10 @@ def panels(
 @app.command()
 @loads_model
 def run(
-    study: Annotated[str, typer.Argument(help="Name of the study, such as extract.")],
-    model: Model = "demo",
+    study: Annotated[
+        str, typer.Argument(help="Name of the study, such as extract; or a file that says which run it comes from.")
+    ],
+    model: Model = "",
     quick: Annotated[bool, typer.Option("--quick", help="Small settings, for a first look.")] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting as key=value; may be repeated.")
@@ -95,6 +99,9 @@ def run(
 ) -> None:
     """Run a study without a screen and print its main table; vectors come from the shelf by their names.
 
+    A file is a YAML of `runs code`, a folder of `--out` or `runs export`, or anything else that the workbench exported:
+    its run is made again, with what is typed beside it in place of what it says. The model is demo where none is named.
+
     A study that keeps its finished parts goes on from them when the same command is given again.
     """
     with reported():
@@ -103,16 +110,18 @@ def run(
         from steering.studies.study import check_folder
         from workbench.cli.commands import finish, tell_size
         from workbench.cli.kept_runs import in_workspace, run_kept
+        from workbench.cli.run_files import host_of, run_file
         from workbench.key_values import pairs
         from workbench.workspace import Workspace
 
-        chosen = find_study(study)
+        file, typed = run_file(study), pairs(settings or [])
+        chosen = find_study(file.origin.study if file else study)
         if out:
             check_folder(out)
-        given = in_workspace(chosen, pairs(settings or []), Workspace(workspace))
+        given = in_workspace(chosen, file.given(typed, Workspace(workspace)) if file else typed, Workspace(workspace))
         parsed = chosen.parse(given, quick=quick)
         kept_in(getattr(parsed, "kept", ""))  # refuses somebody else's file before a model is loaded
-        host = load_host(model, load)
+        host = host_of(file, load) if file and not model else load_host(model or "demo", load)
         tell_size(host, chosen, parsed)
         result = run_kept(Workspace(workspace), host, chosen, parsed)
         try:

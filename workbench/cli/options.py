@@ -103,14 +103,26 @@ def chat_of(given: Mapping[str, Any]) -> ChatSettings:
         raise validation_error("The chat template's options", error, known=fields) from error
 
 
-def load_host(name: str, load: Mapping[str, Any]) -> Host:
-    """Load a model and say on standard error what was loaded."""
+def load_defaults() -> dict[str, Any]:
+    """The options of loading, where nobody types any."""
+    return {name: default for name, (_, default, _) in _OPTIONS.items()}
+
+
+def load_host(name: str, load: Mapping[str, Any], chat: ChatSettings | None = None) -> Host:
+    """Load a model and say on standard error what was loaded.
+
+    Args:
+        name: As `Host.load` takes it.
+        load: The options, as `loads_model` gives them.
+        chat: How its template is used where no option says it.
+    """
     from steering.loading.options import LoadOptions
     from steering.model.host import Host
     from steering.model.openings import chat_notes
 
     options = {key: value for key, value in load.items() if key != "chat"}
-    chat = chat_of(load["chat"])
+    typed = chat_of(load["chat"])
+    chat = typed if chat is None or not typed.default else chat
     with ERR.status(f"Loading {name}"):
         host = Host.load(name, options=LoadOptions(**options)).under(chat)
         chat_notes(host)  # a switch that the template does not read is told now

@@ -10,7 +10,9 @@ from pydantic import BaseModel
 
 from steering.errors import SteeringError
 from steering.model.host import Host
+from steering.origins.origin import Origin
 from steering.studies.study import Result
+from workbench.runs.origin import origin_of_run
 from workbench.runs.run import Run, State, about
 
 
@@ -39,6 +41,15 @@ class Record:
             self.id = self._workspace.runs.begin(replace(run, about=said), used.get("vectors"))
         except SteeringError as error:
             self.problem = error
+
+    @property
+    def origin(self) -> Origin | None:
+        """What its files say of where they come from; None where it cannot be kept."""
+        return origin_of_run(self._workspace.runs.get(self.id)) if self.id else None
+
+    def known(self, result: Result) -> Result:
+        """The result as this run's, so that files of it say so."""
+        return replace(result, run=self.origin)
 
     def failed(self, error: BaseException) -> None:
         """It ends with an error."""

@@ -14,6 +14,7 @@ from steering.studies.study import Result
 from steering.vectors.vector import SteeringVector
 from workbench.runs import files, run_file
 from workbench.runs.index import Index
+from workbench.runs.origin import origin_of_run
 from workbench.runs.processes import Processes
 from workbench.runs.query import EVERYTHING, Query
 from workbench.runs.run import OPEN, Run, State, now
@@ -191,7 +192,9 @@ class Runs:
         Raises:
             SteeringError: There is no such run, or its files are damaged.
         """
-        return files.read_result(self.folder / self.get(id).id)
+        run = self.get(id)
+        result = files.read_result(self.folder / run.id)
+        return result and replace(result, run=origin_of_run(run))
 
     def view(self, id: str) -> dict[str, Any] | None:
         """What the page of a run showed at the end; None where nothing was kept.

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pprint import pformat
 
 import pandas as pd
 
+from steering.extraction.provenance import versions
+from steering.origins.origin import origin_of
+from steering.origins.script import script
 from steering.studies.page import caption_html, figure_html, html_page, notes_html, table_html, words_html
 from steering.studies.probing import figures
 from steering.studies.probing.analysis import parts_of
 from steering.studies.probing.findings import caption, place_title
 from steering.studies.probing.picture import Picture
 from steering.studies.probing.reading import PARTS
+from steering.studies.study import origin
 
 
 WORDS = {
@@ -37,25 +40,9 @@ def report(picture: Picture, frames: Mapping[str, pd.DataFrame], created: str) -
 
 
 def code(picture: Picture) -> str:
-    """A Python script that probes the same and draws the same figures."""
-    found = picture.found
-    given = found.settings.model_dump(mode="json", exclude={"kept", "vectors"})
-    given["chat"] = None if found.host.chat.default else found.host.chat.model_dump(mode="json")
-    return f'''"""Probes of harm on {found.host.name}, as they were fitted: tables and report.html."""
-
-from pathlib import Path
-
-from steering import Host
-from steering.studies import find_study
-
-SETTINGS = {pformat(given, width=100, sort_dicts=False)}
-
-study = find_study("probe")
-host = Host.load({found.host.name!r})
-result = study.start(host, study.parse(SETTINGS)).result()
-result.write(Path(__file__).parent / "again")
-print(result.tables["blocks"].to_string())
-'''
+    """A Python script that probes the same and draws the same figures, without cosines with vectors of a shelf."""
+    said = origin("probe", picture.found.host, picture.found.settings)
+    return script(origin_of(said, versions=versions()))
 
 
 def _sections(picture: Picture, frames: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, str]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
-from pprint import pformat
 
 import pandas as pd
 
-from steering.confines import UPLOAD
-from steering.names import safe_name
+from steering.extraction.provenance import versions
+from steering.origins.origin import origin_of, uploads_in
+from steering.origins.script import script
 from steering.studies.page import (
     caption_html,
     differing_html,
@@ -20,6 +20,7 @@ from steering.studies.page import (
     table_html,
     words_html,
 )
+from steering.studies.study import origin
 from steering.studies.tradeoff import figures
 from steering.studies.tradeoff.advice import advice
 from steering.studies.tradeoff.analysis import Line
@@ -56,31 +57,10 @@ def code(picture: Picture) -> str:
     `carried` beside it.
     """
     found = picture.found
-    given = found.settings.model_dump(mode="json", exclude={"kept", "vectors"})
-    given["recipes"] = [
-        recipe.renamed({name: safe_name(name) for name in recipe.vectors}).model_dump(mode="json")
-        for recipe in found.settings.recipes
-    ]
-    given["chat"] = None if found.host.chat.default else found.host.chat.model_dump(mode="json")
-    beside = {field: name for field, (name, _) in _uploads(picture).items()}
-    given |= beside
-    return f'''"""Alignment against helpfulness on {found.host.name}, as it was measured: tables and report.html."""
-
-from pathlib import Path
-
-from steering import Host
-from steering.studies import find_study
-
-HERE = Path(__file__).parent  # with the vectors' files
-SETTINGS = {pformat(given, width=100, sort_dicts=False)}
-BESIDE = {{name: str(HERE / SETTINGS[name]) for name in {tuple(beside)!r}}}  # files that it was measured on
-
-study = find_study("tradeoff")
-host = Host.load({found.host.name!r})
-result = study.start(host, study.parse({{**SETTINGS, **BESIDE, "vectors": str(HERE)}})).result()
-result.write(HERE / "again")
-print(result.tables["stop"].to_string())
-'''
+    named = {name for recipe in found.settings.recipes for name in recipe.vectors}
+    digests = {name: found.curves.vectors[name].digest for name in sorted(named)}
+    said = origin("tradeoff", found.host, found.settings)
+    return script(origin_of(said, vectors=digests, versions=versions()), folder="")
 
 
 def carried(picture: Picture) -> dict[str, Path]:
@@ -89,19 +69,8 @@ def carried(picture: Picture) -> dict[str, Path]:
     Raises:
         SteeringError: One is no longer there.
     """
-    return {
-        str(split_source(name)[0]): local_file(split_source(source)[0]) for name, source in _uploads(picture).values()
-    }
-
-
-def _uploads(picture: Picture) -> dict[str, tuple[str, str]]:
-    """By setting, an upload's name beside the script, with what is selected of it, and the upload."""
-    given = {name: getattr(picture.found.settings, name) for name in ("alignment", "questions")}
-    return {
-        name: (f"{name}-{source.removeprefix(UPLOAD).partition('/')[2]}", source)
-        for name, source in given.items()
-        if source.startswith(UPLOAD)
-    }
+    uploads = uploads_in(picture.found.settings.model_dump(mode="json"))
+    return {str(split_source(name)[0]): local_file(split_source(source)[0]) for name, source in uploads.values()}
 
 
 def _sections(picture: Picture, frames: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, str]]:

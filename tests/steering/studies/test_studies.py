@@ -39,7 +39,7 @@ def test_a_result_becomes_json_tables_and_vectors(result, tmp_path) -> None:
     auroc = next(m for m in content["measures"] if m["name"] == "auroc")
     assert 0 <= auroc["low"] <= auroc["value"] <= auroc["high"] <= 1
     assert auroc["n"] > 0
-    table = pd.read_csv(folder / content["tables"]["blocks"])
+    table = pd.read_csv(folder / content["tables"]["blocks"], comment="#")
     assert list(table["block"]) == [0, 1, 2, 3]
     vector = load_vector(folder / content["vectors"]["tone/1"])
     assert vector.name == "tone/1"
@@ -100,15 +100,15 @@ def test_results_are_written_over_results_and_over_nothing_else(result, tmp_path
 def test_a_full_disk_leaves_the_earlier_result_whole(result, tmp_path, monkeypatch, name) -> None:
     out = result.write(tmp_path / "out")
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    written = Path.write_text
+    written = Path.write_bytes
 
     def full(*given, **named) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def text(path, content, **named):
-        return full() if path.name == name else written(path, content, **named)
+    def put(path, content):
+        return full() if path.name == name else written(path, content)
 
-    monkeypatch.setattr(Path, "write_text", text)
+    monkeypatch.setattr(Path, "write_bytes", put)
     if name.endswith("safetensors"):
         monkeypatch.setattr("steering.vectors.files.save_file", full)
     with pytest.raises(SteeringError, match=r"'\S+/out': No space left.*Free some space") as found:

@@ -542,7 +542,7 @@ def test_the_files_say_it_all_and_the_code_makes_them_again(demo, tmp_path) -> N
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "<script src" not in page
     assert "<link" not in page
-    points = pd.read_csv(folder / "points.csv")
+    points = pd.read_csv(folder / "points.csv", comment="#")
     assert {"method", "strength", "unit", "alignment", "alignment_low", "n_alignment", "kl_p95_nats"} <= set(points)
     said = json.loads((folder / "recipe.json").read_text())
     best = picture_of(found).best(picture_of(found).main)
@@ -553,7 +553,7 @@ def test_the_files_say_it_all_and_the_code_makes_them_again(demo, tmp_path) -> N
     shown = re.sub(r"<script.*?</script>|<pre>.*?</pre>", "", page, flags=re.DOTALL)
     assert not re.findall(r"\de-1\d", shown)  # no 2.22e-16; a folder may well be called such as "page-1"
     runpy.run_path(str(folder / "reproduce.py"))
-    again = pd.read_csv(folder / "again" / "points.csv")
+    again = pd.read_csv(folder / "again" / "points.csv", comment="#")
     pd.testing.assert_frame_equal(points, again, rtol=1e-4, atol=1e-5)
 
 
@@ -575,7 +575,7 @@ def test_the_archive_runs_in_a_fresh_folder(demo, tmp_path) -> None:
         packed.extractall(tmp_path / "fresh")
     assert "good / bad?" not in {path.name for path in (tmp_path / "fresh").iterdir()}
     runpy.run_path(str(tmp_path / "fresh" / "reproduce.py"))
-    first, again = (pd.read_csv(tmp_path / "fresh" / name) for name in ("points.csv", "again/points.csv"))
+    first, again = (pd.read_csv(tmp_path / "fresh" / name, comment="#") for name in ("points.csv", "again/points.csv"))
     assert first["alignment"].nunique() > 2
     for column in ("strength", "alignment", "helpfulness", "kl_p95_nats"):
         np.testing.assert_allclose(first[column], again[column], rtol=1e-4, atol=1e-5)

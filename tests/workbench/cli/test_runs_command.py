@@ -45,7 +45,7 @@ def test_a_run_of_the_command_line_is_found_noted_written_repeated_and_deleted(h
     for said in ("Seeds", "For the talk.", "Tags: talk", "x = seed: 0, 1", "kl_p95"):
         assert said in re.sub(r"\s+", " ", shown)
     call("runs", "export", id, "--out", str(tmp_path / "out"))
-    written = pd.read_csv(tmp_path / "out" / "cells.csv")
+    written = pd.read_csv(tmp_path / "out" / "cells.csv", comment="#")
     result = Workbench().runs[id].result
     assert result is not None
     assert written["text"].tolist() == result.tables["cells"]["text"].tolist()

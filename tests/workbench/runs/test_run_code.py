@@ -1,0 +1,346 @@
+"""A run as script, notebook and YAML: each gives the run's own numbers, texts and vectors, for every study."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from steering.errors import SteeringError
+from steering.model.host import Host
+from steering.origins.origin import PLACES
+from steering.studies import STUDIES, find_study
+from steering.studies.study import Result
+from tests.conftest import ROOT
+from tests.workbench.cli.test_cli import WAIT, call
+from workbench.cli.kept_runs import in_workspace, run_kept
+from workbench.runs.code import KINDS, as_files, write_files
+from workbench.runs.runs import Query
+from workbench.workspace import Workspace
+
+
+TINY: dict[str, dict[str, Any]] = {
+    "extract": {"contrast": "formality", "name": "tone", "pooling": [-2, -1]},
+    "methods": {"methods": ["logistic"]},
+    "steer": {
+        "user": "And another note, please: 'quoted', \"twice\", \\ and\nno: more.",
+        "recipes": [{"interventions": [{"vector": "formality"}], "decode": {"max_new_tokens": 6, "temperature": 0.7}}],
+        "turns": [{"user": "Write a note.", "replies": {"": "Hi boss.", "a": "Dear colleague."}}],
+    },
+    "grid": {
+        "recipe": {"interventions": [{"vector": "formality"}], "decode": {"max_new_tokens": 4}},
+        "x": "strength: 0, 1",
+        "y": "vector: formality, sentiment",
+    },
+    "refusal": {
+        "n_train": 8,
+        "n_validation": 4,
+        "n_test": 2,
+        "random": 1,
+        "reply_tokens": 4,
+        "questions": 2,
+        "arms": ["none", "ablate"],
+        "last_only": True,
+    },
+    "tradeoff": {
+        "strengths": "-1, 0, 1",
+        "n": 2,
+        "n_replies": 2,
+        "random": 1,
+        "reply_tokens": 4,
+        "compare": [],
+        "also": ["sums"],
+        "alignment": "sentiment",
+        "recipes": [{"interventions": [{"vector": "formality"}]}],
+    },
+    "probe": {
+        "n": 20,
+        "steps": 20,
+        "restarts": 1,
+        "folds": 2,
+        "random": 5,
+        "permutations": 100,
+        "aqi_n": 5,
+        "cause_n": 2,
+        "cause_random": 1,
+        "cause_strengths": "-0.6, 0, 0.6",
+        "controls": [],
+        "blocks": "2",
+    },
+}
+"""The least that every study takes; with vectors of the shelf where it takes any."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A workspace in which every study ran once, and what each found."""
+
+    workspace: Workspace
+    ids: dict[str, str]
+    results: dict[str, Result]
+
+
+@pytest.fixture(scope="module")
+def made(demo: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    workspace, ids, results = Workspace(tmp_path_factory.mktemp("made")), {}, {}
+    extraction = find_study("extract")
+    for name in ("formality", "sentiment"):
+        (vector,) = extraction.start(demo, extraction.parse({"contrast": name})).result().vectors.values()
+        workspace.put(vector)
+    for name, given in TINY.items():
+        study = find_study(name)
+        settings = study.parse(in_workspace(study, given, workspace))
+        results[name] = run_kept(workspace, demo, study, settings)
+        (run,) = workspace.runs.find(Query(kind=name))
+        ids[name] = run.id
+    yield Made(workspace, ids, results)
+    workspace.runs.close()
+
+
+@pytest.fixture
+def loaded(demo: Host, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Loading gives the model that is there; what was asked for is taken down."""
+    asked: list[Any] = []
+
+    def load(cls: Any, name: str, **options: Any) -> Host:
+        asked.append((name, options["options"]))
+        return demo
+
+    monkeypatch.setattr(Host, "load", classmethod(load))
+    return asked
+
+
+def _same(found: Result, first: Result) -> None:
+    """Equal, not close: measures, tables, texts, vectors and settings."""
+    assert found.measures == first.measures
+    assert [*found.tables] == [*first.tables]
+    for name, table in first.tables.items():
+        pd.testing.assert_frame_equal(found.tables[name], table, check_exact=True)
+    assert {name: vector.content for name, vector in found.vectors.items()} == {
+        name: vector.content for name, vector in first.vectors.items()
+    }
+    assert found.notes == first.notes
+    assert _settings(found) == _settings(first)
+    assert {name: _timeless(text) for name, text in found.files.items() if name != "reproduce.py"} == {
+        name: _timeless(text) for name, text in first.files.items() if name != "reproduce.py"
+    }
+
+
+def _settings(result: Result) -> dict[str, Any]:
+    """But for places on this machine."""
+    return {name: value for name, value in result.settings.items() if name not in PLACES}
+
+
+def _timeless(text: str) -> str:
+    """A report without what is new every time: when it was made, Plotly's names of its figures, and places."""
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "", text)
+    return text
+
+
+def _run(kind: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
+    if kind == "python":
+        found: Result = runpy.run_path(str(path))["result"]
+        return found
+    if kind == "notebook":
+        monkeypatch.chdir(path.parent)
+        space: dict[str, Any] = {}
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "code":
+                exec(compile(cell["source"], "cell", "exec"), space)
+        result: Result = space["result"]
+        return result
+    results: list[Result] = []
+    kept = run_kept
+
+    def keep(*given: Any) -> Result:
+        results.append(kept(*given))
+        return results[0]
+
+    monkeypatch.setattr("workbench.cli.kept_runs.run_kept", keep)
+    monkeypatch.setenv("STEERING_WORKBENCH_HOME", str(path.parent / "home"))  # where nothing of the run is known
+    call("run", str(path))
+    return results[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("study", TINY)
+def test_a_run_made_again_from_its_file_is_the_same(
+    study: str, kind: str, made: Made, loaded: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: Host
+) -> None:
+    path = write_files(as_files(made.workspace.runs, made.ids[study], kind), tmp_path)
+    _same(_run(kind, path, monkeypatch), made.results[study])
+    ((name, options),) = loaded
+    assert (name, options.dtype, options.device) == ("demo", demo.info.dtype, demo.info.device)
+
+
+def test_every_study_is_tried() -> None:
+    assert set(TINY) == set(STUDIES)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_file_runs_in_a_process_of_its_own(kind: str, made: Made, tmp_path: Path) -> None:
+    path = write_files(as_files(made.workspace.runs, made.ids["steer"], kind), tmp_path)
+    if kind == "notebook":
+        cells = [each["source"] for each in json.loads(path.read_text())["cells"] if each["cell_type"] == "code"]
+        path = tmp_path / "cells.py"
+        path.write_text("\n".join(cells))
+    out = tmp_path / "again"
+    command = [
+        sys.executable,
+        *(["-m", "workbench.cli.main", "run", str(path), "--out", str(out)] if kind == "yaml" else [str(path)]),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "STEERING_WORKBENCH_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=WAIT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(out / "replies.csv", comment="#", keep_default_na=False)
+    first = made.results["steer"].tables["replies"]
+    assert table["text"].tolist() == first["text"].tolist()
+    assert first["text"][0] != first["text"][1]
+
+
+def test_a_notebook_is_one_as_nbformat_4_says(made: Made) -> None:
+    (content,) = as_files(made.workspace.runs, made.ids["extract"], "notebook").values()
+    found = json.loads(content)
+    assert (found["nbformat"], found["nbformat_minor"]) == (4, 5)
+    assert found["cells"][0]["cell_type"] == "markdown"
+    ids = [cell["id"] for cell in found["cells"]]
+    assert len(set(ids)) == len(ids) > 3
+    for cell in found["cells"]:
+        wanted = {"id", "cell_type", "metadata", "source"}
+        assert set(cell) == (wanted if cell["cell_type"] == "markdown" else wanted | {"execution_count", "outputs"})
+
+
+def test_a_vector_that_is_missing_or_another_one_is_one_error(
+    made: Made, loaded: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = as_files(made.workspace.runs, made.ids["grid"], "python")
+    assert {name for name in files if name.endswith(".safetensors")} == {
+        "vectors/formality.safetensors",
+        "vectors/sentiment.safetensors",
+    }
+    path = write_files(files, tmp_path)
+    (tmp_path / "vectors" / "sentiment.safetensors").unlink()
+    with pytest.raises(SteeringError, match=r"'sentiment' is not there.*runs code ID --out"):
+        runpy.run_path(str(path))
+    (tmp_path / "vectors" / "sentiment.safetensors").write_bytes(files["vectors/formality.safetensors"])
+    with pytest.raises(SteeringError, match="another vector than the run took"):
+        runpy.run_path(str(path))
+    yaml_file = tmp_path / "run.yaml"
+    yaml_file.write_bytes(next(iter(as_files(made.workspace.runs, made.ids["grid"], "yaml").values())))
+    monkeypatch.setenv("STEERING_WORKBENCH_HOME", str(tmp_path / "home"))
+    assert "vectors that the run took are not here" in _said(call("run", str(yaml_file), code=1).stderr)
+    monkeypatch.setenv("STEERING_WORKBENCH_HOME", str(made.workspace.folder))  # the run's own copies are there
+    assert "Kept as run" in call("run", str(yaml_file)).stderr
+
+
+def test_what_runs_export_writes_is_taken_and_what_is_typed_goes_before_it(
+    made: Made, loaded: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEERING_WORKBENCH_HOME", str(made.workspace.folder))
+    call("runs", "export", made.ids["extract"], "--out", str(tmp_path / "out"))
+    for named in ("", "result.json", "blocks.csv", "tone.safetensors"):
+        call("run", str(tmp_path / "out" / named), "--set", "seed=7", "--out", str(tmp_path / "again"))
+        said = json.loads((tmp_path / "again" / "result.json").read_text())
+        assert (said["settings"]["seed"], said["settings"]["name"]) == (7, "tone")
+        assert said["settings"]["pooling"] == [-2, -1]
+        assert said["origin"]["run"] != made.ids["extract"]
+
+
+def _said(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"study": "nonsense"}, "The study 'nonsense' was asked for"),
+        ({"version": 2}, "version 2 of the format"),
+        ({"colour": "red"}, "field colour: there is none"),
+        ({"settings": {"sed": 1}}, "field sed: there is none"),
+        ({"settings": {"seed": "many"}}, "field seed: 'many'"),
+        ({"settings": ["seed"]}, "field settings"),
+        ({"vectors": {"joy": 3}}, "field vectors"),
+        ({"model": {"load": {}}}, "names no study or no model"),
+        ({"model": {"name": "demo", "load": {"speed": "high"}}}, "field model.load.speed"),
+        ({"model": {"name": "demo", "chat": {"thought": "maybe"}}}, "field thought: 'maybe'"),
+        ({"left_out": ["contrast"]}, "leaves out prompts and replies: contrast"),
+        ({"format": "something else"}, "does not say which run it comes from"),
+    ],
+)
+def test_a_wrong_file_is_one_clear_error(
+    change: dict[str, Any], said: str, made: Made, loaded: list[Any], tmp_path: Path
+) -> None:
+    (content,) = as_files(made.workspace.runs, made.ids["extract"], "yaml").values()
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(content), **change}))
+    assert said in _said(call("run", str(path), code=1).stderr)
+    assert "Traceback" not in call("run", str(path), code=1).output
+
+
+def test_files_that_carry_no_run_are_said_to(tmp_path: Path) -> None:
+    for name, content in {
+        "a.csv": "a,b\n1,2\n",
+        "a.json": "[1]",
+        "a.yaml": "a: [",
+        "a.png": "no",
+        "a.pdf": "x",
+    }.items():
+        (tmp_path / name).write_text(content)
+        said = _said(call("run", str(tmp_path / name), code=1).stderr)
+        assert "does not say which run" in said or "not valid YAML" in said, said
+    assert "There is no file" in _said(call("run", str(tmp_path / "none.yaml"), code=1).stderr)
+
+
+def test_a_file_cannot_ask_for_a_models_own_code(made: Made, loaded: list[Any], tmp_path: Path) -> None:
+    (content,) = as_files(made.workspace.runs, made.ids["extract"], "yaml").values()
+    said = yaml.safe_load(content)
+    said["model"]["load"]["trust_remote_code"] = True
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(said))
+    assert "--trust-remote-code" in call("run", str(path)).stderr
+    call("run", str(path), "--trust-remote-code")
+    assert [options.trust_remote_code for _, options in loaded] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "text", ["1e5", "no", "2026-01-01", "~", "0x1f", "a: b # c", "", " x", "é\u2028\t\x07", "1.5", "a\nb\n"]
+)
+def test_texts_stay_texts_in_yaml(text: str, tmp_path: Path) -> None:
+    from steering.origins.carriers import read_origin
+    from steering.origins.origin import Origin
+    from steering.origins.run_file import run_file
+
+    origin = Origin("steer", {"user": text, text or "x": 1e-7}, {"name": text or "demo"})
+    assert read_origin("run.yaml", run_file(origin).encode()) == origin
+
+
+def test_the_command_prints_and_writes_it(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEERING_WORKBENCH_HOME", str(made.workspace.folder))
+    printed = call("runs", "code", made.ids["grid"], "--as", "yaml")
+    assert yaml.safe_load(printed.stdout)["settings"]["x"] == "strength: 0, 1"
+    assert "give --out FOLDER" in _said(printed.stderr)
+    call("runs", "code", made.ids["grid"], "--out", str(tmp_path / "code"))
+    names = {str(path.relative_to(tmp_path / "code")) for path in (tmp_path / "code").rglob("*.*")}
+    assert names == {
+        f"grid-{made.ids['grid'][:8]}.py",
+        "vectors/formality.safetensors",
+        "vectors/sentiment.safetensors",
+    }
+    next((tmp_path / "code").glob("*.py")).write_text("mine")
+    assert "is there already" in _said(
+        call("runs", "code", made.ids["grid"], "--out", str(tmp_path / "code"), code=1).stderr
+    )
+    assert "one of python, yaml, notebook" in _said(call("runs", "code", made.ids["grid"], "--as", "r", code=1).stderr)

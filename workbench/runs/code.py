@@ -1,0 +1,118 @@
+"""A run of the workspace as files that run it again: script, notebook, YAML, with the vectors that they take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, get_args
+
+from steering.errors import SteeringError
+from steering.origins.beside import FOLDER, vector_file
+from steering.origins.origin import Origin, uploads_in
+from steering.origins.run_file import run_file
+from steering.origins.script import notebook, script
+from steering.studies import STUDIES
+from steering.studies.without_texts import vector_without_texts
+from steering.texts.sources import local_file, split_source
+from steering.vectors.files import save_vector
+from steering.vectors.vector import SteeringVector
+from workbench.runs.origin import origin_of_run
+from workbench.runs.run import Run
+from workbench.runs.runs import Runs
+
+
+Kind = Literal["python", "yaml", "notebook"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_ENDINGS: Mapping[Kind, str] = {"python": ".py", "yaml": ".yaml", "notebook": ".ipynb"}
+_WRITTEN = {"python": script, "yaml": run_file, "notebook": notebook}
+
+
+def as_files(runs: Runs, id: str, kind: str, *, texts: bool = True) -> dict[str, bytes]:
+    """A run as files that run it again, by their names: the script, notebook or YAML first, then what it reads.
+
+    Args:
+        runs: Where the run is kept.
+        id: Its id.
+        kind: One of `KINDS`.
+        texts: Whether prompts and replies are in them.
+
+    Raises:
+        SteeringError: There is no such run or kind, no study can run it again, or a vector or file of it is gone.
+    """
+    found = next((each for each in KINDS if each == kind), None)
+    if found is None:
+        raise SteeringError(f"A run as '{kind[:40]}' was asked for.", f"one of {', '.join(KINDS)}.")
+    run = runs.get(id)
+    if run.kind not in STUDIES:
+        raise SteeringError(
+            f"The run '{run.title}' is of the panel '{run.kind}', which is no study.",
+            f"a run of {', '.join(STUDIES)}.",
+            "Run it again on its page.",
+        )
+    origin = origin_of_run(run)
+    told = origin if texts else origin.without_texts()
+    first = {f"{run.kind}-{run.id[:8]}{_ENDINGS[found]}": _WRITTEN[found](told).encode("utf-8", "backslashreplace")}
+    return {**first, **_vector_files(runs.used(id), origin, texts=texts), **(_data_files(run) if texts else {})}
+
+
+def write_files(files: Mapping[str, bytes], folder: Path) -> Path:
+    """Write such files into a folder; gives the path of the first one.
+
+    Raises:
+        SteeringError: One of them is there already, or the folder cannot be written.
+    """
+    for name in files:
+        if (folder / name).exists() and (folder / name).read_bytes() != files[name]:
+            raise SteeringError(f"'{folder / name}' is there already.", "a new or empty folder.", "Choose another.")
+    try:
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+    except OSError as error:
+        raise SteeringError(
+            f"'{folder}' cannot be written: {error.strerror}.", "a folder that you may write to, with room on its disk."
+        ) from error
+    return folder / next(iter(files))
+
+
+def _vector_files(used: Mapping[str, SteeringVector], origin: Origin, *, texts: bool) -> dict[str, bytes]:
+    """The copies of the vectors that it took.
+
+    Raises:
+        SteeringError: One is not among them.
+    """
+    missing = [name for name in origin.vectors if name not in used]
+    if missing:
+        raise SteeringError(
+            f"The run's copy of the vector '{missing[0]}' is gone or damaged.",
+            "the vectors that the run took, beside it in the workspace.",
+            "Run it again from its page.",
+        )
+    found = {}
+    with TemporaryDirectory() as folder:
+        for name in origin.vectors:
+            vector = used[name] if texts else vector_without_texts(used[name])
+            path = save_vector(vector.renamed(name), Path(folder) / vector_file(name))
+            found[f"{FOLDER}/{path.name}"] = path.read_bytes()
+    return found
+
+
+def _data_files(run: Run) -> dict[str, bytes]:
+    """The uploads that it was measured on.
+
+    Raises:
+        SteeringError: One is no longer here.
+    """
+    found = {}
+    for setting, (name, source) in uploads_in(run.about["settings"]).items():
+        place = str(split_source(source)[0])
+        try:
+            found[str(split_source(name)[0])] = local_file(place).read_bytes()
+        except (SteeringError, OSError) as error:
+            raise SteeringError(
+                f"The file '{place.rpartition('/')[2]}' of the setting '{setting}' was uploaded and is not here.",
+                "the file that was measured on.",
+                "Upload it again on the page and export the run there.",
+            ) from error
+    return found
