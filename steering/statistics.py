@@ -44,6 +44,19 @@ def mean_interval(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -
     return Estimate(float(values.mean()), float(low), float(high))
 
 
+def difference(later: Estimate, earlier: Estimate) -> Estimate:
+    """`later - earlier` with its 95 % interval, from the intervals of two independent estimates, symmetric or not.
+
+    Each end adds the squares of what both are uncertain by on its side (square-and-add): Newcombe 1998, method 10,
+    where both are shares with Wilson's intervals; Zou and Donner 2008 for any other pair. Of estimates on the same
+    items, which mostly err together, the interval is wider than it need be.
+    """
+    value = later.value - earlier.value
+    below = math.hypot(later.value - later.low, earlier.high - earlier.value)
+    above = math.hypot(later.high - later.value, earlier.value - earlier.low)
+    return Estimate(value, value - below, value + above)
+
+
 def mcnemar(before: Sequence[bool], after: Sequence[bool]) -> float:
     """Two-sided p-value of McNemar's exact test that a paired yes-or-no outcome did not change (McNemar 1947).
 

@@ -41,11 +41,7 @@ def run(host: Host, settings: MethodsSettings, job: Job[Result]) -> Result:
     rows = table_of(vectors, beside=first)
     return Result(
         **origin("methods", host, settings),
-        measures=tuple(
-            Measure(f"auroc ({name})", float(v.auroc[v.default_block]), None, None, sum(v.provenance.n_validation))
-            for name, v in vectors.items()
-            if v.auroc is not None
-        ),
+        measures=tuple(_auroc(name, vector) for name, vector in vectors.items() if vector.auroc is not None),
         tables={
             "methods": rows,
             "cosines": compare(vectors.values(), block=first.default_block).rename_axis("method").reset_index(),
@@ -60,6 +56,14 @@ def run(host: Host, settings: MethodsSettings, job: Job[Result]) -> Result:
         ),
         vectors=vectors,
     )
+
+
+def _auroc(name: str, vector: SteeringVector) -> Measure:
+    """The held-out AUROC of a method at its default block."""
+    both = (vector.auroc, vector.auroc_low, vector.auroc_high)
+    value, low, high = (None if each is None else float(each[vector.default_block]) for each in both)
+    assert value is not None
+    return Measure(f"auroc ({name})", value, low, high, sum(vector.provenance.n_validation))
 
 
 def size_of(host: Host, settings: MethodsSettings) -> Size:

@@ -15,7 +15,10 @@ import pytest
 
 from steering.errors import SteeringError
 from tests.conftest import ROOT
+from workbench.frame.serving import served_at
 from workbench.frame.shell import launch
+from workbench.runs.run import Run
+from workbench.runs.runs import Runs
 
 
 pytestmark = pytest.mark.slow
@@ -58,9 +61,18 @@ def test_the_command_serves_the_page(tmp_path: Path) -> None:
         server = subprocess.Popen(command, cwd=root, stdout=out, stderr=out, env={**os.environ, "HF_HUB_OFFLINE": "1"})
     try:
         page = _answer(f"http://127.0.0.1:{port}/", server)
+        home, at = tmp_path / "home", f"http://127.0.0.1:{port}"
+        assert served_at(home) == at
+        runs = Runs(home / "runs")
+        id = runs.begin(Run("", "grid", "Kept", "demo", panel="grid"))
+        runs.end(id, "done")
+        opened = [sys.executable, "-m", "workbench.cli.main", "runs", "open", id, "--no-open", "--workspace", str(home)]
+        told = subprocess.run(opened, cwd=root, capture_output=True, text=True, timeout=WAIT, check=True).stderr
+        assert f"The run is at {at}/grid?run={id}" in told
     finally:
         server.terminate()
         server.wait(30)
+    assert served_at(home) == ""  # nobody listens there any more
     assert page is not None, log.read_text()
     assert "Steering Workbench" in page
     assert "steering-workbench" in page  # the style sheet is in the head

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from workbench.cli.console import ERR, OUT, reported, table
 from workbench.cli.options import Model, WorkspaceFolder, load_host, loads_model
-
-
-if TYPE_CHECKING:
-    from workbench.runs.runs import Runs
+from workbench.cli.run_exchange import compare_runs, export, import_runs, open_run
 
 
 runs = typer.Typer(no_args_is_help=True, help="Find, show, note, exchange, delete and go on with what was run.")
+runs.command()(export)
+runs.command("import")(import_runs)
+runs.command("compare")(compare_runs)
+runs.command("open")(open_run)
 Id = Annotated[str, typer.Argument(help="The run's id, as `runs list` shows it.")]
 
 
@@ -90,42 +90,6 @@ def note(
 
 
 @runs.command()
-def export(
-    ids: Annotated[list[str], typer.Argument(help="The runs' ids, as `runs list` shows them.")],
-    out: Annotated[
-        Path, typer.Option(help="A .zip of one or several runs, or a folder for the files of one run's result.")
-    ],
-    workspace: WorkspaceFolder = None,
-) -> None:
-    """Write runs as a ZIP that is read without the workbench, or the files of one as `run --out` does."""
-    with reported():
-        from steering.errors import SteeringError
-        from workbench.workspace import Workspace
-
-        found = Workspace(workspace).runs
-        if out.suffix.lower() == ".zip":
-            OUT.print(f"Written to {_write_zip(found, ids, out)}", highlight=False)
-            return
-        if len(ids) > 1:
-            raise SteeringError(f"'{out}' would be a folder of {len(ids)} runs.", "a name that ends in .zip.")
-        OUT.print(f"Written to {_write_result(found, ids[0], out)}", highlight=False)
-
-
-@runs.command("import")
-def import_runs(
-    file: Annotated[Path, typer.Argument(help="A ZIP of runs that `runs export` or the page Runs wrote.")],
-    workspace: WorkspaceFolder = None,
-) -> None:
-    """Take runs in that were made in another workspace. Nothing that is here is changed."""
-    with reported():
-        from workbench.runs.arrivals import take_in
-        from workbench.workspace import Workspace
-
-        for arrived in take_in(Workspace(workspace).runs, file):
-            OUT.print(f"{arrived.run.id}  {arrived}", markup=False, highlight=False)
-
-
-@runs.command()
 def delete(
     ids: Annotated[list[str], typer.Argument(help="The runs' ids.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -168,38 +132,6 @@ def resume(id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load
             ERR.print(f"The chat template is another one than the run's ({other}): texts will differ.", highlight=False)
         tell_size(host, study, settings)
         finish(study, run_kept(shelf, host, study, settings), None)
-
-
-def _write_zip(found: Runs, ids: list[str], out: Path) -> Path:
-    """Runs as a ZIP file that appears whole, in place of no other file but such a one."""
-    from steering.errors import SteeringError
-    from steering.own_files import publish, temporary_beside, typed_path
-    from workbench.runs.archive import write_archive
-    from workbench.runs.unpacking import is_archive
-
-    path = typed_path(out)
-    try:
-        with temporary_beside(path) as temporary:
-            with temporary.open("wb") as file:
-                write_archive(found, ids, file)
-            publish(temporary, path, over=is_archive)
-    except OSError as error:
-        raise SteeringError(
-            f"'{out}' cannot be written: {error.strerror or error}.", "a folder that you may write to, with room in it."
-        ) from error
-    return path
-
-
-def _write_result(found: Runs, id: str, out: Path) -> Path:
-    """The files of a result in a folder."""
-    from steering.errors import SteeringError
-    from steering.studies.study import check_folder
-
-    check_folder(out)
-    result = found.result(id)
-    if result is None:
-        raise SteeringError("The run left no result.", "one that is done or was stopped.", "Go on with it first.")
-    return result.write(out)
 
 
 def _time(iso: str) -> str:

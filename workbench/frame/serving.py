@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -11,9 +12,13 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import httpx
+
+from steering.own_files import temporary_beside
 from workbench.bench import Workbench
 from workbench.guard import Guard
 from workbench.host_names import Names
@@ -21,6 +26,10 @@ from workbench.host_names import Names
 
 SESSIONS = 60
 """Visitors whose pages are remembered; of more, those who did nothing for longest begin anew. Each takes about 2 MB."""
+_SERVED = "served.json"
+"""The file in a workspace that says where its page is served."""
+_ANSWER = 2.0
+"""Seconds in which a page says that it is there."""
 _LOOK = 0.2
 """Seconds between two looks for a signal."""
 _PATIENCE = 8.0
@@ -81,3 +90,31 @@ def serve_until_ended(bench: Workbench, start: Callable[[], Any]) -> Any:
             page.close(verbose=False)
         bench.workspace.bin.close()
     return page
+
+
+def note_address(folder: Path, address: str, app_id: int) -> None:
+    """Let others find the page that is served of a workspace; where that cannot be written, they do not.
+
+    Args:
+        folder: Of the workspace.
+        address: Of the page.
+        app_id: Gradio's number of this server, which tells it from whatever listens there later.
+    """
+    with contextlib.suppress(OSError), temporary_beside(folder / _SERVED) as temporary:
+        temporary.write_text(json.dumps({"address": address, "app_id": app_id}), encoding="utf-8")
+        os.replace(temporary, folder / _SERVED)
+
+
+def served_at(folder: Path) -> str:
+    """The address of the page that is served of a workspace; "" where none is.
+
+    Args:
+        folder: Of the workspace.
+    """
+    try:
+        said = json.loads((folder / _SERVED).read_text(encoding="utf-8"))
+        address = str(said["address"])
+        answer = httpx.get(f"{address}/gradio_api/app_id", timeout=_ANSWER, trust_env=False)
+        return address if answer.json()["app_id"] == said["app_id"] else ""
+    except (OSError, ValueError, KeyError, TypeError, httpx.HTTPError, httpx.InvalidURL):
+        return ""

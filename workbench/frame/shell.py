@@ -24,7 +24,7 @@ from workbench.frame.look import place_look
 from workbench.frame.modelbar import place_model_bar
 from workbench.frame.navigation import THEME_SCRIPT, Place, navigation, places_of
 from workbench.frame.opening import place_opening
-from workbench.frame.serving import SESSIONS, guarded, keep_uploads_private, serve_until_ended
+from workbench.frame.serving import SESSIONS, guarded, keep_uploads_private, note_address, serve_until_ended
 from workbench.frame.shelf import place_shelf
 from workbench.frame.start import place_start
 from workbench.host_names import Names
@@ -80,7 +80,7 @@ def launch(
     """Serve the workbench. The page is up at once; the model loads behind it, as the model thread's first job.
 
     Args:
-        model: Demo model, local folder or Hub id.
+        model: Demo model, local folder or Hub id; none where empty, as runs that were kept need none.
         host: Address to listen on; "0.0.0.0" for every interface.
         port: Port to listen on; 0 for any free one.
         workspace: Folder of the workspace; by default the user's own.
@@ -113,8 +113,11 @@ def launch(
 
     def start() -> gr.Blocks:
         page = _start(bench, model, (load_options, chat), names, host, port, open_browser, root_path)
+        at = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        if names.only_here:
+            note_address(bench.workspace.folder, at, page.app_id)
         if tell:
-            tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+            tell(at)
         return page
 
     page: gr.Blocks = start() if prevent_thread_lock or not on_main else serve_until_ended(bench, start)
@@ -143,7 +146,8 @@ def _start(
     open_browser: bool,
     root_path: str,
 ) -> gr.Blocks:
-    bench.model.load(model, *options)
+    if model:
+        bench.model.load(model, *options)
     for name, value in _GRADIO.items():
         os.environ.setdefault(name, value)
     run_first(FIRST)

@@ -64,6 +64,11 @@ def test_a_run_of_the_command_line_is_found_noted_written_repeated_and_deleted(h
     assert repeated is not None
     assert repeated.tables["cells"]["text"].tolist() == result.tables["cells"]["text"].tolist()
     assert repeated.settings == result.settings
+    beside = re.sub(r"\s+", " ", call("runs", "compare", id, again).stdout)
+    assert "run 1" in beside
+    assert "All that they depend on is the same." in beside
+    assert "2 to 4" in call("runs", "compare", id, code=1).stderr
+    assert "without a page" in call("runs", "open", id, code=1).stderr
     call("runs", "delete", id, "--yes")
     assert id not in call("runs", "list").stdout
     assert not (home / "runs" / id).exists()
