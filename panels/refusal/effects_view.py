@@ -14,7 +14,7 @@ from steering.studies.refusal.arms import NONE
 from steering.studies.refusal.outcomes import Rates
 from steering.studies.refusal.report import caption
 from steering.vectors.vector import SteeringVector
-from workbench.page.blocks import EVENT, html_block, streamed_block
+from workbench.page.blocks import html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import text_of
 from workbench.page.jobs import Outputs
@@ -68,7 +68,15 @@ class EffectsView:
         self._effects = streamed_block(elem_id="refusal-effects", script=PICK_SCRIPT)
         self._replies = html_block("", elem_id="refusal-replies")
         self.outputs = [self._rates, self._effects, self._replies]
-        self._effects.choose(self._read, inputs=[self._state], outputs=[self._replies], **EVENT)
+        ui.choices.on_click(
+            "replies",
+            self._effects.choose,
+            lambda pick, shown: {self._replies: shown.replies(pick) if shown else ""},
+            pick=lambda event: text_of(event, "pick"),
+            picks=lambda shown: map(pick_of, shown.rates),
+            states=[self._state],
+            outputs=[self._replies],
+        )
         ui.reveal(self._effects.choose, "refusal-replies", always=True)
 
     def begun(self) -> Outputs:
@@ -83,9 +91,6 @@ class EffectsView:
             changes[self._rates] = figures.refusal_rates(inquiry.rates, system=system), caption(inquiry)
             changes[self._effects] = effects_html(inquiry, running=running)
         return changes
-
-    def _read(self, event: gr.EventData, shown: Shown | None) -> str:
-        return shown.replies(text_of(event, "pick")) if shown else ""
 
 
 class CostsView:

@@ -65,6 +65,7 @@ class RefusalPanel(Panel):
                 outputs=[*view.outputs, *controls.outputs],
                 run=[each.run for each in steps.steps],
                 stop=steps.stop,
+                again=step.run,
                 title=step.title,
             )
             ui.reveal(step.run.click, "refusal-view", always=True)

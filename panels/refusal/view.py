@@ -41,7 +41,7 @@ class RefusalView:
         self._found = streamed_block(empty, elem_id="refusal-found")
         self._place_actions()
         self._effects, self._costs = EffectsView(ui, self.state), CostsView()
-        self._candidates, self._located = CandidatesView(), PlaceView()
+        self._candidates, self._located = CandidatesView(), PlaceView(ui)
         self._tokens = html_block("", elem_id="refusal-token-table")
         self.table = self._candidates.table
         parts = (self._effects, self._costs, self._candidates, self._located)

@@ -30,7 +30,7 @@ from workbench.controls.panes import place_card_at, place_panes
 from workbench.controls.recipe_words import applied
 from workbench.controls.token_markup import COLOURS
 from workbench.generation import vectors_of
-from workbench.page.blocks import EVENT, html_block
+from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import number_of
 from workbench.page.jobs import Call, Outputs
@@ -126,7 +126,8 @@ class ReplyPanes:
             call.ends(steer_result(host, settings, shown.replies, vectors))
             readings = job.result().readings if done else ()
             shown = replace(shown, readings=readings, notes=said + _caveat(host), open=host.info.chat_template)
-            call.shows({self._legend: legend_html(shown, colour) if done else "", self._below: _below(shown)})
+            below = {self._legend: legend_html(shown, colour) if done else "", self._below: _below(shown)}
+            call.shows({**below, self._colouring: gr.update(visible=done)})
             yield {
                 self._panes: panes_of(shown, state="" if done else "stopped", colour=colour),
                 self.columns: shown,
@@ -167,8 +168,24 @@ class ReplyPanes:
         below = [self._token, self._legend, self._below, self.along, self._colouring, self._going_on, self._panes]
         self._ui.watch(self.columns.change, call=self._follow, inputs=coloured, outputs=below)
         self._ui.watch(self.chat.change, call=lambda: {self.follow_up: ""}, outputs=[self.follow_up])
-        self._ui.watch(self.colour.input, call=self._recolour, inputs=coloured, outputs=[self._panes, self._legend])
-        self._panes.token(self._choose, inputs=[self.columns], outputs=[self._token], **EVENT)
+        choices = self._ui.choices
+        choices.on_select(
+            "colour",
+            [self.colour],
+            lambda colour, columns: self._recolour(columns, colour),
+            picks=lambda columns: COLOURS,
+            states=[self.columns],
+            outputs=[self._panes, self._legend],
+        )
+        choices.on_click(
+            "token",
+            self._panes.token,
+            self._choose,
+            pick=lambda event: _place(number_of(event, "column"), number_of(event, "token")),
+            picks=_tokens,
+            states=[self.columns],
+            outputs=[self._token],
+        )
         self._ui.on(
             self.along.input,
             self._read,
@@ -197,17 +214,21 @@ class ReplyPanes:
             shown[self._going_on] = gr.update(visible=True)
         return shown
 
-    def _choose(self, event: gr.EventData, columns: Columns) -> str:
-        column, token = number_of(event, "column"), number_of(event, "token")
+    def _choose(self, pick: str, columns: Columns) -> Outputs:
+        column, token = map(int, pick.split(","))
         there = column < len(columns.readings) and token < len(columns.readings[column])
-        return token_html(columns, column, token) if there else ""
+        return {self._token: token_html(columns, column, token) if there else ""}
 
     def _read(
         self, call: Call, columns: Columns, colour: Any, kept: tuple[Any, Sequence[Row]] | None, along: str | None
     ) -> Iterator[Outputs | None]:
         """Read the tokens again, along another vector."""
         if not kept:
-            raise SteeringError("There are no replies to read yet.", remedy="Run first.")
+            raise SteeringError(
+                "There are no replies here whose tokens can be read again.",
+                "replies that were generated on this page; those of an earlier run are kept as they were shown.",
+                "Run first.",
+            )
         info, rows = kept
         if info is not call.host.info:
             raise SteeringError("These replies are another model's.", remedy="Run again, then choose the vector.")
@@ -217,6 +238,16 @@ class ReplyPanes:
         yield from call.finish(job)
         read = replace(columns, readings=job.result(), vector=along or "", zero=zero_of(vector))
         yield {self._panes: panes_of(read, colour=colour), self.columns: read}
+
+
+def _place(column: int, token: int) -> str:
+    return f"{column},{token}"
+
+
+def _tokens(columns: Columns) -> Iterator[str]:
+    """Every token that was read."""
+    for column, readings in enumerate(columns.readings):
+        yield from (_place(column, token) for token in range(len(readings)))
 
 
 def _below(columns: Columns) -> str:

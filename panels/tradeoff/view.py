@@ -16,10 +16,11 @@ from steering.errors import SteeringError
 from steering.studies.steer import SteerSettings
 from steering.studies.study import Result
 from steering.studies.tradeoff import NO_RECIPE, Picture, figures
+from steering.studies.tradeoff.analysis import Point
 from steering.studies.tradeoff.findings import caption, measured
 from steering.studies.tradeoff.report import carried
 from workbench.generation import on_the_shelf
-from workbench.page.blocks import EVENT, html_block, streamed_block
+from workbench.page.blocks import html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import text_of
 from workbench.page.jobs import Outputs
@@ -173,18 +174,28 @@ class TradeoffView:
 
     def _wire(self) -> None:
         for table in (self._stops, self._points):
-            table.choose(self._read, inputs=[self.state], outputs=[self._items], **EVENT)
+            self._ui.choices.on_click(
+                "items",
+                table.choose,
+                self._read,
+                pick=lambda event: text_of(event, "pick"),
+                picks=_points,
+                states=[self.state],
+                outputs=[self._items],
+            )
             self._ui.reveal(table.choose, "tradeoff-items", always=True)
-        self.which.input(self._chosen, inputs=[self.which, self.state], outputs=[self._strength], **EVENT)
+        self._ui.choices.on_select(
+            "curve",
+            [self.which],
+            lambda which, shown: {self._strength: _one(shown.picture, which)} if shown is not None else {},
+            picks=lambda shown: [line.curve.key for line in shown.picture.shown],
+            states=[self.state],
+            outputs=[self._strength],
+        )
 
-    def _chosen(self, which: str, shown: Shown | None) -> Charted | None:
-        return _one(shown.picture, which) if shown is not None else None
-
-    def _read(self, event: gr.EventData, shown: Shown | None) -> str:
-        pick = text_of(event, "pick")
-        lines = shown.picture.shown if shown else ()
-        points = {pick_of(line, point): point for line in lines for point in line.points}
-        return items_html(shown.picture.found, points[pick]) if shown and pick in points else ""
+    def _read(self, pick: str, shown: Shown | None) -> Outputs:
+        point = _points(shown).get(pick) if shown else None
+        return {self._items: items_html(shown.picture.found, point) if shown and point else ""}
 
     def _sent(self, shown: Shown | None) -> SteerSettings:
         if shown is None:
@@ -199,6 +210,11 @@ class TradeoffView:
         recipe = on_the_shelf(self._ui.workspace, recommended, found.curves.vectors)
         user = found.asked["alignment"].items[0].messages[-1].content
         return SteerSettings(user=user, recipes=(recipe,)).under(found.host.chat)
+
+
+def _points(shown: Shown) -> dict[str, Point]:
+    """By what a click in the tables says."""
+    return {pick_of(line, point): point for line in shown.picture.shown for point in line.points}
 
 
 def _one(picture: Picture, key: str) -> Charted:

@@ -103,7 +103,7 @@ class VectorsPanel(Panel):
 
         shared = {"inputs": {"contrast": contrast, "form": form}, "run": [extract, methods], "stop": stop}
         ui.on(extract.click, run, outputs=[ui.page.picked], title="the extraction", **shared)
-        ui.on(methods.click, compare, outputs=comparison.outputs, title="the comparison", **shared)
+        ui.on(methods.click, compare, outputs=comparison.outputs, again=methods, title="the comparison", **shared)
         ui.reveal(extract.click, "vector-view")
         ui.reveal(methods.click, "comparison", always=True)
 

@@ -12,12 +12,13 @@ from steering.confines import confined
 from steering.errors import SteeringError
 from steering.studies.steer import SteerSettings
 from workbench.bench import Workbench
-from workbench.memory import Properties, changed, join_all
 from workbench.page.blocks import EVENT, URGENT, html_block, unique
-from workbench.page.jobs import Call, Handler, Outputs, Slots, drive, stop_job, within
+from workbench.page.choices import Choices
+from workbench.page.jobs import Call, Handler, Outputs, stop_job
 from workbench.page.markup import error_card
 from workbench.page.notice import Notice
 from workbench.page.panel_runs import PanelRuns
+from workbench.page.running import Wired, steps
 from workbench.page.state import PageState, Taker
 from workbench.page.visits import visitor_of
 from workbench.page.watches import Watch, wire_watches
@@ -56,6 +57,8 @@ class PanelContext:
         """What stands above the panel; the shell places it."""
         self.changed: dict[Any, None] = {}
         """Components that handlers change, in order."""
+        self.choices = Choices(self)
+        """What clicks open that need what a run left."""
         self.runs = PanelRuns(self)
         """What the panel's page follows, keeps and shows again."""
         self.takers: list[Taker] = []
@@ -89,6 +92,7 @@ class PanelContext:
         outputs: Sequence[Any] = (),
         run: Sequence[gr.Button] = (),
         stop: gr.Button | None = None,
+        again: gr.Button | None = None,
         title: str | None = None,
     ) -> None:
         """Wire an event that needs the model.
@@ -100,46 +104,25 @@ class PanelContext:
             outputs: Every component that the handler may change.
             run: Buttons to disable while it runs.
             stop: A Stop button of the panel's own, beside the one in the job strip.
+            again: The button that repeats a kept run of it; the first of `run` by default.
             title: What is being done, for messages; the panel's title by default.
         """
         if not self._runs:  # a part of the page that runs nothing costs no line and no Stop
             self._runs = True
             self.job_id.render()
             self._wire_stop(self._stop)
-        names, components = list(inputs or {}), list((inputs or {}).values())
         stops = [self._stop, *([stop] if stop is not None else [])]
         _mark("sw-key-run", run)
         _mark("sw-key-stop", stops)
-        slots = Slots(line=self.line, job=self.job_id, errors=self.errors)
-        shown = set(outputs)
-
-        def steps(call: Call, values: Sequence[Any]) -> Iterator[dict[Any, Any]]:
-            if run:  # Gradio takes an empty mapping for a missing value of every output
-                yield {button: gr.update(interactive=False) for button in run}
-            stoppable, told = False, None
-            view: Properties = {}
-            for outputs in within(self.bench, drive(call, handler, dict(zip(names, values, strict=True)), slots)):
-                changes = {**self._remembered(call.visitor, outputs), self.page.shelf_seen: self.bench.seen}
-                if not stoppable and outputs.get(self.job_id) is not None:  # before that, Stop would stop nothing
-                    stoppable = True
-                    changes |= {button: gr.update(interactive=True) for button in stops}
-                if self.notice is not None and told != call.record.id and not shown.isdisjoint(outputs):
-                    told = call.record.id  # which a run has once its settings are found right
-                    changes[self.notice.html] = self.notice.results_begin(call.visitor, call.record.id)
-                join_all(view, changed(changes))
-                yield changes
-            settings = dict(zip(components, values, strict=True))
-            yield {
-                **self.runs.keep(call, view, settings),
-                **{button: gr.update(interactive=True) for button in run},
-                **{button: gr.update(interactive=False) for button in stops},
-            }
+        again = again or next(iter(run), None)
+        wired = Wired(handler, inputs or {}, outputs, run, stops, str(again.elem_id or "") if again else "")
 
         def handle(request: gr.Request, *values: Any) -> Iterator[Outputs]:
             call = Call(self.bench, title or self.title, visitor=visitor_of(request), panel=self.panel)
             asked: dict[str, Any] = {"visitor": call.visitor, "panel": self.panel}
+            asked["of"] = lambda: (call.job, call.record.id)
             try:
-                begun = self.bench.live.begin(steps(call, values), of=lambda: (call.job, call.record.id), **asked)
+                begun = self.bench.live.begin(steps(self, wired, call, values), **asked)
             except SteeringError as error:
                 yield {self.errors: error_card(error)}
                 return
@@ -147,9 +130,10 @@ class PanelContext:
 
         surroundings = [self.line, self.job_id, self.errors, self.page.shelf_seen, *run, *stops]
         surroundings += [self.notice.html] if self.notice is not None else []
-        wired = unique([*self._with_drawn(outputs), *surroundings])
-        gr.on(_several(trigger), handle, inputs=components, outputs=wired, **EVENT)
-        self.runs.outputs.update(dict.fromkeys(wired))
+        changing = unique([*self._with_drawn(outputs), *surroundings])
+        gr.on(_several(trigger), handle, inputs=[*wired.inputs.values()], outputs=changing, **EVENT)
+        self.runs.outputs.update(dict.fromkeys(changing))
+        self.runs.buttons.add(wired.again)
         self.changed.update(dict.fromkeys([*outputs, self.errors]))
         if stop is not None:
             self._wire_stop(stop)
@@ -188,7 +172,7 @@ class PanelContext:
             except Exception as error:
                 _log.exception("%s failed", self.title)
                 return {errors: error_card(error, doing=self.title)}
-            changes = self._remembered(visitor_of(request), changes)
+            changes = self.remembered(visitor_of(request), changes)
             return {**changes, errors: "", self.page.shelf_seen: self.bench.seen}
 
         def handle(request: gr.Request, *values: Any) -> dict[Any, Any]:
@@ -273,7 +257,7 @@ class PanelContext:
             self.bench.memory.keep(visitor, self.panel, {"followed": changes[self.page.followed]})
         return dict(changes)
 
-    def _remembered(self, visitor: str, changes: Outputs) -> dict[Any, Any]:
+    def remembered(self, visitor: str, changes: Outputs) -> dict[Any, Any]:
         """Keep what a handler changed, for when the page is opened anew; gives the changes."""
         made = dict(changes)
         passing = {self.page.picked, self.page.shelf_seen, self.page.go, self.line, self.job_id, self.errors}

@@ -56,6 +56,8 @@ class Call:
         self.record = Record(bench.workspace)
         """What is kept of it as a run; nothing where the handler begins none."""
         self.further: dict[Any, Any] = {}
+        self.page: dict[str, Any] = {}
+        """What stood in the panel's form, and which button repeats it."""
 
     @property
     def host(self) -> Host:
@@ -73,7 +75,7 @@ class Call:
     def begins(self, kind: str, title: str, settings: BaseModel, **used: Any) -> None:
         """Say that a run begins which is to be found again: see `workbench.runs.run.about` for the arguments."""
         run = Run("", kind, title, short_name(self.host.name), panel=self.panel, owner=self.visitor)
-        self.record.begin(self.host, run, settings, **used)
+        self.record.begin(self.host, run, settings, page=self.page, **used)
 
     def shows(self, changes: Outputs) -> None:
         """Add to what is kept of the page what other events draw once the run has ended."""

@@ -28,7 +28,8 @@ STATES = {
     "queued": ", waiting",
 }
 """How a run ended, behind its name."""
-_AGAIN = "Nothing was computed for it. Run computes anew what is not kept."
+_SHOWN = "Nothing was computed for it."
+_FINISHED = ("done", "failed")
 
 
 def named_parts(parts: Iterable[Any]) -> dict[str, Any]:
@@ -72,10 +73,30 @@ def run_html(id: str) -> str:
     )
 
 
-def reopened_html(run: Run, lost: Sequence[str]) -> str:
-    """What is said above a run that was opened from the list."""
+def reopened_html(run: Run, lost: Sequence[str], again: str = "", model: str = "") -> str:
+    """What is said above a run that was opened from the list.
+
+    Args:
+        run: It.
+        lost: Parts of what it showed that the page has no more.
+        again: Id of the button that repeats it; "" where there is none.
+        model: Name of the model in use; "" while there is none.
+    """
     when = datetime.fromisoformat(run.begun).astimezone()
-    said = f"<b>{escape(run.title)}</b> on {escape(run.model)}, {when:%d %b %Y %H:%M}{STATES[run.state]}. {_AGAIN}"
+    said = f"<b>{escape(run.title)}</b> on {escape(run.model)}, {when:%d %b %Y %H:%M}{STATES[run.state]}. {_SHOWN}"
     gone = f" Parts that this page no longer has: {escape(', '.join(lost[:8]))}." if lost else ""
     error = f" {escape(run.error)}" if run.error else ""
-    return f'<p class="sw-was" role="status">{said}{error}{gone}</p>{run_html(run.id)}'
+    button = _again_html(run, again, model) if again and run.over else ""
+    return f'<p class="sw-was" role="status">{said}{error}{gone}</p>{button}{run_html(run.id)}'
+
+
+def _again_html(run: Run, again: str, model: str) -> str:
+    """The button that repeats a run with what stands in the form, or goes on with it."""
+    other = bool(model) and model != run.model
+    name = "Run again" if run.state in _FINISHED or other else "Go on"
+    name += f" on {model}" if other else ""
+    kept = "What was finished before is kept and not computed again. " if not other else ""
+    return (
+        f'<p class="sw-run"><button type="button" class="sw-link" data-press="{escape(again)}">{escape(name)}</button>'
+        f'<span class="sw-note">{kept}Its settings stand in the form.</span></p>'
+    )

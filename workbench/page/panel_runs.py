@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from steering.errors import SteeringError
+from steering.names import short_name
 from workbench.memory import Properties, changed, join_all
 from workbench.page.blocks import EVENT
 from workbench.page.cleaning import cleaned
@@ -29,6 +30,8 @@ class PanelRuns:
         self._ui = ui
         self.outputs: dict[Any, None] = {}
         """Components that runs change, in order."""
+        self.buttons: set[str] = set()
+        """Ids of the buttons that repeat a run."""
         self.settings: Settings | None = None
         """The panel's settings, once it is laid out."""
 
@@ -67,36 +70,55 @@ class PanelRuns:
                 f"a run that was made here; this one is of {run.panel or 'no panel'}.",
                 "Open it from the list of runs.",
             )
-        view, parts = ui.workspace.runs.view(id) or {}, self._by_name()
+        view, parts = ui.workspace.runs.view(id) or {}, self.by_name()
         shown = view["shown"] if isinstance(view.get("shown"), dict) else {}  # a view may come from anybody
         changes = {parts[name]: gr.update(**cleaned(parts[name], shown[name])) for name in shown if name in parts}
+        asked = run.about["page"] if isinstance(run.about.get("page"), dict) else {}
         if self.settings is not None:
             # What a list offers now may be something else than it was then.
-            changes |= self.settings.restored(view.get("settings"), {}, self.settings.components)
+            typed = asked.get("settings", view.get("settings"))
+            changes |= self.settings.restored(typed, {}, self.settings.components)
         if (picked := str(view.get("picked"))) in ui.workspace.names():
             changes[ui.page.picked] = picked
+        changes[ui.choices.run] = id
         if ui.notice is not None:
-            changes[ui.notice.html] = reopened_html(run, [name for name in shown if name not in parts])
+            lost = [name for name in shown if name not in parts]
+            again = str(asked.get("run", ""))
+            model = short_name(ui.host.name) if ui.host is not None else ""
+            changes[ui.notice.html] = reopened_html(run, lost, again if again in self.buttons else "", model)
         return changes
 
-    def keep(self, call: Call, view: Properties, given: Mapping[Any, Any]) -> Outputs:
+    def typed(self, given: Mapping[Any, Any]) -> dict[str, Any]:
+        """What stood in the form of a handler that was given values, as plain data.
+
+        Args:
+            given: Component -> value.
+        """
+        return self.settings.plain(given) if self.settings is not None else {}
+
+    def keep(self, call: Call, view: Properties) -> Outputs:
         """Keep a run that ended; gives what changes on the page.
 
         Args:
             call: Of the handler.
             view: What it changed.
-            given: Component -> value with which it began.
         """
         join_all(view, changed(call.further))
         picked = view.get(self._ui.page.picked, {}).get("value")
-        typed = self.settings.plain(given) if self.settings is not None else {}
-        problem = call.record.end({"shown": shown_of(self._by_name(), view), "settings": typed, "picked": picked})
+        parts = self.by_name()
+        problem = call.record.end({"shown": shown_of(parts, view), "picked": picked})
         if problem is None:
             return {}
         card = view.get(self._ui.errors, {}).get("value", "") + error_card(problem)
         return {self._ui.errors: card}
 
-    def _by_name(self) -> dict[str, Any]:
+    def keep_details(self, call: Call, view: Properties) -> None:
+        """Keep what clicks on the page of a run open; drawing all of it takes a while, so the page is told first."""
+        kept = call.record.id and call.record.problem is None
+        if kept and (details := dict(self._ui.choices.kept(view, self.by_name()))):
+            self._ui.workspace.runs.add_details(call.record.id, details)
+
+    def by_name(self) -> dict[str, Any]:
         """What a kept view can hold of the page, by names that another session of the same layout gives too."""
         parts = [*self._ui.changed, *self._ui.redrawn]
         return named_parts(part for part in parts if part is not self._ui.errors)

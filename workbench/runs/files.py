@@ -27,6 +27,8 @@ from workbench.runs.run import Run, now
 
 VIEW = "view.json"
 """What the page showed at the end."""
+DETAILS = "details"
+"""What clicks on it open, a file for each kind."""
 _TABLES, _VECTORS, _TEXTS = "tables", "vectors", "files"
 _NEW = ".new-"
 """How the name of what is being written begins."""
@@ -172,6 +174,34 @@ def read_view(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def write_details(folder: Path, details: Mapping[str, Any]) -> None:
+    """Add to a run's folder what clicks on its page open, all of it or nothing.
+
+    Args:
+        folder: Of a run that ended.
+        details: By the name of their kind, as JSON can hold it.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written.
+    """
+    new = Path(mkdtemp(dir=folder, prefix=_NEW))
+    try:
+        for name, found in details.items():
+            (new / f"{name}.json.gz").write_bytes(_packed(json.dumps(found, ensure_ascii=False)))
+        os.replace(new, folder / DETAILS)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def read_details(folder: Path, name: str) -> dict[str, Any]:
+    """What clicks of one kind open: pick -> what the page then shows; nothing where none was kept."""
+    try:
+        found = json.loads(_unpacked(folder / DETAILS / f"{name}.json.gz"))
+    except (OSError, EOFError, zlib.error, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def read_used(folder: Path) -> dict[str, SteeringVector]:

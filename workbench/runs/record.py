@@ -34,10 +34,20 @@ class Record:
         """Why it is not kept."""
         self._workspace = workspace
 
-    def begin(self, host: Host, run: Run, settings: BaseModel, **used: Any) -> None:
-        """Take down that it goes on; see `about` for what it used."""
+    def begin(
+        self, host: Host, run: Run, settings: BaseModel, *, page: Mapping[str, Any] | None = None, **used: Any
+    ) -> None:
+        """Take down that it goes on.
+
+        Args:
+            host: With the model.
+            run: As far as it is known.
+            settings: See `about`.
+            page: What stood in its form, and which button repeats it, as JSON can hold it; None without a page.
+            used: See `about`.
+        """
         try:
-            said = about(run.kind, host, settings, **used)
+            said = about(run.kind, host, settings, **used) | ({"page": page} if page else {})
             self.id = self._workspace.runs.begin(replace(run, about=said), used.get("vectors"))
         except SteeringError as error:
             self.problem = error

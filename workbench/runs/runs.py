@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -20,6 +21,7 @@ from workbench.runs.query import EVERYTHING, Query
 from workbench.runs.run import OPEN, Run, State, now
 
 
+_log = logging.getLogger(__name__)
 _CHANGEABLE = ("title", "note", "tags", "favourite")
 LONGEST = {"title": 200, "note": 20_000}
 """Characters of what somebody writes about a run."""
@@ -143,6 +145,16 @@ class Runs:
                 "It is in the list as soon as that can be written; what is shown stays.",
             )
 
+    def add_details(self, id: str, details: Mapping[str, Any]) -> None:
+        """Keep what clicks on the page of a run that ended open, by the name of their kind; where they cannot be
+        written, the run stands without them.
+        """
+        try:
+            files.write_details(self.folder / id, details)
+            self._index.change(id, size=run_file.size_of(self.folder / id))
+        except (OSError, SteeringError) as error:
+            _log.warning("What clicks on the run %s open is not kept: %s", id, error)
+
     def get(self, id: str) -> Run:
         """A run by its id.
 
@@ -203,6 +215,14 @@ class Runs:
             SteeringError: There is no such run, or a newer workbench made it.
         """
         return files.read_view(self.folder / self.get(id).id)
+
+    def details(self, id: str, name: str) -> dict[str, Any]:
+        """What clicks of one kind open on the page of a run.
+
+        Raises:
+            SteeringError: There is no such run.
+        """
+        return files.read_details(self.folder / self.get(id).id, name)
 
     def used(self, id: str) -> dict[str, SteeringVector]:
         """Copies of the vectors that a run used, by the names it used.
