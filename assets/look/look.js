@@ -35,7 +35,10 @@ document.addEventListener('click', copyRun);
 // A run is repeated by its panel's own button, with what stands in the form.
 document.addEventListener('click', event => {
   const asked = event.target.closest?.('.sw-notice [data-press]'), at = asked && document.getElementById(asked.dataset.press);
-  (at?.matches('button') ? at : at?.querySelector('button'))?.click();
+  if (!asked) return;
+  const button = at?.matches('button') ? at : at?.querySelector('button');
+  if (button?.offsetParent && !button.disabled) button.click();
+  else asked.nextElementSibling.textContent = 'This cannot run now: its panel says below what is missing.';
 });
 // A page that cannot ask says nothing: the server may be on its way back. What is hidden looks when it is seen again.
 const look = async () => {

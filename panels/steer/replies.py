@@ -46,6 +46,10 @@ class Columns:
     open: bool = False
     """Whether the conversation can go on."""
 
+    def __bool__(self) -> bool:
+        """Whether there is any reply."""
+        return bool(self.replies)
+
     @property
     def hues(self) -> list[str]:
         """The recipe letter of each column, "" for the unsteered model."""

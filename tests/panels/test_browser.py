@@ -195,19 +195,37 @@ def test_a_run_is_opened_again_by_its_address_in_another_browser(
         run = bench.workspace.runs.get(link.get_attribute("data-copy-run") or "")
         link.click()
         expect(link.locator("xpath=following-sibling::*")).not_to_be_empty()
+        page.locator(".sw-pane.sw-a .sw-tok").nth(2).click()
+        expect(page.locator("#token .sw-card")).to_be_visible()
+        card = page.locator("#token .sw-card").inner_text()
+        until(lambda: bench.workspace.runs.details(run.id, "token"))  # kept once the page was told of the end
     assert (run.kind, run.state, run.panel) == ("steer", "done", "steer")
     bench.workspace.remove("formality")  # the shelf changes; what was found does not
     with opened(browser, server[1], panel="steer") as other:
-        monkeypatch.setattr(bench.model, "host", None)  # nor does any model stand
-        other.goto(f"{server[1]}steer?run={run.id}")
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.model, "host", None)  # nor does any model stand
+            other.goto(f"{server[1]}steer?run={run.id}")
+            expect(other.locator(".sw-was")).to_contain_text(run.title)
+            other.locator(".sw-pane.sw-a .sw-tok").nth(2).click()
+            expect(other.locator("#token .sw-card")).to_have_text(card, use_inner_text=True)
+            other.keyboard.press("Escape")
         expect(other.locator(".sw-was")).to_contain_text(run.title)
         assert [each.inner_text() for each in other.locator(".sw-pane .sw-reply").all()] == written
         expect(other.locator("#user textarea")).to_have_value("Write a note to my boss about the meeting.")
+        assert run.id == bench.workspace.runs.find()[0].id  # nothing was run for it
+        expect(other.locator("#run")).to_be_hidden()
+        other.locator("[data-press]").click()
+        expect(other.locator(".sw-notice").first).to_contain_text("cannot run now")
+        other.locator("[data-vectors]").click()
+        expect(other.locator("#run")).to_be_visible()
+        assert bench.workspace.names() == ["formality"]
+        other.locator("[data-press]").click()
+        expect(other.locator(".sw-strip .sw-over")).to_contain_text("done")
+        assert [each.inner_text() for each in other.locator(".sw-pane .sw-reply").all()] == written
         other.goto(f"{server[1]}grid?run={run.id}")
         expect(other.locator(".sw-error")).to_contain_text("not one of the panel Grid")
         other.goto(f"{server[1]}grid?run=0123456789abcdef")
         expect(other.locator(".sw-error")).to_contain_text("There is no run")
-    assert run.id == bench.workspace.runs.find()[0].id  # nothing was run for it
     assert [*bench.workspace.runs.used(run.id)] == ["formality"]
 
 

@@ -220,6 +220,7 @@ def _place_panel(panel: Panel, context: PanelContext, bench: Workbench) -> gr.Co
     if failure:
         html_block(failure)
     context.error_slot()
+    context.runs.wire_vectors()
     context.watch(
         "model", call=lambda visitor: {notice.html: notice.drawn(visitor)}, outputs=[notice.html], of_visitor=True
     )

@@ -45,10 +45,6 @@ class Choice:
     draw: Draw
     picks: Picks
 
-    def empty(self, values: Sequence[Any]) -> bool:
-        """Whether the states hold what they do before any run."""
-        return all(value is None or value == state.value for value, state in zip(values, self.states, strict=True))
-
 
 class Choices:
     """All of one panel's page."""
@@ -78,7 +74,7 @@ class Choices:
             draw: See `Draw`.
             pick: What was clicked, as `picks` names it.
             picks: See `Picks`.
-            states: What a run leaves for it; their first values say that there was none.
+            states: What a run leaves for it; all are false before one.
             outputs: Every component that may change; handlers change each of them, too.
         """
         choice = self._added(Choice(name, states, draw, picks))
@@ -117,7 +113,7 @@ class Choices:
         """
         for choice in self._all.values():
             values = [view.get(state, {}).get("value", state.value) for state in choice.states]
-            if choice.empty(values):
+            if not any(values):
                 continue
             try:
                 found = dict(_drawn(choice, values, parts))
@@ -134,7 +130,7 @@ class Choices:
         return choice
 
     def _answer(self, choice: Choice, pick: str, run: str, values: Sequence[Any]) -> Any:
-        if run and choice.empty(values):
+        if run and not any(values):
             return self._again(choice, pick, run)
         return dict(choice.draw(pick, *values)) or gr.skip()  # Gradio takes an empty mapping for missing values
 

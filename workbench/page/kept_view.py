@@ -90,6 +90,27 @@ def reopened_html(run: Run, lost: Sequence[str], again: str = "", model: str = "
     return f'<p class="sw-was" role="status">{said}{error}{gone}</p>{button}{run_html(run.id)}'
 
 
+def vectors_html(id: str, missing: Sequence[str], others: Sequence[str]) -> str:
+    """What is said of vectors that a run used and that the shelf does not have as they were.
+
+    Args:
+        id: Of the run.
+        missing: Names that the shelf has no more; the run has copies.
+        others: Names under which something else stands there by now.
+    """
+    said = ""
+    if missing:
+        names = escape(", ".join(missing[:8]))
+        said += (
+            f'<p class="sw-run"><button type="button" class="sw-link" data-vectors="{escape(id)}">Put back on the shelf:'
+            f' {names}</button><span class="sw-note">The run used it and has a copy.</span></p>'
+        )
+    if others:
+        names = escape(", ".join(others[:8]))
+        said += f'<p class="sw-was">On the shelf, {names} is another vector by now: a repetition uses that one.</p>'
+    return said
+
+
 def _again_html(run: Run, again: str, model: str) -> str:
     """The button that repeats a run with what stands in the form, or goes on with it."""
     other = bool(model) and model != run.model

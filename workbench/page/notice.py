@@ -22,8 +22,14 @@ const follow = () => {
 };
 watch('value', follow);
 follow();
+element.addEventListener('click', event => {
+  const asked = event.target.closest('[data-vectors]');
+  if (asked) trigger('vectors', {run: asked.dataset.vectors});
+});
 """
-"""Keyboard and screen reader reach nothing of a panel while the notice says why it does not work."""
+"""Keyboard and screen reader reach nothing of a panel while the notice says why it does not work. Fires `vectors` with
+the run whose vectors are to stand on the shelf again.
+"""
 
 
 def made_of(memory: Memory, visitor: str, panel: str) -> Made | None:

@@ -10,13 +10,15 @@ import gradio as gr
 from steering.errors import SteeringError
 from steering.names import short_name
 from workbench.memory import Properties, changed, join_all
-from workbench.page.blocks import EVENT
+from workbench.page.blocks import EVENT, event_of
 from workbench.page.cleaning import cleaned
+from workbench.page.inputs import text_of
 from workbench.page.jobs import Call, Outputs
-from workbench.page.kept_view import RUN, named_parts, reopened_html, shown_of
+from workbench.page.kept_view import RUN, named_parts, reopened_html, shown_of, vectors_html
 from workbench.page.markup import error_card
 from workbench.page.settings import Settings
 from workbench.page.visits import query_of, visitor_of
+from workbench.runs.run import Run
 
 
 if TYPE_CHECKING:
@@ -85,8 +87,34 @@ class PanelRuns:
             lost = [name for name in shown if name not in parts]
             again = str(asked.get("run", ""))
             model = short_name(ui.host.name) if ui.host is not None else ""
-            changes[ui.notice.html] = reopened_html(run, lost, again if again in self.buttons else "", model)
+            said = reopened_html(run, lost, again if again in self.buttons else "", model)
+            changes[ui.notice.html] = said + vectors_html(id, *self._off_the_shelf(run))
         return changes
+
+    def wire_vectors(self) -> None:
+        """Let the vectors of a run that is shown again be put back on the shelf; for the shell."""
+        ui = self._ui
+        if ui.notice is None or not self.outputs:
+            return
+        notice = ui.notice.html
+
+        def put_back(event: gr.EventData) -> Outputs:
+            run = ui.workspace.runs.get(text_of(event, "run"))
+            missing, _ = self._off_the_shelf(run)
+            used = ui.workspace.runs.used(run.id)
+            for name in missing:
+                ui.workspace.put(used[name], name)
+            return {notice: self.reopened(run.id)[notice]}
+
+        ui.quick(event_of(notice, "vectors"), put_back, outputs=[notice], of_event=True)
+
+    def _off_the_shelf(self, run: Run) -> tuple[list[str], list[str]]:
+        """Of the vectors that a run used: those that the shelf has no more, and those that are others there by now."""
+        known = {name: str(digest) for name, digest in run.about.get("vectors", {}).items()}
+        names, kept = self._ui.workspace.names(), self._ui.workspace.runs.used(run.id)
+        missing = [name for name in known if name not in names and name in kept]
+        there = [name for name in known if name in names]
+        return missing, [name for name in there if self._ui.workspace.get(name).vector.digest != known[name]]
 
     def typed(self, given: Mapping[Any, Any]) -> dict[str, Any]:
         """What stood in the form of a handler that was given values, as plain data.
