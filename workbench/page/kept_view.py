@@ -101,9 +101,10 @@ def vectors_html(id: str, missing: Sequence[str], others: Sequence[str]) -> str:
     said = ""
     if missing:
         names = escape(", ".join(missing[:8]))
+        offer = f"Put back on the shelf: {names}"
         said += (
-            f'<p class="sw-run"><button type="button" class="sw-link" data-vectors="{escape(id)}">Put back on the shelf:'
-            f' {names}</button><span class="sw-note">The run used it and has a copy.</span></p>'
+            f'<p class="sw-run"><button type="button" class="sw-link" data-vectors="{escape(id)}">{offer}</button>'
+            '<span class="sw-note">The run used it and has a copy.</span></p>'
         )
     if others:
         names = escape(", ".join(others[:8]))
