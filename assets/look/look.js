@@ -29,7 +29,7 @@ const copyRun = async event => {
   const address = `${location.origin}${location.pathname}?run=${button.dataset.copyRun}`;
   let said = 'Copied.';
   try { await navigator.clipboard.writeText(address); } catch { said = address; }  // no clipboard without https
-  button.nextElementSibling.textContent = said;
+  button.closest('.sw-run').querySelector('[role=status]').textContent = said;
 };
 document.addEventListener('click', copyRun);
 // A run is repeated by its panel's own button, with what stands in the form.
@@ -40,6 +40,32 @@ document.addEventListener('click', event => {
   if (button?.offsetParent && !button.disabled) button.click();
   else asked.nextElementSibling.textContent = 'This cannot run now: its panel says below what is missing.';
 });
+// A run as a file: the server makes it, and the browser saves it.
+const saved = ({name, data}) => {
+  const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
+  const link = made('a', {href: URL.createObjectURL(new Blob([bytes])), download: name});
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+};
+const bare = () => Boolean(document.querySelector('.sw-run [data-bare]')?.checked);
+const saveRun = async event => {
+  const button = event.target.closest?.('[data-run-as]'), row = button?.closest('[data-run]');
+  if (!row) return;
+  const said = row.querySelector('[role=status]');
+  button.disabled = true;
+  said.textContent = '';
+  try {
+    const found = await server.exported({run: row.dataset.run, kind: button.dataset.runAs, bare: bare()});
+    if (found.error) said.textContent = found.error; else saved(found);
+  } catch { said.textContent = 'The server does not answer.'; }
+  button.disabled = false;
+};
+document.addEventListener('click', saveRun);
+// What a figure that is saved says of the run that the page shows; '' where there is none.
+window.runOrigin = async () => {
+  const run = document.querySelector('.sw-run[data-run]')?.dataset.run;
+  try { return run ? await server.origin({run, bare: bare()}) : ''; } catch { return ''; }
+};
 // A page that cannot ask says nothing: the server may be on its way back. What is hidden looks when it is seen again.
 const look = async () => {
   clearTimeout(timer);

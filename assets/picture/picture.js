@@ -11,7 +11,27 @@ const seen = new IntersectionObserver(entries => entries.forEach(entry => {
   if (figure) figure(entry.isIntersecting);
 }), {rootMargin: '150px'});
 
-const saved = (svg, card, title, kind) => {
+/* Where a figure comes from, as the server's `steering.origins.carriers` reads it. */
+const ORIGIN = 'steering-workbench-origin';
+const crc = bytes => {
+  let sum = ~0;
+  for (const byte of bytes) {
+    sum ^= byte;
+    for (let bit = 0; bit < 8; bit++) sum = (sum >>> 1) ^ (sum & 1 ? 0xedb88320 : 0);
+  }
+  return ~sum >>> 0;
+};
+// A PNG with a chunk tEXt behind its first one, which has 25 bytes behind the 8 of the file's mark.
+const withText = (png, said) => {
+  const inner = new TextEncoder().encode(`tEXt${ORIGIN}\0${said}`), chunk = new Uint8Array(inner.length + 8), view = new DataView(chunk.buffer);
+  view.setUint32(0, inner.length - 4);
+  chunk.set(inner, 4);
+  view.setUint32(inner.length + 4, crc(inner));
+  return new Blob([png.slice(0, 33), chunk, png.slice(33)], {type: 'image/png'});
+};
+
+const saved = async (svg, card, title, kind) => {
+  const origin = await window.runOrigin?.() ?? '';  // in ASCII
   const whole = svg.cloneNode(true), {width, height} = svg.getBoundingClientRect(), now = [...svg.querySelectorAll('text, .sw-grid')];
   // The page's style sheet does not travel with the picture.
   whole.querySelectorAll('text, .sw-grid').forEach((node, n) => {
@@ -21,6 +41,12 @@ const saved = (svg, card, title, kind) => {
   const ground = document.createElementNS(whole.namespaceURI, 'rect');
   for (const [name, value] of Object.entries({width, height, fill: getComputedStyle(card).backgroundColor})) ground.setAttribute(name, value);
   whole.prepend(ground);
+  if (origin && kind === 'svg') {
+    const told = document.createElementNS(whole.namespaceURI, 'metadata');
+    told.id = ORIGIN;
+    told.textContent = origin;
+    whole.prepend(told);
+  }
   whole.setAttribute('color', getComputedStyle(svg).color);
   const text = new XMLSerializer().serializeToString(whole);
   const give = (blob, ending) => {
@@ -33,7 +59,7 @@ const saved = (svg, card, title, kind) => {
   picture.onload = () => {
     const canvas = Object.assign(document.createElement('canvas'), {width: 2 * width, height: 2 * height});
     canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height);
-    canvas.toBlob(blob => give(blob, 'png'));
+    canvas.toBlob(async blob => give(origin ? withText(await blob.arrayBuffer(), origin) : blob, 'png'));
   };
   picture.src = 'data:image/svg+xml;charset=utf-8,' + encodeURIComponent(text);
 };

@@ -3,7 +3,7 @@
 - CSV: two lines before the header that begin with `#`; a table with a `#` in it is quoted, so that
   `pandas.read_csv(path, comment="#")` reads the same table.
 - HTML: `<script type="application/json" id="steering-workbench-origin">` in the head.
-- SVG: the element `metadata`. PNG: a chunk tEXt with the keyword `steering-workbench-origin`. The page writes both.
+- SVG: the element `metadata`. PNG: a chunk tEXt with the keyword `steering-workbench-origin`, which the page writes.
 - safetensors: the key `origin` of its metadata.
 - result.json: its key `origin`; a notebook: that key of its metadata; YAML: the file itself.
 """
@@ -146,6 +146,11 @@ def _from_html(head: bytes) -> str | None:
     return _between(head, _SCRIPT, "</script>")
 
 
+def _to_svg(content: bytes, origin: Origin) -> bytes:
+    said = f'<metadata id="{ORIGIN}">{html.escape(origin.to_json(), quote=False)}</metadata>'
+    return re.sub(rb"<svg\b[^>]*>", lambda found: found[0] + said.encode(), content, count=1)
+
+
 def _from_svg(head: bytes) -> str | None:
     said = _between(head, f'<metadata id="{ORIGIN}">', "</metadata>")
     return None if said is None else html.unescape(said)
@@ -206,6 +211,7 @@ def _text(head: bytes) -> str | None:
 _WRITERS: dict[str, Callable[[bytes, Origin], bytes]] = {
     ".csv": _to_csv,
     ".html": _to_html,
+    ".svg": _to_svg,
     ".safetensors": _to_safetensors,
     ".zip": _to_zip,
 }

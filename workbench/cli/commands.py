@@ -24,6 +24,7 @@ from steering.recipes.orthogonal import orthogonalised, save_model
 from steering.recipes.recipe import Intervention, Recipe, parse_blocks
 from steering.selfcheck import self_check
 from steering.studies.study import Result, Study
+from steering.studies.without_texts import without_texts
 from steering.validation import validation_error
 from steering.vectors.card import last_block_note
 from steering.vectors.files import load_vector, save_vector
@@ -45,13 +46,13 @@ def tell_size(host: Host, study: Study, settings: BaseModel) -> None:
     ERR.print(estimate(size, host), highlight=False)
 
 
-def finish(study: Study, result: Result, out: Path | None) -> None:
-    """Print a study's main table and notes, and write its files where a folder was given."""
+def finish(study: Study, result: Result, out: Path | None, *, texts: bool = True) -> None:
+    """Print a study's main table and notes, and write its files, perhaps without texts, where a folder was given."""
     OUT.print(table(result.tables[result.headline], study.title))
     for note in result.notes:
         OUT.print(note, highlight=False)
     if out is not None:
-        OUT.print(f"Written to {_written(result, out)}", highlight=False)
+        OUT.print(f"Written to {_written(result if texts else without_texts(result), out)}", highlight=False)
 
 
 def _written(result: Result, out: Path) -> Path:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from workbench.cli.console import ERR, OUT, follow, reported, table
 from workbench.cli.data import data
 from workbench.cli.demo import demo
-from workbench.cli.options import Model, WorkspaceFolder, load_host, loads_model
+from workbench.cli.options import Model, WithoutTexts, WorkspaceFolder, load_host, loads_model
 from workbench.cli.run_files import code
 from workbench.cli.runs import runs
 from workbench.cli.serve import serve
@@ -92,6 +92,7 @@ def run(
         list[str] | None, typer.Option("--set", help="A setting as key=value; may be repeated.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for result.json and the tables.")] = None,
+    bare: WithoutTexts = False,
     shelf: Annotated[bool, typer.Option("--shelf", help="Put the vectors that it makes on the shelf.")] = False,
     workspace: WorkspaceFolder = None,
     *,
@@ -125,7 +126,7 @@ def run(
         tell_size(host, chosen, parsed)
         result = run_kept(Workspace(workspace), host, chosen, parsed)
         try:
-            finish(chosen, result, out)
+            finish(chosen, result, out, texts=not bare)
         finally:  # also where the files cannot be written
             for vector in result.vectors.values() if shelf else ():
                 OUT.print(f"On the shelf as '{Workspace(workspace).put(vector)}'.", highlight=False)

@@ -44,6 +44,7 @@ _FLAGS = {"blocks": "--block-list"}
 """Where a plain name would be taken for something else: block numbers are given with --at."""
 
 WorkspaceFolder = Annotated[Path | None, typer.Option("--workspace", help="Folder of the shelf.")]
+WithoutTexts = Annotated[bool, typer.Option("--without-texts", help="Leave prompts and replies out of the files.")]
 Model = Annotated[str, typer.Option("--model", "-m", help="A demo model, a folder, a GGUF file or a Hub id.")]
 
 

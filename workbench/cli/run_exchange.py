@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli.console import ERR, OUT, reported, table
-from workbench.cli.options import WorkspaceFolder
+from workbench.cli.options import WithoutTexts, WorkspaceFolder
 
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def export(
     out: Annotated[
         Path, typer.Option(help="A .zip of one or several runs, or a folder for the files of one run's result.")
     ],
+    bare: WithoutTexts = False,
     workspace: WorkspaceFolder = None,
 ) -> None:
     """Write runs as a ZIP that is read without the workbench, or the files of one as `run --out` does."""
@@ -32,11 +33,11 @@ def export(
 
         found = Workspace(workspace).runs
         if out.suffix.lower() == ".zip":
-            OUT.print(f"Written to {_write_zip(found, ids, out)}", highlight=False)
+            OUT.print(f"Written to {_write_zip(found, ids, out, texts=not bare)}", highlight=False)
             return
         if len(ids) > 1:
             raise SteeringError(f"'{out}' would be a folder of {len(ids)} runs.", "a name that ends in .zip.")
-        OUT.print(f"Written to {_write_result(found, ids[0], out)}", highlight=False)
+        OUT.print(f"Written to {_write_result(found, ids[0], out, texts=not bare)}", highlight=False)
 
 
 def import_runs(
@@ -113,7 +114,7 @@ def open_run(
         launch("", port=port, workspace=shelf.folder, tell=tell)
 
 
-def _write_zip(found: Runs, ids: list[str], out: Path) -> Path:
+def _write_zip(found: Runs, ids: list[str], out: Path, *, texts: bool) -> Path:
     """Runs as a ZIP file that appears whole, in place of no other file but such a one."""
     from steering.errors import SteeringError
     from steering.own_files import publish, temporary_beside, typed_path
@@ -124,7 +125,7 @@ def _write_zip(found: Runs, ids: list[str], out: Path) -> Path:
     try:
         with temporary_beside(path) as temporary:
             with temporary.open("wb") as file:
-                write_archive(found, ids, file)
+                write_archive(found, ids, file, texts=texts)
             publish(temporary, path, over=is_archive)
     except OSError as error:
         raise SteeringError(
@@ -133,16 +134,17 @@ def _write_zip(found: Runs, ids: list[str], out: Path) -> Path:
     return path
 
 
-def _write_result(found: Runs, id: str, out: Path) -> Path:
+def _write_result(found: Runs, id: str, out: Path, *, texts: bool) -> Path:
     """The files of a result in a folder."""
     from steering.errors import SteeringError
     from steering.studies.study import check_folder
+    from steering.studies.without_texts import without_texts
 
     check_folder(out)
     result = found.result(id)
     if result is None:
         raise SteeringError("The run left no result.", "one that is done or was stopped.", "Go on with it first.")
-    return result.write(out)
+    return (result if texts else without_texts(result)).write(out)
 
 
 def _print_runs(found: Comparison) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workbench.cli.console import ERR, OUT, reported
-from workbench.cli.options import WorkspaceFolder, load_defaults, load_host
+from workbench.cli.options import WithoutTexts, WorkspaceFolder, load_defaults, load_host
 
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def code(
     id: Annotated[str, typer.Argument(help="The run's id, as `runs list` shows it.")],
     kind: Annotated[str, typer.Option("--as", help="python, yaml (for `workbench run FILE`) or notebook.")] = "python",
     out: Annotated[Path | None, typer.Option(help="Folder for it and the vectors that it takes.")] = None,
-    without_texts: Annotated[bool, typer.Option("--without-texts", help="Leave prompts and replies out.")] = False,
+    bare: WithoutTexts = False,
     workspace: WorkspaceFolder = None,
 ) -> None:
     """Print a run as code that runs it again, or write it with the vectors that it takes into a folder."""
@@ -120,7 +120,7 @@ def code(
         from workbench.runs.code import as_files, write_files
         from workbench.workspace import Workspace
 
-        files = as_files(Workspace(workspace).runs, id, kind, texts=not without_texts)
+        files = as_files(Workspace(workspace).runs, id, kind, texts=not bare)
         if out is not None:
             OUT.print(f"Written to {write_files(files, out)}", highlight=False)
             return

@@ -28,6 +28,13 @@ STATES = {
     "queued": ", waiting",
 }
 """How a run ended, behind its name."""
+RUN_AS = {
+    "python": ("Python", "A script that gives the same numbers"),
+    "yaml": ("YAML", "For workbench run FILE"),
+    "notebook": ("Notebook", "For Jupyter"),
+    "all": ("ZIP of all files", "Tables, figures, report and vectors; the page Runs takes it in elsewhere"),
+}
+"""As what a run is downloaded: what the button says, and its hint."""
 _SHOWN = "Nothing was computed for it."
 _FINISHED = ("done", "failed")
 
@@ -66,10 +73,18 @@ def shown_of(parts: Mapping[str, Any], view: Properties) -> dict[str, Any]:
 
 
 def run_html(id: str) -> str:
-    """The button that copies the address of a run."""
+    """What can be done with a run: its address, and files that run it again or hold all of it; see `frame/exported.py`
+    and `assets/look`.
+    """
+    kinds = "".join(
+        f'<button type="button" class="sw-link" data-run-as="{kind}" title="{escape(told)}">{said}</button>'
+        for kind, (said, told) in RUN_AS.items()
+    )
     return (
-        f'<p class="sw-run"><button type="button" class="sw-link" data-copy-run="{escape(id)}">'
-        'Copy the link to this run</button><span class="sw-note" role="status"></span></p>'
+        f'<p class="sw-run" data-run="{escape(id)}"><button type="button" class="sw-link" data-copy-run="{escape(id)}">'
+        f"Copy the link to this run</button> <span>Download it as</span>{kinds}"
+        '<label><input type="checkbox" data-bare>without prompts and replies</label>'
+        '<span class="sw-note" role="status"></span></p>'
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from steering.origins.carriers import stamp
 from workbench.memory import Properties, changed, join_all
-from workbench.page.jobs import Call, Handler, Slots, drive, within
+from workbench.page.jobs import Call, Handler, Outputs, Slots, drive, within
 
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ def steps(ui: PanelContext, wired: Wired, call: Call, values: Sequence[Any]) -> 
     view: Properties = {}
     given = dict(zip(wired.inputs, values, strict=True))
     for outputs in within(ui.bench, drive(call, wired.handler, given, slots)):
+        _stamp(call, outputs)
         changes = {**ui.remembered(call.visitor, outputs), ui.page.shelf_seen: ui.bench.seen}
         if not stoppable and outputs.get(ui.job_id) is not None:  # before that, Stop would stop nothing
             stoppable = True
@@ -62,3 +65,19 @@ def steps(ui: PanelContext, wired: Wired, call: Call, values: Sequence[Any]) -> 
         **{button: gr.update(interactive=False) for button in wired.stops},
     }
     ui.runs.keep_details(call, view)
+
+
+def _stamp(call: Call, changes: Outputs) -> None:
+    """Put into files for download which run they come from.
+
+    Args:
+        call: Of the handler.
+        changes: What it gives the page.
+    """
+    for part, change in changes.items():
+        value = change.get("value") if isinstance(change, Mapping) else change
+        if not isinstance(part, gr.DownloadButton) or not isinstance(value, str):
+            continue
+        path = Path(value)  # which may be a vector's on the shelf
+        if path.is_relative_to(call.workspace.exports) and (origin := call.record.origin) is not None:
+            stamp(path, origin)

@@ -7,12 +7,16 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
 from steering.errors import SteeringError
 from steering.model.outcome import marked
 from steering.names import safe_name
+from steering.origins.carriers import stamped
 from steering.studies.study import RESULT, Measure, Result
+from workbench.runs.bare import without_texts_of
 from workbench.runs.contents import FORMAT, LIST, VERSION, as_json, digest, members, told
 from workbench.runs.run import Run
 from workbench.runs.runs import Runs
@@ -44,13 +48,14 @@ _PARTS = """\
 """
 
 
-def write_archive(runs: Runs, ids: Sequence[str], file: BinaryIO) -> None:
+def write_archive(runs: Runs, ids: Sequence[str], file: BinaryIO, *, texts: bool = True) -> None:
     """Write runs into a ZIP file.
 
     Args:
         runs: Of a workspace.
         ids: Which, in order.
         file: Where to.
+        texts: Whether prompts and replies are in it, with reports and what the page showed.
 
     Raises:
         SteeringError: There is no such run, one goes on, or its files are damaged.
@@ -58,21 +63,44 @@ def write_archive(runs: Runs, ids: Sequence[str], file: BinaryIO) -> None:
     chosen = [runs.get(id) for id in dict.fromkeys(ids)]
     if not chosen:
         raise SteeringError("No run was chosen.", "one or several runs.", "Choose some in the list.")
-    listed, about = [], []
+    listed, about, told_runs = [], [], []
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for number, run in enumerate(chosen, 1):
-            folder, result = f"{number:02} {safe_name(run.title)}", _whole(runs, run)
-            sums = {}
-            for name, content in _files(runs, run, result):
-                if not name.endswith((".csv", ".svg")):
-                    sums[name] = hashlib.sha256(content).hexdigest()
-                _put(archive, f"{folder}/{name}", _with_run(content, run) if name == RESULT else content)
-            if RESULT not in sums:
-                _put(archive, f"{folder}/{RESULT}", _with_run(b"{}", run))
-            listed.append({"folder": folder, "id": run.id, "digest": digest(run, sums)})
-            about.append(_told(run, folder, result))
+            with _told_whole(runs, run, texts=texts) as (told_run, place, result):
+                folder = f"{number:02} {safe_name(told_run.title)}"
+                sums = _put_run(archive, folder, told_run, place, result, (runs.view(run.id) or {}) if texts else {})
+                about.append(_told(told_run, folder, result))
+            told_runs.append(told_run)
+            listed.append({"folder": folder, "id": run.id, "digest": digest(told_run, sums)})
         _put(archive, LIST, as_json({"format": FORMAT, "version": VERSION, "runs": listed}))
-        _put(archive, "README.md", _readme(chosen, listed, about).encode("utf-8", "backslashreplace"))
+        _put(archive, "README.md", _readme(told_runs, listed, about).encode("utf-8", "backslashreplace"))
+
+
+@contextmanager
+def _told_whole(runs: Runs, run: Run, *, texts: bool) -> Iterator[tuple[Run, Path, Result | None]]:
+    """A run with the folder of its files and its result; see `without_texts_of`."""
+    result = _whole(runs, run)
+    if texts:
+        yield run, runs.folder / run.id, result
+        return
+    with without_texts_of(runs, run, result) as told:
+        yield told
+
+
+def _put_run(
+    archive: zipfile.ZipFile, folder: str, run: Run, place: Path, result: Result | None, view: dict[str, object]
+) -> dict[str, str]:
+    """Put the files of a run into a folder; gives the digests of those that count."""
+    sums, origin = {}, result.origin if result else None
+    for name, content in _files(place, run, result, view):
+        counts = not name.endswith((".csv", ".svg"))
+        if counts:
+            sums[name] = hashlib.sha256(content).hexdigest()
+        content = content if counts or origin is None else stamped(name, content, origin)
+        _put(archive, f"{folder}/{name}", _with_run(content, run) if name == RESULT else content)
+    if RESULT not in sums:
+        _put(archive, f"{folder}/{RESULT}", _with_run(b"{}", run))
+    return sums
 
 
 def archive_name(runs: Sequence[Run]) -> str:
@@ -86,10 +114,10 @@ def _whole(runs: Runs, run: Run) -> Result | None:
     return runs.result(run.id)
 
 
-def _files(runs: Runs, run: Run, result: Result | None) -> Iterator[tuple[str, bytes]]:
+def _files(place: Path, run: Run, result: Result | None, view: dict[str, object]) -> Iterator[tuple[str, bytes]]:
     """All files of a run's folder in the archive."""
     try:
-        yield from members(runs.folder / run.id)
+        yield from members(place)
     except (OSError, EOFError, zlib.error, ValueError, KeyError, AttributeError) as error:
         raise SteeringError(
             f"The files of the run “{run.title}” are damaged: {error}.",
@@ -97,11 +125,11 @@ def _files(runs: Runs, run: Run, result: Result | None) -> Iterator[tuple[str, b
             "Leave it out, or run it again with its settings.",
         ) from error
     if result is not None:
-        names = json.loads((runs.folder / run.id / RESULT).read_text(encoding="utf-8"))["tables"]
+        names = json.loads((place / RESULT).read_text(encoding="utf-8"))["tables"]
         for name, table in result.tables.items():
             text = marked(table, result.warnings).to_csv(index=False)
             yield f"tables/{names[name]}.csv", text.encode("utf-8", "backslashreplace")
-    yield from _figures(runs.view(run.id) or {})
+    yield from _figures(view)
 
 
 def _figures(view: dict[str, object]) -> Iterator[tuple[str, bytes]]:

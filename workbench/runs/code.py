@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,6 +56,18 @@ def as_files(runs: Runs, id: str, kind: str, *, texts: bool = True) -> dict[str,
     told = origin if texts else origin.without_texts()
     first = {f"{run.kind}-{run.id[:8]}{_ENDINGS[found]}": _WRITTEN[found](told).encode("utf-8", "backslashreplace")}
     return {**first, **_vector_files(runs.used(id), origin, texts=texts), **(_data_files(run) if texts else {})}
+
+
+def packed(files: Mapping[str, bytes]) -> tuple[str, bytes]:
+    """Such files as one: the only one as it is, several as a ZIP of the first one's name; gives name and content."""
+    first = next(iter(files))
+    if len(files) == 1:
+        return first, files[first]
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return f"{first.rpartition('.')[0]}.zip", whole.getvalue()
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from steering.confines import UPLOAD
 from steering.origins.origin import Origin, origin_of
 from workbench.runs.run import Run
@@ -17,7 +19,7 @@ def origin_of_run(run: Run) -> Origin:
     said = {"study": run.kind, "settings": about.get("settings", {}), "given": about.get("given", ())}
     said["model"] = about.get("model") or {"name": run.model}
     data = {name: each for name, each in about.get("data", {}).items() if not name.startswith(UPLOAD)}
-    return origin_of(
+    found = origin_of(
         said,
         run=run.id,
         made=run.begun,
@@ -26,3 +28,4 @@ def origin_of_run(run: Run) -> Origin:
         vectors=about.get("vectors", {}),
         versions=about.get("versions", {}),
     )
+    return replace(found, left_out=(*found.left_out, *about.get("left_out", ())))

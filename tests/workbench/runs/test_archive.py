@@ -91,9 +91,11 @@ def test_an_archive_is_read_without_the_workbench(tmp_path: Path) -> None:
         names, readme = archive.namelist(), archive.read("README.md").decode()
         (folder,) = {name.partition("/")[0] for name in names if "/" in name}
         said = json.loads(archive.read(f"{folder}/result.json"))
-        rows = list(csv.DictReader(io.StringIO(archive.read(f"{folder}/tables/points.csv").decode())))
+        points = archive.read(f"{folder}/tables/points.csv").decode().split("\n", 2)
+        rows = list(csv.DictReader(io.StringIO(points[2])))  # behind two lines that say where it comes from
         report = archive.read(f"{folder}/files/report.html").decode()
         figure = archive.read(f"{folder}/figures/What it gains.svg").decode()
+    assert [line[:2] for line in points[:2]] == ["# ", "# "]
     assert not any(".." in name.split("/") for name in names)
     assert (said["run"]["title"], said["run"]["id"], said["settings"]) == (EVIL, id, {"n": 3})
     assert said["measures"][0]["name"] == "auroc"

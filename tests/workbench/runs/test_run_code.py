@@ -8,8 +8,6 @@ import re
 import runpy
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,92 +18,13 @@ import yaml
 from steering.errors import SteeringError
 from steering.model.host import Host
 from steering.origins.origin import PLACES
-from steering.studies import STUDIES, find_study
+from steering.studies import STUDIES
 from steering.studies.study import Result
 from tests.conftest import ROOT
 from tests.workbench.cli.test_cli import WAIT, call
-from workbench.cli.kept_runs import in_workspace, run_kept
+from tests.workbench.runs.every_study import TINY, Made
+from workbench.cli.kept_runs import run_kept
 from workbench.runs.code import KINDS, as_files, write_files
-from workbench.runs.runs import Query
-from workbench.workspace import Workspace
-
-
-TINY: dict[str, dict[str, Any]] = {
-    "extract": {"contrast": "formality", "name": "tone", "pooling": [-2, -1]},
-    "methods": {"methods": ["logistic"]},
-    "steer": {
-        "user": "And another note, please: 'quoted', \"twice\", \\ and\nno: more.",
-        "recipes": [{"interventions": [{"vector": "formality"}], "decode": {"max_new_tokens": 6, "temperature": 0.7}}],
-        "turns": [{"user": "Write a note.", "replies": {"": "Hi boss.", "a": "Dear colleague."}}],
-    },
-    "grid": {
-        "recipe": {"interventions": [{"vector": "formality"}], "decode": {"max_new_tokens": 4}},
-        "x": "strength: 0, 1",
-        "y": "vector: formality, sentiment",
-    },
-    "refusal": {
-        "n_train": 8,
-        "n_validation": 4,
-        "n_test": 2,
-        "random": 1,
-        "reply_tokens": 4,
-        "questions": 2,
-        "arms": ["none", "ablate"],
-        "last_only": True,
-    },
-    "tradeoff": {
-        "strengths": "-1, 0, 1",
-        "n": 2,
-        "n_replies": 2,
-        "random": 1,
-        "reply_tokens": 4,
-        "compare": [],
-        "also": ["sums"],
-        "alignment": "sentiment",
-        "recipes": [{"interventions": [{"vector": "formality"}]}],
-    },
-    "probe": {
-        "n": 20,
-        "steps": 20,
-        "restarts": 1,
-        "folds": 2,
-        "random": 5,
-        "permutations": 100,
-        "aqi_n": 5,
-        "cause_n": 2,
-        "cause_random": 1,
-        "cause_strengths": "-0.6, 0, 0.6",
-        "controls": [],
-        "blocks": "2",
-    },
-}
-"""The least that every study takes; with vectors of the shelf where it takes any."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """A workspace in which every study ran once, and what each found."""
-
-    workspace: Workspace
-    ids: dict[str, str]
-    results: dict[str, Result]
-
-
-@pytest.fixture(scope="module")
-def made(demo: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
-    workspace, ids, results = Workspace(tmp_path_factory.mktemp("made")), {}, {}
-    extraction = find_study("extract")
-    for name in ("formality", "sentiment"):
-        (vector,) = extraction.start(demo, extraction.parse({"contrast": name})).result().vectors.values()
-        workspace.put(vector)
-    for name, given in TINY.items():
-        study = find_study(name)
-        settings = study.parse(in_workspace(study, given, workspace))
-        results[name] = run_kept(workspace, demo, study, settings)
-        (run,) = workspace.runs.find(Query(kind=name))
-        ids[name] = run.id
-    yield Made(workspace, ids, results)
-    workspace.runs.close()
 
 
 @pytest.fixture

@@ -1,0 +1,70 @@
+"""Every study at the least that it takes, run once in a workspace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from steering.studies.study import Result
+from workbench.workspace import Workspace
+
+
+TINY: dict[str, dict[str, Any]] = {
+    "extract": {"contrast": "formality", "name": "tone", "pooling": [-2, -1]},
+    "methods": {"methods": ["logistic"]},
+    "steer": {
+        "user": "And another note, please: 'quoted', \"twice\", \\ and\nno: more.",
+        "recipes": [{"interventions": [{"vector": "formality"}], "decode": {"max_new_tokens": 6, "temperature": 0.7}}],
+        "turns": [{"user": "Write a note.", "replies": {"": "Hi boss.", "a": "Dear colleague."}}],
+    },
+    "grid": {
+        "recipe": {"interventions": [{"vector": "formality"}], "decode": {"max_new_tokens": 4}},
+        "x": "strength: 0, 1",
+        "y": "vector: formality, sentiment",
+    },
+    "refusal": {
+        "n_train": 8,
+        "n_validation": 4,
+        "n_test": 2,
+        "random": 1,
+        "reply_tokens": 4,
+        "questions": 2,
+        "arms": ["none", "ablate"],
+        "last_only": True,
+    },
+    "tradeoff": {
+        "strengths": "-1, 0, 1",
+        "n": 2,
+        "n_replies": 2,
+        "random": 1,
+        "reply_tokens": 4,
+        "compare": [],
+        "also": ["sums"],
+        "alignment": "sentiment",
+        "recipes": [{"interventions": [{"vector": "formality"}]}],
+    },
+    "probe": {
+        "n": 20,
+        "steps": 20,
+        "restarts": 1,
+        "folds": 2,
+        "random": 5,
+        "permutations": 100,
+        "aqi_n": 5,
+        "cause_n": 2,
+        "cause_random": 1,
+        "cause_strengths": "-0.6, 0, 0.6",
+        "controls": [],
+        "blocks": "2",
+    },
+}
+"""The least that every study takes; with vectors of the shelf where it takes any."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A workspace in which every study ran once, and what each found."""
+
+    workspace: Workspace
+    ids: dict[str, str]
+    results: dict[str, Result]
