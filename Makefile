@@ -18,7 +18,7 @@ QUICK := tests/test_arrows.py tests/steering/writes tests/steering/passes/test_t
 	tests/workbench/test_jobs.py tests/workbench/test_workspace.py tests/workbench/test_panel.py \
 	tests/workbench/controls/test_recipe_editor.py
 
-.PHONY: run test tests test-quick check format fuzz abroad bench clean
+.PHONY: run test tests test-quick check format fuzz crash abroad bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/workbench serve
@@ -47,6 +47,12 @@ format: $(VENV)/.installed-dev
 # run 60 to 300 of each.
 fuzz: $(VENV)/.installed-dev
 	STEERING_FUZZ=10000 $(PYTEST) tests/steering/texts/test_text_fuzz.py tests/steering/test_settings_fuzz.py tests/steering/loading/test_loading_fuzz.py tests/workbench/test_page_fuzz.py
+
+# 200 runs of every kind killed at random moments, and continued; some minutes. `make crash N=1000 SEED=1` for others.
+N := 200
+SEED := 0
+crash: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.crashes $(N) --seed $(SEED)
 
 # The three large studies on odd models, as a user would start them; half an hour.
 abroad: $(VENV)/.installed-dev

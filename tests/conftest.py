@@ -84,6 +84,7 @@ LONGEST = (
     "test_serving",
     "test_package",
     "test_pages",
+    "test_crashes",
 )
 """Files that take longest; behind those with a browser they come first, so that every core is busy to the end."""
 

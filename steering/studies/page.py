@@ -46,6 +46,7 @@ def html_page(host: Host, title: str, created: str, settings: BaseModel, section
         sections: Heading and content, as HTML.
     """
     body = "".join(f"<section><h2>{escape(heading)}</h2>{content}</section>" for heading, content in sections)
+    body = _numbered(body)
     given = settings.model_dump_json(indent=2, exclude={"kept", "vectors"})
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
@@ -55,6 +56,15 @@ def html_page(host: Host, title: str, created: str, settings: BaseModel, section
         f"{_terms(title + body)}<section><h2>Settings</h2><pre>{escape(given)}</pre></section>"
         "</main></body></html>"
     )
+
+
+def _numbered(body: str) -> str:
+    """The figures by their number on the page: Plotly gives each another random id every time, and the same study is
+    the same page.
+    """
+    for n, id in enumerate(dict.fromkeys(re.findall(r'id="([^"]+)" class="plotly-graph-div"', body)), start=1):
+        body = body.replace(id, f"figure-{n}")
+    return body
 
 
 def _terms(body: str) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from rich.markup import escape
 
 from steering.errors import SteeringError
+from steering.extraction.sources import vectors_in
 from steering.model.host import Host
 from steering.names import safe_name, short_name
 from steering.recipes.recipe import Recipe
@@ -75,18 +76,19 @@ def named_plainly(recipe: Recipe, vectors: Mapping[str, SteeringVector]) -> tupl
     return recipe.renamed(names), {names[name]: vector for name, vector in vectors.items()}
 
 
-def vectors_of(run: Run, workspace: Workspace) -> Path:
-    """The folder with the vectors that a run used: the shelf, or the run's own copies where the shelf has changed.
+def vectors_of(run: Run, study: Study, settings: BaseModel, workspace: Workspace) -> str:
+    """The folder with the vectors that a run used: its own copies, or the shelf; "" where it took all of none.
 
     Raises:
         SteeringError: Neither has them all.
     """
     wanted: Mapping[str, str] = run.about.get("vectors", {})
-    own = workspace.runs.folder / run.id / "used"
-    for folder in (workspace.shelf, own):
+    if not wanted:
+        return "" if study.uses(settings) is None else str(workspace.shelf)
+    for folder in (workspace.runs.folder / run.id / "used", workspace.shelf):
         found = load_vectors(wanted, str(folder))
         if {name: vector.digest for name, vector in found.items()} == wanted:
-            return folder
+            return str(folder)
     raise SteeringError(
         f"The vectors that the run used are not here as they were: {', '.join(wanted)}.",
         "the same vectors on the shelf, or the run's own copies of them.",
@@ -96,10 +98,11 @@ def vectors_of(run: Run, workspace: Workspace) -> Path:
 
 def used_by(study: Study, settings: BaseModel, workspace: Workspace, host: Host) -> dict[str, Any]:
     """The recipes among settings, and the vectors that a run with them takes."""
-    wanted, folder = study.uses(settings), getattr(settings, "vectors", "")
-    if wanted is not None and folder and Path(folder) != workspace.shelf:
-        return {"recipes": recipes_of(settings), "vectors": load_vectors(wanted, folder)}
-    known = workspace.names()
-    fitting = [name for name in known if not workspace.get(name).vector.misfit(host)] if wanted is None else ()
-    names = sorted(fitting if wanted is None else set(wanted) & set(known))
-    return {"recipes": recipes_of(settings), "vectors": {name: workspace.get(name).vector for name in names}}
+    wanted, folder = study.uses(settings), str(getattr(settings, "vectors", ""))
+    if folder == str(workspace.shelf):
+        names = workspace.names() if wanted is None else set(wanted) & set(workspace.names())
+        found = {name: workspace.get(name).vector for name in sorted(names)}
+    else:
+        found = vectors_in(folder) if wanted is None else load_vectors(wanted, folder)
+    fitting = {name: each for name, each in found.items() if wanted is not None or not each.misfit(host)}
+    return {"recipes": recipes_of(settings), "vectors": fitting}

@@ -125,7 +125,7 @@ def resume(id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load
         study = find_study(run.kind)
         given = {name: run.about["settings"][name] for name in run.about["given"] if name not in ("vectors", "kept")}
         if "vectors" in study.settings.model_fields:
-            given["vectors"] = str(vectors_of(run, shelf))
+            given["vectors"] = vectors_of(run, study, study.parse(given), shelf)
         settings = study.parse(in_workspace(study, given, shelf))
         host = load_host(model or run.about["model"]["name"], load)
         if (other := host.info.template_digest) != run.about["model"]["template_digest"]:

@@ -113,7 +113,7 @@ def directions_of(host: Host, prepared: Prepared) -> Directions:
 def screen(
     host: Host, settings: RefusalSettings, prepared: Prepared, directions: Directions, job: Job[Any], kept: Kept
 ) -> Iterator[Score]:
-    """Step 2, second half: every candidate's scores, those known already first; finished ones are kept."""
+    """Step 2, second half: every candidate's scores; finished ones are kept."""
     identity = [
         fingerprint(host),
         [[prompt.ids for prompt in side] for side in (*prepared.train, *prepared.validation)],

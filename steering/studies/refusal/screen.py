@@ -6,7 +6,8 @@ Definitions are those of Arditi et al. 2024 (arXiv 2406.11717, section 2.3) and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -52,6 +53,7 @@ class Screen:
         self._host, self._directions, self._tokens = host, directions, tuple(tokens)
         self._target, self._control = Passes(host, target), Passes(host, control, keep_inputs=True)
         self._found: dict[Candidate, Score] = {}
+        self._known: Mapping[Candidate, Score] = {}
         self._half: dict[Candidate, float] = {}
 
     def scores(
@@ -74,19 +76,22 @@ class Screen:
             by: What the choice will be made by.
             complete: Whether every candidate gets every score. Otherwise what a rule has dropped is left alone, and
                 ablating on control requests ends with the first of the best that passes: the choice is the same.
-            known: Scores that need not be measured again.
+            known: Scores that need not be measured again, where all of a batch are known: so that what goes on from
+                them measures the others in the batches, and to the numbers, of a run that knew nothing.
         """
-        self._found = {each: self._unscored(each) for each in self._directions.candidates} | dict(known or {})
+        self._known = known or {}
+        self._found = {each: self._unscored(each) for each in self._directions.candidates}
         yield from self._found.values()
-        missing = [each for each, score in self._found.items() if not score.measured]
-        steps = _Steps(job, 3 * len(missing))
+        directed = [each for each, score in self._found.items() if not score.flat]
+        steps = _Steps(job, 3 * len(_without(directed, self._known)))
 
         def passing() -> list[Candidate]:
-            return [each for each in missing if not self._found[each].reasons(rules, self._host.info.blocks, by)]
+            return [each for each in directed if not self._found[each].reasons(rules, self._host.info.blocks, by)]
 
-        yield from self._noted(steps, self._added(missing if complete else passing()))
+        first = passing()
+        yield from self._noted(steps, self._added(directed if complete else first))
         best = passing()
-        yield from self._noted(steps, self._ablated_on_target([*best, *(_without(missing, best) if complete else ())]))
+        yield from self._noted(steps, self._ablated_on_target([*best, *(_without(directed, best) if complete else ())]))
         best.sort(key=lambda each: self._found[each].rank(by))
         if not complete:
             for candidate in best:
@@ -94,17 +99,28 @@ class Screen:
                 if not self._found[candidate].reasons(rules, self._host.info.blocks, by):
                     return
             # None passes: which breaks fewest rules cannot be told without every score.
-            unscored = [each for each in missing if self._found[each].induce is None and each not in self._half]
-            yield from self._noted(steps, self._added(unscored))
-            yield from self._noted(steps, self._ablated_on_target(_without(missing, best)))
-        rest = _without(missing, best)
+            yield from self._noted(steps, self._added(_without(directed, first)))
+            yield from self._noted(steps, self._ablated_on_target(_without(directed, best)))
+        rest = _without(directed, best)
         yield from self._noted(steps, self._ablated_on_control([*best, *rest] if complete else rest))
 
     def _noted(self, steps: _Steps, scores: Iterator[Score]) -> Iterator[Score]:
         for score in scores:
-            steps.done()
+            if score.candidate not in self._known:
+                steps.done()
             self._found[score.candidate] = score
             yield score
+
+    def _told(self, part: Sequence[Candidate], *names: str) -> list[Score]:
+        """The scores of a batch, where they are known of all; nothing otherwise."""
+        whole = all(each in self._known for each in part)
+        return [self._scored(each, **dict.fromkeys(names)) for each in part] if whole else []
+
+    def _scored(self, candidate: Candidate, **values: float | None) -> Score:
+        """A candidate with what was measured now, or is known."""
+        if (known := self._known.get(candidate)) is not None:
+            values = {name: getattr(known, name) for name in values}
+        return replace(self._found[candidate], **values)  # type: ignore[arg-type]
 
     def _unscored(self, candidate: Candidate) -> Score:
         return Score(candidate, self._directions.token(candidate), flat=self._directions.unit(candidate) is None)
@@ -113,29 +129,38 @@ class Screen:
         """Induce, and the half of COSMIC that adding gives (kept aside)."""
         for block in sorted({each.block for each in candidates}):
             for part in _parts([each for each in candidates if each.block == block]):
+                if told := self._told(part, "induce"):
+                    yield from told
+                    continue
                 plans = [self._directions.addition(each) for each in part]
                 odds, states = self._control.run(plans, self._looked_at, self._odds, from_block=block)
                 for index, candidate in enumerate(part):
                     self._half[candidate] = _cosine(states[index], self._target.outputs[:, self._looked_at])
-                    yield replace(self._found[candidate], induce=self._mean(odds[index]))
+                    yield self._scored(candidate, induce=self._mean(odds[index]))
 
     def _ablated_on_target(self, candidates: Sequence[Candidate]) -> Iterator[Score]:
         """Bypass and COSMIC."""
         for part in _parts(candidates):
+            if told := self._told(part, "bypass", "cosmic"):
+                yield from told
+                continue
             plans = [self._directions.ablation(each, self._host) for each in part]
             odds, states = self._target.run(plans, self._looked_at, self._odds)
             for index, candidate in enumerate(part):
                 alike = _cosine(states[index], self._control.outputs[:, self._looked_at])
-                found = self._found[candidate]
-                yield replace(found, bypass=self._mean(odds[index]), cosmic=alike + self._half[candidate])
+                cosmic = alike + self._half.get(candidate, math.nan)  # of what is known, nobody asks for it
+                yield self._scored(candidate, bypass=self._mean(odds[index]), cosmic=cosmic)
 
     def _ablated_on_control(self, candidates: Sequence[Candidate]) -> Iterator[Score]:
         """KL."""
         for part in _parts(candidates):
+            if told := self._told(part, "kl"):
+                yield from told
+                continue
             plans = [self._directions.ablation(each, self._host) for each in part]
             apart, _ = self._control.run(plans, (), _smoothed_kl)
             for index, candidate in enumerate(part):
-                yield replace(self._found[candidate], kl=float(apart[index].mean()))
+                yield self._scored(candidate, kl=float(apart[index].mean()))
 
     def _odds(self, logits: Tensor, _: Tensor) -> Tensor:
         return log_odds(logits, self._tokens) if self._tokens else torch.full((len(logits),), torch.nan)
@@ -182,6 +207,6 @@ def _parts(candidates: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
         yield candidates[start : start + AT_ONCE]
 
 
-def _without(candidates: Sequence[Candidate], some: Sequence[Candidate]) -> list[Candidate]:
+def _without(candidates: Sequence[Candidate], some: Iterable[Candidate]) -> list[Candidate]:
     left_out = set(some)
     return [each for each in candidates if each not in left_out]

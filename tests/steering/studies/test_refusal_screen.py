@@ -107,8 +107,18 @@ def test_where_none_passes_leaving_out_changes_nothing_either(demo, requests, ru
 def test_known_scores_are_given_and_not_measured_again(demo, requests) -> None:
     known = Score(Candidate(-1, 3), "?", bypass=-99.0, induce=9.0, kl=0.0, cosmic=2.0)
     _, found = screened(demo, requests, (46,), known={known.candidate: known})
-    assert found[known.candidate] == known
+    assert found[known.candidate] == replace(known, token=found[known.candidate].token)
     assert found[Candidate(-1, 2)].bypass > -99
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_what_goes_on_from_kept_scores_ends_at_the_numbers_of_an_undisturbed_screen(demo, requests, complete) -> None:
+    _, whole = screened(demo, requests, (46,), complete=complete)
+    measured = [each for each, score in whole.items() if score.measured]
+    assert (len(measured) < len(whole)) != complete
+    for kept in (measured[::2], measured):  # part of a batch, and all
+        _, again = screened(demo, requests, (46,), complete=complete, known={each: whole[each] for each in kept})
+        assert again == whole  # to the last digit: every batch is what it was
 
 
 def test_without_refusal_tokens_kl_and_cosmic_are_scored_and_may_choose(demo, requests) -> None:
