@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from steering.origins.origin import Origin
     from workbench.workspace import Workspace
 
-_RUNS_CODE = "trust_remote_code"
+RUNS_CODE = "trust_remote_code"
+"""The option to run code that a model brings, which only who types it can give."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def run_file(named: str) -> RunFile | None:
         return None
     path = path / RESULT if path.is_dir() else path
     origin = file_origin(path)
-    return RunFile(origin, path.parent, bool(origin.load.get(_RUNS_CODE)))
+    return RunFile(origin, path.parent, bool(origin.load.get(RUNS_CODE)))
 
 
 def host_of(file: RunFile, load: Mapping[str, Any]) -> Host:
@@ -94,7 +95,7 @@ def host_of(file: RunFile, load: Mapping[str, Any]) -> Host:
 def _options(file: RunFile, load: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     from steering.errors import SteeringError
 
-    options = {name: value for name, value in file.origin.load.items() if name != _RUNS_CODE}
+    options = {name: value for name, value in file.origin.load.items() if name != RUNS_CODE}
     for name, value in options.items():
         if name not in defaults or not isinstance(value, str | bool):
             raise SteeringError(
@@ -102,7 +103,7 @@ def _options(file: RunFile, load: Mapping[str, Any], defaults: Mapping[str, Any]
                 f"one of {', '.join(defaults)}.",
                 "Correct that field.",
             )
-    if file.trusts_code and not load[_RUNS_CODE]:
+    if file.trusts_code and not load[RUNS_CODE]:
         ERR.print("The run's model brought code of its own; give --trust-remote-code to run it.", highlight=False)
     typed = {name: value for name, value in load.items() if name not in defaults or value != defaults[name]}
     return {**defaults, **options, **typed}

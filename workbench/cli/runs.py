@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.cli.console import ERR, OUT, reported, table
+from workbench.cli.console import OUT, reported, table
 from workbench.cli.options import Model, WorkspaceFolder, load_host, loads_model
 from workbench.cli.run_exchange import compare_runs, export, import_runs, open_run
 
@@ -112,12 +112,15 @@ def delete(
 def resume(id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load: dict[str, Any]) -> None:
     """Run a study again with the settings of a run, such as one that was interrupted.
 
-    What was finished is kept, so that it goes on from there. The model is the run's own where none is named.
+    What was finished is kept, so that it goes on from there. Where no model is named it is the run's own, loaded and
+    asked as it was.
     """
     with reported():
         from steering.studies import find_study
         from workbench.cli.commands import finish, tell_size
         from workbench.cli.kept_runs import in_workspace, run_kept, vectors_of
+        from workbench.cli.run_files import RUNS_CODE, RunFile, host_of
+        from workbench.runs.origin import origin_of_run
         from workbench.workspace import Workspace
 
         shelf = Workspace(workspace)
@@ -127,9 +130,9 @@ def resume(id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load
         if "vectors" in study.settings.model_fields:
             given["vectors"] = vectors_of(run, study, study.parse(given), shelf)
         settings = study.parse(in_workspace(study, given, shelf))
-        host = load_host(model or run.about["model"]["name"], load)
-        if (other := host.info.template_digest) != run.about["model"]["template_digest"]:
-            ERR.print(f"The chat template is another one than the run's ({other}): texts will differ.", highlight=False)
+        origin = origin_of_run(run)
+        file = RunFile(origin, shelf.runs.folder / run.id, trusts_code=bool(origin.load.get(RUNS_CODE)))
+        host = load_host(model, load) if model else host_of(file, load)
         tell_size(host, study, settings)
         finish(study, run_kept(shelf, host, study, settings), None)
 

@@ -115,7 +115,7 @@ def test_steering_is_a_run_and_goes_on_with_the_vector_it_used(shelf, formality)
         assert steered in printed.stdout
         assert list(run.about["vectors"]) == ["formality"]
     (shelf / "home" / "shelf" / "formality.safetensors").unlink()
-    again = call("runs", "resume", id, "--prefill", "Dear [b]boss[/b],")  # from the run's own copy
+    again = call("runs", "resume", id)  # from the run's own copy, behind the same prefill
     told = Workbench().runs.result(re.search(r"Kept as run (\w+)", again.stderr)[1])
     assert told.tables["replies"]["answer"].tolist() == [plain, steered]
 

@@ -12,7 +12,7 @@ import pytest
 
 from steering.model.host import Host
 from steering.studies import STUDIES
-from steering.studies.study import Result
+from steering.studies.study import Measure, Result
 from steering.vectors.files import save_vector
 from tests.crashes import KINDS, STEER, differing, digests
 from tests.workbench.cli.test_cli import WAIT
@@ -50,12 +50,13 @@ def test_a_study_finds_the_same_twice(study: str, demo: Host, shelf: Path) -> No
 
 
 def test_what_is_compared_shows_the_last_digit_and_a_letter(demo: Host, shelf: Path) -> None:
-    found = replace(_run(demo, "grid", shelf), files={"a.txt": "b"})
+    one = Measure("share", 0.1, None, None, 7)
+    found = replace(_run(demo, "grid", shelf), files={"a.txt": "b"}, measures=(one,))
     cells = found.tables["cells"]
     assert cells["kl_p95_nats"].any()
     for changed, name in (
         ({"tables": {"cells": cells.assign(kl_p95_nats=cells["kl_p95_nats"] * (1 + 2**-51))}}, "table cells"),
-        ({"measures": (replace(found.measures[0], n=0), *found.measures[1:])}, "measures"),
+        ({"measures": (replace(one, value=0.1 + 2**-56),)}, "measures"),
         ({"files": {"a.txt": "c"}}, "text a.txt"),
     ):
         assert differing(digests(replace(found, **changed)), digests(found)) == [name]
