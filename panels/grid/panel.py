@@ -41,6 +41,7 @@ from workbench.page.blocks import EVENT, html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import number_of
 from workbench.page.jobs import Call, Outputs
+from workbench.page.links import place_link
 from workbench.page.markup import card, empty_state, heading, note
 from workbench.panel import Panel
 
@@ -94,6 +95,7 @@ class GridPanel(Panel):
                     stop = gr.Button("Stop", interactive=False, elem_id="grid-stop")
                     given = {**prompt.inputs, **axes, "recipe": recipe}
                     _place_size(ui, given)
+                    place_link(ui, _linked, {**prompt.inputs, "recipe": recipe})
             with gr.Column(elem_classes="sw-right sw-follow", min_width=0):
                 ui.error_slot()
                 first = FirstVector(
@@ -233,6 +235,11 @@ def _place_axes() -> dict[str, Any]:
         html_block(note("All but prompts, seeds and temperatures change the recipe's first intervention."))
 
     return {"x": x, "x_values": x_values, "y": y, "y_values": y_values}
+
+
+def _linked(user: str, system: str, recipe: Draft) -> SteerSettings:
+    """What a link to the page carries: the axes are its form's."""
+    return SteerSettings(user=user or "", system=system or "", recipes=(recipe.recipe() or Recipe(),))
 
 
 def _settings_of(values: Mapping[str, Any]) -> GridSettings:

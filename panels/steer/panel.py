@@ -25,6 +25,7 @@ from workbench.controls.recipe_editor import RecipeEditor, decoded_alike, follow
 from workbench.controls.recipe_reading import Draft
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Call, Outputs
+from workbench.page.links import place_link
 from workbench.panel import Panel
 
 
@@ -54,6 +55,7 @@ class SteerPanel(Panel):
                     stop = gr.Button("Stop", interactive=False, elem_id="steer-stop")
                     place_estimate(ui, _size, {**prompt.inputs, **recipes}, elem_id="steer-size")
                     ui.place_send(_settings, {**prompt.inputs, **recipes})
+                    place_link(ui, _settings, {**prompt.inputs, **recipes})
             with gr.Column(elem_classes="sw-right sw-follow", min_width=0):
                 ui.error_slot()
                 first = FirstVector(

@@ -237,6 +237,24 @@ def test_a_picked_token_stands_in_the_recipe_and_starts_no_chain_of_events(page:
     go(page, "Steer")
 
 
+def test_a_link_opens_the_prompt_and_the_recipe_elsewhere(
+    page: Page, browser: Browser, server: tuple[Workbench, str]
+) -> None:
+    paste(page, Recipe(interventions=(Intervention(vector="joy", strength=0.75),)))
+    page.locator("#user textarea").fill("Ask for سعادة & <b>.")
+    page.get_by_role("button", name="Copy as link").click()
+    field = page.locator("#steer-linked input")
+    expect(field).to_have_value(re.compile(r"/steer\?recipe=1\."))
+    with opened(browser, server[1], panel="steer") as other:
+        other.goto(field.input_value())
+        expect(other.locator("#user textarea")).to_have_value("Ask for سعادة & <b>.")
+        expect(other.locator("#strength-a1")).to_have_value("0.75")
+        expect(other.locator(".sw-was")).to_have_text("The prompt and the recipes come from a link.")
+        assert "recipe=" not in other.url  # loaded again, the page keeps what was changed since
+        other.goto(field.input_value()[:-9])
+        expect(other.locator(".sw-error")).to_contain_text("The link cannot be read.")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_phone_shows_it_whole(browser: Browser, server: tuple[Workbench, str], bench: Workbench, theme: str) -> None:
     with opened(browser, server[1], width=390, query=f"?__theme={theme}") as page:

@@ -15,12 +15,14 @@ import gradio as gr
 
 from steering.confines import confined
 from steering.errors import SteeringError
+from steering.studies.steer import SteerSettings
 from workbench.bench import Workbench
 from workbench.frame.look import Look
 from workbench.memory import joined, properties
 from workbench.page.blocks import EVENT, URGENT, unique
 from workbench.page.context import PanelContext
 from workbench.page.kept_view import RUN
+from workbench.page.links import RECIPE, linked, linked_html
 from workbench.page.markup import error_card
 from workbench.page.settings import Settings
 from workbench.page.state import PageState
@@ -30,8 +32,9 @@ from workbench.page.visits import query_of, visitor_of
 # A page that is loaded again shall not ask for what it has taken already.
 _TAKEN = """() => {
   const query = new URLSearchParams(location.search);
-  if (!query.has('take')) return;
+  if (!query.has('take') && !query.has('recipe')) return;
   query.delete('take');
+  query.delete('recipe');
   history.replaceState(history.state, '', location.pathname + '?' + query + location.hash);
 }"""
 
@@ -79,7 +82,7 @@ def place_opening(
             page.change(kept.restored(known[0], query, panel.redrawn) if not again else {})
         page.change(again)
         with confined(bench.confines):
-            settings = bench.sent.taken(query.get("take", ""))
+            settings, note, wrong = _sent(panel, bench, query) if takers else (None, "", {})
             if settings is not None:
                 own = True
                 for taker in takers:
@@ -89,7 +92,9 @@ def place_opening(
                 if context is panel and own:  # the picked vector is not to replace the one that stands here
                     page.change({state.followed: page.value(state.picked)})
                 page.draw(context, visitor)
-        page.change(problem)
+        page.change({**problem, **wrong})
+        if note and panel.notice is not None:
+            page.change({panel.notice.html: note})
         page.change({part: again[part] for part in again if panel.notice and part is panel.notice.html})
         memory.keep(visitor, panel.panel, {"followed": page.value(state.followed)})
         seen = (state.model_seen, state.shelf_seen, state.picked)
@@ -100,6 +105,19 @@ def place_opening(
     panel.runs.go_on(event)
     if takers:
         event.then(None, js=_TAKEN, **URGENT)
+
+
+def _sent(
+    panel: PanelContext, bench: Workbench, query: Mapping[str, str]
+) -> tuple[SteerSettings | None, str, Mapping[Any, Any]]:
+    """What the address brings for the panel's form, what is said of it, and what changes where it cannot be read."""
+    if RECIPE not in query:
+        return bench.sent.taken(query.get("take", "")), "", {}
+    try:
+        found = linked(panel, query[RECIPE])
+    except SteeringError as error:
+        return None, "", {panel.errors: error_card(error)}
+    return found.settings, linked_html(found.notes), {}
 
 
 def _reopened(panel: PanelContext, query: Mapping[str, str]) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
