@@ -44,7 +44,7 @@ _PARTS = """\
 | `figures/*.svg` | figures that the page showed; a run of the command line has them in its report |
 | `vectors/*.safetensors` | steering vectors that the run made |
 | `used/*.safetensors` | those that it used |
-| `view.json` | what the page showed, to show it again |
+| `view.json`, `details/*.json` | what the page showed and what clicks on it open, to show it again |
 """
 
 

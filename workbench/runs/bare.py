@@ -48,7 +48,7 @@ def _bare_about(about: Any) -> dict[str, Any]:
     gone = [name for name in about.get("given", ()) if name not in settings]
     model = about.get("model", {})
     return {
-        **about,
+        **{name: value for name, value in about.items() if name != "page"},  # what was typed into its form
         "settings": settings,
         "given": [name for name in about.get("given", ()) if name in settings],
         "left_out": gone,

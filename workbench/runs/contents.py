@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
 
 from steering.studies.study import RESULT
-from workbench.runs.files import VIEW
+from workbench.runs.files import DETAILS, VIEW
 from workbench.runs.run import Run
 
 
@@ -25,8 +25,11 @@ IMPORTED = "imported"
 """Of `Run.about`: where a run came from that was made in another workspace."""
 _STORED = re.compile(
     rf"{re.escape(RESULT)}|{re.escape(VIEW)}|tables/[^/]+\.parquet|files/[^/]+\.gz|(vectors|used)/[^/]+\.safetensors"
+    rf"|{DETAILS}/[^/]+\.json\.gz"
 )
-"""The files of a run's folder that travel; texts are unpacked."""
+"""The files of a run's folder that travel."""
+PACKED = ("files/", f"{DETAILS}/")
+"""What of them is unpacked on the way."""
 _LASTING = ("kind", "model", "panel", "state", "begun", "ended", "error")
 """What nobody changes afterwards; title, note, tags and star are somebody's own."""
 
@@ -110,7 +113,7 @@ def members(folder: Path) -> Iterator[tuple[str, bytes]]:
         if name == RESULT:
             yield name, as_json(_unpacked(json.loads(content)))
         else:
-            packed = name.startswith("files/")
+            packed = name.startswith(PACKED)
             yield (name.removesuffix(".gz"), gzip.decompress(content)) if packed else (name, content)
 
 

@@ -27,8 +27,8 @@ from steering.errors import SteeringError
 from steering.studies.study import RESULT
 from steering.texts.parquet_files import check_parquet
 from steering.vectors.files import load_vector
-from workbench.runs.contents import FORMAT, LIST, VERSION, Travelled, as_json, digest, packed
-from workbench.runs.files import VIEW, read_result
+from workbench.runs.contents import FORMAT, LIST, PACKED, VERSION, Travelled, as_json, digest, packed
+from workbench.runs.files import DETAILS, VIEW, read_result
 from workbench.runs.run import Run
 
 
@@ -41,7 +41,9 @@ MOST_JSON = 64_000_000
 _LONGEST = 400
 """Characters of a name."""
 _CHUNK = 1 << 20
-_PARTS = re.compile(r"(?:tables/[\w .+()-]+\.parquet|files/[\w .+()-]+|(?:vectors|used)/[\w .+()-]+\.safetensors)")
+_PARTS = re.compile(
+    r"tables/[\w .+()-]+\.parquet|files/[\w .+()-]+|details/[\w-]+\.json|(?:vectors|used)/[\w .+()-]+\.safetensors"
+)
 """What is taken of a run's folder beside its JSON; tables as CSV and figures are for people."""
 _DAMAGES = (
     zipfile.BadZipFile,
@@ -219,7 +221,7 @@ def _one(reader: _Reader, listed: _Listed, folder: Path) -> Unpacked:
     sums = {}
     for name, content, stored in _parts(reader, listed.folder, said):
         sums[name] = hashlib.sha256(content).hexdigest()
-        target = folder / (f"{name}.gz" if name.startswith("files/") else name)
+        target = folder / (f"{name}.gz" if name.startswith(PACKED) else name)
         _write(target, stored)
     found = digest(run, sums)
     if found != listed.digest or run.id != listed.id:
@@ -242,8 +244,8 @@ def _parts(reader: _Reader, folder: str, said: dict[str, Any]) -> Iterator[tuple
             content = reader.read(path, MOST_JSON)
             yield name, content, content
         elif _PARTS.fullmatch(name):
-            content = reader.read(path)
-            yield name, content, gzip.compress(content, mtime=0) if name.startswith("files/") else content
+            content = reader.read(path, MOST_JSON) if name.startswith(DETAILS) else reader.read(path)
+            yield name, content, gzip.compress(content, mtime=0) if name.startswith(PACKED) else content
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -272,6 +274,9 @@ def _check(folder: Path) -> None:
     read_result(folder)
     for path in sorted((folder / "used").glob("*.safetensors")):
         load_vector(path)
+    for path in sorted((folder / DETAILS).glob("*")):
+        if not isinstance(json.loads(gzip.decompress(path.read_bytes()).decode("utf-8")), dict):
+            raise ValueError(f"{DETAILS}/{path.stem} holds no object")
     view = folder / VIEW
     if view.exists() and not isinstance(json.loads(view.read_bytes().decode("utf-8")), dict):
         raise ValueError(f"{VIEW} holds no object")

@@ -35,6 +35,10 @@ VIEW = {"shown": {"plot": {"value": FIGURE}, "words": {"value": "<b>3</b>"}}, "s
 EVIL = "../../<img src=x onerror=alert(1)>|`#\n=1+1\u202e"
 
 
+DETAILS = {"cell": {"0,0": {"grid-cell": {"value": "<p>a reply</p>"}}}}
+"""What clicks on the page of a run open."""
+
+
 def _runs(folder: Path) -> Runs:
     return Runs(folder)
 
@@ -43,6 +47,7 @@ def _kept(runs: Runs, title: str = "Trade-off: joy", result: Result | None = Non
     run = replace(RUN, title=title, about={**RUN.about, "settings": {"n": 3}, "given": ["n"]})
     id = runs.begin(run, {"joy": vector("joy", 0)})
     runs.end(id, "done", result=result or _result(), view=VIEW)
+    runs.add_details(id, DETAILS)
     return id
 
 
@@ -129,6 +134,7 @@ def test_a_run_is_the_same_in_another_workspace_and_exported_again(tmp_path: Pat
         assert digests[0]
         assert replace(after, tables={}, vectors={}) == replace(before, tables={}, vectors={})
         assert there.view(each) == here.view(each) == VIEW
+        assert there.details(each, "cell") == here.details(each, "cell") == DETAILS["cell"]
         assert there.used(each)["joy"].digest == here.used(each)["joy"].digest
     run = there.get(id)
     assert (run.note, run.tags, run.favourite) == ("Mine.", ("talk", "imported"), True)

@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,7 @@ from steering.studies import find_study
 from steering.texts.csv_files import ORIGIN
 from tests.workbench.cli.test_cli import call
 from tests.workbench.runs.every_study import Made
+from tests.workbench.runs.test_runs import RUN, _result
 from workbench.runs.archive import write_archive
 from workbench.runs.arrivals import take_in
 from workbench.runs.code import KINDS, as_files
@@ -123,3 +125,18 @@ def test_what_is_left_out_has_to_be_given_before_it_runs_again(made: Made, tmp_p
     assert "'user': None,  # left out of this file" in script
     with pytest.raises(SteeringError, match="field user"):
         find_study("steer").parse({"user": None})
+
+
+def test_what_stood_in_a_form_and_what_clicks_open_stay_out_too(tmp_path: Path) -> None:
+    said = "a prompt that nobody else is to read"
+    runs = Workspace(tmp_path).runs
+    about = {**RUN.about, "page": {"settings": {"user": said}, "run": "grid-run"}}
+    id = runs.begin(replace(RUN, about=about))
+    runs.end(id, "done", result=_result(), view={"shown": {"card": {"value": said}}})
+    runs.add_details(id, {"cell": {"0,0": {"card": {"value": said}}}})
+    for texts in (True, False):
+        file = io.BytesIO()
+        write_archive(runs, [id], file, texts=texts)
+        with zipfile.ZipFile(file) as archive:
+            places = {name.partition("/")[2] for name in archive.namelist() if said.encode() in archive.read(name)}
+        assert places == ({"result.json", "view.json", "details/cell.json"} if texts else set())
