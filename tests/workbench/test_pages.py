@@ -270,6 +270,19 @@ def test_kept_settings_that_fit_stand_again_and_others_are_told(name: str, value
         assert {key: value for key, value in change.items() if key != "__type__"} == shown
 
 
+def test_of_a_kept_form_the_choices_that_something_else_draws_are_left_to_that() -> None:
+    with gr.Blocks():
+        with gr.Column() as body:
+            which = gr.Dropdown([], elem_id="which")
+            gr.Textbox(elem_id="text")
+        settings = Settings("test", body)
+    known = {"which": "of that run", "text": "typed"}
+    assert settings.dropped in settings.restored(known, {}, ())  # it is offered by what the run showed alone
+    assert settings.typed(known, {which: "drawn"}) == {"text": "typed"}
+    assert settings.typed(known, {}) == known
+    assert settings.typed("anything", {}) == {}
+
+
 @pytest.mark.parametrize("known", [None, 5, "text", [1], {"\ud800": 1}, {"text": {"a": {}}}])
 def test_nonsense_from_the_browser_changes_nothing(known: Any) -> None:
     with gr.Blocks():

@@ -79,7 +79,7 @@ class PanelRuns:
         if self.settings is not None:
             # What a list offers now may be something else than it was then.
             typed = asked.get("settings", view.get("settings"))
-            changes |= self.settings.restored(typed, {}, self.settings.components)
+            changes |= self.settings.restored(self.settings.typed(typed, changes), {}, self.settings.components)
         if (picked := str(view.get("picked"))) in ui.workspace.names():
             changes[ui.page.picked] = picked
         changes[ui.choices.run] = id

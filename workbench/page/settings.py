@@ -52,6 +52,16 @@ class Settings:
         names = {part: name for name, part in self._named.items()}
         return {names[part]: part.postprocess(value) for part, value in values.items() if part in names}
 
+    def typed(self, known: Any, drawn: Collection[Any]) -> dict[str, Any]:
+        """Of what was kept, all but the choices from Gradio's lists that something else draws, with what they offer.
+
+        Args:
+            known: As `plain` gives it; anything at all.
+            drawn: Components whose value is drawn.
+        """
+        other = {name for name, part in self._named.items() if isinstance(part, KINDS) and part in drawn}
+        return {name: value for name, value in known.items() if name not in other} if isinstance(known, Mapping) else {}
+
     def restored(self, known: Any, query: Mapping[str, str], redrawn: Collection[Any]) -> dict[Any, Any]:
         """What changes on a page that is opened anew.
 
