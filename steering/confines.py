@@ -6,7 +6,8 @@ the server's rights. So the page sets confines around its handlers; jobs that th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -30,21 +31,30 @@ class Confines:
     """Whether data sets on the Hub may be named; they are read with the server's login."""
     models: frozenset[str] | None
     """Models that may be loaded beside the one in use; any where None."""
+    library: Path | None = None
+    """The folder of uploads of earlier days, which lie there in the same way."""
     addresses: bool = False
     """Whether an address may be named that the server then asks, with a key of its environment."""
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Where uploads lie."""
+        return (self.uploads, *([self.library] if self.library else []))
 
     def allow(self, path: Path) -> bool:
         """Whether a file may be read."""
         try:
             real = path.expanduser().resolve()
-            homes = [resource("presets"), resource("assets"), self.uploads]
+            homes = [resource("presets"), resource("assets"), *self.places]
             inside = next((home for home in homes if real.is_relative_to(home.resolve())), None)
         except (OSError, RuntimeError, ValueError):  # what can be no path
             return False
         # Of uploads the digest must be named, so that nobody finds another's by guessing.
-        return inside is not None and (inside != self.uploads or len(real.relative_to(inside.resolve()).parts) == 2)
+        return inside is not None and (inside not in self.places or len(real.relative_to(inside.resolve()).parts) == 2)
 
 
+_libraries: list[Path] = []
+"""Where uploads are kept for whoever is at the machine."""
 _current: ContextVar[Confines | None] = ContextVar("confines", default=None)
 
 
@@ -72,8 +82,8 @@ def named_file(source: str | Path) -> Path:
     confines = _current.get()
     text = str(source)
     if confines is None:
-        return Path(source)
-    path = confines.uploads / text.removeprefix(UPLOAD) if text.startswith(UPLOAD) else Path(source)
+        return _place_of(text, _libraries[::-1]) if text.startswith(UPLOAD) and _libraries else Path(source)
+    path = _place_of(text, confines.places) if text.startswith(UPLOAD) else Path(source)
     if not confines.allow(path):
         raise SteeringError(
             f"The page cannot read '{text[:80]}'.",
@@ -81,6 +91,19 @@ def named_file(source: str | Path) -> Path:
             "Upload the file, or use the command line.",
         )
     return path
+
+
+def know_library(folder: Path) -> None:
+    """Look for uploads in this folder, too, from now on, where there are no confines; the latest goes first."""
+    if folder in _libraries:
+        _libraries.remove(folder)
+    _libraries.append(folder)
+
+
+def _place_of(source: str, places: Sequence[Path]) -> Path:
+    """Where an upload lies; in the first place where it lies in none."""
+    inside = source.removeprefix(UPLOAD)
+    return next((place / inside for place in places if os.path.lexists(place / inside)), places[0] / inside)
 
 
 def check_hub(name: str) -> None:

@@ -155,8 +155,11 @@ class Workbench:
         return self.model.host
 
     def owner(self, visitor: str) -> str | None:
-        """Whose runs a visitor sees in lists: their own, or all where nobody but this machine reaches the page."""
-        return None if self.only_here else visitor
+        """Whose runs and uploads a visitor sees in lists: their own, or all where only this machine reaches the page.
+
+        Where others do, somebody without a number sees nobody's, and not those of whoever is at the machine.
+        """
+        return None if self.only_here else visitor or "nobody"
 
     @property
     def runs(self) -> Runs:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+from steering.confines import know_library
 from steering.errors import SteeringError
 from steering.extraction.sources import read_vector
 from steering.names import safe_name
@@ -18,9 +19,11 @@ from steering.store import Store
 from steering.vectors.files import save_vector
 from steering.vectors.foreign import Convention
 from steering.vectors.vector import SteeringVector
-from workbench.library.entries import Entry, Unreadable, load_entry, stamp_of
+from workbench.library.entries import Entry, Unreadable, load_entry, missing, stamp_of
 from workbench.library.exports import Exports
 from workbench.library.removed import Bin, Removed
+from workbench.library.uploads import KIND as UPLOAD
+from workbench.library.uploads import Uploads
 from workbench.library.vector_notes import VectorNotes
 from workbench.places import name_place
 from workbench.runs.runs import Runs
@@ -56,7 +59,7 @@ class Workspace:
         self.notes = VectorNotes(self.folder / "shelf.json")
         """What somebody notes of vectors, by name."""
         self.version = 0
-        """Changes whenever the shelf does, in this process."""
+        """Changes whenever the shelf or the library does, in this process."""
         name_place(self.folder, "the workspace")
         # Guards the choice of a free name until its file stands, the counter and the cache.
         self._lock = threading.RLock()
@@ -73,6 +76,9 @@ class Workspace:
             ) from error
         self.bin = Bin(self.folder / "removed")
         """What was removed in this process and can be had back."""
+        self.uploads = Uploads(self.folder / "uploads", self.bin, self._changed)
+        """What was uploaded, by its content."""
+        know_library(self.uploads.files)
 
     @cached_property
     def cells(self) -> Store:
@@ -193,17 +199,21 @@ class Workspace:
             return removed
 
     def restore(self, id: str, owner: str | None = None) -> str:
-        """Have a vector back with what was noted of it; gives the name it got, numbered where its own is taken.
+        """Have something back that was removed, a vector with its notes; gives the name it got.
+
+        A name that is taken meanwhile is numbered.
 
         Args:
-            id: Of what `remove` gave.
+            id: Of what removing it gave.
             owner: Only what this visitor removed; anybody's where None.
 
         Raises:
             SteeringError: It is gone for good, or cannot be moved back.
         """
         with self._lock:
-            removed = self.bin.get(id, VECTOR, owner)
+            removed = self.bin.get(id, owner)
+            if removed.kind == UPLOAD:
+                return self.uploads.restore(id, owner)
             chosen = self._free(removed.name)
             while not self.bin.back(removed, self._path(chosen)):  # another process was quicker
                 chosen = self._free(removed.name)
@@ -260,15 +270,12 @@ class Workspace:
         with contextlib.suppress(SteeringError):
             self.notes.drop(name)
 
+    def _changed(self) -> None:
+        with self._lock:
+            self.version += 1
+
     def _missing(self, name: str) -> SteeringError:
-        names, now = self.names(), self.renamed().get(name)
-        return SteeringError(
-            f"There is no vector '{name}' on the shelf.",
-            f"one of: {', '.join(names)}." if names else "a vector of the shelf, which is empty.",
-            f"It is called '{now}' now: name that one."
-            if now
-            else "Extract it first: on the tab Vectors, or with workbench extract.",
-        )
+        return missing(name, self.names(), self.renamed().get(name))
 
     def _find(self, name: str) -> Entry | Unreadable | None:
         return next((entry for entry in self.entries() if entry.name == name), None)

@@ -7,11 +7,11 @@ const {KINDS, described, make, same} = window.fieldKinds;
 
 window.fieldsControl = ({element, props, server, watch, trigger, upload, events}) => {
   const root = element.querySelector('.sw-fields'), key = `sw-open-${props.ident}`, placed = new Map();
-  let state = {}, offers = {}, names = {}, problems = [], late = 0, timer = 0, asked = 0, written = {};
+  let state = {}, offers = {}, library = {}, names = {}, problems = [], late = 0, timer = 0, asked = 0, written = {};
 
   /* -- the value --------------------------------------------------------------------------------------------------- */
   const form = {
-    choices: field => offers[field.name] ?? field.choices ?? [],
+    choices: field => [...(offers[field.name] ?? field.choices ?? []), ...(field.upload ? before(field) : [])],
     now: field => state[field.name] ?? [],
     set: (field, value, wait = 0) => {
       state = {...state, [field.name]: value};
@@ -40,9 +40,15 @@ window.fieldsControl = ({element, props, server, watch, trigger, upload, events}
       const {said, preview} = found || {};
       const note = text => make('p', {className: 'sw-note', textContent: text});
       const side = ({head, texts}) => make('div', {}, make('b', {textContent: head}), make('ul', {}, ...texts.map(text => make('li', {textContent: text}))));
-      if (preview) place.replaceChildren(note(preview.said), make('div', {className: 'sw-sides'}, ...preview.sides.map(side)), ...preview.notes.map(note));
-      else place.replaceChildren(...(said ? [make('p', {className: 'sw-wrong', textContent: said})] : []));
+      const wrong = said ? [make('p', {className: 'sw-wrong', textContent: said})] : [];
+      if (preview) place.replaceChildren(...wrong, note(preview.said), make('div', {className: 'sw-sides'}, ...preview.sides.map(side)), ...preview.notes.map(note));
+      else place.replaceChildren(...wrong);
     },
+  };
+  /* What was uploaded before stands in a group of its own below the other choices. */
+  const before = field => (library[field.upload_kind] ?? []).map(([shown, source]) => [shown, source, 'Uploaded before']);
+  const known = () => {
+    for (const [, source, name] of Object.values(library).flat().reverse()) names = {...names, [name]: source};
   };
   const split = text => {
     const value = String(text ?? ''), at = value.indexOf('::');
@@ -139,6 +145,8 @@ window.fieldsControl = ({element, props, server, watch, trigger, upload, events}
       const found = await asking(async () => server.take({field: field.name, path: (await upload(chosen)).path}));
       button.textContent = field.upload;
       if (found.value) {
+        const {upload_kind: kind} = field, {kept} = found;
+        if (kept) library = {...library, [kind]: [kept, ...(library[kind] ?? []).filter(([, source]) => source !== kept[1])]};
         names = {...names, [found.name]: found.value};
         form.set(field, found.value);
       }
@@ -207,7 +215,14 @@ window.fieldsControl = ({element, props, server, watch, trigger, upload, events}
     offers = {...offers, ...(props.offers ?? {})};
     show();
   });
+  watch('library', () => {
+    library = {...library, ...(props.library ?? {})};
+    known();
+    show();
+  });
   offers = {...(props.offers ?? {})};
+  library = {...(props.library ?? {})};
+  known();
   written = props.value ?? {};
   take();
 };

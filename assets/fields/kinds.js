@@ -58,13 +58,19 @@ const chosen = (field, form) => {
     asked = select.value === OWN;
     form.set(field, asked ? '' : select.value);
     form.seen(field, '');
+    if (!asked) form.again(field);  // says of an upload what it was understood as
   });
   own?.addEventListener('input', () => form.set(field, form.value(field, own.value), WAIT));
   own?.addEventListener('change', () => form.again(field));
   const fill = options => {
     const key = JSON.stringify(options);
     if (select.dataset.key === key) return;
-    select.replaceChildren(...options.map(([shown, value]) => make('option', {value, textContent: shown})));
+    const groups = new Map();
+    select.replaceChildren();
+    for (const [shown, value, group] of options) {
+      if (group && !groups.has(group)) groups.set(group, select.appendChild(make('optgroup', {label: group})));
+      (groups.get(group) ?? select).append(make('option', {value, textContent: shown}));
+    }
     select.dataset.key = key;
   };
   const show = value => {
@@ -76,7 +82,7 @@ const chosen = (field, form) => {
     select.hidden = !listed && own !== null;
     select.value = typing && listed ? OWN : value;
     if (!own) return;
-    own.hidden = !typing;
+    own.hidden = !typing && !choices.some(([, each, group]) => group && each === value);  // `::COLUMN` may follow an upload's name
     own.id = listed ? `${field.id}-own` : `${field.id}-in`;
     select.id = listed ? `${field.id}-in` : `${field.id}-list`;
     if (listed) own.setAttribute('aria-label', `${field.label}: another`);

@@ -43,4 +43,22 @@ window.shelfCards = root => {
   };
   return {card, editor};
 };
+
+/* What was uploaded, below the shelf: the forms offer it, here it is seen and removed. */
+window.shelfUploads = (place, uploads, room) => {
+  const make = (tag, properties, ...inside) => {
+    const node = Object.assign(document.createElement(tag), properties);
+    node.append(...inside);
+    return node;
+  };
+  place.hidden = !uploads.length;
+  place.querySelector('summary').textContent = `Uploads · ${uploads.length} · ${room}`;
+  place.querySelector('ul').replaceChildren(...uploads.map(each => {
+    const remove = make('button', {type: 'button', className: 'sw-do sw-remove', textContent: 'Remove'});
+    Object.assign(remove.dataset, {do: 'discard', digest: each.digest, name: each.name});
+    remove.setAttribute('aria-label', `Remove the upload ${each.name}`);
+    const facts = each.facts.map(text => make('small', {textContent: text}));
+    return make('li', {}, make('b', {textContent: each.name}), ...facts, remove);
+  }));
+};
 })();

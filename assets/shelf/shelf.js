@@ -1,4 +1,4 @@
-/* The shelf: shows `props.value`, {cards, picked, removed}, as cards below their groups. What is picked, removed, had back
+/* The shelf: shows `props.value`, {cards, picked, removed, uploads}, as cards below their groups. What is picked, removed, had back
    or added goes to the server, which sends the value anew; what is noted goes through `server.write_down`. Names, notes and
    texts from files are set as text, never as markup. How one card looks stands in `card.js`. */
 (() => {
@@ -60,7 +60,7 @@ window.vectorShelf = (element, props, server, watch, upload, trigger) => {
   /* -- drawing ----------------------------------------------------------------------------------------------------- */
   /* Focus stays on the same control of the same vector; where that is gone, on what stands in its place. */
   const draw = () => {
-    const value = props.value ?? {cards: [], picked: null, removed: []}, now = JSON.stringify([value.cards, value.picked, value.removed]);
+    const value = props.value ?? {cards: [], picked: null, removed: []}, now = JSON.stringify([value.cards, value.picked, value.removed, value.uploads]);
     if (added && value.added !== added) props.value = {...value, added};
     if (now === drawn) return;
     drawn = now;
@@ -80,8 +80,10 @@ window.vectorShelf = (element, props, server, watch, upload, trigger) => {
     undo.textContent = last ? `Undo: have ${last.name} back` : '';
     undo.dataset.id = last?.id ?? '';
     if (editing) show(editing);
+    window.shelfUploads(part('library'), value.uploads ?? [], value.room ?? '');
     look();
     if (own) focus(own.dataset.name, held, n);
+    else if (held && !held.isConnected) part('library').querySelector('summary').focus();
     else if (held === undo && gone.hidden) root.querySelector('[data-do="choose"]').focus();
   };
   const focus = (name, held, n) => {
@@ -135,6 +137,11 @@ window.vectorShelf = (element, props, server, watch, upload, trigger) => {
     restore: (name, button) => {
       trigger('restore', {id: button.dataset.id});
       say('It is on the shelf again.');
+    },
+    discard: (name, button) => {
+      trigger('discard', {digest: button.dataset.digest});
+      part('gone').querySelector('button').dataset.since = Date.now();
+      say(`${button.dataset.name} is removed. Undo has it back, until the workbench ends.`);
     },
     edit: name => {
       const again = editing?.name === name;

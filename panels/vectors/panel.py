@@ -32,6 +32,7 @@ from workbench.controls.estimate import place_estimate
 from workbench.controls.field import Choice, choice, lines, more, number, section, switch, text
 from workbench.controls.fields import Fields, Filled, place_fields
 from workbench.controls.file_preview import file_preview
+from workbench.controls.form_uploads import offer
 from workbench.controls.upload_field import chosen
 from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
@@ -122,15 +123,28 @@ def _place_contrast(ui: PanelContext) -> gr.Dropdown:
             elem_id="contrast-upload",
         )
 
-    def add(sent: str | None) -> dict[Any, Any]:
+    def offers(visitor: str) -> list[str | tuple[str, str]]:
+        """The shipped sets, and what was uploaded before."""
+        known = ui.workspace.uploads.find(ui.bench.owner(visitor), "contrast")
+        return [*names, *(offer(each, "contrast")[:2] for each in known)]
+
+    def add(sent: str | None, visitor: str) -> dict[Any, Any]:
         path = chosen(sent)
-        shown = _preview(path)
-        return {contrast: gr.update(choices=[*names, (Path(path).name, path)], value=path), preview: shown}
+        found = understand(path, "contrast")
+        owner = ui.bench.owner(visitor) or ""
+        kept = ui.workspace.uploads.add(Path(path), "contrast", found.rows, owner=owner)
+        return {contrast: gr.update(choices=offers(visitor), value=kept.source), preview: file_preview(found)}
 
     ui.quick(
         contrast.input, lambda source: {preview: _preview(source or "")}, inputs={"source": contrast}, outputs=[preview]
     )
-    ui.quick(upload.upload, add, inputs={"sent": upload}, outputs=[contrast, preview])
+    ui.quick(upload.upload, add, inputs={"sent": upload}, outputs=[contrast, preview], of_visitor=True)
+    ui.watch(
+        "shelf",
+        call=lambda visitor: {contrast: gr.update(choices=offers(visitor))},
+        outputs=[contrast],
+        of_visitor=True,
+    )
     return contrast
 
 

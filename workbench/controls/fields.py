@@ -41,10 +41,11 @@ from steering.errors import SteeringError
 from steering.texts.formats import TAKEN
 from steering.validation import field_errors, validation_error
 from workbench.controls.field import Choice, Field, Section, names
-from workbench.controls.form_uploads import understood
+from workbench.controls.form_uploads import offered, understood
 from workbench.controls.recipe_reading import Problem
 from workbench.page.blocks import Unwritten, event_of
 from workbench.page.context import PanelContext
+from workbench.page.visits import visitor_of
 
 
 _MARKUP = '<div class="sw-fields"></div>'
@@ -150,7 +151,7 @@ class Fields(gr.HTML, metaclass=Unwritten):
         """Two updates as one: values and choices of some fields leave those of the others."""
         parts = {
             part: {**known.get(part, {}), **(change[part] or {})}
-            for part in ("value", "offers")
+            for part in ("value", "offers", "library")
             if isinstance(known.get(part), dict) and isinstance(change.get(part), dict | None) and part in change
         }
         return {**known, **change, **parts}
@@ -208,10 +209,15 @@ def place_fields(
         found = list(filled.problems) or _complaints(filled, settings, check)
         return [each.shown for each in found[:_MOST_SHOWN]]
 
-    def take(sent: Any) -> dict[str, Any]:
+    def take(sent: Any, request: gr.Request) -> dict[str, Any]:
         """What an uploaded file was understood as; called by the script."""
         with confined(ui.bench.confines):
-            return understood(fields, sent)
+            return understood(fields, sent, ui.workspace.uploads, ui.bench.owner(visitor_of(request)))
+
+    def before(visitor: str) -> dict[Any, Any]:
+        """What was uploaded before, for the fields that take it."""
+        known = offered(fields.values(), ui.workspace.uploads, ui.bench.owner(visitor))
+        return {form: gr.update(**{**form.props, "library": known})}
 
     calls = json.dumps(events).replace("<", "\\u003c")
     # Gradio finds the names of events in this text, where they stand in quotes.
@@ -229,7 +235,10 @@ def place_fields(
         accept=",".join(TAKEN),
         asking=bool(settings or check),
         offers={},
+        library={},
     )
+    if any(field.upload for field in fields.values()):
+        ui.watch("shelf", call=before, outputs=[form], of_visitor=True)
     return form
 
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from steering.confines import UPLOAD
+from steering.confines import UPLOAD, named_file
 from steering.errors import SteeringError
 from steering.texts.understanding import understand
 from workbench.controls.field import Field
 from workbench.controls.file_preview import preview
 from workbench.controls.upload_field import uploaded
+from workbench.library.uploads import Upload, Uploads
 from workbench.places import without_places
 
 
-def understood(fields: Mapping[str, Field], sent: Any) -> dict[str, Any]:
-    """What an uploaded file was understood as, and how a field names it.
+def understood(fields: Mapping[str, Field], sent: Any, uploads: Uploads, owner: str | None) -> dict[str, Any]:
+    """What an uploaded file was understood as, and how a field names it; it is kept for other days.
 
     Args:
         fields: Of the form, by name.
         sent: `field`, and either the `path` of an upload or the `source` that stands in the field by now.
+        uploads: Where it is kept.
+        owner: The visitor; None for whoever is at the machine.
     """
     said = dict(sent) if isinstance(sent, Mapping) and all(isinstance(each, str) for each in sent.values()) else {}
     field = fields.get(said.get("field", ""))
@@ -29,7 +32,26 @@ def understood(fields: Mapping[str, Field], sent: Any) -> dict[str, Any]:
     if not source.startswith(UPLOAD):
         return {}
     try:
-        seen = preview(understand(source, field.upload_kind))
+        found = understand(source, field.upload_kind)
     except SteeringError as error:
         return {"said": without_places(str(error))}
-    return {"value": source, "name": source.removeprefix(UPLOAD).partition("/")[2], "preview": seen}
+    said = {"value": source, "name": source.removeprefix(UPLOAD).partition("/")[2], "preview": preview(found)}
+    if not sent.get("path"):
+        return said
+    try:
+        kept = uploads.add(named_file(source), field.upload_kind, found.rows, owner=owner or "")
+    except SteeringError as error:  # it can be used all the same, while the workbench runs
+        return {**said, "said": without_places(str(error))}
+    return {**said, "value": kept.source, "kept": offer(kept, field.upload_kind)}
+
+
+def offered(fields: Iterable[Field], uploads: Uploads, owner: str | None) -> dict[str, list[tuple[str, str, str]]]:
+    """What was uploaded before, by the kind that a field asks for: (shown, source, name), the latest first."""
+    kinds = {field.upload_kind for field in fields if field.upload_kind}
+    return {kind: [offer(each, kind) for each in uploads.find(owner, kind)] for kind in kinds}
+
+
+def offer(upload: Upload, kind: str) -> tuple[str, str, str]:
+    """An upload as a field offers it."""
+    rows = upload.kinds.get(kind, 0)
+    return f"{upload.name} · {rows:,} row{'' if rows == 1 else 's'}", upload.source, upload.name

@@ -20,19 +20,21 @@ from workbench.bench import Workbench
 from workbench.controls.convention_fields import convention_of, place_convention
 from workbench.controls.fields import Filled
 from workbench.controls.offers import fitting
-from workbench.frame.shelf_cards import shelf_cards
+from workbench.frame.shelf_cards import shelf_cards, upload_line
 from workbench.page.blocks import EVENT, Unwritten, html_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import text_of
-from workbench.page.markup import error_card, note
+from workbench.page.markup import error_card, note, size_said
 from workbench.page.state import PageState
 from workbench.page.visits import visitor_of
 from workbench.places import without_places
-from workbench.workspace import VECTOR, Workspace
+from workbench.workspace import Workspace
 
 
 _MARKUP = resource("assets", "shelf", "shelf.html").read_text(encoding="utf-8")
-_LOAD = "window.vectorShelf(element, props, server, watch, upload, trigger); /* 'pick', 'remove', 'restore', 'noted' */"
+_EVENTS = ("pick", "remove", "restore", "discard", "noted")
+_LOAD = f"window.vectorShelf(element, props, server, watch, upload, trigger); /* {_EVENTS} */"
+"""Gradio finds the names of events in this text, where they stand in quotes."""
 
 
 class Shelf(gr.HTML, metaclass=Unwritten):
@@ -53,7 +55,7 @@ class Shelf(gr.HTML, metaclass=Unwritten):
 
     def postprocess(self, value: dict[str, Any] | None) -> dict[str, Any]:
         """Plain data already."""
-        return value or {"cards": [], "picked": None, "removed": []}
+        return value or {"cards": [], "picked": None, "removed": [], "uploads": []}
 
     def api_info(self) -> dict[str, Any]:
         """Of the value."""
@@ -96,9 +98,16 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
         """Draw the cards; where nothing is picked, or what was is gone, pick the newest that fits."""
         picked = bench.workspace.renamed().get(picked or "", picked)
         picked = picked if picked in bench.workspace.names() else next(iter(fitting(context)), None)
-        removed = bench.workspace.bin.find(VECTOR, bench.owner(visitor))
-        back = [{"id": each.id, "name": each.name} for each in removed]
-        return {shelf: {"cards": shelf_cards(bench), "picked": picked, "removed": back}, state.picked: picked}
+        owner = bench.owner(visitor)
+        uploads = bench.workspace.uploads.find(owner)
+        value = {
+            "cards": shelf_cards(bench),
+            "picked": picked,
+            "removed": [{"id": each.id, "name": each.name} for each in bench.workspace.bin.find(owner=owner)],
+            "uploads": [upload_line(each) for each in uploads],
+            "room": size_said(sum(each.size for each in uploads)),
+        }
+        return {shelf: value, state.picked: picked}
 
     def add(path: Path | None, told: Filled) -> dict[Any, Any]:
         if path is None:
@@ -127,6 +136,9 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
     def remove(event: gr.EventData, owner: str | None) -> None:
         bench.workspace.remove(text_of(event, "name"), owner or "")
 
+    def discard(event: gr.EventData, owner: str | None) -> None:
+        bench.workspace.uploads.remove(text_of(event, "digest"), owner)
+
     def restore(event: gr.EventData, owner: str | None) -> None:
         bench.workspace.restore(text_of(event, "id"), owner)
 
@@ -138,8 +150,9 @@ def place_shelf(bench: Workbench, state: PageState) -> PanelContext:
         "shelf", "model", "picked", call=draw, inputs={"picked": state.picked}, outputs=drawn, of_visitor=True
     )
     shelf.pick(pick, outputs=[state.picked, state.drawn], **EVENT)
-    for event, change in ((shelf.remove, remove), (shelf.restore, restore), (shelf.noted, lambda event, owner: None)):
-        event(changing(change), outputs=[errors, state.shelf_seen], **EVENT)
+    done = {"remove": remove, "restore": restore, "discard": discard, "noted": lambda event, owner: None}
+    for name, change in done.items():
+        getattr(shelf, name)(changing(change), outputs=[errors, state.shelf_seen], **EVENT)
     return context
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from steering.errors import SteeringError
+from steering.texts.understanding import KINDS
 from steering.vectors.vector import SteeringVector
 from workbench.bench import Workbench
+from workbench.library.uploads import Upload
 from workbench.library.vector_notes import UNNOTED, Noted
+from workbench.page.markup import size_said
 from workbench.places import without_places
 from workbench.workspace import Unreadable
 
@@ -55,6 +59,16 @@ def unreadable_card(item: Unreadable) -> dict[str, Any]:
     """A file that could not be read: what is wrong, and what to do."""
     rows = (item.error.given, item.error.expected and f"Expected {item.error.expected}", item.error.remedy)
     return {"name": item.name, "wrong": "\n".join(without_places(row) for row in rows if row)}
+
+
+def upload_line(upload: Upload) -> dict[str, Any]:
+    """An uploaded file: its name, what it was read as, when it came and how large it is."""
+    read = ", ".join(
+        f"{KINDS[kind].title if kind in KINDS else kind}, {rows:,} rows" for kind, rows in upload.kinds.items()
+    )
+    when = datetime.fromisoformat(upload.when).astimezone()
+    facts = [read, f"{when:%d %b %Y} · {size_said(upload.size)}"]
+    return {"digest": upload.digest, "name": upload.name, "facts": [each for each in facts if each]}
 
 
 def describe(vector: SteeringVector) -> list[str]:

@@ -132,7 +132,11 @@ def _confine(bench: Workbench, names: Names, allow_models: Sequence[str] | None)
     bench.visitors_load = frozenset(allow_models)
     may_load = None if ANY in bench.visitors_load else bench.visitors_load | {*demo_models()}
     bench.confines = Confines(
-        Path(get_upload_folder()), hub=names.only_here, models=may_load, addresses=names.only_here
+        Path(get_upload_folder()),
+        hub=names.only_here,
+        models=may_load,
+        library=bench.workspace.uploads.files,
+        addresses=names.only_here,
     )
 
 

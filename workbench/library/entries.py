@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,3 +56,19 @@ def load_entry(path: Path) -> Entry | Unreadable:
         return Entry(path.stem, path, load_vector(path).renamed(path.stem))
     except SteeringError as error:
         return Unreadable(path, error)
+
+
+def missing(name: str, names: Sequence[str], now: str | None) -> SteeringError:
+    """What is said of a vector that is not there.
+
+    Args:
+        name: What was asked for.
+        names: What there is.
+        now: What it is called now; None where it was not renamed.
+    """
+    extract = "Extract it first: on the tab Vectors, or with workbench extract."
+    return SteeringError(
+        f"There is no vector '{name}' on the shelf.",
+        f"one of: {', '.join(names)}." if names else "a vector of the shelf, which is empty.",
+        f"It is called '{now}' now: name that one." if now else extract,
+    )

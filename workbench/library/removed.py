@@ -104,16 +104,16 @@ class Bin:
             known = list(self._known.values())[::-1]
         return [each for each in known if kind in ("", each.kind) and owner in (None, each.owner)]
 
-    def get(self, id: str, kind: str, owner: str | None = None) -> Removed:
+    def get(self, id: str, owner: str | None = None) -> Removed:
         """One of them.
 
         Raises:
             SteeringError: It is gone, or another visitor's.
         """
-        found = next((each for each in self.find(kind, owner) if each.id == id), None)
+        found = next((each for each in self.find(owner=owner) if each.id == id), None)
         if found is None:
             raise SteeringError(
-                f"This {kind} cannot be had back any more.", "one that was removed since the workbench was started."
+                "This cannot be had back any more.", "something that was removed since the workbench was started."
             )
         return found
 
@@ -142,6 +142,13 @@ class Bin:
         with self._guard:
             self._known.pop(removed.id, None)
         return True
+
+    def forget(self, removed: Removed) -> None:
+        """Let something go for good before the end."""
+        with self._guard:
+            self._known.pop(removed.id, None)
+        if removed.path is not None:
+            shutil.rmtree(removed.path.parent, ignore_errors=True)
 
     def close(self) -> None:
         """Say that this process wants nothing back any more: all goes for good."""

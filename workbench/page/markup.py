@@ -42,6 +42,11 @@ def fold(name: str, title: str, inner: str) -> str:
     )
 
 
+def size_said(size: int) -> str:
+    """Bytes on a disk as people read them."""
+    return f"{size / 1e6:.1f} MB" if size >= 50_000 else f"{size / 1e3:.0f} kB" if size >= 1000 else f"{size} B"
+
+
 def note(text: str) -> str:
     """A sentence of help in small grey type."""
     return f'<p class="sw-note">{escape(without_places(text))}</p>'

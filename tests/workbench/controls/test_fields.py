@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -79,7 +80,8 @@ FIRST: dict[str, Any] = {
 @pytest.fixture
 def ui(tmp_path: Path) -> Any:
     bench = Workbench(workspace=tmp_path / "home")
-    bench.confines = Confines(tmp_path / "uploads", hub=False, models=frozenset())
+    library = bench.workspace.uploads.files
+    bench.confines = Confines(tmp_path / "uploads", hub=False, models=frozenset(), library=library)
     with gr.Blocks():
         yield PanelContext(bench, PageState(), "Test", "test")
     bench.lane.close()
@@ -199,29 +201,32 @@ def test_values_and_choices_of_some_fields_leave_those_of_others(form: Fields) -
     assert form.preprocess({"sites": ["input"]}).values()["sites"] == ["input"]  # it may have been offered
 
 
+NOBODY = gr.Request()
+
+
 def test_an_upload_is_read_named_and_shown_and_nothing_else_of_the_server_is(
     ui: PanelContext, form: Fields, tmp_path: Path
 ) -> None:
     path = tmp_path / "uploads" / "0" / "mine.csv"
     path.parent.mkdir(parents=True)
     path.write_text(f"goal,target\n{EVIL},Sure\n", encoding="utf-8")
-    found = form.take({"field": "data", "path": str(path)})
+    found = form.take({"field": "data", "path": str(path)}, NOBODY)
     assert found["name"] == "mine.csv"
-    assert found["value"].endswith("0/mine.csv")
+    assert found["value"] == f"upload:{hashlib.sha256(path.read_bytes()).hexdigest()}/mine.csv"
     assert str(tmp_path) not in json.dumps(found)
     assert found["preview"]["sides"][0]["texts"] == [EVIL]
     assert "::" not in found["value"]
-    again = form.take({"field": "data", "source": found["value"] + "::target"})
+    again = form.take({"field": "data", "source": found["value"] + "::target"}, NOBODY)
     assert again["preview"]["sides"][0]["texts"] == ["Sure"]
-    assert form.take({"field": "data", "source": "hub:owner/name"}) == {}  # the run itself reads it
+    assert form.take({"field": "data", "source": "hub:owner/name"}, NOBODY) == {}  # the run itself reads it
     secret = tmp_path / "secret.txt"
     secret.write_text("do not tell\n", encoding="utf-8")
     for sent in (str(secret), "../../secret.txt", "/etc/passwd", "", 5, None):
-        answer = form.take({"field": "data", "path": sent})
+        answer = form.take({"field": "data", "path": sent}, NOBODY)
         assert "value" not in answer, sent
         assert "do not tell" not in str(answer)
     for sent in ({"field": "none", "path": str(path)}, {"path": str(path)}, {}, [str(path)], None, "data"):
-        assert "value" not in form.take(sent)
+        assert "value" not in form.take(sent, NOBODY)
 
 
 def test_fields_of_one_name_and_events_of_none_are_mistakes_of_the_panel(ui: PanelContext) -> None:
