@@ -60,7 +60,7 @@ def test_a_vector_is_renamed_grouped_and_noted_and_the_recipes_of_pages_follow(
         card = page.locator(".sw-group .sw-v")
         expect(card.locator("b")).to_have_text("delight")
         expect(card.locator(".sw-noted")).to_contain_text("Found on Monday. <img")
-        expect(page.locator(".sw-group summary")).to_contain_text("<img")
+        expect(page.locator("[data-part=list] .sw-group summary")).to_contain_text("<img")
         expect(page.locator("#vector-a1")).to_have_value("delight")
         expect(page.locator("#strength-a1")).to_have_value("-0.7")  # all else of the recipe stands
         expect(other.locator("#vector-g1")).to_have_value("delight")
@@ -74,11 +74,11 @@ def test_a_vector_is_renamed_grouped_and_noted_and_the_recipes_of_pages_follow(
     expect(page.locator(".sw-v:visible")).to_have_count(1)
     search.fill("")
     expect(page.locator(".sw-v:visible")).to_have_count(7)
-    page.locator(".sw-group summary").press("Enter")
+    page.locator("[data-part=list] .sw-group summary").press("Enter")
     expect(page.locator(".sw-v:visible")).to_have_count(6)
     page.reload()
     expect(page.locator(".sw-v:visible")).to_have_count(6)  # and stays so
-    page.locator(".sw-group summary").press("Enter")
+    page.locator("[data-part=list] .sw-group summary").press("Enter")
 
 
 def test_what_is_removed_can_be_had_back_by_button_and_by_key(page: Page, bench: Workbench) -> None:
