@@ -66,6 +66,30 @@ window.runOrigin = async () => {
   const run = document.querySelector('.sw-run[data-run]')?.dataset.run;
   try { return run ? await server.origin({run, bare: bare()}) : ''; } catch { return ''; }
 };
+// An exported file that is dropped on the page, or chosen: the server reads from its head which run it comes from.
+const HEAD = 4000000;
+const restore = async file => {
+  document.querySelector('.sw-fallen')?.remove();
+  let found;
+  try {
+    const read = new FileReader();
+    await new Promise((done, failed) => { read.onload = done; read.onerror = failed; read.readAsDataURL(file.slice(0, HEAD)); });
+    found = await server.dropped({name: file.name, data: read.result.slice(read.result.indexOf(',') + 1)});
+  } catch { return; }
+  if (found.go) { location.assign(found.go); return; }
+  const close = made('button', {type: 'button', className: 'sw-link', textContent: 'Close', onclick: () => card.remove()});
+  const card = made('div', {className: 'sw-fallen', innerHTML: found.card}, close);  // the server's own markup
+  document.querySelector('.sw-body-column')?.prepend(card);
+  card.scrollIntoView({block: 'nearest'});
+};
+const files = event => !event.defaultPrevented && event.dataTransfer?.types.includes('Files') && !event.target.closest?.('input[type=file]');
+document.addEventListener('dragover', event => { if (files(event)) event.preventDefault(); });
+document.addEventListener('drop', event => {  // what a control takes itself, it has taken by now
+  if (!files(event) || !event.dataTransfer.files.length) return;
+  event.preventDefault();
+  restore(event.dataTransfer.files[0]);
+});
+document.addEventListener('change', event => { if (event.target.matches?.('[data-open-file]') && event.target.files[0]) restore(event.target.files[0]); });
 // A page that cannot ask says nothing: the server may be on its way back. What is hidden looks when it is seen again.
 const look = async () => {
   clearTimeout(timer);

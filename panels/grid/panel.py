@@ -126,7 +126,7 @@ class GridPanel(Panel):
         ui.watch("shelf", "model", call=first.offer, outputs=[first.card])
         ui.reveal(run.click, "grid-cells")
         _wire_first_values(ui, axes, recipe)
-        _wire_receiving(ui, prompt, recipe)
+        _wire_receiving(ui, prompt, recipe, axes)
 
 
 class _Shown:
@@ -311,11 +311,29 @@ def _info(kind: str) -> str:
     return f"such as {KINDS[kind]}" if kind in KINDS and kind != "prompt" else KINDS.get(kind, "")  # type: ignore[index,call-overload]
 
 
-def _wire_receiving(ui: PanelContext, prompt: PromptCard, recipe: RecipeEditor) -> None:
+def _wire_receiving(ui: PanelContext, prompt: PromptCard, recipe: RecipeEditor, axes: Mapping[str, Any]) -> None:
+    shown = [*prompt.inputs.values(), recipe]
+
     def take(settings: SteerSettings) -> dict[Any, Any]:
         return {**prompt.show(settings), recipe: received(ui, settings.recipes[0])}
 
-    ui.receive(take, [*prompt.inputs.values(), recipe])
+    def take_own(settings: GridSettings) -> dict[Any, Any]:
+        sent = SteerSettings(user=settings.user, system=settings.system, recipes=(settings.recipe,))
+        return {**take(sent), **_axes_shown(settings, axes)}
+
+    ui.receive(take, shown)
+    ui.receive(take_own, [*shown, *axes.values()], GridSettings)
+
+
+def _axes_shown(settings: GridSettings, axes: Mapping[str, Any]) -> dict[Any, Any]:
+    """Both axes as the page has them: a kind and its values each."""
+    changes: dict[Any, Any] = {}
+    for name in ("x", "y"):
+        kind, _, values = (part.strip() for part in getattr(settings, name).partition(":"))
+        if kind in KINDS or (not kind and name == "y"):
+            told = gr.update(value=values, info=_info(kind), lines=3 if kind == "prompt" else 1, visible=bool(kind))
+            changes |= {axes[name]: kind or _NO_ROWS, axes[f"{name}_values"]: told}
+    return changes
 
 
 panel = GridPanel()

@@ -110,3 +110,12 @@ def _when(iso: str) -> str:
 
 def _size(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 50_000 else f"{size / 1e3:.0f} kB"
+
+
+def open_file_html() -> str:
+    """Where an exported file is chosen whose run or settings are to be shown; `assets/look` reads it."""
+    return (
+        '<label class="sw-open-file">Open an exported file (figure, table, report, vector or YAML), or drop it on '
+        "any page"
+        '<input type="file" data-open-file accept=".png,.svg,.html,.csv,.safetensors,.json,.yaml,.yml,.ipynb"></label>'
+    )

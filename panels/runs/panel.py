@@ -8,7 +8,7 @@ import gradio as gr
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from panels.runs.markup import RUNS_SCRIPT, run_html, runs_html
+from panels.runs.markup import RUNS_SCRIPT, open_file_html, run_html, runs_html
 from steering.errors import SteeringError
 from steering.lane import Job
 from steering.model.host import Host
@@ -64,6 +64,7 @@ class RunsPanel(Panel):
         with gr.Row(elem_classes="sw-columns"):
             with gr.Column(elem_classes="sw-left", min_width=0):
                 form = _place_form(ui)
+                html_block(open_file_html())
             with gr.Column(elem_classes="sw-right", min_width=0):
                 ui.error_slot()
                 _List(ui, form)

@@ -13,7 +13,6 @@ from steering.errors import SteeringError
 from steering.recipes.recipe import Recipe
 from steering.studies import STUDIES, find_study
 from steering.studies.size import Size
-from steering.studies.steer import SteerSettings
 from steering.studies.tradeoff import TradeoffSettings, recipe_title, size_ahead, size_of
 from steering.studies.tradeoff.findings import source_name
 from steering.vectors.vector import SteeringVector
@@ -88,7 +87,10 @@ class TradeoffControls:
             outputs=[form, first],
         )
         follow_shelf(ui, [self._recipe])
-        ui.receive(self._take, [self._recipe, self._more, self._others, self._clear])
+        shown = [self._recipe, self._more, self._others, self._clear]
+        ui.receive(lambda sent: self._take(sent.recipes), shown)
+        # Strengths that come with them are somebody's own, whatever they are.
+        ui.receive(lambda own: {**self._take(own.recipes), first: ""}, [*shown, first], TradeoffSettings)
         cleared = {self._more: (), self._others: "", self._clear: gr.update(visible=False)}
         ui.quick(self._clear.click, lambda: cleared, outputs=list(cleared))
 
@@ -133,9 +135,9 @@ class TradeoffControls:
         text = f"-{reach:g}..{reach:g} step {reach / _STEPS:g}"
         return {self._form: {"strengths": text}, state: text} if text != strengths else {}
 
-    def _take(self, sent: SteerSettings) -> Outputs:
-        """The recipes of another panel: the first one into the card, the others beside it."""
-        first, *more = sent.recipes
+    def _take(self, recipes: Sequence[Recipe]) -> Outputs:
+        """Recipes that come here: the first one into the card, the others beside it."""
+        first, *more = recipes
         return {
             self._recipe: received(self._ui, first),
             self._more: tuple(more),

@@ -89,6 +89,8 @@ class VectorsPanel(Panel):
                 _place_view(ui)
                 comparison = VectorComparison(ui)
 
+        ui.receive(lambda given: _settings_shown(given, contrast, form), [contrast, form], ExtractSettings)
+
         def run(call: Call, contrast: str | None, form: Filled) -> Iterator[Outputs | None]:
             study = STUDIES[_STUDY]
             settings = study.parse(contrast_given({**form.values(), "contrast": contrast}))
@@ -107,6 +109,13 @@ class VectorsPanel(Panel):
         ui.on(methods.click, compare, outputs=comparison.outputs, again=methods, title="the comparison", **shared)
         ui.reveal(extract.click, "vector-view")
         ui.reveal(methods.click, "comparison", always=True)
+
+
+def _settings_shown(given: ExtractSettings, contrast: gr.Dropdown, form: Fields) -> Outputs:
+    """What the form does not hold by the settings' own names: the set, and positions that are read."""
+    several = isinstance(given.pooling, tuple)
+    positions = {"positions": ", ".join(map(str, given.pooling)) if several else ""}
+    return {form: positions, **({contrast: given.contrast} if given.contrast in presets() else {})}
 
 
 def _place_contrast(ui: PanelContext) -> gr.Dropdown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,10 @@ def given_by(origin: Origin, folder: Path | None = None, given: Mapping[str, Any
     return {name: value for name, value in found.items() if name in given or name not in PLACES}
 
 
-def settings_of(origin: Origin, folder: Path | None = None) -> BaseModel:
-    """The settings themselves.
+def settings_of(origin: Origin) -> BaseModel:
+    """Its settings, to be shown: what the file leaves out, and what names a file beside it, is at its default.
 
     Raises:
-        SteeringError: As `given_by` and `Study.parse`.
+        SteeringError: There is no such study, or a setting is wrong.
     """
-    return find_study(origin.study).parse(given_by(origin, folder))
+    return find_study(origin.study).parse(given_by(replace(origin, left_out=())))

@@ -194,7 +194,7 @@ def test_a_run_is_opened_again_by_its_address_in_another_browser(
         link = page.locator("[data-copy-run]")
         run = bench.workspace.runs.get(link.get_attribute("data-copy-run") or "")
         link.click()
-        expect(link.locator("xpath=following-sibling::*")).not_to_be_empty()
+        expect(page.locator(".sw-run [role=status]")).not_to_be_empty()
         page.locator(".sw-pane.sw-a .sw-tok").nth(2).click()
         expect(page.locator("#token .sw-card")).to_be_visible()
         card = page.locator("#token .sw-card").inner_text()

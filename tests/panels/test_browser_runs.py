@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
+
 import pytest
 
 
 pytest.importorskip("playwright")
 
 from browser_support import SLOW, go, opened, until
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
+from steering.origins.carriers import file_origin
 from steering.studies.study import Result
 from tests.workbench.controls.test_recipe_editor import EVIL
 from tests.workbench.runs.test_runs import RUN, _result
@@ -72,3 +76,54 @@ def test_who_is_not_alone_sees_their_own_runs_only(
         expect(page.locator(".sw-error")).to_contain_text("another visitor's")
         page.reload()
         expect(page.locator("#runs-list")).to_contain_text("No runs")
+
+
+def test_an_exported_file_brings_its_settings_back_when_it_is_dropped(
+    browser: Browser, server: tuple[Workbench, str], tmp_path: Path
+) -> None:
+    bench, address = server
+    until(lambda: bench.host is not None)
+    with opened(browser, address, panel="vectors") as page:
+        page.locator("#vectors-seed input").evaluate("node => node.closest('details')?.setAttribute('open', '')")
+        page.locator("#vectors-seed input").fill("17")
+        page.click("#extract")
+        expect(page.locator("#auroc-plot svg").first).to_be_visible()
+        saved = {}
+        for kind in ("svg", "png"):
+            with page.expect_download() as download:
+                page.click(f"#auroc-plot [data-save={kind}]")
+            saved[kind] = tmp_path / f"figure.{kind}"
+            download.value.save_as(saved[kind])
+        id = page.get_attribute(".sw-run", "data-run") or ""
+        with page.expect_download() as download:
+            page.click("[data-run-as=yaml]")
+        assert download.value.suggested_filename == f"extract-{id[:8]}.yaml"
+    origins = [file_origin(path) for path in saved.values()]
+    assert origins[0] == origins[1]
+    assert (origins[0].run, origins[0].settings["seed"]) == (id, 17)
+    bench.runs.delete(id)  # as on another machine, where nothing of the run is known
+    with opened(browser, address, panel="probe") as page:
+        _drop(page, saved["png"])
+        page.wait_for_url("**/vectors?**")
+        expect(page.locator(".sw-was")).to_contain_text(f"run {id}")
+        expect(page.locator("#vectors-seed input")).to_have_value("17")
+        bench.runs.restore(id)
+        _drop(page, saved["svg"])
+        expect(page.locator(".sw-was")).to_contain_text("Extraction")
+        (tmp_path / "mine.png").write_bytes(b"\x89PNG")
+        _drop(page, tmp_path / "mine.png")
+        expect(page.locator(".sw-fallen")).to_contain_text("does not say which run it comes from")
+
+
+def _drop(page: Page, path: Path) -> None:
+    """Let go of a file above the page, as a browser tells it."""
+    data = base64.b64encode(path.read_bytes()).decode()
+    transfer = page.evaluate_handle(
+        """([name, data]) => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([Uint8Array.from(atob(data), letter => letter.charCodeAt(0))], name));
+          return transfer;
+        }""",
+        [path.name, data],
+    )
+    page.dispatch_event(".sw-body-column", "drop", {"dataTransfer": transfer})

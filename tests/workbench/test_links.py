@@ -18,7 +18,7 @@ from steering.studies.steer import SteerSettings
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.page.context import PanelContext
-from workbench.page.links import linked, linked_html, place_link
+from workbench.page.links import linked, place_link, said_html
 from workbench.page.state import PageState
 
 
@@ -91,6 +91,6 @@ def test_names_of_a_link_are_text(ui: PanelContext) -> None:
     link = as_link(Origin("steer", {"recipes": [recipe.model_dump(mode="json")]}, {"name": EVIL}))
     assert link is not None
     assert from_link(link).model == {"name": EVIL}
-    said = linked_html(linked(ui, link).notes)
+    said = said_html(linked(ui, link).notes)
     assert "<img" not in said
     assert "&lt;img" in said

@@ -32,7 +32,7 @@ from workbench.page.state import PageState
 from workbench.page.visits import visitor_of
 from workbench.panel import Panel
 from workbench.runs.run import Run
-from workbench.sent import MOST, Sent
+from workbench.sent import MOST, Sent, Taken
 
 
 class Dummy(Panel):
@@ -217,7 +217,7 @@ def test_what_is_sent_is_taken_once_and_the_oldest_go() -> None:
     sent, settings = Sent(), SteerSettings(recipes=(Recipe(),))
     number = sent.put(settings)
     assert sent.taken("other") is None
-    assert sent.taken(number) == settings
+    assert sent.taken(number) == Taken(settings)
     assert sent.taken(number) is None
     old = sent.put(settings)
     for _ in range(MOST):

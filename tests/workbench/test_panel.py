@@ -147,7 +147,8 @@ def test_recipes_bring_the_chat_settings_under_which_they_were_made(tiny_host, t
         ui = PanelContext(bench, PageState(), "Test", "test")
     address = ui.sending("other", SteerSettings(recipes=(Recipe(), Recipe(chat=own))))[ui.page.go]
     assert address.startswith("./other?take=")
-    settings = bench.sent.taken(address.partition("=")[2])
+    taken = bench.sent.taken(address.partition("=")[2])
+    settings = taken.settings if taken else None
     assert settings is not None
     sent = settings.recipes
     assert [recipe.chat for recipe in sent] == [pages, own]

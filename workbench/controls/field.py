@@ -94,6 +94,10 @@ class Field:
             self._refuse(value, f"one of {', '.join(shown for shown, _ in self.choices)}.")
         return value
 
+    def shown(self, value: Any) -> Any:
+        """A setting's value as the browser holds it."""
+        return _plain_value(replace(self, default=value))
+
     def typed(self, text: str) -> Any:
         """A value as an address has it; what is none comes back as the text."""
         if self.kind == "number":
@@ -256,7 +260,7 @@ def _inner(annotation: Any) -> Any:
 
 
 def _plain_value(field: Field) -> Any:
-    """The default as the browser holds it."""
+    """The default, or a value in its place, as the browser holds it."""
     default = field.default
     if field.kind == "several":
         return [str(each) for each in default or ()]

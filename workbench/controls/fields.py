@@ -139,6 +139,12 @@ class Fields(gr.HTML, metaclass=Unwritten):
                 lost.append(fields[name].label if name in fields else str(name))
         return found, lost
 
+    def of_settings(self, settings: BaseModel) -> dict[str, Any]:
+        """The values of the fields that are settings of the same names, those that fit."""
+        told, fields = settings.model_dump(mode="json"), self.fields
+        shown = {name: field.shown(told[name]) for name, field in fields.items() if name in told}
+        return self.kept(shown)[0] or {}
+
     def named(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Values that an address names by the fields' ids."""
         return {name: each.typed(query[each.id]) for name, each in self.fields.items() if each.id in query}
@@ -239,6 +245,8 @@ def place_fields(
     )
     if any(field.upload for field in fields.values()):
         ui.watch("shelf", call=before, outputs=[form], of_visitor=True)
+    if settings is not None:
+        ui.receive(lambda given: {form: form.of_settings(given)}, [form], settings)
     return form
 
 

@@ -15,6 +15,7 @@ import gradio as gr
 from steering.resources import resource
 from steering.texts.system_prompts import takes_system
 from workbench.bench import Workbench
+from workbench.frame.dropped import drop_function
 from workbench.frame.exported import run_functions
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.cards import model_bar
@@ -54,7 +55,7 @@ def bar_block(bench: Workbench) -> gr.HTML:
         f'<div class="sw-opening">{model_bar(None)}</div>',
         elem_classes="sw-model-slot",
         js_on_load=_SCRIPT,
-        server_functions=[seen, *run_functions(bench)],
+        server_functions=[seen, drop_function(bench), *run_functions(bench)],
     )
 
 

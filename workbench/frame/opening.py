@@ -12,17 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
+from pydantic import BaseModel
 
 from steering.confines import confined
 from steering.errors import SteeringError
-from steering.studies.steer import SteerSettings
 from workbench.bench import Workbench
 from workbench.frame.look import Look
 from workbench.memory import joined, properties
 from workbench.page.blocks import EVENT, URGENT, unique
 from workbench.page.context import PanelContext
 from workbench.page.kept_view import RUN
-from workbench.page.links import RECIPE, linked, linked_html
+from workbench.page.links import RECIPE, linked, said_html
 from workbench.page.markup import error_card
 from workbench.page.settings import Settings
 from workbench.page.state import PageState
@@ -86,7 +86,7 @@ def place_opening(
             if settings is not None:
                 own = True
                 for taker in takers:
-                    page.change(taker.take(settings))
+                    page.change(taker.take(settings) if isinstance(settings, taker.kind) else {})
             page.change(look.draw())
             for context in contexts:
                 if context is panel and own:  # the picked vector is not to replace the one that stands here
@@ -109,15 +109,16 @@ def place_opening(
 
 def _sent(
     panel: PanelContext, bench: Workbench, query: Mapping[str, str]
-) -> tuple[SteerSettings | None, str, Mapping[Any, Any]]:
+) -> tuple[BaseModel | None, str, Mapping[Any, Any]]:
     """What the address brings for the panel's form, what is said of it, and what changes where it cannot be read."""
     if RECIPE not in query:
-        return bench.sent.taken(query.get("take", "")), "", {}
+        taken = bench.sent.taken(query.get("take", ""))
+        return (taken.settings, said_html(taken.said), {}) if taken else (None, "", {})
     try:
         found = linked(panel, query[RECIPE])
     except SteeringError as error:
         return None, "", {panel.errors: error_card(error)}
-    return found.settings, linked_html(found.notes), {}
+    return found.settings, said_html(("The prompt and the recipes come from a link.", *found.notes)), {}
 
 
 def _reopened(panel: PanelContext, query: Mapping[str, str]) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:

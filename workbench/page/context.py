@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
+from pydantic import BaseModel
 
 from steering.confines import confined
 from steering.errors import SteeringError
@@ -247,9 +248,18 @@ class PanelContext:
         """The changes that open another panel's page; for the output `page.go`."""
         return {self.page.go: f"./{to}"}
 
-    def receive(self, take: Callable[[SteerSettings], Outputs], outputs: Sequence[Any]) -> None:
-        """Say what changes when another panel sends a prompt with recipes: it opens this panel's page with them."""
-        self.takers.append(Taker(take, outputs))
+    def receive(
+        self, take: Callable[[Any], Outputs], outputs: Sequence[Any], kind: type[BaseModel] = SteerSettings
+    ) -> None:
+        """Say what changes when settings come here: another panel's prompt with recipes, or those of an exported file
+        of this panel's own study.
+
+        Args:
+            take: `take(settings)` gives what changes.
+            outputs: Every component that may change.
+            kind: Of the settings that it takes.
+        """
+        self.takers.append(Taker(take, outputs, kind))
 
     def noted(self, visitor: str, changes: Outputs) -> dict[Any, Any]:
         """Changes of a watch, with a note of which vector a recipe took."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from steering.origins.origin import Origin
 from steering.origins.run_file import run_file
 from steering.studies.steer import SteerSettings
 from steering.validation import validated
+from workbench.bench import Workbench
 from workbench.page.blocks import html_block
 from workbench.page.jobs import Outputs
 from workbench.page.markup import escape
@@ -75,25 +76,42 @@ def linked(ui: PanelContext, text: str) -> Linked:
     if origin.study != "steer":
         raise SteeringError(f"The link carries a run of '{origin.study[:40]}'.", "a prompt with recipes.")
     settings = validated(SteerSettings, origin.settings, "The link")
-    names = list(dict.fromkeys(name for recipe in settings.recipes for name in recipe.vectors))
-    shelf = ui.workspace.names()
-    missing = [name for name in names if name not in shelf]
-    others = [name for name in names if name in shelf and _digest(ui, name) != origin.vectors.get(name, "")]
-    made, here = str(origin.model.get("name", "")), short_name(ui.host.name) if ui.host is not None else ""
-    notes = []
+    named = {name for recipe in settings.recipes for name in recipe.vectors}
+    return Linked(settings, tuple(missing_here(ui.bench, origin, named)))
+
+
+def missing_here(bench: Workbench, origin: Origin, named: Collection[str] = ()) -> Iterator[str]:
+    """What of a run, or of prompt and recipes, is not here or is another one, a sentence each.
+
+    Args:
+        bench: Here.
+        origin: Of it.
+        named: Vectors that it names beside those whose digests it gives.
+    """
+    host, shelf = bench.host, bench.workspace
+    names = shelf.names()
+    known = {**dict.fromkeys(sorted(named), ""), **origin.vectors}
+    missing = [name for name in known if name not in names]
+    others = [name for name in known if name in names and shelf.get(name).vector.digest != known[name]]
+    made, here = short_name(str(origin.model.get("name", ""))), short_name(host.info.name) if host is not None else ""
     if missing:
-        notes.append(f"The shelf has no vector {', '.join(missing)}: add the file, or extract it under that name.")
+        yield f"The shelf has no vector {', '.join(missing)}: add the file, or extract it under that name."
     if others:
-        notes.append(f"{', '.join(others)} on this shelf is not the vector that it was made with.")
+        yield f"{', '.join(others)} on this shelf is not the vector that it was made with."
     if here and made != here:
-        notes.append(f"It was made on {made[:100]}; this is {here}.")
-    return Linked(settings, tuple(notes))
+        yield f"It was made on {made[:100]}; this is {here}."
+    if origin.files:
+        yield f"To be uploaded again: {', '.join(origin.files.values())}."
+    if origin.left_out:
+        yield f"It leaves out {', '.join(origin.left_out)}."
+    if origin.settings.get("turns"):
+        yield "What was said before the message is not shown; the run's code has it."
 
 
-def linked_html(notes: tuple[str, ...]) -> str:
-    """What is said above a panel whose prompt and recipes come from an address."""
-    said = " ".join(escape(each) for each in ("The prompt and the recipes come from a link.", *notes))
-    return f'<p class="sw-was" role="status">{said}</p>'
+def said_html(said: tuple[str, ...]) -> str:
+    """What is said above a panel whose settings come from an address or a file; "" where nothing is."""
+    text = " ".join(map(escape, said))
+    return f'<p class="sw-was" role="status">{text}</p>' if text else ""
 
 
 def _origin(ui: PanelContext, settings: SteerSettings) -> Origin:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from pydantic import BaseModel
 
 from steering.studies.steer import SteerSettings
 from workbench.page.blocks import URGENT
@@ -36,7 +37,9 @@ class PageState:
 
 @dataclass(frozen=True, eq=False)
 class Taker:
-    """What changes when another panel sends something here."""
+    """What changes when another panel sends something here, or a file brings settings."""
 
-    take: Callable[[SteerSettings], Outputs]
+    take: Callable[[Any], Outputs]
     outputs: Sequence[Any]
+    kind: type[BaseModel] = SteerSettings
+    """Of the settings that it takes."""
