@@ -68,6 +68,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python bench/tradeoff.py
 	$(BIN)/python bench/probing.py
 	$(BIN)/python bench/page.py
+	$(BIN)/python bench/runs.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -87,9 +87,8 @@ def end(folder: Path, run: Run, process: str, result: Result | None, view: Mappi
 
 def left(folder: Path) -> dict[str, Any]:
     """How a run ended whose program is gone, as columns of the list: as its folder says, which is whole before the list
-    is told; else it was interrupted, and what it had half written is taken away.
+    is told; else it was interrupted.
     """
-    _tidy(folder)
     with suppress(SteeringError):
         found = run_file.read(folder)
         if found is not None and found[0].over:
@@ -97,7 +96,7 @@ def left(folder: Path) -> dict[str, Any]:
     return {"state": "interrupted", "ended": now(), "size": run_file.size_of(folder)}
 
 
-def _tidy(folder: Path) -> None:
+def tidy(folder: Path) -> None:
     for path in (
         *folder.parent.glob(f".{folder.name}-*"),
         *folder.glob(f"{_NEW}*"),

@@ -113,11 +113,10 @@ class Index:
         )
         return {row[0] for row in rows}
 
-    def open_in(self, process: str) -> list[str]:
-        """Ids of what goes on in a process, as far as the list knows."""
-        marks = ", ".join("?" for _ in OPEN)
-        rows = self._file.ask(f"SELECT id FROM runs WHERE process = ? AND state IN ({marks})", (process, *OPEN))
-        return [row[0] for row in rows]
+    def runs_in(self, process: str) -> list[Run]:
+        """What was run in a process, without `about`."""
+        rows = self._file.ask(f"SELECT {', '.join(_SHORT)} FROM runs WHERE process = ? AND deleted = ''", (process,))
+        return [_run(_SHORT, row) for row in rows]
 
     def deleted_in(self, process: str) -> list[str]:
         """Ids of what was deleted in a process and can still be had back."""

@@ -6,7 +6,7 @@ import logging
 import secrets
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from steering.studies.study import Result
 from steering.vectors.vector import SteeringVector
 from workbench.runs import files, run_file
 from workbench.runs.index import Index
+from workbench.runs.kept_run import KeptRun
 from workbench.runs.origin import origin_of_run
 from workbench.runs.processes import Processes
 from workbench.runs.query import EVERYTHING, Query
@@ -25,24 +26,6 @@ _log = logging.getLogger(__name__)
 _CHANGEABLE = ("title", "note", "tags", "favourite")
 LONGEST = {"title": 200, "note": 20_000}
 """Characters of what somebody writes about a run."""
-
-
-@dataclass(frozen=True)
-class KeptRun:
-    """A run of the list with what lies beside it."""
-
-    run: Run
-    runs: Runs
-
-    @property
-    def result(self) -> Result | None:
-        """As `Runs.result`."""
-        return self.runs.result(self.run.id)
-
-    @property
-    def vectors(self) -> dict[str, SteeringVector]:
-        """As `Runs.used`."""
-        return self.runs.used(self.run.id)
 
 
 class Runs:
@@ -317,6 +300,9 @@ class Runs:
             known: Processes beside those of which the list knows something to do.
         """
         for process in self._processes.gone(self._index.processes().union(known)):
-            for id in self._index.open_in(process):
-                self._index.change(id, **files.left(self.folder / id))
+            for run in self._index.runs_in(process):
+                folder = self.folder / run.id
+                files.tidy(folder)
+                if not run.over:
+                    self._index.change(run.id, **files.left(folder))
             self._empty(process)

@@ -238,6 +238,21 @@ def test_what_a_killed_process_left_is_interrupted_and_nothing_half_written_is_l
     runs.close()
 
 
+def test_what_a_killed_process_had_half_written_of_a_finished_run_goes(tmp_path: Path) -> None:
+    first = Runs(tmp_path)
+    done, other = first.begin(RUN), Runs(tmp_path)
+    first.end(done, "done", result=_result())
+    going_on = other.begin(RUN)
+    for id in (done, going_on):
+        (tmp_path / id / ".new-details").mkdir()
+    first._processes._alive.release()  # killed while it added what clicks open
+    Runs(tmp_path).close()
+    assert not (tmp_path / done / ".new-details").exists()
+    assert (tmp_path / going_on / ".new-details").exists()  # of a process that lives
+    assert first.result(done) is not None
+    other.close()
+
+
 def test_the_lock_of_a_process_that_left_nothing_undone_goes_too(tmp_path: Path) -> None:
     first = Runs(tmp_path)
     first.end(first.begin(RUN), "done")
@@ -300,6 +315,46 @@ def test_lists_of_other_versions_are_brought_here_or_refused(tmp_path: Path, mon
     monkeypatch.setattr("workbench.runs.list_file.MIGRATIONS", MIGRATIONS)
     with pytest.raises(SteeringError, match="newer workbench"):
         Runs(tmp_path)
+
+
+def test_a_run_is_found_by_one_question_and_the_list_by_a_few(tmp_path: Path) -> None:
+    runs, others = Runs(tmp_path), [Runs(tmp_path) for _ in range(5)]
+    going_on = [other.begin(RUN) for other in others]
+    done = runs.begin(RUN)
+    runs.end(done, "done", result=_result())
+    asked: list[str] = []
+    runs._index._file._file.set_trace_callback(asked.append)
+    assert runs.get(done).state == "done"
+    assert len(asked) == 1  # it has ended: nobody looks whether its process lives
+    asked.clear()
+    assert len(runs.find(limit=100)) == 6
+    assert len(asked) == 2  # however many processes there are
+    asked.clear()
+    assert runs.get(going_on[0]).state == "running"
+    assert len(asked) <= 3
+    for each in (runs, *others):
+        each.close()
+
+
+def test_disk_use_is_what_the_files_take_whatever_is_done_with_runs(tmp_path: Path) -> None:
+    runs = Runs(tmp_path / "runs")
+
+    def taken() -> int:
+        return sum(path.stat().st_size for path in (tmp_path / "runs").glob("*/**/*") if path.is_file())
+
+    kept, gone, failed = (runs.begin(RUN, {"joy": vector("joy", 0)}) for _ in range(3))
+    for id, state, result in ((kept, "done", _result()), (gone, "stopped", _result()), (failed, "failed", None)):
+        runs.end(id, state, result=result, view={"a": 1})
+    assert runs.count() == (3, taken())
+    runs.change(kept, note="long " * 1000)
+    runs.add_details(kept, {"token": {"pick": "html" * 1000}})
+    assert runs.count() == (3, taken())
+    runs.delete(gone)
+    assert runs.count() == (2, taken() - runs._index.get(gone).run.size)
+    runs.close()
+    again = Runs(tmp_path / "runs")
+    assert again.count() == (2, taken())
+    again.close()
 
 
 def test_ten_thousand_runs_are_listed_by_pages(tmp_path: Path) -> None:
