@@ -10,44 +10,62 @@ from steering.studies.study import Result
 from workbench.page.kept_view import RUN, STATES
 from workbench.page.markup import card, empty_state, escape, heading, note, pills, table
 from workbench.page.picks import pick_table
+from workbench.runs.contents import IMPORTED
 from workbench.runs.run import Run
+from workbench.runs.tidying import Offer
 
 
-RUNS_SCRIPT = """
-element.addEventListener('click', event => {
-  const row = event.target.closest('[data-pick]'), button = event.target.closest('[data-do]');
-  if (!row || event.target.closest('a')) return;
-  if (!button) {
-    element.querySelectorAll('.sw-chosen').forEach(each => each.classList.remove('sw-chosen'));
-    row.classList.add('sw-chosen');
-  }
-  const done = {'star': 'star', 'remove': 'remove'}[button?.dataset.do] ?? 'choose';
-  trigger(done, {pick: row.dataset.pick});
-});
-"""
-"""Fires `choose`, `star` and `remove` with a run's id."""
+RUNS_SCRIPT = (
+    "window.runsList(element, props, server, watch, upload, trigger);"
+    "/* 'choose', 'star', 'remove', 'compare', 'arrive' */"
+)
+"""Fires `choose`, `star` and `remove` with a run's id, `compare` with several, `arrive` with a file that was sent."""
+_BAR = (
+    '<div class="sw-runs-bar" data-part="bar"><button type="button" data-do="compare" disabled>Compare</button>'
+    '<button type="button" data-do="export" disabled>Export</button>'
+    '<button type="button" data-do="choose">Import a file</button>'
+    '<input type="file" data-part="file" accept=".zip" aria-label="A file of runs" tabindex="-1">'
+    '<span class="sw-note" data-part="count"></span>'
+    '<button type="button" class="sw-link" data-do="untick" hidden>Untick all</button>'
+    '<span class="sw-note" role="status" data-part="said"></span></div>'
+)
 _HEADS = ("Run", "Model", "When", "State", "Size")
 
 
-def runs_html(found: Sequence[Run], n: int, size: int) -> str:
-    """The list.
+def runs_html(found: Sequence[Run], n: int, size: int, said: str = "") -> str:
+    """The list, below what is done with the runs that are ticked in it.
 
     Args:
         found: What is shown, the latest first.
         n: How many there are in all.
         size: Bytes that they take on the disk.
+        said: What happened to it last.
     """
+    told = note(said) if said else ""
     if not n:
-        return card(
-            empty_state(
-                "No runs",
-                "Every generation and study is kept here, of this page and of the command line: with its settings, "
-                "what it found and what the page showed. Run something, or look for less.",
-            )
+        none = empty_state(
+            "No runs",
+            "Every generation and study is kept here, of this page and of the command line: with its settings, "
+            "what it found and what the page showed. Run something, import a file of runs, or look for less.",
         )
+        return card(heading("Runs") + _BAR + told + none)
     head = "".join(f"<th>{each}</th>" for each in _HEADS) + "<th></th>"
-    said = f"{len(found):,} of {n:,} runs, {_size(size)} on the disk in all. A click on a row shows what it was."
-    return card(heading("Runs") + pick_table(head, "".join(map(_row, found)), tall=True) + note(said))
+    shown = f"{len(found):,} of {n:,} runs, {bytes_text(size)} on the disk in all. A click on a row shows what it was."
+    rows = pick_table(head, "".join(map(_row, found)), tall=True)
+    return card(heading("Runs") + _BAR + told + rows + note(shown))
+
+
+def tidy_html(offer: Offer) -> str:
+    """What "keep the latest" would delete, with the button that does it."""
+    kept = f" {offer.spared:,} older ones with a star or a note, or that go on, are kept." if offer.spared else ""
+    if not offer.runs:
+        return card(heading("Keep the latest") + note(f"Nothing would go.{kept}"))
+    first, last = (_when(run.begun) for run in (offer.runs[-1], offer.runs[0]))
+    n = len(offer.runs)
+    said = f"{n:,} run{'s' * (n != 1)} of {first} to {last} would go, which frees {bytes_text(offer.size)}.{kept}"
+    button = '<button type="button" data-do="tidy">Delete them</button>'
+    bar = f'<div class="sw-runs-bar">{button}</div>'
+    return card(heading("Keep the latest") + note(f"{said} It can be undone until the workbench ends.") + bar)
 
 
 def run_html(run: Run, result: Result | None) -> str:
@@ -56,6 +74,9 @@ def run_html(run: Run, result: Result | None) -> str:
     facts = [run.kind, run.model, run.about.get("model", {}).get("dtype", ""), _when(run.begun)]
     ended = upper_first(STATES[run.state].lstrip(", ") or "done")
     parts = [heading(run.title), pills(filter(None, facts)), note(f"{ended}.")]
+    if came := run.about.get(IMPORTED):
+        when = f" on {_when(str(came.get('when')))}" if came.get("when") else ""
+        parts.append(note(f"Imported from {came.get('file')}{when}."))
     if run.error:
         parts.append(note(run.error))
     if given:
@@ -75,16 +96,18 @@ def _row(run: Run) -> str:
     remove = ""
     if run.over:
         remove = f'<button type="button" class="sw-link" data-do="remove" aria-label="Delete {name}">Delete</button>'
+    box = f'<input type="checkbox" data-tick="{escape(run.id)}" aria-label="Tick {name}">'
     starred = (
         f'<button type="button" class="sw-link" data-do="star" aria-pressed="{str(run.favourite).lower()}" '
         f'aria-label="{marked} {name}">{star}</button>'
     )
+    small = f"<small>{escape(run.kind)} {tags}{_noted(run.note)}</small>"
     cells = (
-        f"{starred} {title}<small>{escape(run.kind)} {tags}{_noted(run.note)}</small>",
+        f'<div class="sw-run-name"><label class="sw-run-tick">{box}</label>{starred}<span>{title}{small}</span></div>',
         escape(run.model),
         _when(run.begun),
         run.state,
-        f'<span class="sw-n">{_size(run.size)}</span>',
+        f'<span class="sw-n">{bytes_text(run.size)}</span>',
         remove,
     )
     return f'<tr data-pick="{escape(run.id)}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
@@ -108,7 +131,8 @@ def _when(iso: str) -> str:
     return f"{when:%d %b %H:%M}" if when.year == datetime.now().year else f"{when:%d %b %Y}"
 
 
-def _size(size: int) -> str:
+def bytes_text(size: int) -> str:
+    """A size on the disk."""
     return f"{size / 1e6:.1f} MB" if size >= 50_000 else f"{size / 1e3:.0f} kB"
 
 

@@ -18,9 +18,9 @@ TEST = (
     "different. Of measures without an interval nothing is said."
 )
 """What is done, and what it means and does not."""
-SAME_ITEMS = (
-    "These runs read the same items, so that their errors go together: a difference that is not told apart here may "
-    "well be real, and would show in a paired comparison of the items."
+SAME_DATA = (
+    "These runs draw their items from the same data, so that their errors mostly go together: a difference that is not "
+    "told apart here may well be real, and would show in a comparison item by item."
 )
 _EXACT = 1e-12
 """Under it, a width or a difference is what float64 left of 0."""

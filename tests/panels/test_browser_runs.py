@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 
@@ -14,7 +15,7 @@ from browser_support import SLOW, go, opened, until
 from playwright.sync_api import Browser, Page, expect
 
 from steering.origins.carriers import file_origin
-from steering.studies.study import Result
+from steering.studies.study import Measure, Result
 from tests.workbench.controls.test_recipe_editor import EVIL
 from tests.workbench.runs.test_runs import RUN, _result
 from workbench.bench import Workbench
@@ -61,6 +62,59 @@ def test_runs_are_found_noted_starred_deleted_and_had_back(browser: Browser, ser
         expect(page.locator(".sw-was")).to_contain_text("Of yesterday")
     assert bench.runs.get(first).tags == ("talk", "two")
     assert bench.runs.get(first).favourite
+
+
+def test_runs_are_compared_exported_imported_and_cleared_away(
+    browser: Browser, server: tuple[Workbench, str], tmp_path: Path
+) -> None:
+    bench, address = server
+    until(lambda: bench.host is not None)
+    table = pd.DataFrame({"block": [0, 1], "auroc": [0.5, 1.0], "auroc_low": [0.4, 0.9], "auroc_high": [0.6, 1.0]})
+    ids = []
+    for n, share in ((3, 0.2), (4, 0.8)):
+        measures = (Measure("share", share, share - 0.1, share + 0.1, 50), Measure(EVIL, 1.0, None, None, 1))
+        result = _result(study="extract", measures=measures, tables={"blocks": table}, headline="blocks")
+        run = Run(
+            "", "extract", f"Number {n} {EVIL}", "demo", panel="vectors", about={"settings": {"n": n}, "given": ["n"]}
+        )
+        ids.append(_kept(bench, run, result))
+    with opened(browser, address, panel="runs") as page:
+        page.locator("#runs-search input").fill("Number")
+        expect(page.locator("[data-tick]")).to_have_count(2)
+        expect(page.locator("[data-do=compare]")).to_be_disabled()
+        for id in ids:
+            page.check(f'[data-tick="{id}"]')
+        page.click("[data-do=compare]")
+        expect(page.locator("#runs-compared")).to_contain_text("settings: n")
+        expect(page.locator("#runs-measures")).to_contain_text("+0.6+0.459 to +0.741differ")
+        expect(page.locator("#runs-curves-1 svg")).to_be_visible()
+        assert f"?compare={ids[0]},{ids[1]}" in page.url
+        page.locator(f'[data-pick="{ids[0]}"] [data-do=star]').click()  # the list is drawn anew, ticks stay
+        expect(page.locator(f'[data-pick="{ids[0]}"] [data-do=star]')).to_have_attribute("aria-pressed", "true")
+        expect(page.locator(f'[data-tick="{ids[0]}"]')).to_be_checked()
+        with page.expect_download() as download:
+            page.click("[data-do=export]")
+        download.value.save_as(tmp_path / "runs.zip")
+        page.set_input_files("#runs-list input[type=file]", tmp_path / "runs.zip")
+        expect(page.locator("#runs-list")).to_contain_text("is here already")
+        (tmp_path / "bad.zip").write_text("no archive")
+        page.set_input_files("#runs-list input[type=file]", tmp_path / "bad.zip")
+        expect(page.locator(".sw-error")).to_contain_text("bad.zip cannot be read")
+        page.get_by_text("Make room").click()
+        page.locator("#runs-latest input").fill("0")
+        page.get_by_role("button", name="What would go").click()
+        expect(page.locator("#runs-offer")).to_contain_text("1 run of")
+        page.click("[data-do=tidy]")
+        expect(page.locator("[data-tick]")).to_have_count(1)  # the other one has a star
+        page.click("#runs-undo")
+        expect(page.locator("[data-tick]")).to_have_count(2)
+        page.goto(f"{address}runs?compare={ids[1]},{ids[0]}")
+        expect(page.locator("#runs-measures")).to_contain_text("-0.6-0.741 to -0.459differ")
+        assert page.title() != "owned"
+        assert page.locator("#runs-measures img, #runs-compared img").count() == 0
+        page.click("[data-do=close]")
+        expect(page.locator("#runs-measures")).to_be_empty()
+        assert "compare" not in page.url
 
 
 def test_who_is_not_alone_sees_their_own_runs_only(

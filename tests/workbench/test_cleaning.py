@@ -8,12 +8,11 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from panels.runs.markup import run_html, runs_html
+from panels.runs.markup import run_html
 from steering.errors import SteeringError
 from tests.workbench.runs.test_runs import RUN, _result
 from workbench.controls.panes import Pane, Panes
 from workbench.page.cleaning import clean, cleaned
-from workbench.page.kept_view import reopened_html
 from workbench.page.markup import error_card, fold, job_line, table
 
 
@@ -44,9 +43,7 @@ def _form(markup: str) -> list[Any]:
 def test_the_own_markup_stays_as_it_is() -> None:
     run = RUN.__class__(**{**RUN.__dict__, "id": "0" * 16, "begun": "2026-01-01T00:00:00.000+00:00", "state": "done"})
     own = [
-        runs_html([run], 1, 7),
         run_html(run, _result()),
-        reopened_html(run, ["a"]),
         error_card(SteeringError("<b>", "&", "'\"")),
         fold("name", "Title", table(("a", "b"), [("x", "1\n0 to 2")], marked=0)),
         job_line("Title", "3 / 4", fraction=0.75, job_id=1),

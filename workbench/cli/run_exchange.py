@@ -59,7 +59,7 @@ def compare_runs(
 ) -> None:
     """Set two to four runs side by side: what was set otherwise, and what they differ by beyond their intervals."""
     with reported():
-        from steering.studies.comparison import SAME_ITEMS, TEST
+        from steering.studies.comparison import SAME_DATA, TEST
         from workbench.runs.comparison import compare
         from workbench.workspace import Workspace
 
@@ -68,8 +68,8 @@ def compare_runs(
         if found.measures:
             OUT.print(_measures(found))
             OUT.print(TEST, highlight=False)
-            if found.same_items:
-                OUT.print(SAME_ITEMS, highlight=False)
+            if found.same_data:
+                OUT.print(SAME_DATA, highlight=False)
         else:
             OUT.print("They have no measures.", highlight=False)
 

@@ -24,6 +24,10 @@ def list_runs(
     search: Annotated[str, typer.Argument(help="Words in title, model, kind, note or tags.")] = "",
     kind: Annotated[str, typer.Option(help="A study's name, steer or grid.")] = "",
     state: Annotated[str, typer.Option(help="running, done, stopped, failed or interrupted.")] = "",
+    vector: Annotated[str, typer.Option(help="A vector that it used.")] = "",
+    tag: Annotated[str, typer.Option(help="A tag of it.")] = "",
+    since: Annotated[str, typer.Option(help="The day on which it began, or later: 2026-01-31.")] = "",
+    until: Annotated[str, typer.Option(help="The day on which it began, or earlier.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="The latest so many.")] = 20,
     workspace: WorkspaceFolder = None,
 ) -> None:
@@ -34,7 +38,8 @@ def list_runs(
         from workbench.runs.query import Query
         from workbench.workspace import Workspace
 
-        found, query = Workspace(workspace).runs, Query(search, kind=kind, state=state)
+        found = Workspace(workspace).runs
+        query = Query(search, kind=kind, state=state, vector=vector, tag=tag, since=since, until=until)
         n, size = found.count(query)
         rows = [
             {"id": each.id, "begun": _time(each.begun), "run": each.title, "model": each.model, "state": each.state}
@@ -104,6 +109,29 @@ def delete(
             if not yes and not typer.confirm(f"Delete “{run.title}” of {_time(run.begun)}?"):
                 continue
             found.delete(run.id)
+        found.close()
+
+
+@runs.command()
+def tidy(
+    keep: Annotated[int, typer.Option(min=0, help="The latest so many stay.")],
+    kind: Annotated[str, typer.Option(help="Of this kind alone.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Delete all but the latest runs, for good; those with a star or a note stay."""
+    with reported():
+        from workbench.runs.query import Query
+        from workbench.runs.tidying import beyond_latest
+        from workbench.workspace import Workspace
+
+        found = Workspace(workspace).runs
+        offer = beyond_latest(found, Query(kind=kind), keep)
+        said = f"{len(offer.runs)} older runs, {offer.size / 1e6:.1f} MB; {offer.spared} others are kept."
+        OUT.print(said, highlight=False)
+        if offer.runs and (yes or typer.confirm("Delete them?")):
+            for run in offer.runs:
+                found.delete(run.id)
         found.close()
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from gradio.utils import get_upload_folder
 
 from steering.confines import UPLOAD
 from steering.errors import SteeringError
@@ -17,6 +20,18 @@ def chosen(path: str | None) -> str:
     if path is None:
         raise SteeringError("No file was chosen.", "a file.", "Choose one with the button.")
     return path
+
+
+def sent_file(path: Any) -> Path | None:
+    """The file that a script says was sent, which must lie in the folder of uploads; None where it does not."""
+    if not isinstance(path, str):
+        return None
+    home, parts = Path(get_upload_folder()).resolve(), Path(path).parts[-2:]
+    try:
+        found = home.joinpath(*parts).resolve()
+        return found if len(parts) == 2 and found.parent.parent == home and found.is_file() else None
+    except (OSError, ValueError):  # what can be no path
+        return None
 
 
 def uploaded(path: str) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from steering.bounds import check_given
 from steering.errors import SteeringError
@@ -20,6 +19,7 @@ from workbench.bench import Workbench
 from workbench.controls.convention_fields import convention_of, place_convention
 from workbench.controls.fields import Filled
 from workbench.controls.offers import fitting
+from workbench.controls.upload_field import sent_file
 from workbench.frame.shelf_cards import shelf_cards, upload_line
 from workbench.page.blocks import EVENT, Unwritten, html_block
 from workbench.page.context import PanelContext
@@ -42,16 +42,7 @@ class Shelf(gr.HTML, metaclass=Unwritten):
 
     def preprocess(self, payload: Any) -> Path | None:
         """The upload, None before any; never trusted: it must lie in the folder of uploads."""
-        sent = payload.get("added") if isinstance(payload, dict) else None
-        if not isinstance(sent, str):
-            return None
-        home, parts = Path(get_upload_folder()).resolve(), Path(sent).parts[-2:]
-        try:
-            path = home.joinpath(*parts).resolve()
-            is_upload = len(parts) == 2 and path.parent.parent == home and path.is_file()
-        except (OSError, ValueError):  # what can be no path
-            is_upload = False
-        return path if is_upload else None
+        return sent_file(payload.get("added") if isinstance(payload, dict) else None)
 
     def postprocess(self, value: dict[str, Any] | None) -> dict[str, Any]:
         """Plain data already."""

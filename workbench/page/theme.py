@@ -168,7 +168,7 @@ _COUNTED = """
 FIRST = _COUNTED + _AS_LAST
 """What must run before Gradio's own scripts, which keep `requestAnimationFrame` and look at the address."""
 
-_PARTS = ("recipe", "tokens", "replies", "fields", "picture", "terms", "keys", "shelf")
+_PARTS = ("recipe", "tokens", "replies", "fields", "picture", "terms", "keys", "shelf", "runs")
 _SHEETS = (("style.css",), *((name, f"{name}.css") for name in _PARTS))
 _USED = (
     ("paste", "paste.js"),

@@ -17,7 +17,7 @@ from steering.names import safe_name
 from steering.origins.carriers import stamped
 from steering.studies.study import RESULT, Measure, Result
 from workbench.runs.bare import without_texts_of
-from workbench.runs.contents import FORMAT, LIST, VERSION, as_json, digest, members, told
+from workbench.runs.contents import FORMAT, LIST, PLACES, VERSION, as_json, digest, members, told
 from workbench.runs.run import Run
 from workbench.runs.runs import Runs
 from workbench.svg.drawing import is_figure, svg
@@ -171,7 +171,9 @@ def _readme(chosen: Sequence[Run], listed: Sequence[dict[str, str]], about: Sequ
 def _told(run: Run, folder: str, result: Result | None) -> str:
     """What the README says of one run."""
     settings = run.about.get("settings", {})
-    given = [f"- {_cell(name)}: {_cell(settings.get(name))}" for name in run.about.get("given", ())]
+    given = [
+        f"- {_cell(name)}: {_cell(settings.get(name))}" for name in run.about.get("given", ()) if name not in PLACES
+    ]
     parts = [f"## {folder}", *filter(None, (_cell(run.error), _cell(run.note)))]
     parts += ["Settings that were given:", "\n".join(given)] if given else []
     if result is not None:

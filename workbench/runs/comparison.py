@@ -11,6 +11,7 @@ from typing import Any
 from steering.errors import SteeringError
 from steering.studies.comparison import MeasureRow, measure_rows
 from steering.studies.study import Result
+from workbench.runs.contents import PLACES
 from workbench.runs.run import Run
 from workbench.runs.runs import Runs
 
@@ -18,8 +19,6 @@ from workbench.runs.runs import Runs
 FEWEST, MOST = 2, 4
 MOST_TEXTS = 60
 """Rows of texts that are set side by side."""
-_PLACES = frozenset({"kept", "vectors"})
-"""Settings that name a place on the disk and change nothing."""
 _MODEL = ("name", "revision", "dtype", "device", "weights_digest", "template_digest", "chat")
 _LONGEST = 400
 
@@ -66,7 +65,7 @@ class Comparison:
         return tuple(measure_rows(self.results))
 
     @property
-    def same_items(self) -> bool:
+    def same_data(self) -> bool:
         """Whether they are of one study and read the same data, as far as its digests are known."""
         data = [run.about.get("data") or {} for run in self.runs]
         return len({run.kind for run in self.runs}) == 1 and bool(data[0]) and all(each == data[0] for each in data)
@@ -107,7 +106,7 @@ def _differing(runs: Sequence[Run]) -> Iterator[Setting]:
 def _parts(run: Run) -> dict[str, dict[str, Any]]:
     """All on which a run depends, flat: group -> name -> value."""
     about = run.about
-    settings = {name: value for name, value in about.get("settings", {}).items() if name not in _PLACES}
+    settings = {name: value for name, value in about.get("settings", {}).items() if name not in PLACES}
     model = {name: value for name, value in about.get("model", {}).items() if name in _MODEL}
     flat = {"settings": dict(_flat(settings)), "model": dict(_flat(model))}
     return {

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +23,8 @@ LIST = "runs.json"
 """The file of an archive that says what it is and which runs it holds."""
 IMPORTED = "imported"
 """Of `Run.about`: where a run came from that was made in another workspace."""
+PLACES = frozenset({"kept", "vectors"})
+"""Settings that name a place on the disk and change nothing."""
 _STORED = re.compile(
     rf"{re.escape(RESULT)}|{re.escape(VIEW)}|tables/[^/]+\.parquet|files/[^/]+\.gz|(vectors|used)/[^/]+\.safetensors"
     rf"|{DETAILS}/[^/]+\.json\.gz"
@@ -35,8 +37,8 @@ _LASTING = ("kind", "model", "panel", "state", "begun", "ended", "error")
 
 
 def _time(text: str) -> str:
-    if text:
-        datetime.fromisoformat(text).astimezone()
+    if text and datetime.fromisoformat(text).astimezone(UTC).isoformat(timespec="milliseconds") != text:
+        raise ValueError("no time as the workbench writes it")  # by which runs are in order
     return text
 
 

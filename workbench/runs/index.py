@@ -16,6 +16,10 @@ from workbench.runs.run import OPEN, Run
 _COLUMNS = tuple(each.name for each in fields(Run))
 _SHORT = tuple(name for name in _COLUMNS if name != "about")
 
+_SEVERAL = {"vector": ("json_each(about, '$.vectors')", "key"), "tag": ("json_each(tags)", "value")}
+"""What a run has any number of: where in its row, and what of it."""
+_TIMES = {"since": ">=", "until": "<"}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -77,7 +81,8 @@ class Index:
         """Rows that are not deleted, the latest first, without `about`.
 
         Args:
-            where: Column -> value, or a tuple of values of which one is to hold.
+            where: Column -> value, or a tuple of values of which one is to hold; "vector" or "tag" -> one that a run
+                has; "since" or "until" -> time from or before which it began.
             search: Words that all stand somewhere in title, model, kind, note or tags.
             limit: Rows at most; all where below 0.
             offset: So many are left out at the beginning.
@@ -96,9 +101,12 @@ class Index:
         return n, size
 
     def values(self, column: str, where: Mapping[str, Any]) -> list[str]:
-        """What stands in a column, each once."""
+        """What stands in a column, each once; of "vector" and "tag", of which a run has any number, all of them."""
         tests, given = _tests(where, "")
-        return [row[0] for row in self._file.ask(f"SELECT DISTINCT {column} FROM runs WHERE {tests} ORDER BY 1", given)]
+        each, value = _SEVERAL.get(column, ("", column))
+        rows = f"runs, {each} AS several" if each else "runs"
+        asked = f"SELECT DISTINCT {'several.' if each else ''}{value} FROM {rows} WHERE {tests} ORDER BY 1"
+        return [row[0] for row in self._file.ask(asked, given)]
 
     def imported(self, digest: str) -> list[str]:
         """Ids of rows that say that they were imported with this digest, deleted ones included."""
@@ -141,8 +149,15 @@ def _tests(where: Mapping[str, Any], search: str) -> tuple[str, list[Any]]:
     tests, given = ["deleted = ''"], []
     for column, value in where.items():
         several = value if isinstance(value, tuple) else (value,)
-        tests.append(f"{column} IN ({', '.join('?' for _ in several)})")
         given += [_stored(each) for each in several]
+        if column in _SEVERAL:
+            each, name = _SEVERAL[column]
+            tests.append(f"EXISTS (SELECT 1 FROM {each} AS several WHERE several.{name} = ?)")
+            continue
+        if column in _TIMES:
+            tests.append(f"begun {_TIMES[column]} ?")
+            continue
+        tests.append(f"{column} IN ({', '.join('?' for _ in several)})")
     for word in search.split():
         tests.append("title || ' ' || model || ' ' || kind || ' ' || note || ' ' || tags LIKE ? ESCAPE '\\'")
         given.append(f"%{_escaped(word)}%")

@@ -168,8 +168,8 @@ class Runs:
         return self._index.count(query.where, search=query.search)
 
     def known(self, column: str, owner: str | None = None) -> list[str]:
-        """Which kinds or models there are; for lists to choose from."""
-        if column not in ("kind", "model"):
+        """Which kinds, models, vectors or tags there are; for lists to choose from."""
+        if column not in ("kind", "model", "vector", "tag"):
             raise ValueError(column)
         return self._index.values(column, Query(owner=owner).where)
 

@@ -69,6 +69,12 @@ def test_a_run_of_the_command_line_is_found_noted_written_repeated_and_deleted(h
     assert "All that they depend on is the same." in beside
     assert "2 to 4" in call("runs", "compare", id, code=1).stderr
     assert "without a page" in call("runs", "open", id, code=1).stderr
+    assert id in call("runs", "list", "--tag", "talk", "--since", "2020-01-01").stdout
+    assert "0 of 0 runs" in call("runs", "list", "--vector", "none").stdout
+    assert "no day" in call("runs", "list", "--until", "no day", code=1).stderr
+    assert "0 older runs" in call("runs", "tidy", "--keep", "1", "--yes").stdout  # the older one has a star
+    assert "1 older runs" in call("runs", "tidy", "--keep", "0", "--yes").stdout
+    assert again not in call("runs", "list").stdout
     call("runs", "delete", id, "--yes")
     assert id not in call("runs", "list").stdout
     assert not (home / "runs" / id).exists()

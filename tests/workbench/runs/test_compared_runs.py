@@ -60,11 +60,11 @@ def test_all_that_is_not_the_same_is_named_and_nothing_else(tmp_path: Path) -> N
         ("vectors", "joy"): ("12", "99"),
         ("versions", "peft"): ("–", "0.19"),
     }
-    assert found.same_items
+    assert found.same_data
     again = compare(runs, [first, _kept(runs, settings=same, kind="refusal"), first])
     assert len(again.runs) == 2
     assert ("run", "kind", ("grid", "refusal")) in [(e.what, e.name, e.values) for e in again.settings]
-    assert not again.same_items
+    assert not again.same_data
 
 
 def test_texts_stand_side_by_side_at_the_same_places(tmp_path: Path) -> None:

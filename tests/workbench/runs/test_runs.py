@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from workbench.runs.list_file import MIGRATIONS
 from workbench.runs.query import Query
 from workbench.runs.run import Run, about
 from workbench.runs.runs import Runs
+from workbench.runs.tidying import beyond_latest
 
 
 WAIT = 60
@@ -166,6 +168,50 @@ def test_runs_are_found_by_words_kind_and_star(runs: Runs) -> None:
         runs.change(ids[0], note="x" * 20_001)
     with pytest.raises(SteeringError, match="no run 'nothing'"):
         runs.get("nothing")
+
+
+def test_runs_are_found_by_vector_tag_and_day(runs: Runs) -> None:
+    ids = []
+    for names, tags in (({"joy": "1", "harm": "2"}, ()), ({"joy": "3"}, ("talk", "a b")), ({}, ("talk",))):
+        ids.append(runs.begin(replace(RUN, about={"vectors": names})))
+        runs.change(ids[-1], tags=tags)
+    one, two, _ = ids
+    assert [run.id for run in runs.find(Query(vector="joy"))] == [two, one]
+    assert [run.id for run in runs.find(Query(vector="joy", tag="a b"))] == [two]
+    assert runs.find(Query(tag="a")) == []  # a tag whole
+    assert runs.find(Query(vector="' OR 1 --")) == []
+    assert runs.known("vector") == ["harm", "joy"]
+    assert runs.known("tag") == ["a b", "talk"]
+    assert runs.known("tag", "ben") == []
+    today = datetime.now().astimezone().date()
+    before, after = str(today - timedelta(days=1)), str(today + timedelta(days=1))
+    for query, found in (
+        (Query(since=str(today), until=str(today)), 3),
+        (Query(since=after), 0),
+        (Query(until=before), 0),
+        (Query(since=before, until=f" {after} ", tag="talk"), 2),
+    ):
+        assert runs.count(query)[0] == found == len(runs.find(query))
+    for wrong in ("yesterday", "2026-02-30", "9999-12-31"):
+        with pytest.raises(SteeringError, match="day"):
+            runs.find(Query(until=wrong))
+
+
+def test_older_runs_are_offered_and_what_somebody_marked_is_not(runs: Runs) -> None:
+    ids = [runs.begin(replace(RUN, kind="grid" if n else "steer")) for n in range(6)]
+    for id in ids[:5]:
+        runs.end(id, "done", result=_result())
+    runs.change(ids[0], note="Mine.")
+    runs.change(ids[1], favourite=True)
+    offer = beyond_latest(runs, Query(), 2)
+    assert [run.id for run in offer.runs] == [ids[3], ids[2]]
+    assert offer.spared == 2
+    assert offer.size == sum(runs.get(id).size for id in ids[2:4]) > 0
+    assert beyond_latest(runs, Query(), 0).spared == 3  # one goes on
+    assert beyond_latest(runs, Query(), 6).runs == ()
+    assert [run.id for run in beyond_latest(runs, Query(kind="grid"), 4).runs] == []
+    with pytest.raises(SteeringError, match="from 0"):
+        beyond_latest(runs, Query(), -1)
 
 
 def test_a_deleted_run_can_be_had_back_until_the_process_ends(tmp_path: Path) -> None:
