@@ -19,6 +19,7 @@ def vectors_of(recipes: Iterable[Recipe], workspace: Workspace) -> dict[str, Ste
 
 
 def on_the_shelf(workspace: Workspace, recipe: Recipe, vectors: Mapping[str, SteeringVector]) -> Recipe:
-    """The recipe with every vector on the shelf: those that are not there yet are put there, under a free name."""
-    missing = [name for name in recipe.vectors if name not in workspace.names()]
-    return recipe.renamed({name: workspace.put(vectors[name], name) for name in missing})
+    """The recipe with these vectors on the shelf: those that are not there are put there, under another name where one
+    of the same name is another vector.
+    """
+    return recipe.renamed({name: workspace.put(vectors[name], name) for name in recipe.vectors if name in vectors})

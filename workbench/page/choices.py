@@ -123,9 +123,14 @@ class Choices:
             if found:
                 yield choice.name, found
 
-    def _added(self, choice: Choice) -> Choice:
-        if not self._all:
+    def placed_run(self) -> gr.State:
+        """`run`, placed on the page with the first that asks for it."""
+        if not self.run.is_rendered:
             self.run.render()
+        return self.run
+
+    def _added(self, choice: Choice) -> Choice:
+        self.placed_run()
         self._all[choice.name] = choice
         return choice
 

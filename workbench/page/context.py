@@ -20,6 +20,7 @@ from workbench.page.markup import error_card
 from workbench.page.notice import Notice
 from workbench.page.panel_runs import PanelRuns
 from workbench.page.running import Wired, steps
+from workbench.page.sending import Sendable, Sending
 from workbench.page.state import PageState, Taker
 from workbench.page.visits import visitor_of
 from workbench.page.watches import Watch, wire_watches
@@ -60,6 +61,8 @@ class PanelContext:
         """Components that handlers change, in order."""
         self.choices = Choices(self)
         """What clicks open that need what a run left."""
+        self.sending = Sending(self)
+        """What goes to other panels."""
         self.runs = PanelRuns(self)
         """What the panel's page follows, keeps and shows again."""
         self.takers: list[Taker] = []
@@ -220,29 +223,14 @@ class PanelContext:
         wire_watches(self.bench, self.page, self.watches, self.noted)
 
     def place_send(self, make: Callable[..., SteerSettings], inputs: Mapping[str, Any]) -> None:
-        """Place a button for every other panel that takes a prompt with recipes.
+        """Place a button for every other panel that takes a prompt with recipes; what a run found is sent with
+        `sending.place_found`.
 
         Args:
             make: `make(**values)` gives what is sent.
             inputs: Argument name -> component.
         """
-        for panel in self.bench.catalogue.panels:
-            if not panel.receives or panel.id == self.panel:
-                continue
-            button = gr.Button(f"Send to {panel.title}", size="sm", elem_id=f"{self.panel}-to-{panel.id}")
-
-            def send(to: str = panel.id, **values: Any) -> dict[Any, Any]:
-                return self.sending(to, make(**values))
-
-            self.quick(button.click, send, inputs=inputs, outputs=[self.page.go])
-
-    def sending(self, to: str, settings: SteerSettings) -> dict[Any, Any]:
-        """The changes that send something to a panel and open its page; for the output `page.go`.
-
-        Recipes carry chat settings: their own, or those that hold on the page.
-        """
-        sent = settings.under(self.host.chat) if self.host else settings
-        return {self.page.go: f"./{to}?take={self.bench.sent.put(sent)}"}
+        self.sending.place(lambda **values: Sendable(make(**values)), inputs)
 
     def going(self, to: str) -> dict[Any, Any]:
         """The changes that open another panel's page; for the output `page.go`."""

@@ -143,7 +143,9 @@ class PanelRuns:
     def keep_details(self, call: Call, view: Properties) -> None:
         """Keep what clicks on the page of a run open; drawing all of it takes a while, so the page is told first."""
         kept = call.record.id and call.record.problem is None
-        if kept and (details := dict(self._ui.choices.kept(view, self.by_name()))):
+        if kept and (
+            details := {**dict(self._ui.choices.kept(view, self.by_name())), **dict(self._ui.sending.kept(view))}
+        ):
             self._ui.workspace.runs.add_details(call.record.id, details)
 
     def by_name(self) -> dict[str, Any]:
