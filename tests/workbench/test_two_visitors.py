@@ -1,0 +1,108 @@
+"""Two visitors who steer with different vectors at once: each gets their own replies, every time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio.state_holder import SessionState
+
+from steering.model.host import Host
+from steering.studies import STUDIES
+from tests.conftest import tiny_model
+from tests.workbench.test_workspace import vector
+from workbench.bench import Workbench
+from workbench.frame.shell import build
+from workbench.page.markup import escape
+from workbench.page.visits import COOKIE
+from workbench.runs.query import Query
+
+
+ROUNDS = 15
+WAIT = 120
+"""Seconds before a test that hangs gives up."""
+TEXT = "Write a note to my boss."
+
+
+@pytest.fixture
+def bench(tmp_path: Path, tokenizer: Any) -> Iterator[Workbench]:
+    bench = Workbench(workspace=tmp_path)
+    bench.model.host = Host.wrap(tiny_model("llama"), tokenizer, name="tiny", lane=bench.lane)
+    for seed, name in enumerate(("anna", "ben")):
+        bench.workspace.put(vector(name, seed, blocks=4, width=32))
+    yield bench
+    bench.lane.close()
+
+
+def _recipe(name: str) -> dict[str, Any]:
+    steered = {"vector": name, "strength": 20.0, "unit": "raw"}
+    return {"interventions": [steered], "decode": {"max_new_tokens": 6}}
+
+
+def _run_event(page: gr.Blocks) -> Any:
+    """What the button Run of Steer starts."""
+    (button,) = (part for part in page.blocks.values() if part.elem_id == "run")
+    (event,) = (each for each in page.fns.values() if each.fn and (button._id, "click") in each.targets)
+    return event
+
+
+async def _asked(page: Any, event: Any, visitor: str, state: SessionState) -> str:
+    """Send what the visitor's page sends when Run is pressed; gives all that it then showed, as text."""
+    given = {"user": TEXT, "recipe-a": _recipe(visitor)}
+    values = [given.get(str(part.elem_id), None if callable(part.value) else part.value) for part in event.inputs]
+    request = gr.Request(session_hash=visitor, cookies={f"{COOKIE}1": visitor}, headers={"host": "localhost:1"})
+    steps, shown = None, []
+    while True:
+        answer = await page.process_api(
+            event, values, iterator=steps, state=state, request=request, session_hash=visitor
+        )
+        shown.append(json.dumps(answer["data"], default=str))
+        steps = answer["iterator"]
+        if not answer["is_generating"]:
+            return "\n".join(shown)
+
+
+def _on_the_page(text: str) -> str:
+    """A reply while it is written, as the browser is sent it."""
+    return json.dumps(escape(text))[1:-1]
+
+
+def test_each_of_two_visitors_gets_their_own_replies_thirty_times_of_thirty(bench: Workbench) -> None:
+    page, study = build(bench), STUDIES["steer"]
+    event, expected, shown = _run_event(page), {}, {"anna": [], "ben": []}
+    for name in shown:
+        given = {"user": TEXT, "recipes": [_recipe(name)], "vectors": str(bench.workspace.shelf)}
+        alone = study.start(bench.model.require(), study.parse(given)).result(WAIT)
+        expected[name] = alone.tables["replies"]["text"].tolist()
+    assert expected["anna"][0] == expected["ben"][0] != ""
+    assert len({*expected["anna"], *expected["ben"]}) == 3  # unsteered, and two that differ from it and from each other
+    both = threading.Barrier(2)
+
+    def visit(name: str) -> None:
+        state = SessionState(page)
+        for _ in range(ROUNDS):
+            both.wait(WAIT)  # both press Run at the same moment
+            shown[name].append(asyncio.run(_asked(page, event, name, state)))
+
+    threads = [threading.Thread(target=visit, args=(name,), daemon=True) for name in shown]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT)
+    right = 0
+    for name, other in (("anna", "ben"), ("ben", "anna")):
+        kept = bench.runs.find(Query(owner=name))
+        results = [bench.runs.result(run.id) for run in kept]
+        assert all(result is not None and result.settings["recipes"][0]["interventions"] for result in results)
+        right += sum(result.tables["replies"]["text"].tolist() == expected[name] for result in results if result)
+        own, strange = (_on_the_page(expected[each][1]) for each in (name, other))
+        assert len(shown[name]) == ROUNDS
+        assert any(own in said for said in shown[name])  # a page that is slow skips some steps
+        assert not any(strange in said for said in shown[name])
+    assert right == 2 * ROUNDS
