@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +13,13 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, drawn, go, opened, until
+from browser_support import SLOW, drawn, go, hold_open, opened, until
 from playwright.sync_api import Browser, Page, expect
 
 from steering.extraction.extract import extract
+from steering.lane import Job
 from steering.studies import STUDIES
+from steering.studies.tradeoff.comparison import Comparison
 from steering.texts.contrast import ContrastSet
 from workbench.bench import Workbench
 
@@ -136,6 +139,69 @@ def test_a_vector_of_which_nothing_says_what_it_is_about_is_asked_for(
     page.click("#tradeoff-run")
     expect(page.locator(".sw-body-column .sw-error")).to_contain_text("harmlessness, honesty, fairness")
     bench.workspace.remove(name)
+
+
+@pytest.fixture
+def brake(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """While this is set, a trade-off waits in its middle."""
+    held, whole = threading.Event(), Comparison.run
+    held.set()
+
+    def slowly(found: Comparison, job: Job[None]) -> Iterator[None]:
+        for part, _ in enumerate(whole(found, job)):
+            yield
+            if part == 1:  # the first items were read
+                hold_open(held.is_set)
+
+    monkeypatch.setattr(Comparison, "run", slowly)
+    yield held
+    held.clear()
+
+
+def _shown(page: Page) -> list[str]:
+    """What a page shows of the trade-off that has ended."""
+    expect(page.locator("#tradeoff-notes")).to_contain_text("recommended strength")
+    expect(page.locator("#tradeoff-run")).to_be_enabled()
+    return [page.locator(f"#tradeoff-{part}").inner_text() for part in ("notes", "points", "stops")]
+
+
+def test_reload_back_another_tab_and_another_browser_in_its_middle_all_show_the_same_end(
+    page: Page, browser: Browser, server: tuple[Workbench, str], brake: threading.Event
+) -> None:
+    bench, address = server
+    small(page)
+    fill(page, n="7")  # nothing of it is kept
+    page.click("#tradeoff-run")
+    goes_on = page.locator("#tradeoff-stop")
+    expect(goes_on).to_be_enabled()
+    until(lambda: bench.lane.jobs())
+    (job,) = bench.lane.jobs()
+    run = bench.runs.find(limit=1)[0]
+    page.reload()
+    expect(goes_on).to_be_enabled()
+    page.goto(f"{address}steer")
+    expect(page.locator(".sw-strip .sw-elsewhere a")).to_have_text(job.title)
+    page.go_back()
+    expect(goes_on).to_be_enabled()
+    page.go_forward()
+    expect(page.locator("#run")).to_be_visible()
+    page.go_back()
+    expect(goes_on).to_be_enabled()
+    tab = page.context.new_page()
+    tab.goto(page.url)
+    with opened(browser, address, panel="tradeoff", query=f"?run={run.id}") as other:
+        for each in (tab, other):
+            expect(each.locator("#tradeoff-stop")).to_be_enabled()
+        assert not job.finished
+        assert bench.lane.jobs() == [job]  # nothing was begun anew
+        brake.clear()
+        ends = [_shown(each) for each in (page, tab, other)]
+    assert job.state == "done"
+    assert ends[0] == ends[1] == ends[2]
+    assert all(ends[0])
+    with opened(browser, address, panel="tradeoff", query=f"?run={run.id}") as later:
+        assert _shown(later) == ends[0]
+    assert [each.id for each in bench.runs.find(limit=1)] == [run.id]
 
 
 def test_another_method_is_shown_over_strength(page: Page) -> None:
