@@ -54,7 +54,8 @@ class Place:
         number = self.ui.sending.going("other", sendable)[self.ui.page.go].partition("=")[2]
         taken = self.bench.sent.taken(number)
         assert taken is not None
-        return taken
+        assert isinstance(taken.settings, SteerSettings)
+        return taken.settings
 
 
 @pytest.fixture
