@@ -74,7 +74,7 @@ class PlaceView:
             [], label="Prompt to follow along the direction", visible=False, elem_id="refusal-which"
         )
         title = "Along the direction, token by token"
-        self._along = place_picture("refusal-along", title=title, note=_ALONG, card=True)
+        self._along = place_picture("refusal-along", title=title, note=_ALONG, card=True, texts=True)
         self._projections = gr.State(())
         self.outputs = [self._probes, self._cosines, self._blocks, self._which, self._along, self._projections]
         ui.choices.on_select(

@@ -152,6 +152,9 @@ def test_an_exported_file_brings_its_settings_back_when_it_is_dropped(
         with page.expect_download() as download:
             page.click("[data-run-as=yaml]")
         assert download.value.suggested_filename == f"extract-{id[:8]}.yaml"
+        expect(page.locator("#download")).to_be_visible()
+        page.check(".sw-run [data-bare]")
+        expect(page.locator("#download")).to_be_hidden()  # it gives its file whole
     origins = [file_origin(path) for path in saved.values()]
     assert origins[0] == origins[1]
     assert (origins[0].run, origins[0].settings["seed"]) == (id, 17)

@@ -83,7 +83,8 @@ def run_html(id: str) -> str:
     return (
         f'<p class="sw-run" data-run="{escape(id)}"><button type="button" class="sw-link" data-copy-run="{escape(id)}">'
         f"Copy the link to this run</button> <span>Download it as</span>{kinds}"
-        '<label><input type="checkbox" data-bare>without prompts and replies</label>'
+        '<label title="Of these files and of figures. Buttons that give files whole are hidden meanwhile.">'
+        '<input type="checkbox" data-bare>without prompts and replies</label>'
         '<span class="sw-note" role="status"></span></p>'
     )
 

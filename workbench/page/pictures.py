@@ -54,7 +54,7 @@ class Picture(gr.HTML, metaclass=Unwritten):
         return {"type": "object"}
 
 
-def place_picture(elem_id: str, *, title: str = "", note: str = "", card: bool = False) -> Picture:
+def place_picture(elem_id: str, *, title: str = "", note: str = "", card: bool = False, texts: bool = False) -> Picture:
     """Place a figure that shows nothing until it has one, with buttons that save it as SVG and PNG.
 
     Args:
@@ -62,6 +62,7 @@ def place_picture(elem_id: str, *, title: str = "", note: str = "", card: bool =
         title: What it shows, above it, before what the figure's own title adds; also the name of a file that is saved.
         note: What stands under it, behind the caption that comes with a figure.
         card: Whether it is a card of its own; else it stands in one.
+        texts: Whether prompts or replies can be read off it: then it is not saved while these are to be left out.
     """
     return Picture(
         None,
@@ -69,7 +70,7 @@ def place_picture(elem_id: str, *, title: str = "", note: str = "", card: bool =
         js_on_load=_LOAD,
         apply_default_css=False,
         elem_id=elem_id,
-        elem_classes="sw-picture-block",
+        elem_classes=["sw-picture-block", *(["sw-texts"] if texts else [])],
         title=title,
         note=note,
         card=card,

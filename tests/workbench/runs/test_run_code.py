@@ -8,6 +8,7 @@ import re
 import runpy
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,17 @@ import pytest
 import yaml
 
 from steering.errors import SteeringError
+from steering.model.chat_settings import ChatSettings
 from steering.model.host import Host
 from steering.origins.origin import PLACES
-from steering.studies import STUDIES
+from steering.studies import STUDIES, find_study
 from steering.studies.study import Result
 from tests.conftest import ROOT
 from tests.workbench.cli.test_cli import WAIT, call
 from tests.workbench.runs.every_study import TINY, Made
 from workbench.cli.kept_runs import run_kept
 from workbench.runs.code import KINDS, as_files, write_files
+from workbench.runs.query import Query
 
 
 @pytest.fixture
@@ -92,8 +95,7 @@ def _run(kind: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
     return results[0]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("study", TINY)
+@pytest.mark.parametrize(("study", "kind"), [*product(TINY, ("python", "yaml")), ("steer", "notebook")])
 def test_a_run_made_again_from_its_file_is_the_same(
     study: str, kind: str, made: Made, loaded: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: Host
 ) -> None:
@@ -101,6 +103,48 @@ def test_a_run_made_again_from_its_file_is_the_same(
     _same(_run(kind, path, monkeypatch), made.results[study])
     ((name, options),) = loaded
     assert (name, options.dtype, options.device) == ("demo", demo.info.dtype, demo.info.device)
+
+
+@pytest.mark.parametrize("study", TINY)
+def test_a_notebook_runs_what_the_script_runs(study: str, made: Made) -> None:
+    runs, id = made.workspace.runs, made.ids[study]
+    cells = json.loads(next(iter(as_files(runs, id, "notebook").values())))["cells"]
+    code = "\n\n".join(cell["source"] for cell in cells if cell["cell_type"] == "code")
+    script = next(iter(as_files(runs, id, "python").values())).decode()
+    assert script.endswith(code.replace("Path.cwd()", "Path(__file__).parent") + "\n")
+
+
+def test_chat_settings_of_the_model_hold_again(
+    made: Made, demo: Host, loaded: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, host = find_study("steer"), demo.under(ChatSettings(prefill="Well, boss,"))
+    settings = study.parse({"recipes": [{"decode": {"max_new_tokens": 5}}]})
+    first = run_kept(made.workspace, host, study, settings)
+    (run, *_) = made.workspace.runs.find(Query(kind="steer"))
+    bare = study.start(demo, settings).result()
+    assert bare.tables["replies"]["text"][0] != first.tables["replies"]["text"][0]
+    for kind in ("python", "yaml"):
+        path = write_files(as_files(made.workspace.runs, run.id, kind), tmp_path / kind)
+        _same(_run(kind, path, monkeypatch), first)
+
+
+def test_an_upload_goes_with_the_run(
+    made: Made, demo: Host, loaded: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "question,aligned,misaligned\nHow was it?,Fine.,Bad.\nAnd now?,Good.,Poor.\n"
+    (tmp_path / "mine 1.csv").write_text(text)
+    source = made.workspace.uploads.add(tmp_path / "mine 1.csv").source
+    study = find_study("tradeoff")
+    settings = study.parse({**TINY["tradeoff"], "alignment": source, "vectors": str(made.workspace.shelf)})
+    first = run_kept(made.workspace, demo, study, settings)
+    (run, *_) = made.workspace.runs.find(Query(kind="tradeoff"))
+    files = as_files(made.workspace.runs, run.id, "python")
+    assert text.encode() in files.values()
+    digest = source.removeprefix("upload:").partition("/")[0]
+    assert digest not in next(iter(files.values())).decode()
+    found = _run("python", write_files(files, tmp_path / "there"), monkeypatch)
+    assert found.measures == first.measures
+    pd.testing.assert_frame_equal(found.tables["points"], first.tables["points"], check_exact=True)
 
 
 def test_every_study_is_tried() -> None:
