@@ -270,6 +270,15 @@ def test_kept_settings_that_fit_stand_again_and_others_are_told(name: str, value
         assert {key: value for key, value in change.items() if key != "__type__"} == shown
 
 
+def test_what_stood_in_a_list_is_kept_whatever_it_offered_at_first(recwarn: pytest.WarningsRecorder) -> None:
+    with gr.Blocks():
+        with gr.Column() as body:
+            which = gr.Dropdown(["a"], elem_id="which")
+        settings = Settings("test", body)
+    assert settings.plain({which: "drawn later"}) == {"which": "drawn later"}
+    assert not [each for each in recwarn if "choices" in str(each.message)]
+
+
 def test_of_a_kept_form_the_choices_that_something_else_draws_are_left_to_that() -> None:
     with gr.Blocks():
         with gr.Column() as body:
