@@ -21,6 +21,8 @@ from steering.vectors.foreign import Convention
 from steering.vectors.vector import SteeringVector
 from workbench.library.entries import Entry, Unreadable, load_entry, missing, stamp_of
 from workbench.library.exports import Exports
+from workbench.library.recipes import KIND as RECIPE
+from workbench.library.recipes import Recipes
 from workbench.library.removed import Bin, Removed
 from workbench.library.uploads import KIND as UPLOAD
 from workbench.library.uploads import Uploads
@@ -31,8 +33,6 @@ from workbench.runs.runs import Runs
 
 HOME = "STEERING_WORKBENCH_HOME"
 """Environment variable that names the workspace folder."""
-VECTOR = "vector"
-"""What vectors are called among what was removed."""
 _SUFFIX = ".safetensors"
 
 
@@ -79,6 +79,8 @@ class Workspace:
         self.uploads = Uploads(self.folder / "uploads", self.bin, self._changed)
         """What was uploaded, by its content."""
         know_library(self.uploads.files)
+        self.recipes = Recipes(self.folder / "recipes", self.bin, self._changed)
+        """What was saved under a name."""
 
     @cached_property
     def cells(self) -> Store:
@@ -193,7 +195,7 @@ class Workspace:
                 raise SteeringError(
                     f"'{name}' cannot be removed: it is a folder.", "a file on the shelf.", "Remove it by hand."
                 )
-            removed = self.bin.put(found.path, VECTOR, name, owner=owner, about={"noted": self.notes.of(name)})
+            removed = self.bin.put(found.path, "vector", name, owner=owner, about={"noted": self.notes.of(name)})
             self._forget(name)
             self.version += 1
             return removed
@@ -212,8 +214,9 @@ class Workspace:
         """
         with self._lock:
             removed = self.bin.get(id, owner)
-            if removed.kind == UPLOAD:
-                return self.uploads.restore(id, owner)
+            others: dict[str, Uploads | Recipes] = {UPLOAD: self.uploads, RECIPE: self.recipes}
+            if removed.kind in others:
+                return others[removed.kind].restore(id, owner)
             chosen = self._free(removed.name)
             while not self.bin.back(removed, self._path(chosen)):  # another process was quicker
                 chosen = self._free(removed.name)
@@ -246,6 +249,7 @@ class Workspace:
                     os.utime(self._path(wanted), ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
                 entry.path.unlink(missing_ok=True)
             self._forget(name)
+            self.recipes.rename_vector(name, wanted)
             self.version += 1
             return wanted
 

@@ -243,14 +243,18 @@ window.recipeEditor = (element, props, server, watch) => {
       part('json-said').textContent = '';
       try { found = await server.read(json.value); }
       catch { found = {said: 'The server could not be reached.'}; }
-      if (!found.recipe) { part('json-said').textContent = found.said; return; }
-      const taken = flags.decoding ? found.recipe : {...found.recipe, decode: recipe.decode};
-      commit(taken);
-      json.value = JSON.stringify(own(), null, 2);
-      const other = JSON.stringify(taken.decode) === JSON.stringify(found.recipe.decode) ? '' : ' Length, temperature and seed are not set here and stay as they are.';
-      part('json-said').textContent = `Taken, with ${taken.interventions.length} intervention${taken.interventions.length === 1 ? '' : 's'}.${other}`;
+      part('json-said').textContent = found.recipe ? use(found.recipe) : found.said;
     },
   };
+  /* Puts another recipe in place of this one, which can be undone; gives what to say of it. */
+  const use = given => {
+    const taken = renamed(flags.decoding ? given : {...given, decode: recipe.decode});
+    commit(taken);
+    json.value = JSON.stringify(own(), null, 2);
+    const other = JSON.stringify(taken.decode) === JSON.stringify(given.decode) ? '' : ' Length, temperature and seed are not set here and stay as they are.';
+    return `Taken, with ${taken.interventions.length} intervention${taken.interventions.length === 1 ? '' : 's'}.${other}`;
+  };
+  Object.assign(acts, window.savedRecipes(root, server, {use, given: () => recipe, vector: () => recipe.interventions[0]?.vector ?? ''}));
 
   /* -- events ---------------------------------------------------------------------------------------------------- */
   element.addEventListener('click', event => {

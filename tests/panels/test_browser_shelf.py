@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -106,3 +107,45 @@ def test_a_recipe_that_is_removed_can_be_had_back_as_it_was(page: Page) -> None:
     page.keyboard.press("u")
     expect(page.locator("#strength-b1")).to_have_value("0.25")
     expect(undo).to_be_hidden()
+
+
+def test_a_recipe_is_saved_taken_again_removed_and_had_back(page: Page, bench: Workbench, tmp_path: Path) -> None:
+    card = page.locator("#recipe-a")
+    page.locator("#vector-a1").select_option("mood")
+    page.locator("#strength-a1").fill("0.375")
+    card.locator("[data-part=saved] summary").click()
+    card.get_by_label("Name to save this recipe under").fill(EVIL)
+    card.get_by_role("button", name="Save this one").press("Enter")
+    expect(card.locator("[data-part=saved-said]")).to_contain_text("Saved as")
+    (name,) = bench.workspace.recipes.names()
+    assert bench.workspace.recipes.get(name).interventions[0].strength == 0.375
+    page.reload()
+    page.locator("#strength-a1").fill("2")
+    card.locator("[data-part=saved] summary").click()
+    choice = card.get_by_label("A saved or shipped recipe")
+    choice.select_option(f"load {name}")
+    card.get_by_role("button", name="Use it").click()
+    expect(page.locator("#strength-a1")).to_have_value("0.375")
+    choice.select_option(label="Remove it everywhere, as refusal is ablated")
+    expect(card.get_by_role("button", name="Remove it", exact=True)).to_be_hidden()
+    card.get_by_role("button", name="Use it").click()
+    expect(page.locator("#mode-a1")).to_have_value("ablate")
+    expect(page.locator("#vector-a1")).to_have_value("mood")
+    choice.select_option(f"load {name}")
+    card.get_by_role("button", name="Remove it", exact=True).click()
+    undo = card.locator("[data-part=saved-undo]")
+    expect(undo).to_be_focused()
+    assert bench.workspace.recipes.names() == []
+    page.keyboard.press("u")
+    expect(undo).to_be_hidden()
+    assert bench.workspace.recipes.names() == [name]
+
+    file = tmp_path / "own.yaml"
+    file.write_text("interventions:\n  - {vector: calm, strength: -0.5}\n")
+    card.locator("input[type=file]").set_input_files(file)
+    expect(page.locator("#strength-a1")).to_have_value("-0.5")
+    file.write_text("interventions: [{vector: calm, strength: strong}]")
+    card.locator("input[type=file]").set_input_files(file)
+    expect(card.locator("[data-part=saved-said]")).to_contain_text("own.yaml: ")
+    expect(page.locator("#strength-a1")).to_have_value("-0.5")
+    assert page.locator("#recipe-a img").count() == 0

@@ -107,13 +107,15 @@ def named_vectors(names: list[str], workspace: Path | None) -> dict[str, Steerin
 def chosen_recipe(
     file: Path | None, names: list[str], fields: dict[str, Any], decode: dict[str, Any], workspace: Path | None
 ) -> tuple[Recipe, dict[str, SteeringVector]]:
-    """The recipe of a file, or else one that applies the named vectors; and the vectors that it needs.
+    """The recipe of a file, or one saved in the workspace, or else one that applies the named vectors; and the vectors
+    that it needs.
 
     Raises:
         SteeringError: No such file or vector, or naming the field that is wrong.
     """
     if file:
-        recipe = Recipe.load(file)
+        saved = Workspace(workspace).recipes
+        recipe = saved.get(str(file)) if str(file) in saved.names() and not is_file(file) else Recipe.load(file)
         return recipe, named_vectors(list(recipe.vectors), workspace)
     vectors = named_vectors(names, workspace)
     return recipe_of(vectors, fields, decode), vectors

@@ -21,9 +21,11 @@ from steering.vectors.vector import SteeringVector
 from steering.writes.interventions import SCOPES
 from workbench.controls.offers import fitting, offer, vector_named, vectors_at_hand
 from workbench.controls.recipe_reading import Draft, problems_with_vectors, read_draft, read_recipe, read_text
+from workbench.controls.saved_recipes import answered
 from workbench.page.blocks import Unwritten
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Outputs
+from workbench.page.visits import visitor_of
 from workbench.places import without_places
 
 
@@ -129,13 +131,17 @@ def place_recipe(
         except SteeringError as error:
             return {"said": without_places(str(error))}
 
+    def ask_saved(given: Any, request: gr.Request) -> dict[str, Any]:
+        """Saved and shipped recipes; called by the script."""
+        return answered(ui, given, ui.bench.owner(visitor_of(request)), plain)
+
     flags = {"picking": picking, "decoding": decoding, "removable": removable}
     return RecipeEditor(
         value,
         html_template=_MARKUP,
         js_on_load=_LOAD,
         apply_default_css=False,
-        server_functions=[check, read],
+        server_functions=[check, read, ask_saved],
         elem_id=f"recipe-{key}",
         elem_classes="sw-recipe-block",
         ident=key,

@@ -175,6 +175,7 @@ _USED = (
     ("picture", "plot.js"),
     ("streamed", "streamed.js"),
     ("recipe", "shown.js"),
+    ("recipe", "saved.js"),
     ("fields", "kinds.js"),
     ("shelf", "card.js"),
 )
