@@ -51,6 +51,8 @@ def editor(page: Page) -> Locator:
 
 
 def paste(page: Page, recipe: Recipe | str) -> None:
+    if not editor(page).locator("textarea").is_visible():  # another page was open meanwhile
+        editor(page).locator("[data-part=json] summary").click()
     editor(page).locator("textarea").fill(recipe if isinstance(recipe, str) else recipe.to_json())
     editor(page).get_by_role("button", name="Use this recipe").click()
     expect(editor(page).locator("[data-part=json-said]")).not_to_be_empty()  # the server has read it

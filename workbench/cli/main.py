@@ -195,7 +195,8 @@ def steer(
         list[str] | None, typer.Option("--vector", "-v", help="Name on the shelf, or a file. May be repeated.")
     ] = None,
     recipe: Annotated[
-        Path | None, typer.Option(help="A recipe file (JSON or YAML) instead of the options below.")
+        Path | None,
+        typer.Option(help="A recipe file (JSON or YAML), or the name of a saved one, instead of the options below."),
     ] = None,
     mode: Annotated[str, typer.Option(help="add, ablate, affine, clamp, rotate or erase.")] = "add",
     at: Annotated[
