@@ -19,7 +19,9 @@ from steering.studies.study import Measure, Result
 from tests.workbench.controls.test_recipe_editor import EVIL
 from tests.workbench.runs.test_runs import RUN, _result
 from workbench.bench import Workbench
+from workbench.runs.archive import write_archive
 from workbench.runs.run import Run
+from workbench.runs.runs import Runs
 
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -115,6 +117,32 @@ def test_runs_are_compared_exported_imported_and_cleared_away(
         page.click("[data-do=close]")
         expect(page.locator("#runs-measures")).to_be_empty()
         assert "compare" not in page.url
+
+
+def test_a_run_of_another_workspace_opens_as_it_was_and_nothing_of_it_runs(
+    browser: Browser, server: tuple[Workbench, str], tmp_path: Path
+) -> None:
+    bench, address = server
+    until(lambda: bench.host is not None)
+    there = Runs(tmp_path / "there")
+    figure = {"traces": [{"type": "scatter", "x": [0, 1], "y": [0, 1], "name": EVIL}], "layout": {}, "title": EVIL}
+    hostile = {"value": f"<p>As it was</p>{EVIL}", "js_on_load": "document.title='owned'", "html_template": EVIL}
+    id = there.begin(Run("", "tradeoff", EVIL, "demo", panel="tradeoff", about=RUN.about))
+    there.end(
+        id, "done", result=_result(), view={"shown": {"tradeoff-plane": {"value": figure}, "tradeoff-found": hostile}}
+    )
+    with (tmp_path / "runs.zip").open("wb") as file:
+        write_archive(there, [id], file)
+    with opened(browser, address, panel="runs") as page:
+        page.set_input_files("#runs-list input[type=file]", tmp_path / "runs.zip")
+        row = page.locator(f'[data-pick="{id}"]')
+        expect(row).to_contain_text("imported")
+        row.locator("td").nth(2).click()
+        expect(page.locator("#runs-run")).to_contain_text("Imported from runs.zip")
+        row.locator("a").click()
+        expect(page.locator("#tradeoff-found")).to_contain_text("As it was")
+        assert page.locator("#tradeoff-found img, #tradeoff-plane img").count() == 0
+        assert page.title() != "owned"
 
 
 def test_who_is_not_alone_sees_their_own_runs_only(

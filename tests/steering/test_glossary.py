@@ -61,7 +61,7 @@ EVERYDAY = {
 """Short forms that need no explanation here, or name files and machines."""
 NAMES = {"MMLU", "BBQ", "GGUF", "MLP", "MC"}
 """Names of benchmarks, files and parts."""
-PLACES = {"FILE", "GOOD", "BAD", "BC", "ABC", "ABCD", "HERE", "BESIDE"}
+PLACES = {"FILE", "TEXT", "GOOD", "BAD", "BC", "ABC", "ABCD", "HERE", "BESIDE"}
 """What stands for something else: a file's name, columns, letters of recipes and answers."""
 _ROOMS = (
     *("panels", "workbench/page", "workbench/controls", "workbench/frame", "steering/studies", "steering/extraction"),
