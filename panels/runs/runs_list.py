@@ -18,7 +18,7 @@ from workbench.page.blocks import event_of, html_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import text_of
 from workbench.page.jobs import Outputs
-from workbench.page.markup import card, error_card, note
+from workbench.page.markup import card, error_card
 from workbench.places import without_places
 from workbench.runs.archive import archive_name, write_archive
 from workbench.runs.arrivals import take_in
@@ -101,16 +101,17 @@ class RunsList:
             visitor: Who looks.
             said: What happened to it.
         """
-        owner, runs = self._ui.bench.owner(visitor), self._ui.workspace.runs
+        owner = self._ui.bench.owner(visitor)
         try:
+            runs = self._ui.workspace.runs
             query = query_of(form.values(), owner)
             n, size = runs.count(query)
         except SteeringError as error:
             return {self.block: card(error_card(error))}
-        mended = card(note(runs.mended)) if runs.mended else ""
+        told = " ".join(filter(None, (runs.mended, said)))
         offers = {name: [ANY, *((each, each) for each in runs.known(name, owner))] for name in _OFFERED}
         return {
-            self.block: mended + runs_html(runs.find(query, limit=shown), n, size, said),
+            self.block: runs_html(runs.find(query, limit=shown), n, size, told),
             self._more: gr.update(visible=n > shown),
             self._form: self._form.offering(offers),
         }

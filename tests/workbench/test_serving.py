@@ -100,6 +100,7 @@ import torch
 from workbench.bench import Workbench
 from workbench.frame import serving
 from workbench.frame.shell import launch
+from workbench.runs.run import Run
 
 serving._PATIENCE = {patience}
 up = threading.Event()
@@ -114,6 +115,9 @@ def work(job):
         {check}
 
 bench = Workbench(workspace=sys.argv[1])
+gone = bench.runs.begin(Run("", "grid", "", "demo"))
+bench.runs.end(gone, "done")
+bench.runs.delete(gone)
 bench.lane.submit(work, title="busy")
 launch("demo", port=0, bench=bench, tell=lambda address: up.set())
 print("ended", flush=True)
@@ -144,4 +148,6 @@ def test_a_served_page_ends_in_order_while_a_job_runs(tmp_path: Path, number: in
     assert "terminate called" not in said
     assert "Traceback" not in said
     assert ("ended" in said) == (check != "pass")
+    # What was deleted goes with the page; of one that is cut off, with the next look at the list.
+    assert any((tmp_path / "runs").glob("*/run.json")) == (check == "pass")
     assert any(folder.exists() for folder in uploads) == (check == "pass")  # a process that has to be cut off leaves it

@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 
+from steering.errors import SteeringError
 from steering.own_files import temporary_beside
 from workbench.bench import Workbench
 from workbench.guard import Guard
@@ -89,6 +90,8 @@ def serve_until_ended(bench: Workbench, start: Callable[[], Any]) -> Any:
         if page is not None:
             page.close(verbose=False)
         bench.workspace.bin.close()
+        with contextlib.suppress(SteeringError):  # what cannot be removed now goes with the next look at the list
+            bench.runs.empty()
     return page
 
 

@@ -258,7 +258,7 @@ class Runs:
     def close(self) -> None:
         """Say that this process needs them no more: what was deleted goes for good."""
         self._catch_up()
-        self._empty(self._processes.own)
+        self.empty()
         self._index.close()
         self._processes.close()
 
@@ -287,9 +287,9 @@ class Runs:
             self._late.pop(id, None)
         return None
 
-    def _empty(self, process: str) -> None:
-        """Remove what was deleted in a process that needs it no more."""
-        for id in self._index.deleted_in(process):
+    def empty(self, process: str = "") -> None:
+        """Remove for good what was deleted in a process that needs it no more; in this one where none is named."""
+        for id in self._index.deleted_in(process or self._processes.own):
             files.remove(self.folder / id)
             self._index.forget(id)
 
@@ -305,4 +305,4 @@ class Runs:
                 files.tidy(folder)
                 if not run.over:
                     self._index.change(run.id, **files.left(folder))
-            self._empty(process)
+            self.empty(process)
