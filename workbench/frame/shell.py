@@ -33,7 +33,7 @@ from workbench.page.cards import NAME
 from workbench.page.context import PanelContext
 from workbench.page.inputs import Page
 from workbench.page.markup import error_card, escape
-from workbench.page.settings import Settings
+from workbench.page.settings import Settings, parts_in
 from workbench.page.state import PageState
 from workbench.page.theme import FIRST, WorkbenchTheme, head
 from workbench.panel import Panel
@@ -221,6 +221,9 @@ def _place_panel(panel: Panel, context: PanelContext, bench: Workbench) -> gr.Co
             _log.exception("panel %s failed to build", panel.id)
             body.visible = False
             failure = error_card(error, doing=f"laying out the panel {panel.title}")
+    for part in parts_in(body):
+        if isinstance(part, gr.DownloadButton):  # which the style hides while texts are to be left out
+            part.elem_classes = [*(part.elem_classes or []), "sw-whole"]
     if failure:
         html_block(failure)
     context.error_slot()

@@ -106,7 +106,7 @@ def _plain(part: Any, value: Any) -> Any:
 def _named(body: BlockContext) -> dict[str, Any]:
     """The settings in a layout by name: their element id, or else their label; a second one of a name has a number."""
     found: dict[str, Any] = {}
-    for part in _parts(body):
+    for part in parts_in(body):
         if not (isinstance(part, KINDS) or getattr(part, "is_setting", False)) or part.interactive is False:
             continue
         name = str(part.elem_id or part.label or type(part).__name__)
@@ -116,10 +116,11 @@ def _named(body: BlockContext) -> dict[str, Any]:
     return found
 
 
-def _parts(block: Block) -> Iterator[Any]:
+def parts_in(block: Block) -> Iterator[Any]:
+    """Everything in a layout, in order."""
     for child in getattr(block, "children", ()):
         yield child
-        yield from _parts(child)
+        yield from parts_in(child)
 
 
 def _update(part: Any, value: Any, redrawn: bool) -> Any:
