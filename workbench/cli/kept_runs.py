@@ -19,6 +19,7 @@ from steering.studies.grid import load_vectors
 from steering.studies.study import Result, Study, recipes_of
 from steering.vectors.vector import SteeringVector
 from workbench.cli.console import ERR, follow
+from workbench.library.run_data import keep_data
 from workbench.runs.record import Record
 from workbench.runs.run import Run
 from workbench.workspace import Workspace
@@ -43,6 +44,8 @@ def kept_run(workspace: Workspace, host: Host, run: Run, settings: BaseModel, **
     """
     record = Record(workspace)
     record.begin(host, run, settings, **used)
+    if record.id:
+        keep_data(workspace.uploads, workspace.runs.get(record.id).about["data"])
     try:
         yield record
     except KeyboardInterrupt:

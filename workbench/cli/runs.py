@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.cli.console import OUT, reported, table
+from workbench.cli.console import ERR, OUT, reported, table
 from workbench.cli.options import Model, WorkspaceFolder, load_host, loads_model
 from workbench.cli.run_exchange import compare_runs, export, import_runs, open_run
 
@@ -148,6 +148,7 @@ def resume(id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load
         from workbench.cli.commands import finish, tell_size
         from workbench.cli.kept_runs import in_workspace, run_kept, vectors_of
         from workbench.cli.run_files import RUNS_CODE, RunFile, host_of
+        from workbench.library.run_data import with_data
         from workbench.runs.origin import origin_of_run
         from workbench.workspace import Workspace
 
@@ -155,6 +156,9 @@ def resume(id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load
         run = shelf.runs.get(id)
         study = find_study(run.kind)
         given = {name: run.about["settings"][name] for name in run.about["given"] if name not in ("vectors", "kept")}
+        given, said = with_data(shelf.uploads, given, run.about.get("data", {}))
+        for line in said:
+            ERR.print(line, highlight=False, markup=False)
         if "vectors" in study.settings.model_fields:
             given["vectors"] = vectors_of(run, study, study.parse(given), shelf)
         settings = study.parse(in_workspace(study, given, shelf))
