@@ -1,4 +1,4 @@
-"""Two visitors who steer with different vectors at once: each gets their own replies, every time."""
+"""Runs of a page as its visitors see them: each gets their own replies, and a vanished workspace takes none away."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from gradio.state_holder import SessionState
 
 from steering.model.host import Host
+from steering.passes import decoding
 from steering.studies import STUDIES
 from tests.conftest import tiny_model
 from tests.workbench.test_workspace import vector
@@ -106,3 +107,32 @@ def test_each_of_two_visitors_gets_their_own_replies_thirty_times_of_thirty(benc
         assert any(own in said for said in shown[name])  # a page that is slow skips some steps
         assert not any(strange in said for said in shown[name])
     assert right == 2 * ROUNDS
+
+
+def test_a_run_ends_and_shows_what_it_found_though_its_workspace_is_gone(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, read, steps = build(bench), decoding.read_token, []
+    folder, elsewhere = bench.workspace.folder, tmp_path.with_name(f"{tmp_path.name}-elsewhere")
+
+    def vanishing(*args: Any, **options: Any) -> Any:
+        steps.append(len(steps))
+        if len(steps) == 3:  # in the middle of the replies
+            folder.rename(elsewhere)
+        return read(*args, **options)
+
+    monkeypatch.setattr(decoding, "read_token", vanishing)
+    shown = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
+    assert len(steps) > 3
+    assert "sw-tok" in shown  # the replies, read to their end
+    assert "could not be kept" in shown
+    assert "No such file or directory" in shown
+    assert not folder.exists()  # nothing is made in its place
+    again = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
+    assert "There is no vector" in again
+    elsewhere.rename(folder)  # the disk is back
+    monkeypatch.setattr(decoding, "read_token", read)
+    whole = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
+    assert "sw-error" not in whole
+    assert [run.state for run in bench.runs.find()] == ["done", "failed"]
+    assert "could not be kept" in bench.runs.find()[1].error
