@@ -116,13 +116,18 @@ def dots(rows: Sequence[MeasureRow], labels: Sequence[str]) -> tuple[go.Figure, 
 
 
 def overlays(results: Sequence[Result | None], labels: Sequence[str]) -> Iterator[tuple[str, go.Figure, str]]:
-    """(title, figure, caption) of each chart that the tables of these results allow, of results of one study alone."""
+    """(title, figure, caption) of each chart that the tables of these results allow, of results of one study alone.
+
+    Args:
+        results: Those that are compared; one alone gives its own curves.
+        labels: What they are called; "" names curves alone.
+    """
     studies = {result.study for result in results if result is not None}
     if len(studies) != 1 or any(result is None for result in results):
         return
     for curves in _TABLES.get(studies.pop(), ()):
         tables = [_table(result, curves) for result in results if result is not None]
-        if sum(table is not None and len(table) > 0 for table in tables) < 2:
+        if sum(table is not None and len(table) > 0 for table in tables) < min(2, len(tables)):
             continue
         units = {
             str(table[curves.unit].iloc[0]) for table in tables if curves.unit and table is not None and len(table)
@@ -135,8 +140,8 @@ def overlays(results: Sequence[Result | None], labels: Sequence[str]) -> Iterato
                 _add(figure, curves, table, label, SEVERAL[n])
         figure = styled(figure, ", ".join(filter(None, (curves.across, *units))), curves.up)
         figure.update_xaxes(dtick=None).update_layout(height=360, showlegend=True, legend=LEGEND, margin=_MARGIN)
-        caption = "A hue a run, a dash a method. " if curves.by else "A hue a run. "
-        yield curves.title, figure, f"{caption}Bars: 95 % intervals."
+        hues = "" if len(results) == 1 else "A hue a run, a dash a method. " if curves.by else "A hue a run. "
+        yield curves.title, figure, f"{hues}Bars: 95 % intervals."
 
 
 def _table(result: Result, curves: Curves) -> pd.DataFrame | None:
@@ -144,8 +149,10 @@ def _table(result: Result, curves: Curves) -> pd.DataFrame | None:
     table = result.tables.get(curves.table)
     if table is None or not {curves.x, curves.y, *filter(None, (curves.by, curves.unit))} <= set(table.columns):
         return None
-    known = table[pd.to_numeric(table[curves.x], errors="coerce").notna()]
-    known = known[pd.to_numeric(known[curves.y], errors="coerce").notna()]
+    ends = (f"{column}{end}" for column in (curves.x, curves.y) for end in ("_low", "_high"))
+    numbers = [curves.x, curves.y, *(each for each in ends if each in table.columns)]
+    known = table.assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in numbers})
+    known = known.dropna(subset=[curves.x, curves.y])
     known = known[~known["random"].astype(bool)] if "random" in known.columns else known
     return known[known[curves.unit] == known[curves.unit].iloc[0]] if curves.unit and len(known) else known
 
@@ -154,7 +161,7 @@ def _add(figure: go.Figure, curves: Curves, table: pd.DataFrame, label: str, hue
     """The curves of one result."""
     groups = table.groupby(curves.by, sort=False) if curves.by else [("", table)]
     for (name, rows), dash in zip(groups, cycle(_DASHES), strict=False):
-        called = upper_first(", ".join(filter(None, (label, str(name)))))
+        called = upper_first(", ".join(filter(None, (label, str(name)))) or curves.up)
         figure.add_scatter(
             x=rows[curves.x].tolist(),
             y=rows[curves.y].tolist(),

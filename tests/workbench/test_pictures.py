@@ -14,7 +14,8 @@ import torch
 
 from steering.studies.figures import auroc_by_block, auroc_of_several, norms_by_block
 from steering.vectors.vector import Provenance, SteeringVector
-from workbench.page.pictures import place_picture, plain
+from workbench.page.pictures import place_picture
+from workbench.svg.plain import plain
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ import pytest
 
 from steering.statistics import Estimate
 from steering.studies.figures import error_bars, styled
-from workbench.page.pictures import plain
 from workbench.svg.drawing import svg
+from workbench.svg.plain import plain
 
 
 NAME = "{http://www.w3.org/2000/svg}"

@@ -155,7 +155,8 @@ def resume(id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load
         shelf = Workspace(workspace)
         run = shelf.runs.get(id)
         study = find_study(run.kind)
-        given = {name: run.about["settings"][name] for name in run.about["given"] if name not in ("vectors", "kept")}
+        asked = {name: run.about["settings"][name] for name in run.about.get("given", ())}
+        given = {name: value for name, value in asked.items() if name not in ("vectors", "kept")}
         given, said = with_data(shelf.uploads, given, run.about.get("data", {}))
         for line in said:
             ERR.print(line, highlight=False, markup=False)

@@ -6,21 +6,23 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from steering.errors import SteeringError
 from steering.model.outcome import marked
 from steering.names import safe_name
 from steering.origins.carriers import stamped
+from steering.studies.overlays import overlays
 from steering.studies.study import RESULT, Measure, Result
 from workbench.runs.bare import without_texts_of
 from workbench.runs.contents import FORMAT, LIST, PLACES, VERSION, as_json, digest, members, told
 from workbench.runs.run import Run
 from workbench.runs.runs import Runs
 from workbench.svg.drawing import is_figure, svg
+from workbench.svg.plain import plain
 
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -41,7 +43,7 @@ _PARTS = """\
 | `tables/*.csv` | every table |
 | `tables/*.parquet` | the same with their types, for the workbench |
 | `files/` | reports (HTML), recipes and code |
-| `figures/*.svg` | figures that the page showed; a run of the command line has them in its report |
+| `figures/*.svg` | figures that the page showed; of a run of the command line its curves, more in its report |
 | `vectors/*.safetensors` | steering vectors that the run made |
 | `used/*.safetensors` | those that it used |
 | `view.json`, `details/*.json` | what the page showed and what clicks on it open, to show it again |
@@ -129,16 +131,26 @@ def _files(place: Path, run: Run, result: Result | None, view: dict[str, object]
         for name, table in result.tables.items():
             text = marked(table, result.warnings).to_csv(index=False)
             yield f"tables/{names[name]}.csv", text.encode("utf-8", "backslashreplace")
-    yield from _figures(view)
+    yield from _drawn(_shown_figures(view) or (_own_figures(result) if result is not None else {}))
 
 
-def _figures(view: dict[str, object]) -> Iterator[tuple[str, bytes]]:
+def _shown_figures(view: Mapping[str, object]) -> dict[str, Mapping[str, Any]]:
+    """The figures that a page showed, by the names of their places."""
     shown = view.get("shown")
+    parts = shown.items() if isinstance(shown, dict) else ()
+    values = {name: part.get("value") for name, part in parts if isinstance(part, dict)}
+    return {name: figure for name, figure in values.items() if is_figure(figure)}
+
+
+def _own_figures(result: Result) -> dict[str, Mapping[str, Any]]:
+    """The curves of a result that no page showed."""
+    charts = overlays((result,), ("",))
+    return {title: {**plain(figure), "title": title, "caption": caption} for title, figure, caption in charts}
+
+
+def _drawn(figures: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, bytes]]:
     taken: set[str] = set()
-    for name, part in shown.items() if isinstance(shown, dict) else ():
-        figure = part.get("value") if isinstance(part, dict) else None
-        if not is_figure(figure):
-            continue
+    for name, figure in figures.items():
         called = safe_name(str(figure.get("title") or name))
         called = called if called.casefold() not in taken else safe_name(f"{name} {called}")
         taken.add(called.casefold())

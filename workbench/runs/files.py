@@ -9,6 +9,7 @@ import shutil
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
+from math import nan
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -158,7 +159,8 @@ def read_result(folder: Path) -> Result | None:
 
 def _measure(said: dict[str, Any]) -> Measure:
     """A measure as it was found; JSON has no word for a value that is none."""
-    return Measure(**{**said, "value": float("nan") if said["value"] is None else float(said["value"])})
+    value, low, high = (None if said[name] is None else float(said[name]) for name in ("value", "low", "high"))
+    return Measure(str(said["name"]), nan if value is None else value, low, high, int(said["n"]), str(said["unit"]))
 
 
 def read_view(folder: Path) -> dict[str, Any] | None:

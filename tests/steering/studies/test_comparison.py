@@ -12,7 +12,7 @@ from steering.statistics import Estimate, difference, mean_interval, wilson
 from steering.studies.comparison import measure_rows, told_apart
 from steering.studies.overlays import MOST_DOTS, dots, overlays
 from steering.studies.study import Measure, Result
-from workbench.page.pictures import plain
+from workbench.svg.plain import plain
 
 
 def _result(*measures: Measure, study: str = "tradeoff", **tables: pd.DataFrame) -> Result:
@@ -112,4 +112,11 @@ def test_curves_of_several_runs_share_axes_where_they_can_be_compared() -> None:
     assert [title for title, *_ in overlays(other, ["a", "b"])] == ["What is paid for what is gained"]
     assert list(overlays([results[0], _result(study="grid")], ["a", "b"])) == []
     assert list(overlays([results[0], None], ["a", "b"])) == []
+    alone = list(overlays(results[:1], [""]))
+    assert [figure.data[0].name for _, figure, _ in alone] == ["Joy, add"] * 3
+    odd = _points("raw", 0.0).assign(
+        alignment=["x", "0.5", None, "1", "2"], alignment_low="?"
+    )  # of somebody else's file
+    (curve, *_) = next(iter(overlays([_result(points=odd)], [""])))[1].data
+    assert (curve.y, tuple(curve.error_y.arrayminus)) == ((0.5,), (0.0,))
     assert list(overlays([_result(points=pd.DataFrame({"odd": [1]}))] * 2, ["a", "b"])) == []

@@ -115,6 +115,18 @@ def test_an_archive_is_read_without_the_workbench(tmp_path: Path) -> None:
     assert "<img" not in readme.replace("\\<img", "")
 
 
+def test_a_run_that_no_page_showed_has_its_curves(tmp_path: Path) -> None:
+    runs = _runs(tmp_path)
+    blocks = pd.DataFrame({"block": [0, 1], "auroc": [0.5, 0.9], "auroc_low": [0.4, 0.8], "auroc_high": [0.6, 1.0]})
+    id = runs.begin(RUN)
+    runs.end(id, "done", result=_result(study="extract", tables={"blocks": blocks}, headline="blocks"))
+    with zipfile.ZipFile(io.BytesIO(_packed(runs, id))) as archive:
+        (figure,) = (name for name in archive.namelist() if name.endswith(".svg"))
+        drawn = archive.read(figure).decode()
+    assert figure.endswith("/figures/Held-out AUROC by block.svg")
+    assert drawn.count("<circle") == 3  # two points, and one in the legend
+
+
 def test_a_run_is_the_same_in_another_workspace_and_exported_again(tmp_path: Path) -> None:
     here, there = _runs(tmp_path / "here"), _runs(tmp_path / "there")
     id, second = _kept(here), _kept(here, "Another")
