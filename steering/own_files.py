@@ -113,25 +113,33 @@ def check_replaceable(folder: Path, mark: str | None = None) -> None:
 
 def set_aside(path: Path, ending: str = ".damaged") -> Path:
     """Rename a file of the workbench's own to a name that is free, and return that."""
-    number = 1
-    while True:
-        aside = path.with_suffix(ending if number == 1 else f".{number}{ending}")
-        if not os.path.lexists(aside):
-            path.rename(aside)
-            return aside
-        number += 1
+    aside = _free_beside(path, ending)
+    path.rename(aside)
+    return aside
 
 
 def set_database_aside(path: Path) -> Path:
-    """Rename a damaged SQLite file of the workbench's own to a name that is free, with what SQLite keeps beside it,
-    which it would take for a new file's; gives the new name.
+    """Rename a damaged SQLite file of the workbench's own to a name that is free; gives the new name.
+
+    What SQLite keeps beside it goes first: it would take that for a new file's, and whoever is killed in between leaves
+    the damaged one.
     """
-    aside = set_aside(path)
+    aside = _free_beside(path, ".damaged")
     for ending in ("-wal", "-shm", "-journal"):
         beside = path.with_name(f"{path.name}{ending}")
         if beside.exists():
             os.replace(beside, aside.with_name(f"{aside.name}{ending}"))
+    path.rename(aside)
     return aside
+
+
+def _free_beside(path: Path, ending: str) -> Path:
+    number = 1
+    while True:
+        aside = path.with_suffix(ending if number == 1 else f".{number}{ending}")
+        if not os.path.lexists(aside):
+            return aside
+        number += 1
 
 
 def foreign(path: Path) -> SteeringError:

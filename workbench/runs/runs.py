@@ -300,9 +300,12 @@ class Runs:
             known: Processes beside those of which the list knows something to do.
         """
         for process in self._processes.gone(self._index.processes().union(known)):
-            for run in self._index.runs_in(process):
-                folder = self.folder / run.id
-                files.tidy(folder)
-                if not run.over:
-                    self._index.change(run.id, **files.left(folder))
-            self.empty(process)
+            try:
+                for run in self._index.runs_in(process):
+                    folder = self.folder / run.id
+                    files.tidy(folder)
+                    if not run.over:
+                        self._index.change(run.id, **files.left(folder))
+                self.empty(process)
+            except SteeringError:  # the list cannot be written now, and can be read: with the next look
+                return

@@ -8,8 +8,8 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -140,6 +140,21 @@ def test_a_list_that_is_locked_for_long_takes_down_later_how_a_run_ended(tmp_pat
     runs.close()
 
 
+def test_a_locked_list_is_read_though_a_process_left_something_to_take_down(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(list_file, "PATIENCE", 0.05)
+    first = Runs(tmp_path)
+    id = first.begin(RUN)
+    first._processes._alive.release()  # killed
+    with sqlite3.connect(tmp_path / LIST, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        runs = Runs(tmp_path)
+        assert [run.id for run in runs.find()] == [id]
+        assert runs.get(id).title == RUN.title
+        other.execute("ROLLBACK")
+    assert runs.get(id).state == "interrupted"
+    runs.close()
+
+
 def test_what_a_process_could_not_tell_the_list_is_read_from_the_folder_when_it_is_gone(
     tmp_path: Path, monkeypatch: Any
 ) -> None:
@@ -265,17 +280,11 @@ def test_a_folder_without_its_own_word_is_listed_by_what_was_found(tmp_path: Pat
     runs.close()
 
 
-LISTED = """
-import sys
-from pathlib import Path
-from workbench.runs.runs import Runs
-
-print(len(Runs(Path(sys.argv[1])).find()))
-"""
-
-
-def test_two_processes_that_find_the_list_damaged_make_one_new_one(tmp_path: Path, kept: dict[str, Run]) -> None:
+def test_several_that_find_the_list_damaged_at_once_make_one_new_one(tmp_path: Path, kept: dict[str, Run]) -> None:
     (tmp_path / LIST).write_bytes(b"no list at all" * 500)
-    both = [subprocess.Popen([sys.executable, "-c", LISTED, str(tmp_path)], stdout=subprocess.PIPE) for _ in range(2)]
-    assert [each.communicate(timeout=60)[0] for each in both] == [b"2\n", b"2\n"]
+    with ThreadPoolExecutor(4) as pool:  # each opens the files anew, as a process does
+        opened = list(pool.map(Runs, [tmp_path] * 4))
+    for runs in opened:
+        assert {run.id for run in runs.find()} == set(kept)
+        runs.close()
     assert [path.name for path in tmp_path.glob("*.damaged")] == ["index.damaged"]
