@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -22,6 +24,10 @@ from workbench.runs.unpacking import Unpacked, unpack, unwritten
 
 TAG = "imported"
 """What a run that was imported is tagged with."""
+_ROOM = ".import-"
+"""How the name of a folder begins in which runs are unpacked."""
+_STALE = 24 * 3600.0
+"""Seconds after which such a folder is nobody's any more."""
 Fate = Literal["new", "renamed", "there", "back"]
 
 
@@ -58,8 +64,9 @@ def take_in(runs: Runs, path: Path, *, name: str = "", owner: str = "", sees: st
             or the workspace cannot be written.
     """
     called = name or path.name
+    _tidy(runs.folder)
     try:
-        room = Path(mkdtemp(dir=runs.folder, prefix=".import-"))
+        room = Path(mkdtemp(dir=runs.folder, prefix=_ROOM))
     except OSError as error:
         raise unwritten(error) from error
     try:
@@ -75,6 +82,14 @@ def take_in(runs: Runs, path: Path, *, name: str = "", owner: str = "", sees: st
         return arrived
     finally:
         shutil.rmtree(room, ignore_errors=True)
+
+
+def _tidy(folder: Path) -> None:
+    """Take away what a program that was killed while it imported had unpacked."""
+    for left in folder.glob(f"{_ROOM}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _STALE:
+                shutil.rmtree(left)
 
 
 def _admitted(runs: Runs, unpacked: Unpacked, called: str, owner: str, sees: str | None) -> Arrival:

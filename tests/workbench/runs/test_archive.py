@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import random
 import stat
 import zipfile
@@ -358,6 +359,17 @@ def test_all_runs_are_taken_in_or_none(tmp_path: Path, packed: bytes, monkeypatc
         take_in(runs, _written(tmp_path / "runs.zip", packed))
     assert [each.id for each in runs.find()] == [own]
     assert [each.name for each in (tmp_path / "runs").iterdir() if each.is_dir()] == [own]
+
+
+def test_what_a_killed_import_left_goes_with_the_next_one(tmp_path: Path, packed: bytes) -> None:
+    runs = _runs(tmp_path / "runs")
+    old, new = runs.folder / ".import-old", runs.folder / ".import-new"
+    for folder in (old, new):
+        (folder / "0").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    assert runs.find() == []
+    take_in(runs, _written(tmp_path / "runs.zip", packed))
+    assert (old.exists(), new.exists()) == (False, True)  # another program may be at work in the new one
 
 
 def test_damaged_archives_are_one_error_or_the_whole(tmp_path: Path, packed: bytes) -> None:
