@@ -23,6 +23,7 @@ from workbench.frame.shell import build
 from workbench.page.markup import escape
 from workbench.page.visits import COOKIE
 from workbench.runs.query import Query
+from workbench.runs.run import Run
 
 
 ROUNDS = 15
@@ -136,3 +137,27 @@ def test_a_run_ends_and_shows_what_it_found_though_its_workspace_is_gone(
     assert "sw-error" not in whole
     assert [run.state for run in bench.runs.find()] == ["done", "failed"]
     assert "could not be kept" in bench.runs.find()[1].error
+
+
+def test_a_run_of_every_panel_is_shown_again_without_a_model_and_without_a_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Workbench(workspace=tmp_path)
+    page = build(bench)
+    openings = [event for event in page.fns.values() if getattr(event.fn, "__name__", "") == "opened"]
+    assert len(openings) > len(bench.catalogue.panels)
+
+    def submit(*args: Any, **options: Any) -> None:
+        raise AssertionError("a job was queued")
+
+    monkeypatch.setattr(bench.lane, "submit", submit)
+    for panel in bench.catalogue.panels:
+        id = bench.runs.begin(Run("", panel.id, "Of yesterday", "demo", panel=panel.id))
+        bench.runs.end(id, "done", view={"shown": {}, "settings": {}})
+        request = gr.Request(query_params={"run": id}, cookies={}, headers={})
+        shown = [str([*opening.fn(request, *(None for _ in opening.inputs)).values()]) for opening in openings]
+        assert sum("Of yesterday</b> on demo" in each for each in shown) == 1  # on its own page
+        assert any("not one of the panel" in each for each in shown)  # and refused on others
+    missing = gr.Request(query_params={"run": "0123456789abcdef"}, cookies={}, headers={})
+    told = [str([*opening.fn(missing, *(None for _ in opening.inputs)).values()]) for opening in openings]
+    assert sum("There is no run" in each for each in told) == len(bench.catalogue.panels)

@@ -67,6 +67,7 @@ def place_opening(
     parts += [part for each in contexts for part in (*each.changed, *each.redrawn)]
     parts += [part for taker in takers for part in taker.outputs]
     parts += [panel.choices.run] if panel.choices.run.is_rendered else []
+    parts += [panel.errors] if kept else []  # where the address names a run that is not there
     outputs = unique([*parts, state.picked, state.followed, state.drawn, *look.outputs])
 
     def opened(request: gr.Request, *known: Any) -> dict[Any, Any]:
