@@ -286,7 +286,7 @@ def test_an_own_contrast_set_is_extracted_and_a_second_vector_stacked(page: Page
     rows = [f"Write a kind note {n}.,Write a rude note {n}." for n in range(10)]
     path.write_text("\n".join(["positive,negative", *rows]), encoding="utf-8")
     page.locator(".sw-body-column:has(#contrast-upload) input[type=file]").set_input_files(path)
-    expect(page.locator("#contrast input")).to_have_value("tone.csv")
+    expect(page.locator("#contrast input")).to_have_value(re.compile(r"^tone\.csv"))
     expect(page.get_by_text("Write a rude note 0.")).to_be_visible()
     page.click("#extract")
     expect(shelf_card(page, "tone")).to_be_visible()
