@@ -85,6 +85,7 @@ def test_what_a_killed_program_had_removed_goes_with_the_next_look(workspace: Wo
 KILLED = """
 import os, sys
 from pathlib import Path
+from steering.recipes.recipe import Recipe
 from tests.workbench.test_workspace import vector
 from workbench.workspace import Workspace
 
@@ -127,11 +128,35 @@ for act, fits in {rename: {("joy",), ("delight",), ("delight", "joy")}, remove: 
         assert not [path for path in folder.glob("shelf/*.safetensors") if path.stem not in names]
         step += 1
     assert step > 1, act
+
+def add(home): home.uploads.add(source, "texts", 1)
+def discard(home): home.uploads.remove(home.uploads.find()[0].digest)
+def have_back(home): home.restore(home.uploads.remove(home.uploads.find()[0].digest).id)
+def save(home): home.recipes.put(Recipe(), "mine")
+
+source = Path(sys.argv[1]) / "own.txt"
+source.write_text("one")
+for act in (add, discard, have_back, save):
+    step, died = 0, True
+    while died:
+        folder = Path(sys.argv[1]) / f"{act.__name__}{step}"
+        if act in (discard, have_back):
+            add(Workspace(folder))
+        died = dies_at(step, lambda: act(Workspace(folder)))
+        after = Workspace(folder)
+        for each in after.uploads.find():
+            assert (after.uploads.files / each.digest / each.name).read_text() == "one", (act, step)
+        for name in after.recipes.names():
+            assert after.recipes.get(name) == Recipe(), (act, step)
+        add(after)  # whatever was left, it goes on
+        assert [each.name for each in after.uploads.find()] == ["own.txt"], (act, step)
+        step += 1
+    assert step > 1, act
 print("held")
 """
 
 
-def test_a_program_killed_at_any_step_leaves_the_vector_whole_or_nothing(tmp_path: Path) -> None:
+def test_a_program_killed_at_any_step_leaves_a_thing_whole_or_nothing(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
