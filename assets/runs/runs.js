@@ -14,7 +14,7 @@ const tell = ids => {
 
 window.runsList = (element, props, server, watch, upload, trigger) => {
   const ticked = new Set(new URLSearchParams(location.search).get(COMPARED)?.split(',').slice(0, MOST) ?? []);
-  let named = [...ticked], said = '';
+  let named = [...ticked], said = '', bare = false;
   const part = name => element.querySelector(`[data-part="${name}"]`);
   const say = text => { said = text; if (part('said')) part('said').textContent = text; };
   const rows = () => [...element.querySelectorAll('[data-tick]')];
@@ -29,6 +29,7 @@ window.runsList = (element, props, server, watch, upload, trigger) => {
     }
     part('count').textContent = ticked.size ? `${ticked.size} ticked${hidden ? `, ${hidden} of them not in this list` : ''}` : 'Tick two to four to compare them, or any to export them.';
     part('said').textContent = said;
+    part('bare').checked = bare;
   };
   const compare = ids => { tell(ids); trigger('compare', {picks: ids.join(',')}); };
   const take = async file => {
@@ -46,7 +47,7 @@ window.runsList = (element, props, server, watch, upload, trigger) => {
     compare: () => compare(rows().filter(box => box.checked).map(box => box.dataset.tick).reverse().concat([...ticked].filter(id => !rows().some(box => box.dataset.tick === id)))),
     export: async () => {
       say('Writing …');
-      const answer = await server.pack([...ticked]);
+      const answer = await server.pack({ids: [...ticked], bare});
       say(answer?.error ?? '');
       if (!answer?.path) return;
       const href = new URL('gradio_api/file=' + answer.path.split('/').map(encodeURIComponent).join('/'), document.baseURI);
@@ -66,6 +67,7 @@ window.runsList = (element, props, server, watch, upload, trigger) => {
   element.addEventListener('change', event => {
     const id = event.target.dataset?.tick;
     if (id) { if (event.target.checked) ticked.add(id); else ticked.delete(id); mark(); }
+    if (event.target === part('bare')) bare = event.target.checked;
     if (event.target === part('file')) { take(event.target.files[0]); event.target.value = ''; }
   });
   element.addEventListener('dragover', event => { if (event.dataTransfer?.types.includes('Files')) event.preventDefault(); });

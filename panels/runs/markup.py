@@ -23,6 +23,7 @@ RUNS_SCRIPT = (
 _BAR = (
     '<div class="sw-runs-bar" data-part="bar"><button type="button" data-do="compare" disabled>Compare</button>'
     '<button type="button" data-do="export" disabled>Export</button>'
+    '<label class="sw-note"><input type="checkbox" data-part="bare"> without prompts and replies</label>'
     '<button type="button" data-do="choose">Import a file</button>'
     '<input type="file" data-part="file" accept=".zip" aria-label="A file of runs" tabindex="-1">'
     '<span class="sw-note" data-part="count"></span>'

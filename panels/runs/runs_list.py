@@ -172,15 +172,16 @@ class RunsList:
     def _pack_function(self) -> Any:
         workspace = self._ui.workspace
 
-        def pack(ids: Any) -> dict[str, str]:
+        def pack(given: Any) -> dict[str, str]:
             """Runs as a file for download; called by the script, so anything may come."""
             try:
+                ids, bare = (given.get("ids"), given.get("bare") is True) if isinstance(given, dict) else (None, False)
                 named = [each for each in ids if isinstance(each, str)] if isinstance(ids, list) else []
                 if len(named) > _MOST_PACKED:
                     raise SteeringError(f"{len(named):,} runs.", f"at most {_MOST_PACKED} in one file.", "Untick some.")
                 file = io.BytesIO()
-                write_archive(workspace.runs, named, file)
-                name = archive_name([workspace.runs.get(id) for id in named])
+                write_archive(workspace.runs, named, file, texts=not bare)
+                name = archive_name([workspace.runs.get(id) for id in named], texts=not bare)
                 return {"path": str(workspace.export(name, file.getvalue())), "name": name}
             except SteeringError as error:
                 return {"error": without_places(str(error))}

@@ -121,7 +121,7 @@ def code(
         from workbench.runs.code import as_files, write_files
         from workbench.workspace import Workspace
 
-        files = as_files(Workspace(workspace).runs, id, kind, texts=not bare)
+        files = as_files(Workspace(workspace), id, kind, texts=not bare)
         if out is not None:
             OUT.print(f"Written to {write_files(files, out)}", highlight=False)
             return

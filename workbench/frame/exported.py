@@ -51,9 +51,8 @@ def _exported(bench: Workbench, id: str, kind: str, *, texts: bool) -> tuple[str
     if kind == "all":
         whole = io.BytesIO()
         write_archive(runs, [id], whole, texts=texts)
-        run = runs.get(id)
-        return archive_name([run]) if texts else f"{run.kind}-{run.id[:8]}.zip", whole.getvalue()
-    return packed(as_files(runs, id, kind, texts=texts))
+        return archive_name([runs.get(id)], texts=texts), whole.getvalue()
+    return packed(as_files(bench.workspace, id, kind, texts=texts))
 
 
 def _asked(given: Any, *names: str) -> list[str]:

@@ -105,8 +105,10 @@ def _put_run(
     return sums
 
 
-def archive_name(runs: Sequence[Run]) -> str:
-    """What such a file is called."""
+def archive_name(runs: Sequence[Run], *, texts: bool = True) -> str:
+    """What such a file is called; titles quote prompts."""
+    if len(runs) == 1 and not texts:
+        return f"{safe_name(runs[0].kind)}-{runs[0].id[:8]}.zip"
     return f"{safe_name(runs[0].title)}.zip" if len(runs) == 1 else f"{len(runs)} runs.zip"
 
 

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, get_args
 
 from steering.errors import SteeringError
 from steering.origins.beside import FOLDER, vector_file
-from steering.origins.origin import Origin, uploads_in
+from steering.origins.origin import Origin
 from steering.origins.run_file import run_file
 from steering.origins.script import notebook, script
 from steering.studies import STUDIES
 from steering.studies.without_texts import vector_without_texts
-from steering.texts.sources import local_file, split_source
+from steering.texts.sources import SELECT, local_file
 from steering.vectors.files import save_vector
 from steering.vectors.vector import SteeringVector
+from workbench.library.uploads import Uploads
 from workbench.runs.origin import origin_of_run
 from workbench.runs.run import Run
-from workbench.runs.runs import Runs
+from workbench.workspace import Workspace
 
 
 Kind = Literal["python", "yaml", "notebook"]
@@ -30,11 +34,11 @@ _ENDINGS: Mapping[Kind, str] = {"python": ".py", "yaml": ".yaml", "notebook": ".
 _WRITTEN = {"python": script, "yaml": run_file, "notebook": notebook}
 
 
-def as_files(runs: Runs, id: str, kind: str, *, texts: bool = True) -> dict[str, bytes]:
+def as_files(workspace: Workspace, id: str, kind: str, *, texts: bool = True) -> dict[str, bytes]:
     """A run as files that run it again, by their names: the script, notebook or YAML first, then what it reads.
 
     Args:
-        runs: Where the run is kept.
+        workspace: Where the run is kept, with copies of the data that it read.
         id: Its id.
         kind: One of `KINDS`.
         texts: Whether prompts and replies are in them.
@@ -45,6 +49,7 @@ def as_files(runs: Runs, id: str, kind: str, *, texts: bool = True) -> dict[str,
     found = next((each for each in KINDS if each == kind), None)
     if found is None:
         raise SteeringError(f"A run as '{kind[:40]}' was asked for.", f"one of {', '.join(KINDS)}.")
+    runs = workspace.runs
     run = runs.get(id)
     if run.kind not in STUDIES:
         raise SteeringError(
@@ -52,10 +57,10 @@ def as_files(runs: Runs, id: str, kind: str, *, texts: bool = True) -> dict[str,
             f"a run of {', '.join(STUDIES)}.",
             "Run it again on its page.",
         )
-    origin = origin_of_run(run)
+    origin, data = _with_data(origin_of_run(run), run, workspace.uploads if texts else None)
     told = origin if texts else origin.without_texts()
     first = {f"{run.kind}-{run.id[:8]}{_ENDINGS[found]}": _WRITTEN[found](told).encode("utf-8", "backslashreplace")}
-    return {**first, **_vector_files(runs.used(id), origin, texts=texts), **(_data_files(run) if texts else {})}
+    return {**first, **_vector_files(runs.used(id), origin, texts=texts), **data}
 
 
 def packed(files: Mapping[str, bytes]) -> tuple[str, bytes]:
@@ -112,21 +117,44 @@ def _vector_files(used: Mapping[str, SteeringVector], origin: Origin, *, texts: 
     return found
 
 
-def _data_files(run: Run) -> dict[str, bytes]:
-    """The uploads that it was measured on.
+def _with_data(origin: Origin, run: Run, uploads: Uploads | None) -> tuple[Origin, dict[str, bytes]]:
+    """An origin whose settings name files beside it in place of files of this machine, and those files.
+
+    Args:
+        origin: Of the run.
+        run: Which.
+        uploads: Where copies are; None where the files, which are texts, are to be left out.
 
     Raises:
-        SteeringError: One is no longer here.
+        SteeringError: One is gone, or another one by now.
     """
-    found = {}
-    for setting, (name, source) in uploads_in(run.about["settings"]).items():
-        place = str(split_source(source)[0])
-        try:
-            found[str(split_source(name)[0])] = local_file(place).read_bytes()
-        except (SteeringError, OSError) as error:
-            raise SteeringError(
-                f"The file '{place.rpartition('/')[2]}' of the setting '{setting}' was uploaded and is not here.",
-                "the file that was measured on.",
-                "Upload it again on the page and export the run there.",
-            ) from error
-    return found
+    known = run.about.get("data", {})
+    named = {name: value for name, value in run.about["settings"].items() if isinstance(value, str) and value in known}
+    beside, contents = {}, {}
+    for setting, source in named.items():
+        place, chosen = source.rpartition(SELECT)[::2] if SELECT in source else (source, "")
+        name = f"{setting}-{place.replace(chr(92), '/').rpartition('/')[2]}"
+        beside[setting] = f"{name}{SELECT}{chosen}" if chosen else name
+        if uploads is not None:
+            contents[name] = _copy(uploads, setting, place.strip(), known[source])
+    kept = {name: value for name, value in origin.settings.items() if name not in beside}
+    return replace(origin, settings=kept, files={**origin.files, **beside}), contents
+
+
+def _copy(uploads: Uploads, setting: str, place: str, digest: str) -> bytes:
+    """The data that a run read: the workspace's copy, or the file itself where it is still the same."""
+    paths = []
+    with suppress(SteeringError):
+        paths.append(uploads.files / digest / uploads.get(digest).name)
+    with suppress(SteeringError):
+        paths.append(local_file(place))
+    for path in paths:
+        with suppress(OSError):
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() == digest:
+                return content
+    raise SteeringError(
+        f"The file '{place.rpartition('/')[2]}' of the setting '{setting}' is not here as it was when it was read.",
+        "the file that was measured on.",
+        "Upload it again on the page, or put it back.",
+    )

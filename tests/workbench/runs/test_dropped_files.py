@@ -67,7 +67,7 @@ def _files(made: Made, study: str, folder: Path) -> dict[str, bytes]:
     files = {path.name: path.read_bytes() for path in result.write(folder).iterdir()}
     origin = origin_of_run(runs.get(id))
     for kind in ("yaml", "notebook"):
-        name, content = next(iter(as_files(runs, id, kind).items()))
+        name, content = next(iter(as_files(made.workspace, id, kind).items()))
         files[name] = content
     return {**files, "figure.png": _png(origin), "figure.svg": _svg(origin)}
 

@@ -99,7 +99,7 @@ def _run(kind: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
 def test_a_run_made_again_from_its_file_is_the_same(
     study: str, kind: str, made: Made, loaded: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: Host
 ) -> None:
-    path = write_files(as_files(made.workspace.runs, made.ids[study], kind), tmp_path)
+    path = write_files(as_files(made.workspace, made.ids[study], kind), tmp_path)
     _same(_run(kind, path, monkeypatch), made.results[study])
     ((name, options),) = loaded
     assert (name, options.dtype, options.device) == ("demo", demo.info.dtype, demo.info.device)
@@ -107,10 +107,10 @@ def test_a_run_made_again_from_its_file_is_the_same(
 
 @pytest.mark.parametrize("study", TINY)
 def test_a_notebook_runs_what_the_script_runs(study: str, made: Made) -> None:
-    runs, id = made.workspace.runs, made.ids[study]
-    cells = json.loads(next(iter(as_files(runs, id, "notebook").values())))["cells"]
+    id = made.ids[study]
+    cells = json.loads(next(iter(as_files(made.workspace, id, "notebook").values())))["cells"]
     code = "\n\n".join(cell["source"] for cell in cells if cell["cell_type"] == "code")
-    script = next(iter(as_files(runs, id, "python").values())).decode()
+    script = next(iter(as_files(made.workspace, id, "python").values())).decode()
     assert script.endswith(code.replace("Path.cwd()", "Path(__file__).parent") + "\n")
 
 
@@ -124,7 +124,7 @@ def test_chat_settings_of_the_model_hold_again(
     bare = study.start(demo, settings).result()
     assert bare.tables["replies"]["text"][0] != first.tables["replies"]["text"][0]
     for kind in ("python", "yaml"):
-        path = write_files(as_files(made.workspace.runs, run.id, kind), tmp_path / kind)
+        path = write_files(as_files(made.workspace, run.id, kind), tmp_path / kind)
         _same(_run(kind, path, monkeypatch), first)
 
 
@@ -138,7 +138,7 @@ def test_an_upload_goes_with_the_run(
     settings = study.parse({**TINY["tradeoff"], "alignment": source, "vectors": str(made.workspace.shelf)})
     first = run_kept(made.workspace, demo, study, settings)
     (run, *_) = made.workspace.runs.find(Query(kind="tradeoff"))
-    files = as_files(made.workspace.runs, run.id, "python")
+    files = as_files(made.workspace, run.id, "python")
     assert text.encode() in files.values()
     digest = source.removeprefix("upload:").partition("/")[0]
     assert digest not in next(iter(files.values())).decode()
@@ -147,13 +147,38 @@ def test_an_upload_goes_with_the_run(
     pd.testing.assert_frame_equal(found.tables["points"], first.tables["points"], check_exact=True)
 
 
+def test_a_file_of_this_machine_goes_with_the_run_as_it_was(
+    made: Made, demo: Host, loaded: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "mine.csv"
+    mine.write_text("good,bad,note\n" + "".join(f"I like it {n}.,I hate it {n}.,x\n" for n in range(12)))
+    study, before = find_study("extract"), mine.read_bytes()
+    first = run_kept(made.workspace, demo, study, study.parse({"contrast": f"{mine}::good,bad"}))
+    (run, *_) = made.workspace.runs.find(Query(kind="extract"))
+    mine.write_text("good,bad\nother,texts\n")
+    for kind in ("python", "yaml"):
+        files = as_files(made.workspace, run.id, kind)
+        assert files["contrast-mine.csv"] == before
+        _same_numbers(_run(kind, write_files(files, tmp_path / kind), monkeypatch), first)
+    for digest in [each.digest for each in made.workspace.uploads.find()]:
+        made.workspace.uploads.remove(digest)
+    with pytest.raises(SteeringError, match=r"'mine\.csv' of the setting 'contrast' is not here as it was"):
+        as_files(made.workspace, run.id, "python")
+    assert [*as_files(made.workspace, run.id, "python", texts=False)] == [f"extract-{run.id[:8]}.py"]
+
+
+def _same_numbers(found: Result, first: Result) -> None:
+    assert found.measures == first.measures
+    pd.testing.assert_frame_equal(found.tables["blocks"], first.tables["blocks"], check_exact=True)
+
+
 def test_every_study_is_tried() -> None:
     assert set(TINY) == set(STUDIES)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_file_runs_in_a_process_of_its_own(kind: str, made: Made, tmp_path: Path) -> None:
-    path = write_files(as_files(made.workspace.runs, made.ids["steer"], kind), tmp_path)
+    path = write_files(as_files(made.workspace, made.ids["steer"], kind), tmp_path)
     if kind == "notebook":
         cells = [each["source"] for each in json.loads(path.read_text())["cells"] if each["cell_type"] == "code"]
         path = tmp_path / "cells.py"
@@ -175,7 +200,7 @@ def test_each_kind_of_file_runs_in_a_process_of_its_own(kind: str, made: Made, t
 
 
 def test_a_notebook_is_one_as_nbformat_4_says(made: Made) -> None:
-    (content,) = as_files(made.workspace.runs, made.ids["extract"], "notebook").values()
+    (content,) = as_files(made.workspace, made.ids["extract"], "notebook").values()
     found = json.loads(content)
     assert (found["nbformat"], found["nbformat_minor"]) == (4, 5)
     assert found["cells"][0]["cell_type"] == "markdown"
@@ -189,7 +214,7 @@ def test_a_notebook_is_one_as_nbformat_4_says(made: Made) -> None:
 def test_a_vector_that_is_missing_or_another_one_is_one_error(
     made: Made, loaded: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = as_files(made.workspace.runs, made.ids["grid"], "python")
+    files = as_files(made.workspace, made.ids["grid"], "python")
     assert {name for name in files if name.endswith(".safetensors")} == {
         "vectors/formality.safetensors",
         "vectors/sentiment.safetensors",
@@ -202,7 +227,7 @@ def test_a_vector_that_is_missing_or_another_one_is_one_error(
     with pytest.raises(SteeringError, match="another vector than the run took"):
         runpy.run_path(str(path))
     yaml_file = tmp_path / "run.yaml"
-    yaml_file.write_bytes(next(iter(as_files(made.workspace.runs, made.ids["grid"], "yaml").values())))
+    yaml_file.write_bytes(next(iter(as_files(made.workspace, made.ids["grid"], "yaml").values())))
     monkeypatch.setenv("STEERING_WORKBENCH_HOME", str(tmp_path / "home"))
     assert "vectors that the run took are not here" in _said(call("run", str(yaml_file), code=1).stderr)
     monkeypatch.setenv("STEERING_WORKBENCH_HOME", str(made.workspace.folder))  # the run's own copies are there
@@ -246,7 +271,7 @@ def _said(text: str) -> str:
 def test_a_wrong_file_is_one_clear_error(
     change: dict[str, Any], said: str, made: Made, loaded: list[Any], tmp_path: Path
 ) -> None:
-    (content,) = as_files(made.workspace.runs, made.ids["extract"], "yaml").values()
+    (content,) = as_files(made.workspace, made.ids["extract"], "yaml").values()
     path = tmp_path / "run.yaml"
     path.write_text(yaml.safe_dump({**yaml.safe_load(content), **change}))
     assert said in _said(call("run", str(path), code=1).stderr)
@@ -268,7 +293,7 @@ def test_files_that_carry_no_run_are_said_to(tmp_path: Path) -> None:
 
 
 def test_a_file_cannot_ask_for_a_models_own_code(made: Made, loaded: list[Any], tmp_path: Path) -> None:
-    (content,) = as_files(made.workspace.runs, made.ids["extract"], "yaml").values()
+    (content,) = as_files(made.workspace, made.ids["extract"], "yaml").values()
     said = yaml.safe_load(content)
     said["model"]["load"]["trust_remote_code"] = True
     path = tmp_path / "run.yaml"

@@ -115,13 +115,13 @@ def test_a_run_without_texts_still_has_its_numbers_and_travels(made: Made, tmp_p
 
 
 def test_what_is_left_out_has_to_be_given_before_it_runs_again(made: Made, tmp_path: Path) -> None:
-    runs, id = made.workspace.runs, made.ids["steer"]
-    first, *_ = files = as_files(runs, id, "yaml", texts=False)
+    id = made.ids["steer"]
+    first, *_ = files = as_files(made.workspace, id, "yaml", texts=False)
     path = tmp_path / first
     path.write_bytes(files[first])
     said = re.sub(r"\s+", " ", call("run", str(path), code=1).stderr)
     assert "leaves out prompts and replies: turns, user" in said
-    script = next(iter(as_files(runs, id, "python", texts=False).values())).decode()
+    script = next(iter(as_files(made.workspace, id, "python", texts=False).values())).decode()
     assert "'user': None,  # left out of this file" in script
     with pytest.raises(SteeringError, match="field user"):
         find_study("steer").parse({"user": None})
