@@ -18,6 +18,7 @@ from steering.origins.carriers import file_origin
 from steering.studies.study import Measure, Result
 from tests.workbench.controls.test_recipe_editor import EVIL
 from tests.workbench.runs.test_runs import RUN, _result
+from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.runs.archive import write_archive
 from workbench.runs.run import Run
@@ -131,8 +132,10 @@ def test_a_run_of_another_workspace_opens_as_it_was_and_nothing_of_it_runs(
     there.end(
         id, "done", result=_result(), view={"shown": {"tradeoff-plane": {"value": figure}, "tradeoff-found": hostile}}
     )
+    made = there.begin(Run("", "extract", "Made there", "demo", panel="vectors", about=RUN.about))
+    there.end(made, "done", result=_result(vectors={"of-there": vector("of-there", 0)}), view={"shown": {}})
     with (tmp_path / "runs.zip").open("wb") as file:
-        write_archive(there, [id], file)
+        write_archive(there, [id, made], file)
     with opened(browser, address, panel="runs") as page:
         page.set_input_files("#runs-list input[type=file]", tmp_path / "runs.zip")
         row = page.locator(f'[data-pick="{id}"]')
@@ -143,6 +146,10 @@ def test_a_run_of_another_workspace_opens_as_it_was_and_nothing_of_it_runs(
         expect(page.locator("#tradeoff-found")).to_contain_text("As it was")
         assert page.locator("#tradeoff-found img, #tradeoff-plane img").count() == 0
         assert page.title() != "owned"
+        page.goto(f"{address}vectors?run={made}")
+        page.click("[data-vectors]")  # what an extraction made goes onto this shelf
+        expect(page.locator('.sw-v[data-name="of-there"]')).to_be_visible()
+    assert bench.workspace.get("of-there").vector.digest == vector("of-there", 0).digest
 
 
 def test_who_is_not_alone_sees_their_own_runs_only(

@@ -120,7 +120,7 @@ def vectors_html(id: str, missing: Sequence[str], others: Sequence[str]) -> str:
         offer = f"Put back on the shelf: {names}"
         said += (
             f'<p class="sw-run"><button type="button" class="sw-link" data-vectors="{escape(id)}">{offer}</button>'
-            '<span class="sw-note">The run used it and has a copy.</span></p>'
+            '<span class="sw-note">The run has a copy.</span></p>'
         )
     if others:
         names = escape(", ".join(others[:8]))

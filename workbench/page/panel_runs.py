@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from steering.errors import SteeringError
 from steering.names import short_name
+from steering.vectors.vector import SteeringVector
 from workbench.memory import Properties, changed, join_all
 from workbench.page.blocks import EVENT, event_of
 from workbench.page.cleaning import cleaned
@@ -23,6 +25,9 @@ from workbench.runs.run import Run
 
 if TYPE_CHECKING:
     from workbench.page.context import PanelContext
+
+
+_EXTRACTION = "extract"
 
 
 class PanelRuns:
@@ -101,20 +106,30 @@ class PanelRuns:
         def put_back(event: gr.EventData) -> Outputs:
             run = ui.workspace.runs.get(text_of(event, "run"))
             missing, _ = self._off_the_shelf(run)
-            used = ui.workspace.runs.used(run.id)
+            kept = self._vectors_of(run)
             for name in missing:
-                ui.workspace.put(used[name], name)
+                ui.workspace.put(kept[name], name)
             return {notice: self.reopened(run.id)[notice]}
 
         ui.quick(event_of(notice, "vectors"), put_back, outputs=[notice], of_event=True)
 
     def _off_the_shelf(self, run: Run) -> tuple[list[str], list[str]]:
-        """Of the vectors that a run used: those that the shelf has no more, and those that are others there by now."""
-        known = {name: str(digest) for name, digest in run.about.get("vectors", {}).items()}
-        names, kept = self._ui.workspace.names(), self._ui.workspace.runs.used(run.id)
+        """Of a run's vectors: those that the shelf has no more, and those that are others there by now."""
+        names, kept = self._ui.workspace.names(), self._vectors_of(run)
+        known = {name: vector.digest for name, vector in kept.items()}
+        known |= {name: str(digest) for name, digest in run.about.get("vectors", {}).items()}
         missing = [name for name in known if name not in names and name in kept]
         there = [name for name in known if name in names]
         return missing, [name for name in there if self._ui.workspace.get(name).vector.digest != known[name]]
+
+    def _vectors_of(self, run: Run) -> dict[str, SteeringVector]:
+        """What a run used, and what an extraction made: its page is about the vector, which lies on the shelf."""
+        runs, made = self._ui.workspace.runs, {}
+        if run.kind == _EXTRACTION:
+            with suppress(SteeringError):  # damaged files; what the list knows stands
+                found = runs.result(run.id)
+                made = dict(found.vectors) if found is not None else {}
+        return {**made, **runs.used(run.id)}
 
     def typed(self, given: Mapping[Any, Any]) -> dict[str, Any]:
         """What stood in the form of a handler that was given values, as plain data.
