@@ -8,7 +8,7 @@ from datetime import datetime
 from steering.names import upper_first
 from steering.studies.study import Result
 from workbench.page.kept_view import RUN, STATES
-from workbench.page.markup import card, empty_state, escape, heading, note, pills, table
+from workbench.page.markup import card, empty_state, escape, heading, note, pills, size_said, table
 from workbench.page.picks import pick_table
 from workbench.runs.contents import IMPORTED
 from workbench.runs.run import Run
@@ -51,7 +51,7 @@ def runs_html(found: Sequence[Run], n: int, size: int, said: str = "") -> str:
         )
         return card(heading("Runs") + _BAR + told + none)
     head = "".join(f"<th>{each}</th>" for each in _HEADS) + "<th></th>"
-    shown = f"{len(found):,} of {n:,} runs, {bytes_text(size)} on the disk in all. A click on a row shows what it was."
+    shown = f"{len(found):,} of {n:,} runs, {size_said(size)} on the disk in all. A click on a row shows what it was."
     rows = pick_table(head, "".join(map(_row, found)), tall=True)
     return card(heading("Runs") + _BAR + told + rows + note(shown))
 
@@ -63,7 +63,7 @@ def tidy_html(offer: Offer) -> str:
         return card(heading("Keep the latest") + note(f"Nothing would go.{kept}"))
     first, last = (_when(run.begun) for run in (offer.runs[-1], offer.runs[0]))
     n = len(offer.runs)
-    said = f"{n:,} run{'s' * (n != 1)} of {first} to {last} would go, which frees {bytes_text(offer.size)}.{kept}"
+    said = f"{n:,} run{'s' * (n != 1)} of {first} to {last} would go, which frees {size_said(offer.size)}.{kept}"
     button = '<button type="button" data-do="tidy">Delete them</button>'
     bar = f'<div class="sw-runs-bar">{button}</div>'
     return card(heading("Keep the latest") + note(f"{said} It can be undone until the workbench ends.") + bar)
@@ -108,7 +108,7 @@ def _row(run: Run) -> str:
         escape(run.model),
         _when(run.begun),
         run.state,
-        f'<span class="sw-n">{bytes_text(run.size)}</span>',
+        f'<span class="sw-n">{size_said(run.size)}</span>',
         remove,
     )
     return f'<tr data-pick="{escape(run.id)}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
@@ -130,11 +130,6 @@ def _interval(low: float | None, high: float | None) -> str:
 def _when(iso: str) -> str:
     when = datetime.fromisoformat(iso).astimezone()
     return f"{when:%d %b %H:%M}" if when.year == datetime.now().year else f"{when:%d %b %Y}"
-
-
-def bytes_text(size: int) -> str:
-    """A size on the disk."""
-    return f"{size / 1e6:.1f} MB" if size >= 50_000 else f"{size / 1e3:.0f} kB"
 
 
 def open_file_html() -> str:
