@@ -77,7 +77,7 @@ class VectorsPanel(Panel):
         """Left: what to extract and how. Right: the vector that was extracted last, or picked on the shelf."""
         with gr.Row(elem_classes="sw-columns"):
             with gr.Column(elem_classes="sw-left", min_width=0):
-                contrast = _place_contrast(ui)
+                contrast = place_contrast(ui)
                 form = place_form(ui)
                 with gr.Row(elem_classes="sw-actions"):
                     extract = gr.Button("Extract", variant="primary", elem_id="extract")
@@ -118,7 +118,8 @@ def _settings_shown(given: ExtractSettings, contrast: gr.Dropdown, form: Fields)
     return {form: positions, **({contrast: given.contrast} if given.contrast in presets() else {})}
 
 
-def _place_contrast(ui: PanelContext) -> gr.Dropdown:
+def place_contrast(ui: PanelContext) -> gr.Dropdown:
+    """The choice of a contrast set, shipped or uploaded, and what it was read as."""
     with gr.Column(elem_classes="sw-card"):
         html_block(heading("Contrast set"))
         names = list(presets())
@@ -137,6 +138,14 @@ def _place_contrast(ui: PanelContext) -> gr.Dropdown:
         known = ui.workspace.uploads.find(ui.bench.owner(visitor), "contrast")
         return [*names, *(offer(each, "contrast")[:2] for each in known)]
 
+    def follow(source: str | None, visitor: str) -> dict[Any, Any]:
+        """Offer what there is; an upload that was removed makes room for the first shipped set, and that is said."""
+        known = offers(visitor)
+        if source is None or source in [each if isinstance(each, str) else each[1] for each in known]:
+            return {contrast: gr.update(choices=known)}
+        gone = note("The set that was chosen here is not among the uploads any more.")
+        return {contrast: gr.update(choices=known, value=first), preview: gone + (_preview(first) if first else "")}
+
     def add(sent: str | None, visitor: str) -> dict[Any, Any]:
         path = chosen(sent)
         found = understand(path, "contrast")
@@ -148,12 +157,7 @@ def _place_contrast(ui: PanelContext) -> gr.Dropdown:
         contrast.input, lambda source: {preview: _preview(source or "")}, inputs={"source": contrast}, outputs=[preview]
     )
     ui.quick(upload.upload, add, inputs={"sent": upload}, outputs=[contrast, preview], of_visitor=True)
-    ui.watch(
-        "shelf",
-        call=lambda visitor: {contrast: gr.update(choices=offers(visitor))},
-        outputs=[contrast],
-        of_visitor=True,
-    )
+    ui.watch("shelf", call=follow, inputs={"source": contrast}, outputs=[contrast, preview], of_visitor=True)
     return contrast
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from panels.vectors.panel import place_form, reading_size
+from panels.vectors.panel import place_contrast, place_form, reading_size
 from steering.model.host import Host
 from workbench.bench import Workbench
 from workbench.controls.estimate import told
@@ -43,3 +43,23 @@ def test_a_wrong_number_is_told_there_and_not_the_size_with_the_default_in_its_p
     assert label in found
     assert "many" in found
     assert "readings" not in found
+
+
+def test_uploads_are_offered_beside_the_shipped_sets_and_one_that_is_removed_makes_room(tmp_path: Path) -> None:
+    bench = Workbench(workspace=tmp_path / "home", panels_dir=tmp_path / "panels")
+    with gr.Blocks():
+        ui = PanelContext(bench, PageState(), "Vectors", "vectors")
+        contrast = place_contrast(ui)
+    (watch,) = ui.watches
+    file = tmp_path / "tone.csv"
+    file.write_text("positive,negative\nBe kind.,Be rude.\n")
+    kept = bench.workspace.uploads.add(file, "contrast", 1)
+    offered = watch.call(source=kept.source, visitor="")
+    assert ("tone.csv · 1 row", kept.source) in offered[contrast]["choices"]
+    assert "formality" in offered[contrast]["choices"]
+    assert "value" not in offered[contrast]
+    bench.workspace.uploads.remove(kept.digest)
+    gone = watch.call(source=kept.source, visitor="")
+    assert gone[contrast]["value"] == contrast.value
+    assert any("not among the uploads any more" in str(shown) for shown in gone.values())
+    bench.lane.close()
