@@ -17,6 +17,7 @@ pytest.importorskip("playwright")
 from browser_support import SLOW, drawn, go, hold_open, opened, until
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from steering.origins.carriers import file_origin
 from steering.passes import decoding
 from steering.vectors.files import save_vector
 from workbench.bench import Workbench
@@ -548,6 +549,7 @@ def test_a_grid_fills_keeps_its_cells_and_opens_one_in_steer(page: Page, tmp_pat
         path = tmp_path / f"grid.{ending}"
         download.value.save_as(path)
         assert texts[3] in path.read_text(encoding="utf-8")
+        assert file_origin(path).run == page.get_attribute(".sw-run", "data-run")
 
     cell = page.locator("#grid-cells td[data-x='1'][data-y='1']")
     cell.locator(".sw-cell").click()
