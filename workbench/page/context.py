@@ -239,8 +239,7 @@ class PanelContext:
     def receive(
         self, take: Callable[[Any], Outputs], outputs: Sequence[Any], kind: type[BaseModel] = SteerSettings
     ) -> None:
-        """Say what changes when settings come here: another panel's prompt with recipes, or those of an exported file
-        of this panel's own study.
+        """Say what changes when settings come here, from another panel, a link or an exported file.
 
         Args:
             take: `take(settings)` gives what changes.
