@@ -26,11 +26,14 @@ from steering.vectors.vector import SteeringVector
 
 State = Literal["queued", "running", "done", "stopped", "failed", "interrupted"]
 """A run is interrupted where the program that it ran in is gone; its finished parts are kept."""
-_LONGEST = 1000
+_LONGEST_NAME = 1000
 """Characters of a name of data."""
 _LARGEST = 200_000_000
 """Bytes of a file of data whose digest is taken."""
 OPEN: tuple[State, ...] = ("queued", "running")
+LONGEST = {"title": 200, "note": 20_000}
+"""Characters of what somebody writes about a run."""
+_NOTED = ("title", "note", "tags", "favourite")
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,21 @@ def about(
     }
 
 
+def check_noted(values: Mapping[str, Any]) -> None:
+    """Refuse what nobody may change of a run, and texts that are too long.
+
+    Raises:
+        SteeringError: A text is too long.
+    """
+    for name, value in values.items():
+        if name not in _NOTED:
+            raise ValueError(name)
+        if isinstance(value, str) and len(value) > LONGEST[name]:
+            raise SteeringError(
+                f"The {name} has {len(value):,} characters.", f"at most {LONGEST[name]:,}.", "Shorten it."
+            )
+
+
 def titled(what: str, text: str, longest: int = 60) -> str:
     """A run's title: what it is, and how the text that it is about begins."""
     text = " ".join(text.split())
@@ -120,7 +138,7 @@ def _data_files(text: str) -> list[tuple[str, Path]]:
     """What a setting names: presets, or a file of data that may be read here. Nothing is fetched for it."""
     place, _ = split_source(text)
     name = str(place)
-    if not name or len(name) > _LONGEST or "\n" in name or name.startswith(HUB):
+    if not name or len(name) > _LONGEST_NAME or "\n" in name or name.startswith(HUB):
         return []
     if re.fullmatch(r"[\w-]+", name):
         found = sorted(path for path in resource("presets").glob(f"*/{name}.*") if path.is_file())

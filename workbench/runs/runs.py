@@ -19,20 +19,15 @@ from workbench.runs.kept_run import KeptRun
 from workbench.runs.origin import origin_of_run
 from workbench.runs.processes import Processes
 from workbench.runs.query import EVERYTHING, Query
-from workbench.runs.run import OPEN, Run, State, now
+from workbench.runs.run import LONGEST, OPEN, Run, State, check_noted, now
 
 
 _log = logging.getLogger(__name__)
-_CHANGEABLE = ("title", "note", "tags", "favourite")
-LONGEST = {"title": 200, "note": 20_000}
-"""Characters of what somebody writes about a run."""
 
 
 class Runs:
-    """A folder with a list and a folder a run; safe to use from several threads and processes.
-
-    A run's folder appears whole before the list says that it is done. Each process holds a lock while it lives, so that
-    another one sees when it is gone: what it left unfinished is interrupted.
+    """A folder with a list and a folder a run; safe to use from several threads and processes. What a run found stands
+    whole in its folder before the list says that it is done; what a process that is gone left open is interrupted.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -222,13 +217,7 @@ class Runs:
             SteeringError: There is no such run, or a text is too long.
         """
         run = self.get(id)
-        for name, value in values.items():
-            if name not in _CHANGEABLE:
-                raise ValueError(name)
-            if isinstance(value, str) and len(value) > LONGEST[name]:
-                raise SteeringError(
-                    f"The {name} has {len(value):,} characters.", f"at most {LONGEST[name]:,}.", "Shorten it."
-                )
+        check_noted(values)
         self._index.change(id, **values, **self._noted(replace(run, **values)))
         return self.get(id)
 
