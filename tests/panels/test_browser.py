@@ -543,6 +543,7 @@ def test_a_grid_fills_keeps_its_cells_and_opens_one_in_steer(page: Page, tmp_pat
     values.fill("0, 0.4, 0.8")
     page.click("#grid-run")
     expect(page.locator("#grid-cells")).to_contain_text("6 of 6 cells, 4 of them known")
+    expect(page.locator("#grid-run")).to_be_enabled()  # its files stand by then
     for button, ending in (("#grid-csv", "csv"), ("#grid-html", "html")):
         with page.expect_download() as download:
             page.click(button)

@@ -139,7 +139,8 @@ def test_an_uploaded_list_shows_what_was_understood_and_another_kind_is_refused(
     chooser.value.set_files(tmp_path / "adv.csv")
     expect(page.locator("#refusal-target-preview")).to_contain_text("AdvBench: goal")
     expect(page.locator("#refusal-target-preview")).to_contain_text("Do 2.")
-    field = page.locator("#refusal-target-in")
+    expect(page.locator("#refusal-target-in option:checked")).to_have_text("adv.csv · 9 rows")
+    field = page.locator("#refusal-target-own")
     expect(field).to_have_value("adv.csv")
     field.press("End")
     field.press_sequentially("::target")
@@ -150,7 +151,7 @@ def test_an_uploaded_list_shows_what_was_understood_and_another_kind_is_refused(
         page.click("#refusal-control-upload")
     chooser.value.set_files(tmp_path / "odd.csv")
     expect(page.locator("#refusal-control-preview")).to_contain_text("has the columns one, two")
-    expect(page.locator("#refusal-control-in")).to_have_value("")
+    expect(page.locator("#refusal-control-own")).to_have_value("")
 
 
 def test_run_is_in_sight_says_what_it_will_do_and_what_was_set_and_found_stands_after_a_visit_elsewhere(
