@@ -66,6 +66,13 @@ def event_of(component: gr.HTML, name: str) -> Any:
     return event
 
 
+def plain_value(part: Any, value: Any) -> Any:
+    """A component's value as the browser gets it. That of a list is plain as it is, and Gradio warns of one that the
+    list did not offer when it was laid out.
+    """
+    return value if isinstance(part, gr.Dropdown) else part.postprocess(value)
+
+
 def unique(components: Iterable[Any]) -> list[Any]:
     """Components in order, each once."""
     return list({id(component): component for component in components}.values())

@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.memory import Properties
+from workbench.page.blocks import plain_value
 from workbench.page.markup import escape
 from workbench.runs.run import Run
 
@@ -65,7 +66,7 @@ def shown_of(parts: Mapping[str, Any], view: Properties) -> dict[str, Any]:
         if not known:
             continue
         try:
-            sent = {**known, "value": part.postprocess(known["value"])} if "value" in known else known
+            sent = {**known, "value": plain_value(part, known["value"])} if "value" in known else known
             found[name] = json.loads(json.dumps(sent))
         except Exception:
             _log.exception("What %s showed is not kept", name)

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block, BlockContext
 
-from workbench.page.blocks import URGENT, html_block
+from workbench.page.blocks import URGENT, html_block, plain_value
 from workbench.page.markup import note
 
 
@@ -50,7 +50,7 @@ class Settings:
             values: Component -> value, as handlers get it.
         """
         names = {part: name for name, part in self._named.items()}
-        return {names[part]: _plain(part, value) for part, value in values.items() if part in names}
+        return {names[part]: plain_value(part, value) for part, value in values.items() if part in names}
 
     def typed(self, known: Any, drawn: Collection[Any]) -> dict[str, Any]:
         """Of what was kept, all but the choices from Gradio's lists that something else draws, with what they offer.
@@ -96,11 +96,6 @@ class Settings:
             said = f"Kept from an earlier visit and left out, since it no longer fits: {', '.join(sorted(lost)[:8])}."
             changes[self.dropped] = note(said)
         return changes
-
-
-def _plain(part: Any, value: Any) -> Any:
-    """Handlers get Gradio's own values as the browser has them."""
-    return part.postprocess(value) if getattr(part, "is_setting", False) else value
 
 
 def _named(body: BlockContext) -> dict[str, Any]:
