@@ -15,6 +15,7 @@ import pytest
 
 from steering.errors import SteeringError
 from tests.conftest import ROOT
+from tests.workbench.cli.test_cli import call
 from workbench.frame.serving import served_at
 from workbench.frame.shell import launch
 from workbench.runs.run import Run
@@ -66,9 +67,8 @@ def test_the_command_serves_the_page(tmp_path: Path) -> None:
         runs = Runs(home / "runs")
         id = runs.begin(Run("", "grid", "Kept", "demo", panel="grid"))
         runs.end(id, "done")
-        opened = [sys.executable, "-m", "workbench.cli.main", "runs", "open", id, "--no-open", "--workspace", str(home)]
-        told = subprocess.run(opened, cwd=root, capture_output=True, text=True, timeout=WAIT, check=True).stderr
-        assert f"The run is at {at}/grid?run={id}" in told
+        told = call("runs", "open", id, "--no-open", "--workspace", str(home))
+        assert f"The run is at {at}/grid?run={id}" in told.stderr
     finally:
         server.terminate()
         server.wait(30)
