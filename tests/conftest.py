@@ -85,6 +85,14 @@ LONGEST = (
     "test_package",
     "test_pages",
     "test_crashes",
+    "test_run_code",
+    "test_without_texts",
+    "test_repeated_runs",
+    "test_page_fuzz",
+    "test_shelf_changes",
+    "test_shelf_doors",
+    "test_archive",
+    "test_serve",
 )
 """Files that take longest; behind those with a browser they come first, so that every core is busy to the end."""
 
