@@ -90,6 +90,13 @@ document.addEventListener('drop', event => {  // what a control takes itself, it
   restore(event.dataTransfer.files[0]);
 });
 document.addEventListener('change', event => { if (event.target.matches?.('[data-open-file]') && event.target.files[0]) restore(event.target.files[0]); });
+// What runs from now on is another run than the one that the address names: loaded again, the page shows the new one.
+document.addEventListener('click', event => {
+  const query = new URLSearchParams(location.search);
+  if (!query.has('run') || !event.target.closest?.('.sw-key-run')) return;
+  query.delete('run');
+  history.replaceState(history.state, '', `${location.pathname}?${query}${location.hash}`);
+});
 // A page that cannot ask says nothing: the server may be on its way back. What is hidden looks when it is seen again.
 const look = async () => {
   clearTimeout(timer);

@@ -31,6 +31,7 @@ from workbench.page.inputs import number_of
 from workbench.page.jobs import Call, Outputs
 from workbench.page.markup import card, empty_state
 from workbench.page.sending import Sendable
+from workbench.runs.run import titled
 
 
 _EMPTY = card(
@@ -93,7 +94,8 @@ class GridView:
                 job.emit(cell)
 
         used = {name: vectors[name] for name in grid.vectors if name in vectors}
-        call.begins("grid", title_of(grid), settings, recipes=(grid.recipe,), vectors=used)
+        title = titled(f"{title_of(grid)}, {settings.x.partition(':')[2].strip()[:60]}", settings.user)
+        call.begins("grid", title, settings, recipes=(grid.recipe,), vectors=used)
         shown = partial(grid_html, grid, warnings=host.warnings)
         job = host.submit(work, title=f"{len(grid)} replies")
         cells: dict[tuple[int, int], Cell] = {}

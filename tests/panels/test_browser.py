@@ -223,6 +223,7 @@ def test_a_run_is_opened_again_by_its_address_in_another_browser(
         other.locator("[data-press]").click()
         expect(other.locator(".sw-strip .sw-over")).to_contain_text("done")
         assert [each.inner_text() for each in other.locator(".sw-pane .sw-reply").all()] == written
+        assert "run=" not in other.url  # loaded again, it shows the new one
         other.goto(f"{server[1]}grid?run={run.id}")
         expect(other.locator(".sw-error")).to_contain_text("not one of the panel Grid")
         other.goto(f"{server[1]}grid?run=0123456789abcdef")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from steering.errors import SteeringError
 from tests.workbench.runs.test_runs import RUN
+from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.page import choices
 from workbench.page.choices import parted, selected
@@ -129,3 +131,29 @@ def test_several_lists_are_one_pick() -> None:
 
 def _fails(pick: str, words: Any) -> Any:
     raise ValueError(pick)
+
+
+def test_files_of_a_run_that_is_shown_again_are_not_offered_where_they_are_no_more(tmp_path: Path) -> None:
+    bench = Workbench(workspace=tmp_path)
+    with gr.Blocks():
+        ui = PanelContext(bench, PageState(), "Trade-off", RUN.panel)
+        file = gr.DownloadButton("CSV")
+        ui.changed[file] = None
+    id = bench.workspace.runs.begin(RUN)
+    bench.workspace.runs.end(id, "done", view={"shown": {}})
+    assert ui.runs.reopened(id)[file] == gr.update(interactive=False)
+    bench.lane.close()
+
+
+def test_a_vector_that_has_another_name_by_now_is_not_missing(tmp_path: Path) -> None:
+    bench = Workbench(workspace=tmp_path)
+    with gr.Blocks():
+        ui = PanelContext(bench, PageState(), "Trade-off", RUN.panel)
+    used = vector("joy")
+    run = replace(RUN, about={**RUN.about, "vectors": {"joy": used.digest}})
+    id = bench.workspace.runs.begin(run, {"joy": used})
+    bench.workspace.runs.end(id, "done")
+    assert ui.runs._off_the_shelf(bench.workspace.runs.get(id)) == (["joy"], [])
+    bench.workspace.put(used, "gladness")
+    assert ui.runs._off_the_shelf(bench.workspace.runs.get(id)) == ([], [])
+    bench.lane.close()

@@ -80,6 +80,8 @@ class PanelRuns:
         view, parts = ui.workspace.runs.view(id) or {}, self.by_name()
         shown = view["shown"] if isinstance(view.get("shown"), dict) else {}  # a view may come from anybody
         changes = {parts[name]: gr.update(**cleaned(parts[name], shown[name])) for name in shown if name in parts}
+        files = [part for part in ui.changed if isinstance(part, gr.DownloadButton)]
+        changes |= {part: gr.update(interactive=False) for part in files}  # the run's own line gives all of them
         asked = run.about["page"] if isinstance(run.about.get("page"), dict) else {}
         if self.settings is not None:
             # What a list offers now may be something else than it was then.
@@ -119,6 +121,9 @@ class PanelRuns:
         known = {name: vector.digest for name, vector in kept.items()}
         known |= {name: str(digest) for name, digest in run.about.get("vectors", {}).items()}
         missing = [name for name in known if name not in names and name in kept]
+        if missing:  # unless it has another name by now
+            shelf = {self._ui.workspace.get(name).vector.digest for name in names}
+            missing = [name for name in missing if known[name] not in shelf]
         there = [name for name in known if name in names]
         return missing, [name for name in there if self._ui.workspace.get(name).vector.digest != known[name]]
 

@@ -68,7 +68,7 @@ def steps(ui: PanelContext, wired: Wired, call: Call, values: Sequence[Any]) -> 
 
 
 def _stamp(call: Call, changes: Outputs) -> None:
-    """Put into files for download which run they come from.
+    """Put into files for download which run they come from; on a run that was shown again, their buttons were off.
 
     Args:
         call: Of the handler.
@@ -78,6 +78,8 @@ def _stamp(call: Call, changes: Outputs) -> None:
         value = change.get("value") if isinstance(change, Mapping) else change
         if not isinstance(part, gr.DownloadButton) or not isinstance(value, str):
             continue
+        if isinstance(change, dict):
+            change.setdefault("interactive", True)
         path = Path(value)  # which may be a vector's on the shelf
         if path.is_relative_to(call.workspace.exports) and (origin := call.record.origin) is not None:
             stamp(path, origin)

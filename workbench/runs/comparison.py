@@ -146,6 +146,4 @@ def _texts(results: Sequence[Result | None]) -> Iterator[TextRow]:
         rows = table.to_dict("records")
         found.append({", ".join(f"{name} {row[name]}" for name in places): str(row["text"]) for row in rows})
     for place in list(dict.fromkeys(place for each in found for place in each))[:MOST_TEXTS]:
-        texts = tuple(each.get(place) for each in found)
-        if sum(text is not None for text in texts) > 1:
-            yield TextRow(place, texts)
+        yield TextRow(place, tuple(each.get(place) for each in found))

@@ -75,6 +75,10 @@ def test_texts_stand_side_by_side_at_the_same_places(tmp_path: Path) -> None:
         ("seed 0", ("one", "one")),
         ("seed 1", ("two", "three")),
     ]
+    wider = _cells(a="one", c="new")
+    wider.tables["cells"]["seed"] = [0, 7]
+    more = compare(runs, [ids[0], _kept(runs, wider)])
+    assert more.texts[-1].texts == (None, "new")  # what only one of them has is not left out
     assert found.labels == ("run 1", "run 2")
     assert found.measures[0].differences[0] == pytest.approx((0, -(0.02**0.5), 0.02**0.5))
     without = compare(runs, ids)  # one of them left no result
