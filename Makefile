@@ -18,7 +18,7 @@ QUICK := tests/test_arrows.py tests/steering/writes tests/steering/passes/test_t
 	tests/workbench/test_jobs.py tests/workbench/test_workspace.py tests/workbench/test_panel.py \
 	tests/workbench/controls/test_recipe_editor.py
 
-.PHONY: run test tests test-quick check format fuzz crash abroad bench clean
+.PHONY: run test tests test-quick check format fuzz crash notebook space visitors abroad bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/workbench serve
@@ -44,9 +44,9 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix $(SOURCES)
 
 # 10,000 generated inputs for every reader, setting, command and event of the page, each held against 5 s and 1 GB; the tests
-# run 60 to 300 of each.
+# run 60 to 120 of each.
 fuzz: $(VENV)/.installed-dev
-	STEERING_FUZZ=10000 $(PYTEST) tests/steering/texts/test_text_fuzz.py tests/steering/test_settings_fuzz.py tests/steering/loading/test_loading_fuzz.py tests/workbench/test_page_fuzz.py
+	STEERING_FUZZ=10000 $(PYTEST) tests/steering/texts/test_text_fuzz.py tests/steering/test_settings_fuzz.py tests/steering/loading/test_loading_fuzz.py tests/workbench/test_page_fuzz.py tests/steering/dictionaries/test_loading.py
 
 # 200 runs of every kind killed at random moments, and continued; some minutes. `make crash N=1000 SEED=1` for others.
 N := 200
@@ -54,9 +54,32 @@ SEED := 0
 crash: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.crashes $(N) --seed $(SEED)
 
+# The wheel in an environment of its own: the tour, and a panel below a cell of JupyterLab; some minutes.
+FRESH := build/notebook
+notebook: $(VENV)/.installed-dev $(VENV)/.browser
+	rm -rf $(FRESH)
+	$(PIP) wheel --no-deps --wheel-dir $(FRESH) .
+	$(BIN)/python -m venv $(FRESH)/venv
+	$(FRESH)/venv/bin/python -m pip --quiet install --no-compile "$$(grep '^torch==' constraints.txt)"
+	$(FRESH)/venv/bin/python -m pip --quiet install --no-compile -c constraints.txt "$$(ls $(FRESH)/*.whl)[notebook]"
+	cd $(FRESH) && STEERING_WORKBENCH_HOME=home venv/bin/workbench tour
+	STEERING_JUPYTER=$(CURDIR)/$(FRESH)/venv/bin/python $(PYTEST) tests/workbench/notebook/test_browser_jupyterlab.py
+
+# 24 visitors of a public page, 312 runs: each gets their own texts, and no memory is left behind; two minutes.
+visitors: $(VENV)/.installed-dev
+	STEERING_ROUNDS=13 $(PYTEST) tests/workbench/test_many_visitors.py
+
 # The three large studies on odd models, as a user would start them; half an hour.
 abroad: $(VENV)/.installed-dev
 	STEERING_ABROAD=1 $(PYTEST) tests/steering/test_abroad.py
+
+# A Space as the Hub would build it: its folder written, its environment made, its page asked for a reply. Some gigabytes
+# are fetched, since torch comes with CUDA. `make space MODEL=Qwen/Qwen3-0.6B` for another model.
+MODEL := demo
+space: $(VENV)/.installed
+	rm -rf build/space
+	$(BIN)/workbench space new build/space --model $(MODEL)
+	$(BIN)/workbench space check build/space
 
 # Speed, printed as ratios against something measured in the same run; never a test.
 bench: $(VENV)/.installed-dev
@@ -64,6 +87,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python bench/decoding.py
 	$(BIN)/python bench/vocabulary.py
 	$(BIN)/python bench/extraction.py
+	$(BIN)/python bench/dictionaries.py
 	$(BIN)/python bench/refusal.py
 	$(BIN)/python bench/tradeoff.py
 	$(BIN)/python bench/probing.py

@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, sync_playwright
 from single_page import print_single_page
 
 from workbench.bench import Workbench
+from workbench.doors.entrance import Entrance
 from workbench.frame.shell import build, launch
 
 
@@ -42,7 +43,9 @@ def main() -> None:
         print_sizes(sizes)
         if given.sizes:
             return
-        served = launch(given.model, port=0, workspace=Path(folder) / "served", prevent_thread_lock=True)
+        served = launch(
+            given.model, Entrance(port=0, token=""), workspace=Path(folder) / "served", prevent_thread_lock=True
+        )
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium.executable(), args=chromium.ARGUMENTS)
             try:

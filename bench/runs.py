@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from browser_support import started, until
 
 from workbench.bench import Workbench
+from workbench.doors.entrance import Entrance
 from workbench.frame.shell import launch
 from workbench.runs import run_file
 from workbench.runs.query import Query
@@ -64,7 +65,7 @@ def many(folder: Path) -> None:
 def again(folder: Path) -> None:
     """A run of each panel that a model has made, shown again without one."""
     bench = Workbench(workspace=folder)
-    page = launch("demo", port=0, bench=bench, prevent_thread_lock=True)
+    page = launch("demo", Entrance(port=0, token=""), bench=bench, prevent_thread_lock=True)
     address = str(page.local_url)
     until(lambda: bench.host is not None)
     with started() as browser:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from workbench.doors.entrance import Entrance
 from workbench.frame.shell import launch
 
 
@@ -35,7 +36,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     expect.set_options(timeout=120_000)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        served = launch(given.model, port=0, workspace=folder, prevent_thread_lock=True)
+        served = launch(given.model, Entrance(port=0, token=""), workspace=folder, prevent_thread_lock=True)
         browser = playwright.chromium.launch(executable_path=chromium.executable(), args=chromium.ARGUMENTS)
         try:
             _fill_the_shelf(browser, served.local_url)
@@ -48,6 +49,7 @@ def main() -> None:
                 ("refusal-light", DESKTOP, "light", "Refusal"),
                 ("tradeoff-light", WIDE, "light", "Trade-off"),
                 ("probe-light", WIDE, "light", "Probe"),
+                ("features-light", WIDE, "light", "Features"),
             ):
                 if given.only and name not in given.only:
                     continue
@@ -62,6 +64,8 @@ def main() -> None:
                     _compare(page)
                 elif panel == "Probe":
                     _probe(page)
+                elif panel == "Features":
+                    _find(page)
                 else:
                     expect(page.locator("#auroc-plot .point").first).to_be_visible()
                 page.wait_for_timeout(500)
@@ -125,6 +129,13 @@ def _probe(page: Page) -> None:
     expect(page.locator("#probe-run")).to_be_enabled(timeout=600_000)
     expect(page.locator("#probe-curves .point").first).to_be_visible()
     page.locator("#probe-curves").scroll_into_view_if_needed()
+    page.mouse.move(0, 0)
+
+
+def _find(page: Page) -> None:
+    page.click("#features-run")
+    expect(page.locator("#features-table tbody tr").first).to_be_visible(timeout=600_000)
+    page.evaluate("document.getElementById('features-notes').scrollIntoView()")
     page.mouse.move(0, 0)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 
 _HOMES = {
@@ -34,11 +35,12 @@ _HOMES = {
     "steering.model.prompts": ("Message", "Prompt", "conversation", "render", "render_text"),
     "steering.recipes.plans": ("plan_of",),
     "steering.recipes.recipe": ("Intervention", "Recipe"),
-    "steering.passes.replies": ("DecodeSettings", "Reply"),
+    "steering.passes.replies": ("DecodeSettings", "Replies", "Reply"),
     "steering.passes.rows": ("Row",),
-    "steering.vectors.token_readings": ("read_tokens",),
+    "steering.vectors.token_readings": ("read_tokens", "with_readings"),
     "steering.vectors.files": ("load_vector", "save_vector"),
     "steering.vectors.vector": ("SteeringVector",),
+    "steering.waiting": ("Interrupted", "progress"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -48,7 +50,10 @@ __all__ = sorted(_HOME_OF)
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'steering' has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
+    with catch_warnings():
+        # Of tqdm in a notebook without ipywidgets; its bars are not shown here.
+        filterwarnings("ignore", message="IProgress not found")
+        value = getattr(import_module(_HOME_OF[name]), name)
     globals()[name] = value
     return value
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from steering.errors import SteeringError
+from steering.field_words import Path, place_words
 
 
 LARGEST_SEED = 2**31 - 1
@@ -47,20 +48,20 @@ def check_given(what: str, given: Any) -> None:
     Raises:
         SteeringError: Naming the first field with a number, a text or a nesting that no study takes.
     """
-    stack: list[tuple[str, Any, int]] = [("", given, 0)]
+    stack: list[tuple[Path, Any]] = [((), given)]
     seen = 0
     while stack:
-        field, value, level = stack.pop()
+        path, value = stack.pop()
         seen += 1
-        if level > _LEVELS or seen > MOST_VALUES:
-            many = f"{_LEVELS} levels of lists and mappings" if level > _LEVELS else f"{MOST_VALUES:,} values"
-            raise _outside(what, field, "more than that", f"at most {many}")
+        if len(path) > _LEVELS or seen > MOST_VALUES:
+            many = f"{_LEVELS} levels of lists and mappings" if len(path) > _LEVELS else f"{MOST_VALUES:,} values"
+            raise _outside(what, path, "more than that", f"at most {many}")
         if isinstance(value, Mapping):
-            stack += [(f"{field}.{key}" if field else str(key)[:60], each, level + 1) for key, each in value.items()]
+            stack += [((*path, str(key)), each) for key, each in value.items()]
         elif isinstance(value, list | tuple | set | frozenset):
-            stack += [(field, each, level + 1) for each in value]
+            stack += [((*path, n), each) for n, each in enumerate(value)]
         else:
-            check_value(what, field, value)
+            _check(what, path, value)
 
 
 def check_value(what: str, field: str, value: Any) -> None:
@@ -69,20 +70,25 @@ def check_value(what: str, field: str, value: Any) -> None:
     Raises:
         SteeringError: It is outside the bounds above, or no text that can be written.
     """
+    _check(what, (field,) if field else (), value)
+
+
+def _check(what: str, path: Path, value: Any) -> None:
     if isinstance(value, bool) or value is None:
         return
     if isinstance(value, int):
-        most = LARGEST_SEED if field.rpartition(".")[2] == "seed" else LARGEST_COUNT
+        name = next((step for step in reversed(path) if isinstance(step, str)), "")
+        most = LARGEST_SEED if name == "seed" else LARGEST_COUNT
         if abs(value) > most:
             shown = str(value) if abs(value) < 10**30 else f"a number of over {len(hex(value)) - 2} hexadecimal digits"
-            raise _outside(what, field, shown, f"a whole number up to {most:,}")
+            raise _outside(what, path, shown, f"a whole number up to {most:,}")
     elif isinstance(value, float) and not (math.isfinite(value) and abs(value) <= LARGEST_NUMBER):
-        raise _outside(what, field, str(value), f"a finite number up to {LARGEST_NUMBER:g}")
+        raise _outside(what, path, str(value), f"a finite number up to {LARGEST_NUMBER:g}")
     elif isinstance(value, str):
         if len(value) > MOST_TYPED:
-            raise _outside(what, field, f"a text of {len(value):,} characters", f"at most {MOST_TYPED:,}")
+            raise _outside(what, path, f"a text of {len(value):,} characters", f"at most {MOST_TYPED:,}")
         if "\0" in value or not _whole(value):
-            raise _outside(what, field, repr(value[:60]), "whole characters, and no NUL among them")
+            raise _outside(what, path, repr(value[:60]), "whole characters, and no NUL among them")
 
 
 def check_prompt(text: str) -> None:
@@ -113,6 +119,5 @@ def _whole(text: str) -> bool:
     return True
 
 
-def _outside(what: str, field: str, given: str, expected: str) -> SteeringError:
-    place = f"{what}, field {field[:80]!r}" if field else what
-    return SteeringError(f"{place}: {given}.", f"{expected}.", "Correct it.")
+def _outside(what: str, path: Path, given: str, expected: str) -> SteeringError:
+    return SteeringError(f"{place_words(what, path)}: {given}.", f"{expected}.", "Correct it.")

@@ -33,6 +33,10 @@ class Confines:
     """Models that may be loaded beside the one in use; any where None."""
     library: Path | None = None
     """The folder of uploads of earlier days, which lie there in the same way."""
+    dictionaries: Path | None = None
+    """The folder of sparse dictionaries that were trained, which may be named."""
+    any_dictionary: bool = False
+    """Whether a sparse dictionary may be named wherever it lies, as a model may that is loaded from a folder."""
     addresses: bool = False
     """Whether an address may be named that the server then asks, with a key of its environment."""
 
@@ -45,7 +49,8 @@ class Confines:
         """Whether a file may be read."""
         try:
             real = path.expanduser().resolve()
-            homes = [resource("presets"), resource("assets"), *self.places]
+            own = [self.dictionaries] if self.dictionaries else []
+            homes = [resource("presets"), resource("assets"), *own, *self.places]
             inside = next((home for home in homes if real.is_relative_to(home.resolve())), None)
         except (OSError, RuntimeError, ValueError):  # what can be no path
             return False
@@ -55,6 +60,8 @@ class Confines:
 
 _libraries: list[Path] = []
 """Where uploads are kept for whoever is at the machine."""
+_dictionaries: list[Path] = []
+"""Where dictionaries that were trained are kept for whoever is at the machine."""
 _current: ContextVar[Confines | None] = ContextVar("confines", default=None)
 
 
@@ -66,6 +73,11 @@ def confined(confines: Confines | None) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def current() -> Confines | None:
+    """The confines that hold here; None where anything may be read."""
+    return _current.get()
 
 
 def confine(confines: Confines | None) -> None:
@@ -93,11 +105,46 @@ def named_file(source: str | Path) -> Path:
     return path
 
 
+def named_dictionary(source: str | Path) -> Path:
+    """The path of a sparse dictionary that a source names, within the confines.
+
+    Raises:
+        SteeringError: As `named_file`.
+    """
+    confines, text = _current.get(), str(source)
+    if confines is None or text.startswith(UPLOAD):
+        return named_file(source)
+    if not confines.any_dictionary and not confines.allow(Path(source)):
+        raise SteeringError(
+            f"The page cannot read the dictionary '{text[:80]}', since others can reach it too.",
+            "a dictionary that ships with the project, or one that was trained here.",
+            "Choose one of the list; or use the command line, or a page that only its own machine reaches.",
+        )
+    return Path(source)
+
+
 def know_library(folder: Path) -> None:
     """Look for uploads in this folder, too, from now on, where there are no confines; the latest goes first."""
     if folder in _libraries:
         _libraries.remove(folder)
     _libraries.append(folder)
+
+
+def know_dictionaries(folder: Path) -> None:
+    """Look for dictionaries by name in this folder, too, from now on, where there are no confines; the latest goes
+    first.
+    """
+    if folder in _dictionaries:
+        _dictionaries.remove(folder)
+    _dictionaries.append(folder)
+
+
+def dictionary_homes() -> tuple[Path, ...]:
+    """The folders in which dictionaries are found by their names here, the first one first."""
+    confines = _current.get()
+    if confines is None:
+        return tuple(_dictionaries[::-1])
+    return (confines.dictionaries,) if confines.dictionaries else ()
 
 
 def _place_of(source: str, places: Sequence[Path]) -> Path:

@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from steering.waiting import Progress, interrupted, wait_for
 
 
 T = TypeVar("T")
@@ -19,8 +20,16 @@ State = Literal["queued", "running", "paused", "done", "stopped", "failed"]
 """A job is paused while it gives way to another."""
 
 _FINISHED = object()
+_asker: contextvars.ContextVar[str] = contextvars.ContextVar("asker", default="")
 _here = threading.local()
 _log = logging.getLogger(__name__)
+
+
+def asked_by(name: str) -> None:
+    """Have the jobs of the rest of this context (see `contextvars`) be somebody's; "" for nobody's in particular. Jobs
+    of different people take turns.
+    """
+    _asker.set(name)
 
 
 def note(text: str, *, instead_of: str = "") -> None:
@@ -74,27 +83,9 @@ def whole() -> Iterator[None]:
 class Stopped(Exception):
     """Raised inside a job at its next check after somebody asked it to stop."""
 
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a job has come."""
-
-    done: int
-    """Units finished."""
-    total: int | None
-    """Units in all; None while unknown."""
-    message: str
-    """What the units are, such as "prompts read"."""
-    share: float | None = None
-    """Share of the work that is done, from 0 to 1, where that is not `done / total`: some units were found finished, or
-    take longer than others."""
-
-    @property
-    def fraction(self) -> float | None:
-        """Share of the work that is done; None while unknown."""
-        if self.share is not None:
-            return min(1.0, max(0.0, self.share))
-        return self.done / self.total if self.total else None
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows of it: a line."""
+        return [f"Stopped: {self}"]
 
 
 class Turns(Protocol):
@@ -126,6 +117,8 @@ class Job(Generic[T]):
         self.error: BaseException | None = None
         self.notes: list[str] = []
         """What `note` was told while the job ran."""
+        self.asker = _asker.get()
+        """Whose it is; see `asked_by`."""
         self._lane = lane
         self._work = work
         # What holds for whoever submits it, such as the confines of a page, holds for the work.
@@ -157,6 +150,10 @@ class Job(Generic[T]):
     @property
     def finished(self) -> bool:
         return self._ended.is_set()
+
+    def ended_within(self, seconds: float) -> bool:
+        """Wait so long for its end at most; says whether it has ended."""
+        return self._ended.wait(seconds)
 
     @property
     def stopping(self) -> bool:
@@ -199,26 +196,33 @@ class Job(Generic[T]):
     def events(self, heartbeat: float = 0.2) -> Iterator[Any]:
         """Everything the job emits, in order, until it ends: items, `Progress` objects, and None every `heartbeat`
         s.
+
+        Raises:
+            Interrupted: Whoever waited was interrupted; the job has stopped.
         """
         while True:
             try:
                 event = self._events.get(timeout=heartbeat)
             except queue.Empty:
-                yield None
-                continue
+                event = None
+            except KeyboardInterrupt:
+                raise interrupted(self) from None
             if event is _FINISHED:
                 return
             yield event
 
     def result(self, timeout: float | None = None) -> T:
-        """Wait for the end and return what the work returned.
+        """Wait for the end and return what the work returned; see `steering.waiting.progress`.
 
         Raises:
             Stopped: The job was stopped.
+            Interrupted: Whoever waited was interrupted; the job has stopped.
             TimeoutError: `timeout` seconds passed first.
             BaseException: Whatever the work raised.
         """
-        if not self._ended.wait(timeout):
+        if timeout is None:
+            wait_for(self)
+        elif not self.ended_within(timeout):
             raise TimeoutError(f"The job '{self.title}' did not end within {timeout} s.")
         if self.error is not None:
             raise self.error
@@ -264,6 +268,7 @@ class Job(Generic[T]):
     def _run(self) -> None:
         self._started = time.monotonic()
         self._begin_turn()
+        before = current_job()  # where one is done within another
         _here.job = self
         try:
             self._look()
@@ -274,7 +279,7 @@ class Job(Generic[T]):
         except BaseException as error:
             self._end("failed", error)
         finally:
-            _here.job = None
+            _here.job = before
 
     def _begin_turn(self) -> None:
         self.state, self._turn = "running", time.monotonic()

@@ -23,20 +23,29 @@ __all__ = ["Job", "Lane", "Progress", "Stopped", "look_for_stop", "note", "whole
 
 T = TypeVar("T")
 
+OTHERS = "somebody else's job"
+"""What a job is called for those whose it is not."""
 FIRST, TURN = 2.0, 1.0
 """Seconds that a job has for itself when it begins, and whenever its turn comes again."""
 
 
 class Lane:
-    """One job at a time, in the order in which they came; those that take longer take turns.
+    """One job at a time, in the order in which they came; those that take longer take turns. Of several people who ask
+    (`steering.job.asked_by`), each has a turn after the other, however many jobs of theirs wait.
 
     Threads start when they are needed and are daemons, so a script that ends does not wait for them.
     """
 
+    near = True
+    """Whether a job costs its time and nothing else, so that one may be done without having been asked for."""
+
     def __init__(self, name: str = "model thread", *, first: float = FIRST, turn: float = TURN) -> None:
         self._name, self._first, self._turn = name, first, turn
         self._waiting: deque[Job[Any]] = deque()
-        """Jobs that have not begun, and those that gave way, in the order of their turns."""
+        """Jobs that have not begun, and those that gave way, in the order in which they came here."""
+        self._served: dict[str, int] = {}
+        """Whose turn it was when, in turns of the lane, since it was idle last."""
+        self._turns = 0
         self._running: Job[Any] | None = None
         # Guards all fields, which every caller reads and the lane's threads change.
         self._changed = threading.Condition()
@@ -62,22 +71,20 @@ class Lane:
     def run(self, work: Callable[[Job[T]], T], *, title: str) -> T:
         """Do `work` on the lane and wait for its result; inside a job it joins that job instead of queueing behind
         it.
+
+        Raises:
+            Interrupted: As `Job.result`.
         """
         own = current_job()
         if own is not None and own.of(self):
             return work(own)
-        job = self.submit(work, title=title)
-        try:
-            return job.result()
-        except KeyboardInterrupt:
-            job.stop()
-            raise
+        return self.submit(work, title=title).result()
 
     def jobs(self) -> list[Job[Any]]:
         """The running job, then the others in the order of their turns."""
         with self._changed:
             running = [self._running] if self._running else []
-            return running + list(self._waiting)
+            return running + self._in_turn()
 
     def close(self, timeout: float = 30.0) -> bool:
         """Stop the jobs that have begun, drop the others and end the threads. Safe to call twice.
@@ -101,8 +108,8 @@ class Lane:
     def _pass_on(self) -> None:
         """Where nothing runs, let the first in the queue do so; wakes all threads, which look whether they may."""
         if self._running is None and self._waiting:
-            if self._waiting[0].state == "paused":
-                self._running = self._waiting.popleft()
+            if (first := self._in_turn()[0]).state == "paused":
+                self._serve(first)
             elif not self._free:
                 self._free += 1
                 self._threads = [each for each in self._threads if each.is_alive()]
@@ -112,9 +119,31 @@ class Lane:
 
     def _to_begin(self) -> Job[Any] | None:
         """The job that a free thread should begin now."""
-        if self._running is None and self._waiting and self._waiting[0].state == "queued":
-            return self._waiting[0]
+        if self._running is None and self._waiting and (first := self._in_turn()[0]).state == "queued":
+            return first
         return None
+
+    def _in_turn(self) -> list[Job[Any]]:
+        """Those that wait in the order of their turns: first what is to stop, then in each round one of everybody's."""
+        order = [each for each in self._waiting if each.stopping]  # they have begun, and end soon
+        left = [each for each in self._waiting if not each.stopping]
+        served, turn = dict(self._served), self._turns
+        while left:
+            first = min(left, key=lambda each: served.get(each.asker, -1))  # of equals the one that came first
+            left.remove(first)
+            turn += 1
+            served[first.asker] = turn
+            order.append(first)
+        return order
+
+    def _serve(self, job: Job[Any]) -> None:
+        """Give a waiting job its turn."""
+        self._waiting.remove(job)
+        self._running = job
+        self._turns += 1
+        self._served[job.asker] = self._turns
+        if not self._waiting:  # nobody is behind anybody
+            self._served = {job.asker: self._turns}
 
     def _is_idle(self) -> bool:
         """Whether a free thread should end: nothing will come any more, or another one is free."""
@@ -131,7 +160,7 @@ class Lane:
                         self._changed.notify_all()
                         return
                     self._changed.wait()
-                self._running = self._waiting.popleft()
+                self._serve(job)
                 self._free -= 1
             job._run()
             with self._changed:
@@ -164,8 +193,8 @@ class Lane:
                 return
             self._waiting.remove(job)
             begun = job.state == "paused"
-            if begun:
-                self._waiting.appendleft(job)
+            if begun:  # which goes first now
+                self._waiting.append(job)
             self._pass_on()
         if not begun:
             job._end("stopped", Stopped(f"'{job.title}' was stopped before it began."))
@@ -175,9 +204,13 @@ class Lane:
         with self._changed:
             if job not in self._waiting:
                 return 0
-            return self._waiting.index(job) + (self._running is not None)
+            return self._in_turn().index(job) + (self._running is not None)
 
     def instead_of(self, job: Job[Any]) -> str:
-        """Title of the job that runs while this one waits for its turn; "" where it does not wait."""
+        """Title of the job that runs while this one waits for its turn, where it is the same one's; "" where it does
+        not wait.
+        """
         with self._changed:
-            return self._running.title if job in self._waiting and self._running is not None else ""
+            if job not in self._waiting or self._running is None:
+                return ""
+            return self._running.title if self._running.asker == job.asker else OTHERS

@@ -1,10 +1,12 @@
-"""Names that people type, as names of files and in headlines."""
+"""Names that people type, as names of files and in headlines; and that of the file in which a result lies."""
 
 from __future__ import annotations
 
 import re
 
 
+RESULT = "result.json"
+"""The file that says what a result is and which other files belong to it."""
 _LONGEST = 60
 _MOST_BYTES = 200
 """File systems take 255, a number and an ending included."""

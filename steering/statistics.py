@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import binomtest
 
 from steering.lane import look_for_stop
 
@@ -62,6 +61,8 @@ def mcnemar(before: Sequence[bool], after: Sequence[bool]) -> float:
 
     Of the pairs that changed, as many should have changed either way; 1 where none did.
     """
+    from scipy.stats import binomtest  # takes long to import
+
     gained = sum(b and not a for a, b in zip(before, after, strict=True))
     lost = sum(a and not b for a, b in zip(before, after, strict=True))
     return float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0

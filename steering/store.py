@@ -123,6 +123,20 @@ class Store(MutableMapping[str, dict[str, Any]]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def newest(self, characters: int) -> dict[str, dict[str, Any]]:
+        """What was added last, as much as is no longer than so many characters in all."""
+        with self._lock:
+            found = self._ask(("SELECT key, value FROM (SELECT key, value, rowid AS place, "
+                "sum(length(value)) OVER (ORDER BY rowid DESC) AS so_far FROM cells) WHERE so_far <= ? "
+                "ORDER BY place", characters))  # fmt: skip
+            read = {key: value for key, text in found if (value := _read(text)) is not None}
+            return {**read, **self._memory}
+
+    def close(self) -> None:
+        """Let the file go; the store is of no use then."""
+        with self._lock:
+            self._file.close()
+
     def _ask(self, *statements: tuple[Any, ...]) -> list[Any]:
         """What the last of some statements gives, each with its values; nothing where the file fails, which is said
         once.

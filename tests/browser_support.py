@@ -5,24 +5,27 @@ from __future__ import annotations
 import os
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import chromium
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, expect, sync_playwright
 
 from steering.lane import look_for_stop
+from tests.conftest import NO_TOKEN
 from workbench.bench import Workbench
+from workbench.doors.entrance import Entrance
 from workbench.frame.shell import launch
 
 
 MODEL = os.environ.get("STEERING_BROWSER_MODEL", "demo")
 """What the tests open; any model with a chat template will do."""
-SLOW = int(os.environ.get("STEERING_BROWSER_WAIT", "90")) * 1000
+SLOW = int(os.environ.get("STEERING_BROWSER_WAIT", "240")) * 1000
 """Milliseconds that a retrying assertion waits at most: two shared cores may be busy."""
-
+expect.set_options(timeout=SLOW)
 PANELS = {
     "echo.py": """
 from pydantic import BaseModel, Field
@@ -66,7 +69,7 @@ def served(folder: Path) -> Iterator[tuple[Workbench, str]]:
     for name, text in PANELS.items():
         (panels / name).write_text(text, encoding="utf-8")
     bench = Workbench(workspace=folder / "workspace", panels_dir=panels)
-    page = launch(MODEL, port=0, bench=bench, prevent_thread_lock=True)
+    page = launch(MODEL, Entrance(port=0, token=NO_TOKEN), bench=bench, prevent_thread_lock=True)
     try:
         yield bench, str(page.local_url)
     finally:
@@ -98,6 +101,7 @@ def opened(
     page.set_default_timeout(SLOW)
     complaints: list[str] = []
     loaded: list[str] = []
+    told(page)
     page.on("domcontentloaded", lambda page: loaded.append(page.url))
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -112,9 +116,23 @@ def opened(
     assert not complaints, complaints
 
 
+def told(page: Page) -> None:
+    """Print what a page asks for in vain, and where it goes: pytest shows it where its test fails."""
+    page.on("requestfailed", lambda request: print("failed:", request.method, request.url, request.failure))
+    page.on("response", lambda answer: print(answer.status, answer.url) if answer.status >= 400 else None)
+    page.on("framenavigated", lambda frame: print("at", frame.url))
+    page.on("crash", lambda page: print("crashed:", page.url))
+
+
 def go(page: Page, name: str) -> None:
     """Open the page of another panel by its link, and wait until it stands as it stood."""
-    page.locator(".sw-nav a", has_text=re.compile(rf"^{name}$")).click()
+    link = page.locator(".sw-nav a", has_text=re.compile(rf"^{name}$"))
+    try:
+        with page.expect_request(lambda request: request.is_navigation_request(), timeout=20_000):
+            link.click()
+    except TimeoutError:  # a busy machine has been seen to lose the click; somebody would click again
+        warnings.warn(f"A click on {name} asked for no page.", stacklevel=2)
+        link.click()
     expect(page.locator(".sw-nav a[aria-current]")).to_have_text(name)
     page.wait_for_selector(".sw-model .sw-name")
 

@@ -74,25 +74,35 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 }
 
 
+NO_TOKEN = ""
+"""Of a page that lets in whoever reaches it, since a test is about something else."""
+
 LONGEST = (
     "test_tradeoff_study",
     "test_refusal_study",
-    "test_probing_study",
-    "test_nats",
-    "test_cli",
     "test_families",
+    "test_run_code",
+    "test_notebooks",
+    "test_space_gpu",
+    "test_probing_study",
+    "test_crashes",
+    "test_cli",
     "test_serving",
     "test_package",
+    "test_nats",
+    "test_exact",
+    "test_demo_train",
     "test_pages",
-    "test_crashes",
-    "test_run_code",
     "test_without_texts",
-    "test_repeated_runs",
     "test_page_fuzz",
-    "test_shelf_changes",
-    "test_shelf_doors",
-    "test_archive",
+    "test_many_visitors",
     "test_serve",
+    "test_vector_card",
+    "test_show",
+    "test_visitors_runs",
+    "test_odd_models",
+    "test_selfcheck",
+    "test_archive",
 )
 """Files that take longest; behind those with a browser they come first, so that every core is busy to the end."""
 

@@ -25,24 +25,31 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from select import select
 from tempfile import TemporaryDirectory
 from typing import Any
 
 
 os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
-import plotly.io  # noqa: F401 - what a try needs is here before it is forked
+import nnsight.modeling.tp.envoys  # noqa: F401 - what a try needs is here before it is forked
+import plotly.io  # noqa: F401
 import pyarrow.parquet  # noqa: F401
+import scipy.optimize  # noqa: F401
+import sklearn.feature_extraction.text
+import sklearn.linear_model  # noqa: F401
 import transformers.models.llama.modeling_llama
 import transformers.pipelines.text_generation  # noqa: F401
+from typer.main import get_command
 
 from steering.store import Store
 from steering.studies.study import Result
 from workbench.cli import commands, kept_runs, main  # noqa: F401
+from workbench.home import HOME
 from workbench.runs import files
 from workbench.runs.run import Run
 from workbench.runs.runs import Runs
-from workbench.workspace import HOME, Workspace
+from workbench.workspace import Workspace
 
 
 BEFORE, BEGIN, COMPUTE, WRITE, LIST, AFTER = PHASES = (
@@ -56,6 +63,10 @@ BEFORE, BEGIN, COMPUTE, WRITE, LIST, AFTER = PHASES = (
 AIMED = (COMPUTE, WRITE, LIST, WRITE, COMPUTE, BEGIN, LIST, BEFORE, WRITE, AFTER)
 """Phases in which kills are to fall, in turn: most where most is written."""
 STEER = '{"interventions": [{"vector": "formality", "strength": 1}], "decode": {"max_new_tokens": 6, "temperature": 1}}'
+TRAINED = (
+    *("--set", "features=16", "--set", "active=4", "--set", "tokens=300", "--set", "steps=12", "--set", "batch=64"),
+    *("--set", "silent_after=5"),
+)
 KINDS: dict[str, list[str]] = {
     "extract": ["extract", "formality"],
     "steer": ["steer", "Write a note to my boss.", "-v", "formality", "--length", "12", "--temperature", "1"],
@@ -75,8 +86,28 @@ KINDS: dict[str, list[str]] = {
         *("--set", "random=5", "--set", "permutations=100", "--set", "aqi_n=5", "--set", "cause=[]"),
         *("--set", "blocks=3", "--set", "controls=[]"),
     ],
+    "dictionary_health": ["run", "dictionary_health", "--set", "texts_n=2", "--set", "resamples=100"],
+    "features": [
+        *("run", "features", "--set", "texts_n=8", "--set", "n=2", "--set", "permutations=100", "--set", "parts=2"),
+        *("--set", "prompt=Hello.", "--set", "keep=1"),
+    ],
+    "feature_cause": [
+        *("run", "feature_cause", "--set", "n_train=4", "--set", "n_test=2", "--set", "n_features=2"),
+        *("--set", "random_sets=1", "--set", "reply_tokens=4", "--set", "toward=[I]"),
+    ],
+    "feature_attribution": [
+        *("run", "feature_attribution", "--set", "texts_n=2", "--set", "n=2", "--set", "others=1"),
+        *("--set", "dictionary=demo/block-1-transcoder"),
+    ],
+    "feature_shift": [
+        *("run", "feature_shift", "--set", "texts_n=4", "--set", "n=3", "--set", "permutations=100"),
+        *("--set", "resamples=100"),
+    ],
+    **{kind: ["run", kind, *TRAINED] for kind in ("sae", "transcoder", "crosscoder")},
 }
 """By kind of run, the smallest command that has all its parts."""
+COMMAND = get_command(main.app)
+"""Made once: each try would spend a tenth of a second on it."""
 _MARK = "=bd"
 """What a try writes into its pipe: the number of a phase, and when it began."""
 _LOCK = re.compile(r"\.(alive-\w+|mending)")
@@ -102,7 +133,7 @@ class Try:
         while not self._began(phase):
             if self._ended():
                 return AFTER
-            time.sleep(0.0005)
+            select([self._pipe], [], [], 0.05)  # until it tells something, or ends
         end = dict(self.marks)[phase] + after
         while time.perf_counter() < end:  # a sleep would come too late for what takes a millisecond
             time.sleep(0.001 if end - time.perf_counter() > 0.01 else 0)
@@ -152,10 +183,11 @@ def _be(command: list[str], home: Path, said: Path, told: int) -> None:
             os.write(told, struct.pack(_MARK, PHASES.index(phase), time.perf_counter()))
 
         mark(BEFORE)
+        commands.tell_size = lambda *asked: None  # which takes as long as the run, and writes nothing
         _marked(Runs, "begin", mark, BEGIN, COMPUTE)
         _marked(files, "end", mark, WRITE, LIST)
         _marked(Runs, "end", mark, None, AFTER)
-        main.app(command, standalone_mode=False)
+        COMMAND.main(command, standalone_mode=False)
         code = 0
     except BaseException as error:
         print(f"{type(error).__name__}: {error}")
@@ -190,13 +222,13 @@ class Crashes:
         self.length: dict[str, dict[str, float]] = {}
         """By kind, how many seconds each phase takes."""
         self._vector, self._undisturbed = self.home / "shelf" / "formality.safetensors", home / "undisturbed"
-        _whole(KINDS["extract"], self.home)
-        shutil.copytree(self.home / "shelf", self._undisturbed / "shelf")
         for kind in {"extract": None} | dict.fromkeys(kinds):
             self._measure(kind, self._undisturbed)
+        shutil.copytree(self._undisturbed / "shelf", self.home / "shelf")
 
     def _measure(self, kind: str, home: Path) -> None:
         """Run a kind undisturbed in another workspace."""
+        home.mkdir(exist_ok=True)
         _forget_parts(home)
         done = Try(KINDS[kind], home)
         said, end = done.wait(), time.perf_counter()
@@ -306,7 +338,6 @@ def _opened(home: Path) -> Iterator[Runs]:
 
 
 def _whole(command: list[str], home: Path) -> str:
-    home.mkdir(parents=True, exist_ok=True)
     done = Try(command, home)
     try:
         return done.wait()

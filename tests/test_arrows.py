@@ -13,9 +13,12 @@ from tests.conftest import ROOT
 
 ORDER = (
     "steering",
+    "steering.figures",
+    "steering.forms",
     "steering.loading",
     "steering.model",
     "steering.writes",
+    "steering.dictionaries",
     "steering.passes",
     "steering.texts",
     "steering.vectors",
@@ -31,7 +34,11 @@ ORDER = (
     "workbench.page",
     "workbench.controls",
     "workbench.frame",
+    "workbench.space",
+    "workbench.notebook",
+    "workbench.testing",
     "workbench.cli",
+    "workbench.__main__",
     "panels",
 )
 """Every room, the ground first: a file imports from its own room and from those before it."""

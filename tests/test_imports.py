@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from workbench.runs.run import Run
+from workbench.runs.runs import Runs
 
 
 def loaded_after(statement: str) -> set[str]:
     """Top-level modules that a fresh interpreter has loaded after a statement."""
     code = f"{statement}\nimport sys\nprint(' '.join({{m.split('.')[0] for m in sys.modules}}))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    return set(out.stdout.split())
+    return set(out.stdout.splitlines()[-1].split())
 
 
 def test_steering_loads_no_gradio_nothing_of_the_other_rooms_and_leaves_other_objects_alone() -> None:
@@ -30,7 +32,7 @@ def test_steering_loads_no_gradio_nothing_of_the_other_rooms_and_leaves_other_ob
     )
     assert {"steering", "torch", "nnsight"} <= loaded
     assert not {"gradio", "workbench", "panels"} & loaded
-    assert not {"sae_lens", "transformer_lens"} & loaded, "what takes long is imported where it is needed"
+    assert not {"sae_lens", "transformer_lens", "sklearn"} & loaded, "what takes long is imported where it is needed"
 
 
 def test_that_test_could_fail(tmp_path: Path) -> None:
@@ -38,8 +40,19 @@ def test_that_test_could_fail(tmp_path: Path) -> None:
     assert "gradio" in loaded_after(f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import steering, gradio")
 
 
-def test_asking_for_help_loads_no_torch() -> None:
-    assert not {"torch", "transformers", "gradio", "nnsight"} & loaded_after("import workbench.cli.main")
+def test_help_models_and_the_list_of_runs_are_told_without_torch(tmp_path: Path) -> None:
+    """One interpreter for all."""
+    runs = Runs(tmp_path / "runs")
+    runs.end(runs.begin(Run("", "steer", "Of yesterday", "demo", panel="steer")), "done")
+    runs.begin(Run("", "steer", "Of a program that is gone", "demo", panel="steer"))
+    runs.close()
+    commands = (["--help"], ["models"], ["runs", "list", "--workspace", str(tmp_path)])
+    loaded = loaded_after(
+        f"from workbench.cli.main import app\nfor each in {commands}: app(each, standalone_mode=False)"
+    )
+    assert "workbench" in loaded
+    assert not {"torch", "transformers", "gradio", "nnsight"} & loaded
+    assert {run.state for run in Runs(tmp_path / "runs").find()} == {"done", "interrupted"}
 
 
 def imports(path: Path) -> set[str]:

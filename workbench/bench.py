@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from steering.confines import Confines
 from steering.errors import SteeringError
@@ -13,102 +12,21 @@ from steering.lane import Job, Lane
 from steering.loading.options import LoadOptions
 from steering.model.chat_settings import ChatSettings
 from steering.model.host import Host
-from steering.model.openings import chat_notes
-from steering.passes.decoding import warm_up
 from workbench.discovery import Catalogue, discover
+from workbench.doors.at_hand import limits_at_hand
+from workbench.doors.limits import Limits
+from workbench.doors.rooms import Rooms
 from workbench.memory import Memory
+from workbench.model_slot import ModelSlot
 from workbench.runs.live import LiveRuns
 from workbench.runs.runs import Runs
 from workbench.sent import Sent
+from workbench.temporary import passing_folder
 from workbench.workspace import Workspace
 
 
 ANY = "any"
 """Among the models that visitors may load: any other."""
-
-
-class ModelSlot:
-    """The model that every visitor of this workbench shares; loading another one keeps it until the new one stands."""
-
-    def __init__(self, lane: Lane) -> None:
-        self.host: Host | None = None
-        self.error: BaseException | None = None
-        """Why the last load failed; None after a good one."""
-        self._version = 0
-        self.loads = 0
-        """How many models have stood here so far."""
-        self.wanted = ""
-        """Name of the model asked for last."""
-        self._lane = lane
-        self._job: Job[Host] | None = None
-        # Guards the fields above against two visitors who load at once.
-        self._lock = threading.Lock()
-
-    @property
-    def loading(self) -> Job[Host] | None:
-        """The load that has not ended yet."""
-        return self._job if self._job is not None and not self._job.finished else None
-
-    @property
-    def stamp(self) -> tuple[int, bool]:
-        """Changes whenever anything about the model does, so that pages notice."""
-        return self._version, self.loading is not None
-
-    def use(self, chat: ChatSettings) -> None:
-        """Set how the loaded model's chat template is used, for every visitor.
-
-        Raises:
-            SteeringError: No model is loaded, or a switch that its template does not read.
-        """
-        host = self.require().under(chat)
-        chat_notes(host)
-        with self._lock:
-            self.host = host
-            self._version += 1
-
-    def load(self, name: str, options: LoadOptions | None = None, chat: ChatSettings | None = None) -> Job[Host]:
-        """Queue a load and return its job at once; without chat settings the model's defaults apply.
-
-        Raises:
-            SteeringError: Another model is being loaded.
-        """
-        with self._lock:
-            if self.loading is not None:
-                raise SteeringError(
-                    f"'{self.wanted}' is still being loaded.", remedy="Wait until it stands, then switch."
-                )
-            self._job = self._lane.submit(lambda job: self._load(name, options, chat, job), title=f"Loading {name}")
-            self.wanted = name
-            self._version += 1
-            return self._job
-
-    def require(self) -> Host:
-        """The loaded model.
-
-        Raises:
-            SteeringError: There is none: why the last load failed.
-        """
-        if self.host is not None:
-            return self.host
-        if self.error is not None:
-            raise self.error
-        raise SteeringError("No model is loaded.", remedy="Choose one under “Switch model”.")
-
-    def _load(self, name: str, options: LoadOptions | None, chat: ChatSettings | None, job: Job[Any]) -> Host:
-        try:
-            host = Host.load(name, lane=self._lane, options=options).under(chat)
-            chat_notes(host)  # worked out here, where a pass may be needed
-        except BaseException as error:
-            self.error = error
-            self._version += 1
-            raise
-        # Jobs that are queued behind this one may still hold the old model; the last of them lets it go.
-        self.host, self.error = host, None
-        self.loads += 1
-        self._version += 1
-        # A job of its own: the model stands already, and would stand if it could not write a word.
-        host.submit(lambda job: warm_up(host), title="Warming up")
-        return host
 
 
 class Workbench:
@@ -132,7 +50,10 @@ class Workbench:
             SteeringError: The workspace folder cannot be written.
         """
         self.lane = lane or Lane()
-        self.workspace = workspace if isinstance(workspace, Workspace) else Workspace(workspace)
+        self.own = workspace if isinstance(workspace, Workspace) else Workspace(workspace)
+        """The workspace of whoever started it, which all visitors share where they have none of their own."""
+        self.rooms: Rooms | None = None
+        """The visitors' own workspaces, where each has one; see `workbench.doors`."""
         self.catalogue: Catalogue = discover(panels_dir)
         self.model = ModelSlot(self.lane)
         self.live = LiveRuns()
@@ -143,10 +64,15 @@ class Workbench:
         """What one panel sends to another's page."""
         self.visitors_load: frozenset[str] = frozenset((ANY,))
         """Models that visitors of the page may load."""
-        self.confines: Confines | None = None
-        """What is read for visitors of the page; anything where None, as in a notebook."""
+        self.passing: tuple[int, int] | None = None
+        """How often uploads are looked through in Gradio's own folder, and how old one becomes, in seconds; None where
+        they stay until the end."""
+        self.confined_to: Confines | None = None
+        """What is read for visitors of the page, beside their own uploads; anything where None, as in a notebook."""
         self.only_here = True
         """Whether nobody but this machine's own users reaches the page."""
+        self.notices: tuple[str, ...] = ()
+        """What visitors should know of this page, beside how much they may ask for."""
         self.trusted = ""
         """The model whose own Python code may run, since whoever started the workbench said so."""
 
@@ -154,12 +80,70 @@ class Workbench:
     def host(self) -> Host | None:
         return self.model.host
 
+    @property
+    def workspace(self) -> Workspace:
+        """That of whoever is at hand (`workbench.doors.at_hand`), or the one that all share.
+
+        Raises:
+            SteeringError: Everybody has their own, and nobody is at hand.
+        """
+        return self.own if self.rooms is None else self.rooms.workspace
+
+    @property
+    def confines(self) -> Confines | None:
+        """What is read for whoever is at hand; anything where None."""
+        own = self.workspace
+        return self.confined_to and replace(self.confined_to, library=own.uploads.files, dictionaries=own.dictionaries)
+
     def owner(self, visitor: str) -> str | None:
-        """Whose runs and uploads a visitor sees in lists: their own, or all where only this machine reaches the page.
+        """Whose runs and uploads a visitor sees in lists: all of the workspace where it is theirs alone, or where only
+        this machine reaches the page; else their own.
 
         Where others do, somebody without a number sees nobody's, and not those of whoever is at the machine.
         """
-        return None if self.only_here else visitor or "nobody"
+        return None if self.only_here or self.rooms is not None else visitor or "nobody"
+
+    def receive(self, limits: Limits) -> None:
+        """Give every visitor a workspace of their own from now on, which goes when they are gone.
+
+        Args:
+            limits: How much each may ask for.
+        """
+        self.rooms = Rooms(passing_folder("steering-visitors-"), limits, busy=self.live.goes_on)
+        self.passing = (600, 60 * limits.minutes)
+
+    def receive_users(self) -> None:
+        """Give everybody who signs in a workspace of their own from now on, which stays, beside the workbench's own."""
+        self.rooms = Rooms(self.own.folder / "users", busy=self.live.goes_on)
+
+    @property
+    def downloads(self) -> list[str]:
+        """Folders from which files may be downloaded, as far as they are the visitor's own (`Rooms.offers`)."""
+        folders = [self.own.shelf, self.own.exports] if self.rooms is None else [self.rooms.folder]
+        return [str(folder) for folder in folders]
+
+    def check_room(self) -> None:
+        """Raise where whoever is at hand keeps so much that nothing more is begun for them.
+
+        Raises:
+            SteeringError: They do.
+        """
+        limits = limits_at_hand()
+        if self.rooms is not None and limits is not None:
+            limits.check_disk(self.rooms.use())
+
+    def clear(self) -> None:
+        """Forget visitors who are gone, with all that they left."""
+        for number in self.rooms.clear() if self.rooms is not None else ():
+            self.memory.forget(number)
+
+    def close(self) -> None:
+        """Let the workspaces go: what was removed, deleted or a passing visitor's goes for good."""
+        if self.rooms is not None:
+            self.rooms.close()
+        self.own.bin.close()
+        with contextlib.suppress(SteeringError):  # what cannot be removed now goes with the next look at the list
+            self.own.runs.empty()
 
     @property
     def runs(self) -> Runs:
@@ -182,6 +166,20 @@ class Workbench:
             self._check_visitors(options.base)
         whose = options.base or name
         return self.model.load(name, replace(options, trust_remote_code=bool(whose) and whose == self.trusted))
+
+    def use(self, chat: ChatSettings) -> None:
+        """Set for a visitor how the chat template is used; see `ModelSlot.use`.
+
+        Raises:
+            SteeringError: As there; and on a public page, where one visitor would set it for all.
+        """
+        if limits_at_hand() is not None:
+            raise SteeringError(
+                "How the chat template is used is the same for all visitors of this page.",
+                "settings of your own run, such as the system prompt.",
+                "Whoever runs the workbench sets it when it is started.",
+            )
+        self.model.use(chat)
 
     def _check_visitors(self, name: str) -> None:
         if ANY in self.visitors_load or name in self.visitors_load:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from steering.errors import SteeringError
-from workbench.panel import Panel, check_panel
+from steering.plugins import KINDS, Problem, allowed, fetched, found, offered
+from workbench.panel import Panel, check_contract
 
 
 BUILT_IN = (
@@ -28,26 +26,15 @@ BUILT_IN = (
     "panels.refusal.panel",
     "panels.tradeoff.panel",
     "panels.probe.panel",
+    "panels.features.panel",
     "panels.runs.panel",
 )
 """Modules of the panels that come with the project."""
-GROUP = "steering_workbench.panels"
+GROUP = KINDS["panel"].group
 """Entry-point group of third parties' panels."""
-SWITCH = "STEERING_WORKBENCH_PLUGINS"
-"""Environment variable; "off" leaves third parties' panels out."""
 
 Source = tuple[str, Callable[[], Any]]
 """Where a panel comes from, and what gets the module, class or object that offers it."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A panel that could not be used."""
-
-    source: str
-    """Module, entry point or file."""
-    error: SteeringError
-    """What is wrong with it and what to do."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +48,22 @@ class Catalogue:
     broken: tuple[Problem, ...]
     """What was found and cannot be used."""
 
-    def get(self, panel_id: str) -> Panel:
-        """The panel with this id.
+    def get(self, name: str) -> Panel:
+        """The panel of a name: its id, such as "tradeoff", or its title as people write it.
 
         Raises:
             SteeringError: There is none.
         """
-        for panel in self.panels:
-            if panel.id == panel_id:
-                return panel
-        known = ", ".join(panel.id for panel in self.panels)
-        raise SteeringError(f"There is no panel '{panel_id}'.", f"one of {known}.", "Choose one of these.")
+        wanted = str(name).strip().casefold()
+        for called in (lambda panel: panel.id, lambda panel: panel.title.casefold()):
+            if found := next((panel for panel in self.panels if called(panel) == wanted), None):
+                return found
+        known = ", ".join(map(_called, self.panels))
+        raise SteeringError(f"There is no panel '{str(name)[:80]}'.", f"one of {known}.", "Choose one of these.")
+
+
+def _called(panel: Panel) -> str:
+    return panel.id if panel.title.casefold() == panel.id else f"{panel.id} ({panel.title})"
 
 
 def discover(folder: Path | str | None = None) -> Catalogue:
@@ -86,7 +78,7 @@ def discover(folder: Path | str | None = None) -> Catalogue:
     broken: list[Problem] = []
     for source, fetch in (*_built_in(), *_third_party(folder)):
         try:
-            panel = check_panel(_fetched(source, fetch), source)
+            panel = check_contract(offered_by(source, fetch), source)
             _refuse_duplicate(panel, source, sources)
         except SteeringError as error:
             broken.append(Problem(source, error))
@@ -102,11 +94,9 @@ def _built_in() -> Iterator[Source]:
 
 
 def _third_party(folder: Path | str | None) -> Iterator[Source]:
-    if os.environ.get(SWITCH, "").lower() in ("off", "0", "false", "no"):
-        return
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        yield f"entry point {point.name} ({point.value})", point.load
-    if folder is not None:
+    for plugin in found("panel"):
+        yield plugin.source, plugin.point.load
+    if folder is not None and allowed():
         yield from _files(Path(folder).expanduser())
 
 
@@ -115,7 +105,7 @@ def _files(folder: Path) -> Iterator[Source]:
         yield str(folder), partial(_no_folder, folder)
         return
     for path in sorted(folder.glob("[!_]*.py")):
-        yield str(path), partial(_import_file, path)
+        yield str(path), partial(import_file, path)
 
 
 def _no_folder(folder: Path) -> Any:
@@ -126,7 +116,8 @@ def _no_folder(folder: Path) -> Any:
     )
 
 
-def _import_file(path: Path) -> Any:
+def import_file(path: Path) -> Any:
+    """A single file as a module of its own."""
     name = f"steering_workbench_panel_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
@@ -136,28 +127,13 @@ def _import_file(path: Path) -> Any:
     return module
 
 
-def _offer(found: Any) -> Any:
-    """What a module, class or object offers as its panel."""
-    if isinstance(found, type):
-        return found()
-    if not isinstance(found, Panel) and hasattr(found, "panel"):
-        return found.panel
-    return found
+def offered_by(source: str, fetch: Callable[[], Any]) -> Any:
+    """What a source offers as its panel.
 
-
-def _fetched(source: str, fetch: Callable[[], Any]) -> Any:
-    try:
-        return _offer(fetch())
-    except SteeringError:
-        raise
-    except (Exception, SystemExit) as error:  # a third party's module may raise anything while it is imported
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        raise SteeringError(
-            f"The panel from {source} failed to load: {type(error).__name__}: {error} "
-            f"({Path(where.filename).name}, line {where.lineno}).",
-            "a module that imports cleanly and offers a variable named 'panel'.",
-            "Mend the panel, or remove it; the other panels work without it.",
-        ) from error
+    Raises:
+        SteeringError: It cannot be imported.
+    """
+    return fetched(source, lambda: offered(fetch(), "panel"), "panel")
 
 
 def _refuse_duplicate(panel: Panel, source: str, sources: dict[str, str]) -> None:

@@ -2,29 +2,31 @@
 
 A page on 127.0.0.1 can be reached by any other page that its visitor opens: by a request across origins, or by a name
 that is bound anew to 127.0.0.1 while that page is open. So every request says under which name it came (Host) and,
-where a browser sends it for a page, which page that was (Origin, Sec-Fetch-Site). Both are checked here, before all of
+where a browser sends it for a page, which page that was (Origin, Sec-Fetch-Site). And other users of the machine reach
+it as well, so that only who was let in (`workbench.doors`) gets anything of it. All this is checked here, before all of
 Gradio.
 """
 
 from __future__ import annotations
 
-import hmac
 import logging
 import re
-import secrets
-from collections.abc import Iterable, Iterator
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from workbench.host_names import Names, bare_name
-from workbench.uploads import MOST_BYTES, Parts, too_large
+from workbench.doors import answers, pages
+from workbench.doors.answers import API, Out
+from workbench.doors.at_hand import take_up
+from workbench.doors.door import Door
+from workbench.doors.inside import UNCLEAR, Inside, takes_session
+from workbench.doors.rooms import Rooms
+from workbench.doors.signing import Signing, answer_signing_out, way_on
+from workbench.doors.visits import FRAMES, VISIT, Visit, Visits
+from workbench.host_names import Names, bare_name, is_loopback
 
 
 _log = logging.getLogger(__name__)
-API = "/gradio_api/"
 LONGEST_ADDRESS = 8192
 """Characters of a path and its query, as many servers take."""
 _OPEN = frozenset(
@@ -49,73 +51,131 @@ _OPEN = frozenset(
 )
 """What the page itself asks for below `API`, beside files. The rest, such as calling events by their name or number and
 fetching pages of other servers, nobody needs."""
-_OF_A_VISIT = re.compile(rf"{API}(queue/join|run(/.*)?|component_server|upload|cancel|reset)/?")
-"""What only somebody may ask for who has opened the page."""
-_SHOWN = re.compile(r"image/(png|jpeg|gif|webp)\b")
-"""Files that a browser may show; all others it saves, since a page among them would be of this origin."""
+_ANYBODYS = (
+    "/assets/",
+    "/static/",
+    "/svelte/",
+    "/theme.css",
+    "/favicon.ico",
+    "/manifest.json",
+    "/robots.txt",
+    "/pwa_icon",
+)
+"""Paths of Gradio's own files, which tell nothing; browsers ask for some of them without cookies."""
+_STARTS = f"{API}startup-events"
+"""Which the server asks itself for when it starts, and where nothing happens later."""
+APP_ID = f"{API}app_id"
+"""Where programs of the same user ask whether it is the page that they know, with a `PROOF`."""
+PROOF = "x-steering-proof"
+"""A header."""
 
 
 class Guard:
-    """ASGI middleware that lets through what `Names` allow and answers the rest with 403 and a sentence."""
+    """ASGI middleware that lets through what `Names` and `Door` allow and answers the rest with a sentence."""
 
-    def __init__(self, app: ASGIApp, names: Names, port: int) -> None:
+    def __init__(self, app: ASGIApp, names: Names, port: int, door: Door, rooms: Rooms | None = None) -> None:
         self._app = app
-        self._names = names
-        # Cookies do not tell ports apart, so that two workbenches on one machine would take each other's.
-        self._cookie = f"sw-visit-{port}"
-        self._secret = secrets.token_bytes(32)
+        self._names, self._door = names, door
+        self._visits = Visits(port, door.public)
+        self._inside = Inside(door.public, rooms)
+        self._signing = Signing(door.accounts) if door.accounts else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         headers = _headers(scope)
+        visit = self._visits.of(headers.get("cookie", ""))
+        _take_up(visit, scope)
         reason = self._refusal(scope, headers)
-        if reason and scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": reason[:120]})
+        if scope["type"] == "websocket":
+            if reason or not visit:
+                await send({"type": "websocket.close", "code": 1008, "reason": (reason or _NOT_OPENED)[:120]})
+            else:
+                await self._app(scope, receive, send)
         elif reason:
-            await _answer(403, reason, scope, receive, send)
-        elif scope["type"] == "websocket":
-            await self._app(scope, receive, send)
+            await answers.answer(403, reason, scope, receive, send)
+        elif len(scope["path"]) + len(scope.get("query_string", b"")) > LONGEST_ADDRESS:
+            await answers.answer(414, _TOO_LONG, scope, receive, send)
+        elif visit or _is_anybodys(scope["path"]):
+            await self._asked(scope, headers, receive, send)
         else:
-            await self._let_in(scope, headers, receive, send)
+            await self._at_the_door(scope, headers, receive, send)
 
-    async def _let_in(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
+    async def _asked(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
+        """Answer somebody who was let in."""
+        visit = scope[VISIT]
+        if visit and visit.user and scope["path"] == pages.SIGN_OUT and scope["method"] in ("GET", "POST"):
+            if ended := scope["method"] == "POST":
+                self._visits.end(visit)
+            await answer_signing_out(visit, self._visits.no_cookie, scope, receive, send, ended=ended)
+        elif visit and visit.user and scope["path"] == pages.SIGN_IN:
+            await answers.go("./", "", scope, receive, send)
+        elif "token" in (query := _query(scope)) and _is_page(scope):  # the link, opened once more
+            await answers.go(_without_token(scope, query), "", scope, receive, send)
+        else:
+            await self._let_through(scope, headers, receive, send, cookie="")
+
+    async def _at_the_door(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
+        """Answer somebody who has no visit yet."""
+        query, page = _query(scope), _is_page(scope)
+        token = _bare_token(query.get("token", ""))
+        if scope["path"] == APP_ID and self._door.knows(headers.get(PROOF, "")):
+            await self._let_through(scope, headers, receive, send, cookie="")
+        elif self._signing and scope["path"] == pages.SIGN_IN and scope["method"] == "POST":
+            await self._sign_in(self._signing, scope, headers, receive, send)
+        elif not page:
+            await answers.answer(403, _NOT_OPENED, scope, receive, send)
+        elif not self._door.asks:
+            _take_up(visit := self._visits.begin(), scope)
+            await self._let_through(scope, headers, receive, send, cookie=self._cookie(visit, scope, headers))
+        elif self._door.opens(token):
+            cookie = self._cookie(self._visits.begin(), scope, headers)
+            await answers.go(_without_token(scope, query), cookie, scope, receive, send)
+        elif self._signing:
+            to = "/" if scope["path"] in (pages.SIGN_IN, pages.SIGN_OUT) else _asked_for(scope)
+            await answers.page(401, pages.sign_in(to), scope, receive, send)
+        else:
+            shown = pages.missing_token(scope["path"], wrong=bool(token))
+            await answers.page(401, shown, scope, receive, send)
+
+    async def _sign_in(
+        self, signing: Signing, scope: Scope, headers: dict[str, str], receive: Receive, send: Send
+    ) -> None:
+        user, to, wrong = await signing.user(scope, receive)
+        if wrong:
+            again = pages.sign_in(to or "/", said=wrong[1], name=user)
+            await answers.page(wrong[0], again, scope, receive, send)
+            return
+        cookie = self._cookie(self._visits.begin(user), scope, headers)
+        await answers.go(way_on(to), cookie, scope, receive, send)
+
+    async def _let_through(
+        self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send, *, cookie: str
+    ) -> None:
         path = scope["path"]
         upload = path.rstrip("/") == f"{API}upload"
-        if too_large(headers.get("content-length", "0"), upload=upload):
-            await _answer(413, _too_much(upload), scope, receive, send)
+        unknown = pages.unknown(path) if _is_page(scope) else ""
+        out = Out(send, path, cookie, pages.ALONE if self._signing else None, unknown=unknown)
+        if wrong := self._inside.wrong(scope, headers, upload=upload):
+            await out.instead(*wrong)
             return
-        if len(path) + len(scope.get("query_string", b"")) > LONGEST_ADDRESS:
-            await _answer(414, _TOO_LONG, scope, receive, send)
-            return
-        visit = "" if self._visits(headers) or not _is_page(scope) else self._new_visit()
-        out = _Out(send, path, self._set_cookie(visit, headers) if visit else "")
-        parts = Parts(headers.get("content-type", "")) if upload else None
-        read = 0
-
-        async def counted() -> Message:
-            nonlocal read
-            message = await receive()
-            chunk = message.get("body", b"")
-            read += len(chunk)
-            wrong = (413, _too_much(upload)) if read > MOST_BYTES[upload] else parts.wrong(chunk) if parts else None
-            if wrong:
-                await out.instead(*wrong)
-                return {"type": "http.disconnect"}
-            return message
-
+        counted = self._inside.reading(headers, receive, out, upload=upload)
+        if takes_session(scope):
+            if (again := await self._inside.with_session(scope, counted, out)) is None:
+                return
+            counted = again
         try:
             await self._app(scope, counted, out)
         except Exception as error:  # of a request that no page sends: nothing of it is in an event's own hands
             _log.warning("%s %s failed: %s: %.200s", scope["method"], path[:200], type(error).__name__, error)
             _log.debug("Where it failed", exc_info=error)  # should the fault be ours after all
-            await out.instead(400, _UNCLEAR)
+            await out.instead(400, UNCLEAR)
         else:
             await out.end()
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> str:
-        """Why a request is not let in, "" where it is."""
+        """Why a request is not let in, whoever sends it; "" where it is."""
         host, origin = headers.get("host", ""), headers.get("origin")
         # A proxy in front says under which name it was asked; Gradio builds its addresses from it.
         for name in (host, *(each for each in (headers.get("x-forwarded-host"),) if each is not None)):
@@ -133,8 +193,6 @@ class Guard:
             return "This workbench takes no requests from pages of other servers; open it at its own address."
         if path.startswith(API) and not _is_open(path[len(API) :]):
             return "This part of the server is not open: the page does not use it."
-        if _OF_A_VISIT.fullmatch(path) and not self._visits(headers):
-            return "This works from the opened page alone. Open it, or load it again where it was open already."
         return ""
 
     def _is_own(self, origin: str, host: str) -> bool:
@@ -149,95 +207,21 @@ class Guard:
         same = there.netloc.lower().removesuffix(usual) == host.lower().removesuffix(usual)
         return same or name in self._names.named
 
-    def _new_visit(self) -> str:
-        number = secrets.token_hex(16)
-        return f"{number}.{self._sign(number)}"
-
-    def _sign(self, number: str) -> str:
-        return hmac.new(self._secret, number.encode(), "sha256").hexdigest()
-
-    def _visits(self, headers: dict[str, str]) -> bool:
-        try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        except CookieError:
-            return False
-        number, _, signature = morsel.value.partition(".") if morsel else ("", "", "")
-        return hmac.compare_digest(self._sign(number).encode(), signature.encode())
-
-    def _set_cookie(self, visit: str, headers: dict[str, str]) -> str:
-        # A Space is shown inside a page of huggingface.co, where only such a cookie is sent.
-        inside = headers.get("x-forwarded-proto") == "https"
-        kind = "SameSite=None; Secure; Partitioned" if inside else "SameSite=Strict"
-        return f"{self._cookie}={visit}; Path=/; HttpOnly; {kind}"
+    def _cookie(self, visit: Visit, scope: Scope, headers: dict[str, str]) -> str:
+        https = self._names.https or headers.get("x-forwarded-proto", scope.get("scheme")) == "https"
+        # Browsers that do not say what a page is for are taken to show it in a frame where they may, as in a Space.
+        framed = headers.get("sec-fetch-dest", "iframe" if https else "document") in FRAMES
+        trusted = https or is_loopback(bare_name(headers.get("host", "")))
+        return self._visits.cookie(visit, https=https, framed=framed and trusted)
 
 
+_NOT_OPENED = "This works from the opened page alone. Open it, or load it again where it was open already."
 _TOO_LONG = f"The address is longer than {LONGEST_ADDRESS:,} characters. Send long texts as a file, or paste them."
-_UNCLEAR = "This request is none that the page sends, and could not be understood. Load the page again."
 
 
-class _Out:
-    """What is sent: with the visit's cookie, files to be saved and not shown, and perhaps something else instead.
-
-    An answer that tells of a fault of the server is held back until its request is over, for then it may be known that
-    the request itself was at fault.
-    """
-
-    def __init__(self, send: Send, path: str, cookie: str) -> None:
-        self._send, self._path, self._cookie = send, path, cookie
-        self._begun = self._over = False
-        self._held: list[Message] = []
-
-    async def __call__(self, message: Message) -> None:
-        if self._over:
-            return
-        fault = False
-        if message["type"] == "http.response.start":
-            fault = message["status"] == 500
-            self._begun = not fault
-            message = {**message, "headers": list(self._changed(message.get("headers", ())))}
-        if fault or self._held:
-            self._held.append(message)
-        else:
-            await self._send(message)
-
-    async def instead(self, status: int, text: str) -> None:
-        """Answer with an error, and with nothing else after it."""
-        if not self._begun and not self._over:
-            answer = PlainTextResponse(text, status, {"connection": "close"})
-            await answer({"type": "http"}, _nothing, self._send)
-        self._over = True
-
-    async def end(self) -> None:
-        """The request is over: what was held back is sent."""
-        if not self._over:
-            for message in self._held:
-                await self._send(message)
-
-    def _changed(self, headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-        is_file = self._path.startswith(f"{API}file=")
-        kind = next((value.decode("latin-1") for name, value in headers if name.lower() == b"content-type"), "")
-        for name, value in headers:
-            if is_file and name.lower() == b"content-disposition" and not _SHOWN.match(kind):
-                value = re.sub(rb"^\s*inline", b"attachment", value)
-            yield name, value
-        yield b"x-content-type-options", b"nosniff"
-        if is_file:
-            yield b"content-security-policy", b"sandbox"
-        if self._cookie:
-            yield b"set-cookie", self._cookie.encode()
-
-
-async def _nothing() -> Message:
-    return {"type": "http.disconnect"}
-
-
-async def _answer(status: int, text: str, scope: Scope, receive: Receive, send: Send) -> None:
-    await PlainTextResponse(text, status, {"x-content-type-options": "nosniff"})(scope, receive, send)
-
-
-def _too_much(upload: bool) -> str:
-    most = MOST_BYTES[upload] // 1024**2
-    return f"More than {most} MB were sent at once. Send less, or give a path to the command line."
+def _take_up(visit: Visit | None, scope: Scope) -> None:
+    scope[VISIT] = visit
+    take_up(visit)
 
 
 def _headers(scope: Scope) -> dict[str, str]:
@@ -250,8 +234,33 @@ def _headers(scope: Scope) -> dict[str, str]:
     return found
 
 
+def _query(scope: Scope) -> dict[str, str]:
+    return dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
+
+
+def _bare_token(given: str) -> str:
+    """A token, also where somebody pasted the whole link."""
+    return given.rpartition("token=")[2].partition("&")[0].strip()
+
+
+def _without_token(scope: Scope, query: dict[str, str]) -> str:
+    """The address that was asked for without the token, relative to itself."""
+    rest = urlencode({name: value for name, value in query.items() if name != "token"})
+    return f"./{scope['path'].rpartition('/')[2]}{f'?{rest}' if rest else ''}"
+
+
+def _asked_for(scope: Scope) -> str:
+    """The path with its query."""
+    query = scope.get("query_string", b"").decode("latin-1")
+    return f"{quote(scope['path'])}{f'?{query}' if query else ''}"
+
+
 def _is_page(scope: Scope) -> bool:
-    return scope["method"] == "GET" and not scope["path"].startswith((API, "/assets", "/static"))
+    return scope["method"] in ("GET", "HEAD") and not scope["path"].startswith(API) and not _is_anybodys(scope["path"])
+
+
+def _is_anybodys(path: str) -> bool:
+    return path.startswith(_ANYBODYS) or path == _STARTS
 
 
 def _is_open(rest: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from steering.errors import SteeringError
-from steering.texts.yaml_files import load_yaml
+from steering.yaml_files import load_yaml
 
 
 def pairs(settings: list[str], *, told: str = "--set", example: str = "seed=1") -> dict[str, Any]:

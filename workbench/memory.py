@@ -69,6 +69,11 @@ class Memory:
             while len(self._visits) > MOST_VISITORS:
                 self._visits.popitem(last=False)
 
+    def forget(self, visitor: str) -> None:
+        """A visitor is gone."""
+        with self._lock:
+            self._visits.pop(visitor, None)
+
     def of(self, visitor: str, panel: str) -> dict[Any, dict[str, Any]]:
         """What a panel showed last to a visitor: component -> properties that were changed, such as `value`."""
         with self._lock:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from steering.model.host import Host
     from steering.studies.study import Result
 
-_ID = re.compile(r"[a-z][a-z0-9-]*")
+ID = re.compile(r"[a-z][a-z0-9-]*")
+"""What a panel's id looks like."""
 
 
 class Panel(ABC):
@@ -41,7 +42,13 @@ class Panel(ABC):
     settings: type[BaseModel] | None = None
     """What `run` takes, with a description and a default for every field; None where there is nothing to set."""
     receives: bool = False
-    """Whether other panels can send it a prompt with recipes; then `build` takes them with `ui.receive`."""
+    """Whether other panels can send it a prompt with recipes; `build` takes them with `ui.receive`, a form made
+    from the settings in those named `user` or `prompt` and `system` and in those that hold a recipe.
+    """
+    size: Any = None
+    """Optional: `size(host, settings)` counts what a run will do, as a `steering.studies.size.Size`, without touching
+    the model; the page says so beside Run, and the command line before it runs.
+    """
 
     def needs(self, host: Host) -> str | None:
         """Why the panel cannot work on this model, as a sentence above the greyed-out panel; None where it can."""
@@ -69,7 +76,7 @@ class Panel(ABC):
         return NotImplemented
 
 
-def check_panel(panel: Any, source: str) -> Panel:
+def check_contract(panel: Any, source: str) -> Panel:
     """Return `panel` if it keeps the contract.
 
     Args:
@@ -92,7 +99,7 @@ def _faults(panel: Any) -> list[str]:
     if not isinstance(panel, Panel):
         return [f"it offers {type(panel).__name__!r}, not an instance of Panel."]
     faults = [f"its {name} is missing." for name in ("id", "title", "summary") if not _text(panel, name)]
-    if not faults and not _ID.fullmatch(panel.id):
+    if not faults and not ID.fullmatch(panel.id):
         faults.append(f"its id {panel.id!r} is not made of lower-case letters, digits and hyphens.")
     if not isinstance(panel.order, int | float):
         faults.append("its order is not a number.")

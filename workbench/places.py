@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from pathlib import Path
 
+from workbench.doors.at_hand import limits_at_hand
 
+
+_PATH = re.compile(r"(?<![\w:/.…])/(?:[^\s/'\"<>:]+/)+([^\s/'\"<>:,;)]*)")
+"""An absolute one of two parts or more."""
 _PLACES: dict[str, str] = {}
 """Folder -> what stands for it."""
 
@@ -16,11 +21,18 @@ def name_place(folder: Path, words: str) -> None:
     _PLACES[str(folder)] = words
 
 
+def forget_place(folder: Path) -> None:
+    """Call a folder by nothing any more, since it is gone."""
+    _PLACES.pop(str(folder), None)
+
+
 def without_places(text: str) -> str:
-    """A message without the server's folders: `the workspace/shelf/joy.safetensors`."""
+    """A message without the server's folders: `the workspace/shelf/joy.safetensors`. On a public page there is no path
+    in it at all, but for its last part.
+    """
     for folder in sorted(_PLACES, key=len, reverse=True):  # the innermost first
-        text = text.replace(folder, _PLACES[folder])
-    return text
+        text = text.replace(folder, _PLACES.get(folder, folder))
+    return _PATH.sub(r"…/\1", text) if limits_at_hand() else text
 
 
 name_place(Path(tempfile.gettempdir()), "the temporary folder")

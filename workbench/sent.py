@@ -29,7 +29,17 @@ class Sent:
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, Taken] = OrderedDict()
+        self._kinds: dict[str, tuple[type[BaseModel], ...]] = {}
         self._lock = threading.Lock()
+
+    def receives(self, panel: str, kind: type[BaseModel]) -> None:
+        """Take down that a panel's page takes settings of a kind."""
+        known = self.kinds(panel)
+        self._kinds[panel] = known if kind in known else (*known, kind)
+
+    def kinds(self, panel: str) -> tuple[type[BaseModel], ...]:
+        """The kinds of settings that a panel's page takes, once it is laid out."""
+        return self._kinds.get(panel, ())
 
     def put(self, settings: BaseModel, said: tuple[str, ...] = ()) -> str:
         """Take something in; gives the number under which it is fetched, which cannot be guessed."""

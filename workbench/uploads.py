@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
@@ -21,7 +23,14 @@ def too_large(length: str, *, upload: bool) -> bool:
 class Parts:
     """Looks at the heads of an upload's parts as it passes by."""
 
-    def __init__(self, content_type: str) -> None:
+    def __init__(self, content_type: str, endings: Collection[str] = ()) -> None:
+        """None has passed by yet.
+
+        Args:
+            content_type: Of the request.
+            endings: What files' names may end in; in anything where there are none.
+        """
+        self._endings = tuple(endings)
         kind, options = parse_options_header(content_type)
         self._files = 0
         self._wrong = ""
@@ -70,7 +79,10 @@ class Parts:
         if options.get(b"name") != b"files":
             return
         self._files += 1
-        if not options.get(b"filename", b"").strip(b" ./\\\0"):
+        name = options.get(b"filename", b"")
+        if not name.strip(b" ./\\\0"):
             self._wrong = "A file without a name was sent. Choose a file."
+        elif self._endings and not name.lower().decode("latin-1").endswith(self._endings):
+            self._wrong = f"A file of a kind was sent that this page does not take: {', '.join(self._endings)}."
         elif self._files > _MOST_FILES:
             self._wrong = f"More than {_MOST_FILES} files were sent at once. Send fewer."

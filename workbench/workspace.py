@@ -6,54 +6,60 @@ import contextlib
 import os
 import tempfile
 import threading
+from collections.abc import Callable, Container
 from functools import cached_property
 from pathlib import Path
 
-from platformdirs import user_data_path
-
-from steering.confines import know_library
+from steering.confines import know_dictionaries, know_library
 from steering.errors import SteeringError
 from steering.extraction.sources import read_vector
+from steering.forms.shown import Shown
 from steering.names import safe_name
 from steering.store import Store
-from steering.vectors.files import save_vector
 from steering.vectors.foreign import Convention
 from steering.vectors.vector import SteeringVector
-from workbench.library.entries import Entry, Unreadable, load_entry, missing, stamp_of
+from workbench.home import HOME, RUNS, home
+from workbench.library.entries import Entry, Unreadable, missing
 from workbench.library.exports import Exports
 from workbench.library.recipes import KIND as RECIPE
 from workbench.library.recipes import Recipes
 from workbench.library.removed import Bin, Removed
+from workbench.library.shown import shelf_html, shelf_text
 from workbench.library.uploads import KIND as UPLOAD
 from workbench.library.uploads import Uploads
+from workbench.library.vector_files import VectorFiles
 from workbench.library.vector_notes import VectorNotes
-from workbench.places import name_place
+from workbench.places import forget_place, name_place
 from workbench.runs.runs import Runs
 
 
-HOME = "STEERING_WORKBENCH_HOME"
-"""Environment variable that names the workspace folder."""
-_SUFFIX = ".safetensors"
-
-
-class Workspace:
+class Workspace(Shown):
     """One folder on disk; safe to use from several threads.
 
     A vector's file appears whole or not at all, so that a crash leaves the old file or the new one, never half of one.
     """
 
-    def __init__(self, folder: Path | str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | str | None = None,
+        *,
+        apart: bool = False,
+        may_keep: Callable[[int], None] | None = None,
+    ) -> None:
         """Open a workspace, making its folders where they are missing.
 
         Args:
             folder: Where; by default `STEERING_WORKBENCH_HOME`, else the user's data folder.
+            apart: Whether it is one of several whose owners must not find each other's uploads.
+            may_keep: Called with how many vectors there are before one more is kept; raises where that is too many.
 
         Raises:
             SteeringError: The folder cannot be made or written.
         """
-        chosen = folder or os.environ.get(HOME) or user_data_path("steering-workbench", appauthor=False)
-        self.folder = Path(chosen).expanduser().resolve()
+        self.folder = home(folder)
         self.shelf = self.folder / "shelf"
+        self.dictionaries = self.folder / "dictionaries"
+        """Sparse dictionaries that were trained, a folder each."""
         self.exports = self.folder / "exports"
         self._exports = Exports(self.exports)
         self.notes = VectorNotes(self.folder / "shelf.json")
@@ -61,9 +67,10 @@ class Workspace:
         self.version = 0
         """Changes whenever the shelf or the library does, in this process."""
         name_place(self.folder, "the workspace")
+        self._may_keep = may_keep
         # Guards the choice of a free name until its file stands, the counter and the cache.
         self._lock = threading.RLock()
-        self._cache: dict[Path, tuple[tuple[int, int], Entry | Unreadable]] = {}
+        self._files = VectorFiles(self.shelf)
         try:
             self.shelf.mkdir(parents=True, exist_ok=True)
             self.exports.mkdir(exist_ok=True)
@@ -78,9 +85,13 @@ class Workspace:
         """What was removed in this process and can be had back."""
         self.uploads = Uploads(self.folder / "uploads", self.bin, self._changed)
         """What was uploaded, by its content."""
-        know_library(self.uploads.files)
+        if not apart:
+            know_library(self.uploads.files)
+            know_dictionaries(self.dictionaries)
         self.recipes = Recipes(self.folder / "recipes", self.bin, self._changed)
         """What was saved under a name."""
+
+    __str__, _repr_html_ = shelf_text, shelf_html
 
     @cached_property
     def cells(self) -> Store:
@@ -94,7 +105,14 @@ class Workspace:
         Raises:
             SteeringError: Their list cannot be used.
         """
-        return Runs(self.folder / "runs")
+        return Runs(self.folder / RUNS)
+
+    def close(self) -> None:
+        """Let its files go, and what was removed for good."""
+        self.bin.close()
+        for name in {"runs", "cells"} & set(self.__dict__):  # those that were asked for
+            getattr(self, name).close()
+        forget_place(self.folder)
 
     def export(self, name: str, content: str | bytes) -> Path:
         """Write a file for download and return its path; see `Exports.write`.
@@ -111,29 +129,15 @@ class Workspace:
         """
         with self._lock:
             wanted = safe_name(name or vector.name)
-            kept = self._find(wanted)
+            kept = self._files.find(wanted)
             if isinstance(kept, Entry) and kept.vector.digest == vector.digest:
                 return kept.name
-            chosen = self._write(vector, wanted)
+            if self._may_keep is not None:
+                self._may_keep(len(self.names()))
+            chosen = self._files.write(vector, wanted)
             with contextlib.suppress(SteeringError):  # the vector is there, which counts
                 self.notes.taken(chosen)
             self.version += 1
-            return chosen
-
-    def _write(self, vector: SteeringVector, wanted: str) -> str:
-        while True:
-            chosen = self._free(wanted)
-            try:
-                save_vector(vector.renamed(chosen), self._path(chosen), new=True)
-            except FileExistsError:  # another process was quicker
-                continue
-            except SteeringError as error:
-                why = getattr(error.__cause__, "strerror", None) or error.__cause__
-                raise SteeringError(
-                    f"'{chosen}' cannot be kept on the shelf: {why}.",
-                    "a workspace folder that can be written, with room on its disk.",
-                    "Free some space, or start the workbench with another --workspace.",
-                ) from error
             return chosen
 
     def add_file(self, path: Path | str, given: Convention | None = None) -> str:
@@ -154,7 +158,7 @@ class Workspace:
         Raises:
             SteeringError: There is none, or its file is damaged.
         """
-        found = self._find(name)
+        found = self._files.find(name)
         if isinstance(found, Unreadable):
             raise found.error
         if found is None:
@@ -165,17 +169,15 @@ class Workspace:
         """Names of the readable vectors, newest first."""
         return [entry.name for entry in self.entries() if isinstance(entry, Entry)]
 
+    def digests(self, names: Container[str] | None = None) -> dict[str, str]:
+        """Name -> digest of the readable vectors, or of those among some names; each is worked out anew."""
+        known = [entry for entry in self.entries() if isinstance(entry, Entry)]
+        return {each.name: each.vector.digest for each in known if names is None or each.name in names}
+
     def entries(self) -> list[Entry | Unreadable]:
         """Everything on the shelf, newest first."""
         with self._lock:
-            try:
-                files = list(self.shelf.glob(f"*{_SUFFIX}"))
-            except OSError:  # the folder is gone, or may no longer be read
-                files = []
-            paths = [path for path in files if not path.name.startswith(".")]
-            found = [(path, stamp) for path in paths if (stamp := stamp_of(path))]
-            found.sort(key=lambda item: (-item[1][0], item[0].name))
-            return [self._read(path, stamp) for path, stamp in found]
+            return self._files.entries()
 
     def remove(self, name: str, owner: str = "") -> Removed:
         """Take a vector off the shelf; it can be had back (`restore`) until this process ends.
@@ -188,7 +190,7 @@ class Workspace:
             SteeringError: There is none with this name, or its file cannot be removed.
         """
         with self._lock:
-            found = self._find(name)
+            found = self._files.find(name)
             if found is None:
                 raise self._missing(name)
             if found.path.is_dir():
@@ -217,9 +219,9 @@ class Workspace:
             others: dict[str, Uploads | Recipes] = {UPLOAD: self.uploads, RECIPE: self.recipes}
             if removed.kind in others:
                 return others[removed.kind].restore(id, owner)
-            chosen = self._free(removed.name)
-            while not self.bin.back(removed, self._path(chosen)):  # another process was quicker
-                chosen = self._free(removed.name)
+            chosen = self._files.free(removed.name)
+            while not self.bin.back(removed, self._files.path(chosen)):  # another process was quicker
+                chosen = self._files.free(removed.name)
             self.notes.put(chosen, removed.about["noted"])
             self.version += 1
             return chosen
@@ -234,7 +236,7 @@ class Workspace:
             entry, wanted = self.get(name), safe_name(new) if new.strip() else name
             if wanted == name:
                 return name
-            if wanted.casefold() != name.casefold() and wanted != self._free(wanted):
+            if wanted.casefold() != name.casefold() and wanted != self._files.free(wanted):
                 raise SteeringError(
                     f"There is a vector '{wanted}' on the shelf already.", "a name that is free.", "Choose another one."
                 )
@@ -242,11 +244,11 @@ class Workspace:
             # Whenever this ends half-way, the vector is there under one name or both, and its notes with it.
             self.notes.copy(name, wanted)
             if wanted.casefold() == name.casefold():
-                os.rename(entry.path, self._path(wanted))
+                os.rename(entry.path, self._files.path(wanted))
             else:
-                wanted = self._write(entry.vector, wanted)
+                wanted = self._files.write(entry.vector, wanted)
                 with contextlib.suppress(OSError):
-                    os.utime(self._path(wanted), ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+                    os.utime(self._files.path(wanted), ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
                 entry.path.unlink(missing_ok=True)
             self._forget(name)
             self.recipes.rename_vector(name, wanted)
@@ -280,23 +282,3 @@ class Workspace:
 
     def _missing(self, name: str) -> SteeringError:
         return missing(name, self.names(), self.renamed().get(name))
-
-    def _find(self, name: str) -> Entry | Unreadable | None:
-        return next((entry for entry in self.entries() if entry.name == name), None)
-
-    def _path(self, name: str) -> Path:
-        return self.shelf / f"{name}{_SUFFIX}"
-
-    def _free(self, wanted: str) -> str:
-        # Some file systems do not tell capitals apart.
-        taken = {path.stem.casefold() for path in self.shelf.glob(f"*{_SUFFIX}")}
-        candidate, number = wanted, 2
-        while candidate.casefold() in taken:
-            candidate, number = f"{wanted} {number}", number + 1
-        return candidate
-
-    def _read(self, path: Path, stamp: tuple[int, int]) -> Entry | Unreadable:
-        cached = self._cache.get(path)
-        if cached is None or cached[0] != stamp:
-            self._cache[path] = cached = (stamp, load_entry(path))
-        return cached[1]

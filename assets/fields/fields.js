@@ -4,6 +4,8 @@
    every edit, `server.take` for an upload. Kinds of controls stand in `kinds.js`. */
 (() => {
 const {KINDS, described, make, same} = window.fieldKinds;
+/* Characters of a hint that fit below a field which shares its row with one other, and with two. */
+const LONG = 60, BRIEF = 24;
 
 window.fieldsControl = ({element, props, server, watch, trigger, upload, events}) => {
   const root = element.querySelector('.sw-fields'), key = `sw-open-${props.ident}`, placed = new Map();
@@ -66,8 +68,9 @@ window.fieldsControl = ({element, props, server, watch, trigger, upload, events}
     write();
   };
   const write = () => {
-    if (same(state, written)) return;
     const before = written;
+    // What the server said of some fields alone is not the value, though it be nothing new.
+    if (same(state, before) && same(state, props.value)) return;
     props.value = written = {...state};
     for (const [event, listened] of Object.entries(events)) {
       if (listened.some(name => !same(before[name], state[name]))) trigger(event);
@@ -161,12 +164,15 @@ window.fieldsControl = ({element, props, server, watch, trigger, upload, events}
   const fieldsOf = part => part.parts ? part.parts.flatMap(fieldsOf) : [part];
   const grid = parts => {
     const nodes = parts.map(part => part.parts ? partNode(part, false) : fieldNode(part));
-    const narrow = part => !part.parts && (part.kind === 'number' || part.half);
+    const said = part => (part.hint ?? '').length;
+    const narrow = part => !part.parts && (part.kind === 'number' || part.half) && said(part) <= LONG;
     for (let n = 0; n < parts.length;) {
       let end = n;
       while (end < parts.length && narrow(parts[end])) end++;
-      const run = end - n, columns = run % 3 === 0 || run > 4 ? 3 : Math.min(run, 2);
-      for (let each = n; each < end; each++) nodes[each].classList.add(`sw-of-${run === 1 ? 2 : columns}`);
+      const run = end - n, brief = parts.slice(n, end).every(part => said(part) <= BRIEF);
+      const columns = brief && (run % 3 === 0 || run > 4) ? 3 : Math.min(run, 2);
+      // One alone takes half a row, unless its hint would stand in a narrow column beside nothing.
+      for (let each = n; each < end && (run > 1 || brief); each++) nodes[each].classList.add(`sw-of-${run === 1 ? 2 : columns}`);
       n = Math.max(end, n + 1);
     }
     return make('div', {className: 'sw-field-grid'}, ...nodes);

@@ -22,11 +22,18 @@ const elsewhere = jobs => {
   if (list.textContent || rows.length) list.replaceChildren(...rows);
   list.hidden = !rows.length;
 };
-// The address of a run, which is this page's own.
+// The pages are the same for all who sign in, so who it is stands in none of them.
+const signedIn = user => {
+  const link = user && document.querySelector('.sw-nav a[href$="/sign-out"]');
+  if (link) link.textContent = `Sign out ${user}`;
+};
+// The address of a run: this page's own, or another panel's beside it.
 const copyRun = async event => {
   const button = event.target.closest?.('[data-copy-run]');
   if (!button) return;
-  const address = `${location.origin}${location.pathname}?run=${button.dataset.copyRun}`;
+  const panel = button.closest('.sw-run').dataset.panel;
+  const path = panel ? location.pathname.replace(/[^/]*$/, panel) : location.pathname;
+  const address = `${location.origin}${path}?run=${button.dataset.copyRun}`;
   let said = 'Copied.';
   try { await navigator.clipboard.writeText(address); } catch { said = address; }  // no clipboard without https
   button.closest('.sw-run').querySelector('[role=status]').textContent = said;
@@ -63,7 +70,7 @@ const saveRun = async event => {
 document.addEventListener('click', saveRun);
 // What a figure that is saved says of the run that the page shows; '' where there is none.
 window.runOrigin = async () => {
-  const run = document.querySelector('.sw-run[data-run]')?.dataset.run;
+  const run = document.querySelector('.sw-run[data-run]:not([data-panel])')?.dataset.run;
   try { return run ? await server.origin({run, bare: bare()}) : ''; } catch { return ''; }
 };
 // An exported file that is dropped on the page, or chosen: the server reads from its head which run it comes from.
@@ -106,6 +113,7 @@ const look = async () => {
     const shown = element.querySelector('[data-seen]'), now = await server.seen();
     if (shown && shown.dataset.seen !== now.seen) trigger('look');
     elsewhere(now.jobs);
+    signedIn(now.user);
     wait = now.wait;
   } catch { }
   clearTimeout(timer);

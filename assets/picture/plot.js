@@ -209,7 +209,8 @@ const shapeDrawn = (shape, space, place) => {
   };
   const [x0, x1, y0, y1] = [at('x', 0), at('x', 1), at('y', 0), at('y', 1)];
   if (shape.type !== 'rect') return make('path', {d: `M${x0} ${y0}L${x1} ${y1}`, ...stroke(shape.line)});
-  return make('rect', {x: Math.min(x0, x1), y: Math.min(y0, y1), width: Math.abs(x1 - x0), height: Math.abs(y1 - y0), fill: shape.fillcolor, stroke: shape.line?.color, 'stroke-width': shape.line?.width});
+  /* A range of nothing, as of one random direction, is a line: a rectangle without any width is not drawn, nor is its edge. */
+  return make('rect', {x: Math.min(x0, x1), y: Math.min(y0, y1), width: Math.max(0.1, Math.abs(x1 - x0)), height: Math.max(0.1, Math.abs(y1 - y0)), fill: shape.fillcolor, stroke: shape.line?.color, 'stroke-width': shape.line?.width});
 };
 const noteDrawn = (note, space, place) => {
   const at = (letter, from, size) => (note[letter + 'ref'] ?? letter) === letter ? place[letter](note[letter]) : letter === 'x' ? from + note.x * size : from - note.y * size;

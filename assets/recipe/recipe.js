@@ -8,7 +8,7 @@ const DEFAULTS = {threshold: 0.5, unit: 'mean_difference', side: 'above', per: '
 
 window.recipeEditor = (element, props, server, watch) => {
   const root = element.querySelector('.sw-recipe'), words = props.words, flags = props.flags, hue = props.hue;
-  const {part, control, vectorOf, blockOf, length, showOne} = showing(root, props);
+  const {part, control, vectorOf, blockOf, length, ofFeature, showOne} = showing(root, props);
   const model = root.querySelector('template').content.firstElementChild, json = part('json').querySelector('textarea');
   const gone = element.querySelector('.sw-recipe-gone'), undos = element.querySelectorAll('[data-do="undo"]');
   const slots = [];
@@ -58,8 +58,10 @@ window.recipeEditor = (element, props, server, watch) => {
       if (vector) Object.assign(each, fresh(vector), {scope: each.scope, gate: each.gate});
     },
     mode: (each, value) => {
+      const stay = words.several.includes(value) && ofFeature(value) === ofFeature(each.mode);
       each.mode = value;
-      Object.assign(each, {unit: 'mean_difference', strength: first(each, vectorOf(each)), others: value === 'ablate' ? each.others : []});
+      Object.assign(each, {unit: 'mean_difference', strength: first(each, vectorOf(each)), others: stay ? each.others : []});
+      if (ofFeature(value)) Object.assign(each, {blocks: 'default', site: null});  // its dictionary's own place
     },
     unit: (each, value) => {
       const vector = vectorOf(each), was = each.unit;
@@ -92,6 +94,7 @@ window.recipeEditor = (element, props, server, watch) => {
     root.hidden = !recipe;
     root.style.setProperty('--hue', hue ? `var(--${hue})` : 'var(--a)');
     part('title').textContent = props.title;
+    part('about').textContent = props.about ?? '';
     part('title').className = hue ? `sw-h sw-${hue}` : 'sw-h';
     root.setAttribute('aria-label', props.title);
     gone.hidden = Boolean(recipe) || !past.length;
@@ -103,6 +106,7 @@ window.recipeEditor = (element, props, server, watch) => {
     all.forEach((each, n) => showOne(slots[n], each, n, all.length));
     part('none').hidden = props.vectors.length > 0 || all.length > 0;
     root.querySelector('[data-do="add"]').hidden = props.vectors.length === 0;
+    root.querySelector('[data-do="again"]').hidden = all.length !== 1;  // of several, each has a button of its own
     const drop = root.querySelector('[data-do="drop"]');
     drop.hidden = !flags.removable;
     root.querySelector('[data-do="undo"]').hidden = !past.length;
@@ -224,6 +228,7 @@ window.recipeEditor = (element, props, server, watch) => {
       focusOn(slots.length - 1);
     },
     double: n => { edit(next => next.interventions.splice(n + 1, 0, copy(next.interventions[n]))); focusOn(n + 1); },
+    again: () => acts.double(0),
     remove: n => { edit(next => next.interventions.splice(n, 1)); focusOn(Math.min(n, slots.length - 1)); },
     drop: () => { commit(null); gone.querySelector('button').focus(); },
     undo: () => {

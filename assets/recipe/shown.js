@@ -62,6 +62,10 @@ const showing = (root, props) => {
   const offered = () => props.vectors.map(vector => [vector.name, shown(vector.name) + (vector.auroc ? ` · AUROC ${vector.auroc}` : '')]);
   const blockOf = (each, vector) => Array.isArray(each.blocks) && each.blocks.length ? each.blocks[0] : vector.block;
   const length = (unit, vector, block) => unit === 'raw' ? 1 : vector.lengths[unit]?.[block];
+  const ofFeature = mode => words.features.includes(mode);
+  /* Units by a vector's own words: of a feature, a length of 1 is its typical maximum. */
+  const inWords = (units, vector) => entries(units).map(([unit, label]) => [unit, unit === 'mean_difference' ? vector?.unit ?? label : label]);
+  const modes = (each, vector) => entries(words.modes).filter(([mode]) => vector?.feature || !ofFeature(mode) || mode === each.mode);
 
   const showOne = (slot, each, n, count) => {
     const vector = vectorOf(each), name = shown(String(each.vector ?? '')), list = Array.isArray(each.scope) || !(each.scope in words.scopes);
@@ -73,11 +77,12 @@ const showing = (root, props) => {
     label('double', `Duplicate intervention ${n + 1}`);
     label('remove', `Remove intervention ${n + 1}`);
     fill(control(slot, 'vector'), offered(), each.vector);
-    fill(control(slot, 'mode'), entries(words.modes), each.mode);
+    fill(control(slot, 'mode'), modes(each, vector), each.mode);
     showBlocks(slot, each, vector);
-    showOthers(slot, each);
+    showOthers(slot, each, vector);
     showStrength(slot, each, vector);
-    slot.querySelector('[data-field="clamp"]').hidden = each.mode !== 'clamp';
+    slot.querySelector('[data-field="clamp"]').hidden = !words.clamped.includes(each.mode);
+    part('clamp-label', slot).textContent = ofFeature(each.mode) ? 'The activation' : 'The projection';
     fill(control(slot, 'clamp'), entries(words.clamps), each.clamp ?? 'set');
     const scopes = [...entries(words.scopes), ...(flags.picking || list ? [[LIST, 'the picked prompt tokens']] : [])];
     fill(control(slot, 'scope'), scopes, list ? LIST : each.scope);
@@ -91,17 +96,21 @@ const showing = (root, props) => {
   };
   const showBlocks = (slot, each, vector) => {
     const named = typeof each.blocks !== 'string' || !['default', 'all', 'everywhere'].includes(each.blocks);
-    fill(control(slot, 'blocks'), [['default', vector ? `default (${vector.block})` : 'default'], ['all', 'all, each its own'],
-      ['everywhere', 'everywhere'], [LIST, 'these …']], named ? LIST : each.blocks);
+    const own = [['default', vector ? `default (${vector.block})` : 'default']];
+    const elsewhere = [['all', 'all, each its own'], ['everywhere', 'everywhere'], [LIST, 'these …']];
+    const offered = ofFeature(each.mode) && each.blocks === 'default' ? own : [...own, ...elsewhere];
+    fill(control(slot, 'blocks'), offered, named ? LIST : each.blocks);
     control(slot, 'numbers').hidden = !named;
     if (named) putTyped(control(slot, 'numbers'), each.blocks);
   };
-  const showOthers = (slot, each) => {
+  const showOthers = (slot, each, own) => {
     const field = slot.querySelector('[data-field="others"]'), ticks = field.querySelector('.sw-ticks');
-    field.hidden = each.mode !== 'ablate';
-    if (field.hidden) return;
     const chosen = each.others ?? [], known = props.vectors.map(vector => vector.name);
-    const names = [...known, ...chosen.filter(name => !known.includes(name))].filter(name => name !== each.vector);
+    const fits = props.vectors.filter(vector => !ofFeature(each.mode) || (vector.feature && vector.feature === own?.feature)).map(vector => vector.name);
+    const names = [...fits, ...chosen.filter(name => !fits.includes(name))].filter(name => name !== each.vector);
+    field.hidden = !words.several.includes(each.mode) || (ofFeature(each.mode) && !names.length);
+    if (field.hidden) return;
+    part('others-label', slot).textContent = ofFeature(each.mode) ? 'Together with (features of the same dictionary)' : 'Together with (their span is removed)';
     const key = JSON.stringify(names);
     if (ticks.dataset.key !== key) {
       ticks.replaceChildren(...names.map(name => {
@@ -114,9 +123,10 @@ const showing = (root, props) => {
     }
     ticks.querySelectorAll('input').forEach(box => { box.checked = chosen.includes(box.value); });
   };
+  const graded = each => words.own[each.mode]?.label !== '';
   const showStrength = (slot, each, vector) => {
-    const mode = words.own[each.mode], nats = each.unit === 'nats' && each.mode !== 'erase', range = rangeOf(each, vector);
-    slot.querySelector('[data-field="strength"]').hidden = each.mode === 'erase';
+    const mode = words.own[each.mode], nats = each.unit === 'nats' && graded(each), range = rangeOf(each, vector);
+    slot.querySelector('[data-field="strength"]').hidden = !graded(each);
     part('strength-label', slot).textContent = nats || !mode ? 'Strength' : mode.label;
     const field = control(slot, 'strength'), slider = control(slot, 'slider');
     field.step = slider.step = range.step;
@@ -124,7 +134,7 @@ const showing = (root, props) => {
     slider.max = range.max;
     put(field, each.strength);
     put(slider, each.strength ?? 0);
-    const units = mode ? [['mean_difference', mode.unit], ['nats', words.units.nats]] : entries(words.units);
+    const units = mode ? [['mean_difference', mode.unit], ...(mode.nats ? [['nats', words.units.nats]] : [])] : inWords(words.units, vector);
     fill(control(slot, 'unit'), units, each.unit);
     const unit = units.find(([unit]) => unit === each.unit)?.[1] ?? '';
     slider.setAttribute('aria-label', `${part('strength-label', slot).textContent}, as a slider`);
@@ -132,16 +142,16 @@ const showing = (root, props) => {
     part('told', slot).textContent = told(each, vector, nats);
   };
   const rangeOf = (each, vector) => {
-    if (each.unit === 'nats' && each.mode !== 'erase') return words.nats;
+    if (each.unit === 'nats' && graded(each)) return words.nats;
     if (words.own[each.mode]) return words.own[each.mode];
     const end = Math.max(vector?.ends[each.unit]?.[blockOf(each, vector)] ?? 4, Math.abs(each.strength ?? 0));
     return {min: -end, max: end, step: short(end / 200)};
   };
   const told = (each, vector, nats) => {
-    if (nats || words.own[each.mode]) return words.said[nats ? 'nats' : each.mode];
+    if (nats || words.own[each.mode]) return words.said[nats ? 'nats' : each.mode] ?? '';
     if (!vector || each.strength === null) return '';
     const block = blockOf(each, vector), raw = each.strength * length(each.unit, vector, block);
-    const same = entries(words.lengths).filter(([unit]) => unit !== each.unit && length(unit, vector, block))
+    const same = inWords(words.lengths, vector).filter(([unit]) => unit !== each.unit && length(unit, vector, block))
       .map(([unit, label]) => `${short(raw / length(unit, vector, block))} ${label}`);
     if (!Number.isFinite(raw)) return '';
     const far = ['all', 'everywhere'].includes(each.blocks) ? '; at the others by their own scale' : '';
@@ -155,7 +165,7 @@ const showing = (root, props) => {
     part('gate', slot).hidden = !gate;
     if (gate) {
       fill(control(slot, 'gate.side'), entries(words.sides), gate.side);
-      fill(control(slot, 'gate.unit'), entries(words.lengths), gate.unit);
+      fill(control(slot, 'gate.unit'), inWords(words.lengths, vectorOf(gate)), gate.unit);
       fill(control(slot, 'gate.per'), entries(words.pers), gate.per);
       fill(control(slot, 'gate.site'), [['', 'its own'], ...sites], gate.site);
       put(control(slot, 'gate.threshold'), gate.threshold);
@@ -165,7 +175,7 @@ const showing = (root, props) => {
     const when = gate ? `: only where ${shown(String(gate.vector))} ${words.sides[gate.side] ?? gate.side} ${gate.threshold ?? '…'}` : '';
     part('more-said', slot).textContent = `Site${where} and condition${when}`;
   };
-  return {part, control, vectorOf, blockOf, length, showOne};
+  return {part, control, vectorOf, blockOf, length, ofFeature, showOne};
 };
 
 window.recipeShown = {LIST, copy, number, numbers, put, short, shown, showing};

@@ -12,6 +12,7 @@ from panels.grid.markup import Cells, grid_page
 from steering.model.host import Host
 from steering.model.outcome import marked
 from steering.studies.grid import Grid, cell_table
+from steering.vectors.vector import SteeringVector
 from workbench.workspace import Workspace
 
 
@@ -37,8 +38,10 @@ def _plain(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA) else value
 
 
-def export_grid(workspace: Workspace, host: Host, grid: Grid, cells: Cells) -> tuple[Path, Path]:
-    """A grid as a CSV and as an HTML file that needs nothing else.
+def export_grid(
+    workspace: Workspace, host: Host, grid: Grid, cells: Cells, first: SteeringVector | None = None
+) -> tuple[Path, Path]:
+    """A grid as a CSV and as an HTML file that needs nothing else; `first` as `panels.grid.markup.grid_html` takes it.
 
     Returns:
         The paths of both.
@@ -46,7 +49,7 @@ def export_grid(workspace: Workspace, host: Host, grid: Grid, cells: Cells) -> t
     stamp = datetime.now(UTC)
     table = pd.DataFrame(cell_table(grid, list(cells.values())))
     name = f"grid {stamp:%Y-%m-%d %H%M%S}"
-    page = grid_page(grid, cells, host.name, f"{stamp:%Y-%m-%d %H:%M} UTC", host.warnings)
+    page = grid_page(grid, cells, host.name, f"{stamp:%Y-%m-%d %H:%M} UTC", host.warnings, first)
     return (
         workspace.export(f"{name}.csv", spreadsheet(table, host.warnings)),
         workspace.export(f"{name}.html", page),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from steering.recipes.modes import MODES
 from steering.studies.grid import Axis, Cell, Grid
-from steering.vectors.strength import UNITS
+from steering.vectors.strength import unit_words
+from steering.vectors.vector import SteeringVector
 from workbench.controls.panes import card_at
 from workbench.page.markup import card, escape, heading, note
 
@@ -13,7 +15,7 @@ from workbench.page.markup import card, escape, heading, note
 Cells = Mapping[tuple[int, int], Cell]
 _FLOOR = 1.0
 """Nats that get the full colour at least."""
-_OWN_UNITS = {"ablate": "shares of the projection", "rotate": "degrees"}
+_SHARES = "shares of the projection"
 GRID_SCRIPT = """
 element.addEventListener('click', event => {
   const cell = event.target.closest('[data-x]');
@@ -35,13 +37,24 @@ pre{background:#f7f7f5;padding:12px;overflow:auto}
 """
 
 
-def grid_html(grid: Grid | None, cells: Cells, *, running: bool = False, warnings: Collection[str] = ()) -> str:
-    """The grid so far, below the warnings; a cell that is not done is waiting, or empty once nothing runs."""
+def grid_html(
+    grid: Grid | None,
+    cells: Cells,
+    *,
+    running: bool = False,
+    warnings: Collection[str] = (),
+    first: SteeringVector | None = None,
+) -> str:
+    """The grid so far, below the warnings; a cell that is not done is waiting, or empty once nothing runs. `first` is
+    the vector whose strength varies, which knows what its unit is called.
+    """
     if grid is None:
         return ""
     body = _table(grid, cells, "Waiting …" if running else "Not done", buttons=True)
     said = "".join(map(note, warnings))
-    return card(f'{heading(title_of(grid))}{said}<div class="sw-scroll">{body}</div>{note(_caption(grid, cells))}')
+    return card(
+        f'{heading(title_of(grid))}{said}<div class="sw-scroll">{body}</div>{note(_caption(grid, cells, first))}'
+    )
 
 
 def cell_html(grid: Grid, cell: Cell) -> str:
@@ -52,7 +65,14 @@ def cell_html(grid: Grid, cell: Cell) -> str:
     )
 
 
-def grid_page(grid: Grid, cells: Cells, model: str, created: str, warnings: Collection[str] = ()) -> str:
+def grid_page(
+    grid: Grid,
+    cells: Cells,
+    model: str,
+    created: str,
+    warnings: Collection[str] = (),
+    first: SteeringVector | None = None,
+) -> str:
     """A self-contained HTML file: the grid, the model and its failed self-checks, and the recipe to run it again."""
     failed = "".join(f"<p><b>{escape(each)}</b></p>" for each in warnings)
     recipe = escape(grid.recipe.model_dump_json(indent=2))
@@ -63,7 +83,7 @@ def grid_page(grid: Grid, cells: Cells, model: str, created: str, warnings: Coll
         "<meta name='viewport' content='width=device-width'>"
         f"<title>{escape(title_of(grid))}</title><style>{_STYLE}</style></head><body><h1>{escape(title_of(grid))}</h1>"
         f"<p><small>{escape(model)} · {escape(created)}</small></p>{failed}{system}{asked}"
-        f"{_table(grid, cells, 'Not done', buttons=False)}<p><small>{escape(_caption(grid, cells))}</small></p>"
+        f"{_table(grid, cells, 'Not done', buttons=False)}<p><small>{escape(_caption(grid, cells, first))}</small></p>"
         f"<details><summary>Recipe as JSON</summary><pre>{recipe}</pre></details></body></html>"
     )
 
@@ -118,19 +138,20 @@ def title_of(grid: Grid) -> str:
     return "Replies by " + " and ".join(_kinds(grid))
 
 
-def _caption(grid: Grid, cells: Cells) -> str:
-    unit = _unit(grid)
+def _caption(grid: Grid, cells: Cells, vector: SteeringVector | None) -> str:
+    unit = _unit(grid, vector)
     known = sum(cell.known for cell in cells.values())
     done = f"{len(cells)} of {len(grid)} cells" + (f", {known} of them known from earlier runs" if known else "")
     colour = f"95th percentile over the reply's tokens of KL(unsteered || recipe), full at {_full(cells):.2g} nats"
     return f"{done}.{unit} Colour of a cell: {colour}."
 
 
-def _unit(grid: Grid) -> str:
+def _unit(grid: Grid, vector: SteeringVector | None) -> str:
     if "strength" not in _kinds(grid) or not grid.recipe.interventions:
         return ""
     first = grid.recipe.interventions[0]
-    unit = UNITS[first.unit] if first.unit == "nats" else _OWN_UNITS.get(first.mode, UNITS[first.unit])
+    scale = MODES[first.mode].scale if first.unit != "nats" else None
+    unit = unit_words(first.unit, vector) if scale is None else _SHARES if first.mode == "ablate" else scale.unit
     return f" Strength in {unit}."
 
 

@@ -79,7 +79,7 @@ class GridView:
         )
         sent = [*state, self._chat]
         ui.sending.source("cell", self._sendable, sent, picks=lambda _, cells, chat: [_place(*at) for at in cells])
-        given = [ui.choices.placed_run(), *sent]
+        given = [ui.answers.placed_run(), *sent]
         self._html.open(self._open, inputs=given, outputs=[ui.page.go, ui.page.shelf_seen], **EVENT)
 
     def run(self, call: Call, **values: Any) -> Iterator[Outputs | None]:
@@ -96,7 +96,8 @@ class GridView:
         used = {name: vectors[name] for name in grid.vectors if name in vectors}
         title = titled(f"{title_of(grid)}, {settings.x.partition(':')[2].strip()[:60]}", settings.user)
         call.begins("grid", title, settings, recipes=(grid.recipe,), vectors=used)
-        shown = partial(grid_html, grid, warnings=host.warnings)
+        first = next(iter(used.values()), None)
+        shown = partial(grid_html, grid, warnings=host.warnings, first=first)
         job = host.submit(work, title=f"{len(grid)} replies")
         cells: dict[tuple[int, int], Cell] = {}
         yield {
@@ -112,7 +113,7 @@ class GridView:
         yield {self._html: shown(cells), self._cells: cells}
         call.ends(grid_result(host, settings, grid, cells.values()))
         if cells:  # last: where they cannot be written, all else is there
-            table, page = export_grid(call.workspace, host, grid, cells)
+            table, page = export_grid(call.workspace, host, grid, cells, first)
             downloads = {self._csv: gr.update(value=str(table)), self._page: gr.update(value=str(page))}
             yield {**downloads, self._exports: gr.update(visible=True)}
         else:

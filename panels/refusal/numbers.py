@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from steering.numbers import number
 from steering.statistics import Estimate
-from steering.studies.page import number
 
 
 _NOTHING, _SMALL = 1e-9, 0.001

@@ -19,7 +19,7 @@ from steering.studies.refusal.settings import Until
 from steering.studies.study import Result
 from workbench.controls.fields import Filled
 from workbench.page.context import PanelContext
-from workbench.page.jobs import Call, Outputs
+from workbench.page.jobs import Call, Outputs, latest
 from workbench.page.markup import card, empty_state
 from workbench.panel import Panel
 
@@ -86,8 +86,9 @@ def _run(
 
     job = call.host.submit(work, title=title)
     drawn: set[str] = set()
-    for found in call.follow(job, every=0.7):
-        yield view.shown(inquiry, drawn, running=True) if found and not job.finished else {}
+    for emitted in call.follow(job, every=0.7):
+        inquiry = latest(emitted, inquiry)
+        yield view.shown(inquiry, drawn, running=True) if emitted and not job.finished else {}
     if not inquiry.prepared:  # stopped, or failed, before anything was found
         job.result()
     yield {**view.shown(inquiry, drawn), **controls.shown(inquiry)}

@@ -68,13 +68,14 @@ class RefusalView:
             drawn: What this run has drawn already and need not draw again; the view keeps it.
             running: Whether more is to come.
         """
+        chosen = inquiry.choice is not None  # looked up once: the job may choose while this is drawn
         changes: dict[Any, Any] = {self._found: found_html([*(_notes(inquiry) or [_WAITING]), *inquiry.host.warnings])}
         if inquiry.prepared and "tokens" not in drawn:
             drawn.add("tokens")
             changes[self._tokens] = tokens_html(inquiry.prepared.tokens)
         if "candidates" not in drawn:
             changes |= self._candidates.shown(inquiry)
-        if inquiry.choice:
+        if chosen:
             drawn.add("candidates")
             changes[self._ready] = READY
         if inquiry.rates or not running:

@@ -55,8 +55,9 @@ class ChosenRun:
         except SteeringError as error:  # its files are damaged; what the list knows stands
             result = None
             run = replace(run, error=f"{run.error} {error}".strip())
+        vectors = self._ui.workspace.runs.used(run.id)
         return {
-            self._run: run_html(run, result),
+            self._run: run_html(self._listed.here(run), result, self._listed.settings_of(run), vectors),
             self._editor: gr.update(visible=True),
             self._title: run.title,
             self._tags: ", ".join(run.tags),

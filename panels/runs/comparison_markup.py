@@ -23,9 +23,7 @@ def head_html(found: Comparison) -> str:
     runs = [
         (
             escape(label),
-            f'<a href="./{escape(run.panel)}?{RUN}={escape(run.id)}">{escape(run.title)}</a>'
-            if run.panel
-            else escape(run.title),
+            _link(run),
             escape(run.model),
             escape(run.begun[:16].replace("T", " ")),
             escape(run.state),
@@ -33,7 +31,9 @@ def head_html(found: Comparison) -> str:
         for label, run in zip(found.labels, found.runs, strict=True)
     ]
     parts = [heading("Side by side"), close, _table(("", "run", "model", "begun (UTC)", "state"), runs)]
-    parts.append(note(f"The others are compared with {first}. The address of this page opens the comparison again."))
+    oldest = ", which began first" if found.runs[0].begun == min(run.begun for run in found.runs) else ""
+    said = f"The others are compared with {first}{oldest}. The address of this page opens the comparison again."
+    parts.append(note(said))
     rows = [(escape(f"{each.what}: {each.name}"), *map(escape, each.values)) for each in found.settings]
     otherwise = _table(("", *found.labels), rows) if rows else note(_SAME)
     return _stacked(card("".join(parts)), card(heading("What was set otherwise") + otherwise))
@@ -50,7 +50,9 @@ def measures_html(found: Comparison) -> str:
         parts.append(card(heading("Measures") + _table(heads, rows) + said))
     if found.texts:
         texts = [(escape(row.place), *(_said(text) for text in row.texts)) for row in found.texts]
-        parts.append(fold("runs-texts", "Replies side by side", _table(("", *found.labels), texts)))
+        replies, title = _table(("", *found.labels), texts), "Replies side by side"
+        # Folded where measures say it shortly; of a grid they are all that there is.
+        parts.append(fold("runs-texts", title, replies) if found.measures else card(heading(title) + replies))
     return _stacked(*parts)
 
 

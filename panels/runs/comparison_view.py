@@ -26,9 +26,7 @@ class ComparisonView:
 
     def __init__(self, ui: PanelContext) -> None:
         self._ui = ui
-        self._head = html_block(
-            "", elem_id="runs-compared", js_on_load="window.comparedRuns(element, trigger); /* 'close' */"
-        )
+        self._head = html_block("", elem_id="runs-compared", js_on_load=_SCRIPT)
         self._dots = place_picture("runs-dots", title="Measures with their intervals", card=True)
         self._curves = [place_picture(f"runs-curves-{n}", card=True) for n in range(1, _CURVES + 1)]
         self._measures = streamed_block("", elem_id="runs-measures")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from pydantic import BaseModel
+
+from panels.runs.asked import Asked, asked
 from steering.names import upper_first
+from steering.plugin_uses import missing
 from steering.studies.study import Result
+from steering.vectors.vector import SteeringVector
 from workbench.page.kept_view import RUN, STATES
+from workbench.page.kept_view import run_html as actions_html
 from workbench.page.markup import card, empty_state, escape, heading, note, pills, size_said, table
 from workbench.page.picks import pick_table
 from workbench.runs.contents import IMPORTED
@@ -24,7 +30,7 @@ _BAR = (
     '<div class="sw-runs-bar" data-part="bar"><button type="button" data-do="compare" disabled>Compare</button>'
     '<button type="button" data-do="export" disabled>Export</button>'
     '<label class="sw-note"><input type="checkbox" data-part="bare"> without prompts and replies</label>'
-    '<button type="button" data-do="choose">Import a file</button>'
+    '<button type="button" data-do="choose">Import runs (ZIP)</button>'
     '<input type="file" data-part="file" accept=".zip" aria-label="A file of runs" tabindex="-1">'
     '<span class="sw-note" data-part="count"></span>'
     '<button type="button" class="sw-link" data-do="untick" hidden>Untick all</button>'
@@ -51,7 +57,8 @@ def runs_html(found: Sequence[Run], n: int, size: int, said: str = "") -> str:
         )
         return card(heading("Runs") + _BAR + told + none)
     head = "".join(f"<th>{each}</th>" for each in _HEADS) + "<th></th>"
-    shown = f"{len(found):,} of {n:,} runs, {size_said(size)} on the disk in all. A click on a row shows what it was."
+    among = f"{len(found):,} of {n:,} run{'s' * (n != 1)}"
+    shown = f"{among}, {size_said(size)} on the disk in all. A click on a row shows what it was."
     rows = pick_table(head, "".join(map(_row, found)), tall=True)
     return card(heading("Runs") + _BAR + told + rows + note(shown))
 
@@ -69,30 +76,66 @@ def tidy_html(offer: Offer) -> str:
     return card(heading("Keep the latest") + note(f"{said} It can be undone until the workbench ends.") + bar)
 
 
-def run_html(run: Run, result: Result | None) -> str:
-    """One run: how it ended, what was asked for, and its measures."""
-    given = [(name, _short(run.about["settings"].get(name))) for name in run.about.get("given", ())]
+def run_html(
+    run: Run,
+    result: Result | None,
+    settings: type[BaseModel] | None = None,
+    vectors: Mapping[str, SteeringVector] | None = None,
+) -> str:
+    """One run: how it ended, what was asked for, and its measures.
+
+    Args:
+        run: With the panel whose page shows it, "" where there is none.
+        result: What it found.
+        settings: Those of its panel, where that is a study itself.
+        vectors: That it used, by name.
+    """
     facts = [run.kind, run.model, run.about.get("model", {}).get("dtype", ""), _when(run.begun)]
     ended = upper_first(STATES[run.state].lstrip(", ") or "done")
-    parts = [heading(run.title), pills(filter(None, facts)), note(f"{ended}.")]
+    title = f'<a href="{_address(run)}">{escape(run.title)}</a>' if run.panel else escape(run.title)
+    opened = f'<a class="sw-open" href="{_address(run)}">Open as it was</a>' if run.panel else ""
+    parts = [f'<h2 class="sw-h">{title}</h2>', f'<p class="sw-runs-bar">{pills(filter(None, facts))}{opened}</p>']
+    parts.append(note(f"{ended}."))
+    parts.append(actions_html(run.id, run.panel))
     if came := run.about.get(IMPORTED):
         when = f" on {_when(str(came.get('when')))}" if came.get("when") else ""
         parts.append(note(f"Imported from {came.get('file')}{when}."))
+    parts += map(note, missing(run.about.get("plugins", {})))
     if run.error:
         parts.append(note(run.error))
-    if given:
-        parts.append(table(("what was set", ""), given, words=(0, 1)))
     if result is not None and result.measures:
-        rows = [(m.name, f"{m.value:.3g}{_interval(m.low, m.high)}", m.n, m.unit) for m in result.measures]
+        rows = [
+            (m.name.replace("_", " "), f"{m.value:.3g}{_interval(m.low, m.high)}", m.n, m.unit) for m in result.measures
+        ]
         parts.append(table(("measure", "value", "n", "unit"), rows, words=(0, 3)))
+    given = asked(run, settings, vectors)
+    if chosen := [each for each in given if not each.usual]:
+        parts.append(_asked_html("what was set", chosen))
+    if usual := [each for each in given if each.usual]:
+        said = f"{len(usual)} setting{'s' * (len(usual) != 1)} as usual"
+        parts.append(f"<details><summary>{said}</summary>{_asked_html('what stayed', usual)}</details>")
     return card("".join(parts))
+
+
+def _asked_html(title: str, given: Sequence[Asked]) -> str:
+    rows = "".join(
+        f'<tr><td>{escape(each.name)}</td><td class="sw-asked">{escape(each.value)}<small>{escape(each.hint)}</small>'
+        "</td></tr>"
+        for each in given
+    )
+    head = f"<thead><tr><th>{escape(title)}</th><th></th></tr></thead>"
+    return f'<div class="sw-scroll"><table class="sw-table">{head}<tbody>{rows}</tbody></table></div>'
+
+
+def _address(run: Run) -> str:
+    return f"./{escape(run.panel)}?{RUN}={escape(run.id)}"
 
 
 def _row(run: Run) -> str:
     star = "★" if run.favourite else "☆"
     marked = "Take the star away from" if run.favourite else "Give a star to"
     name = escape(run.title)
-    title = f'<a href="./{escape(run.panel)}?{RUN}={escape(run.id)}">{name}</a>' if run.panel else name
+    title = f'<a href="{_address(run)}">{name}</a>' if run.panel else name
     tags = "".join(f'<span class="sw-pill">{escape(tag)}</span>' for tag in run.tags)
     remove = ""
     if run.over:
@@ -135,7 +178,7 @@ def _when(iso: str) -> str:
 def open_file_html() -> str:
     """Where an exported file is chosen whose run or settings are to be shown; `assets/look` reads it."""
     return (
-        '<label class="sw-open-file">Open an exported file (figure, table, report, vector or YAML), or drop it on '
-        "any page"
+        '<label class="sw-open-file">Which run is this file from? Choose a figure, table, report, vector or YAML that '
+        "was exported, or drop it on any page: its run opens"
         '<input type="file" data-open-file accept=".png,.svg,.html,.csv,.safetensors,.json,.yaml,.yml,.ipynb"></label>'
     )

@@ -67,17 +67,17 @@ class RunsPanel(Panel):
             with gr.Column(elem_classes="sw-right", min_width=0):
                 ui.error_slot()
                 listed = RunsList(ui, form)
-                ComparisonView(ui).follow(listed.block)
                 ChosenRun(ui, listed)
+                ComparisonView(ui).follow(listed.block)
 
 
 def _place_form(ui: PanelContext) -> Fields:
     states = [ANY, *((state, state) for state in STATES)]
     looked_for = [
         text("search", "Words", "", hint="in title, model, kind, note or tags"),
-        choice("kind", "Kind", [ANY], "", changing=True),
-        choice("model", "Model", [ANY], "", changing=True),
-        choice("state", "How it ended", states, ""),
+        choice("kind", "Kind", [ANY], "", changing=True, half=True),
+        choice("model", "Model", [ANY], "", changing=True, half=True),
+        choice("state", "How it ended", states, "", half=True),
         switch("favourites", "Only those with a star", False),
     ]
     seldom = [

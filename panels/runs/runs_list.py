@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
+from pydantic import BaseModel
 
 from panels.runs.markup import RUNS_SCRIPT, runs_html, tidy_html
 from steering.errors import SteeringError
@@ -52,6 +54,7 @@ class RunsList:
 
     def __init__(self, ui: PanelContext, form: Fields) -> None:
         self._ui, self._form = ui, form
+        self._panels = {panel.id: panel.settings for panel in ui.bench.catalogue.panels}
         self.block = html_block(
             "", elem_id="runs-list", js_on_load=RUNS_SCRIPT, server_functions=[self._pack_function()]
         )
@@ -111,7 +114,7 @@ class RunsList:
         told = " ".join(filter(None, (runs.mended, said)))
         offers = {name: [ANY, *((each, each) for each in runs.known(name, owner))] for name in _OFFERED}
         return {
-            self.block: runs_html(runs.find(query, limit=shown), n, size, told),
+            self.block: runs_html([*map(self.here, runs.find(query, limit=shown))], n, size, told),
             self._more: gr.update(visible=n > shown),
             self._form: self._form.offering(offers),
         }
@@ -121,6 +124,14 @@ class RunsList:
         what = f"“{runs[0].title[:60]}”" if len(runs) == 1 else f"{len(runs):,} runs"
         undo = gr.update(value=f"Undo: have {what} back", visible=True)
         return {self._undo: undo, self._gone: [run.id for run in runs]}
+
+    def here(self, run: Run) -> Run:
+        """The run with a panel that stands here only: that of a package which is gone has no page."""
+        return run if run.panel in self._panels else replace(run, panel="")
+
+    def settings_of(self, run: Run) -> type[BaseModel] | None:
+        """The settings of its panel, where it stands here."""
+        return self._panels.get(run.panel)
 
     def own(self, id: str, visitor: str) -> Run:
         """A run that somebody may change.
@@ -144,9 +155,10 @@ class RunsList:
     def _arrive(self, event: gr.EventData, form: Filled, shown: int, visitor: str) -> Outputs:
         path = sent_file(text_of(event, "path"))
         if path is None:
-            raise SteeringError("No file was sent.", "a ZIP of runs.", "Choose it with “Import a file”.")
+            raise SteeringError("No file was sent.", "a ZIP of runs.", "Choose it with “Import runs (ZIP)”.")
         owner = self._ui.bench.owner(visitor)
-        arrived = take_in(self._ui.workspace.runs, path, name=text_of(event, "name"), owner=visitor, sees=owner)
+        place, called = self._ui.workspace, text_of(event, "name")
+        arrived = take_in(place.runs, path, name=called, owner=visitor, sees=owner, dictionaries=place.dictionaries)
         return self.draw(form, shown, visitor, " ".join(map(str, arrived)))
 
     def _tidy(self, form: Filled, visitor: str) -> Outputs:

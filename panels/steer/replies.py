@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from steering.passes.replies import FINISHES, Reply, Written
+from steering.passes.replies import Reply, Written
+from steering.passes.replies_shown import FINISHES
+from steering.recipes.modes import MODES
 from steering.recipes.recipe import Recipe
 from steering.studies.steer import recipe_name
 from steering.vectors.token_readings import TokenReading, summary
@@ -39,6 +41,8 @@ class Columns:
     """Per column of every token; none before they were read."""
     vector: str = ""
     """Whose projection was read; none where empty."""
+    measure: str = "mean difference"
+    """What a strength of 1 of that vector is called."""
     zero: float | None = None
     """Where that vector's negative side lies, in mean differences; None where it does not say."""
     notes: str = ""
@@ -75,14 +79,14 @@ def panes_of(columns: Columns, *, state: str = "", colour: Colour = "none") -> l
 
 def legend_html(columns: Columns, colour: Colour) -> str:
     """What the colours of the tokens mean."""
-    return colour_legend(colour, shades(columns.readings, colour)[1], columns.vector, columns.zero)
+    return colour_legend(colour, shades(columns.readings, colour)[1], columns.vector, columns.zero, columns.measure)
 
 
 def token_html(columns: Columns, column: int, token: int) -> str:
     """The card of one token."""
     reading = columns.readings[column][token]
     hue = columns.hues[column]
-    return card_at(token_card(title_of(hue), reading, hue=hue, vector=columns.vector))
+    return card_at(token_card(title_of(hue), reading, hue=hue, vector=columns.vector, measure=columns.measure))
 
 
 def divergence_html(columns: Columns) -> str:
@@ -114,7 +118,9 @@ def _divergence(columns: Columns, n: int) -> str:
     if columns.turns and columns.turns[n] != columns.turns[0]:
         return note("Not compared: by now its conversation is another one than the unsteered model's.")
     if divergence is None:
-        return note("None: both replies are the same so far. A greater strength or another block may tell them apart.")
+        features = all(MODES[each.mode].feature for each in columns.recipes[columns.hues[n]].interventions)
+        what = "More features at once" if features else "A greater strength or another block"
+        return note(f"None: both replies are the same so far. {what} may tell them apart.")
     rows = [(visible(token), chance(plain), chance(steered)) for token, plain, steered in divergence.candidates]
     after = f"after “{_tail(divergence.context)}”" if divergence.context else "the first token"
     return table((after, "unsteered", recipe_name(columns.hues[n])), rows) + note(
@@ -133,7 +139,7 @@ def _pane(columns: Columns, n: int, state: str, tinted: Sequence[Sequence[float]
     readings = columns.readings[n] if columns.readings else ()
     answer = readings[reply.thought_tokens :] or readings
     writing = "writing" if state == "writing" and reply.finish is None else ""
-    facts = (_modified(reply.written), *_read(answer, columns.vector, hue), _thought(reply), end)
+    facts = (_modified(reply.written), *_read(answer, columns, hue), _thought(reply), end)
     return Pane(
         title_of(hue),
         hue,
@@ -145,14 +151,15 @@ def _pane(columns: Columns, n: int, state: str, tinted: Sequence[Sequence[float]
     )
 
 
-def _read(readings: Sequence[TokenReading], vector: str, hue: str) -> list[str]:
+def _read(readings: Sequence[TokenReading], columns: Columns, hue: str) -> list[str]:
     if not readings:
         return []
     total = summary(readings)
     size = f"{total.divergence:.2g}" if total.divergence >= 0.001 else "under 0.001"
     told = [f"KL to unsteered {size} nats (95th percentile of its answer's tokens)"] if hue else []
     if total.projection is not None:
-        told.append(f"Mean {projected(vector, total.projection, total.unsteered if hue else None)}")
+        unsteered = total.unsteered if hue else None
+        told.append(f"Mean {projected(columns.vector, total.projection, unsteered, columns.measure)}")
     return told
 
 

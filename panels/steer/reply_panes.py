@@ -13,6 +13,7 @@ from steering.errors import SteeringError
 from steering.model.host import Host
 from steering.model.model_info import DEMO_CAVEAT
 from steering.passes.rows import Row
+from steering.recipes.applied import applied
 from steering.recipes.recipe import Recipe
 from steering.studies.steer import (
     asked_of,
@@ -27,7 +28,6 @@ from steering.vectors.token_readings import read_tokens, zero_of
 from steering.vectors.vector import SteeringVector
 from workbench.controls.offers import fitting, vector_named
 from workbench.controls.panes import place_card_at, place_panes
-from workbench.controls.recipe_words import applied
 from workbench.controls.token_markup import COLOURS
 from workbench.generation import vectors_of
 from workbench.page.blocks import html_block
@@ -112,6 +112,7 @@ class ReplyPanes:
             asked=chat.users[-1],
             vector=along or "",
             zero=zero_of(vector),
+            measure=_measure(vector),
         )
         waiting = gr.update(value=panes_of(shown, state="waiting"), elem_classes="")
         yield {self._panes: waiting, self.columns: shown}
@@ -229,14 +230,16 @@ class ReplyPanes:
                 "replies that were generated on this page; those of an earlier run are kept as they were shown.",
                 "Run first.",
             )
-        info, rows = kept
-        if info is not call.host.info:
+        (info, rows), host = kept, call.host
+        if info is not host.info:
             raise SteeringError("These replies are another model's.", remedy="Run again, then choose the vector.")
         vector = vector_named(self._ui, along)
         ids = [reply.ids for reply in columns.replies]
-        job = call.host.submit(lambda job: read_tokens(call.host, rows, ids, vector=vector), title="Reading the tokens")
+        job = host.submit(lambda job: read_tokens(host, rows, ids, vector=vector), title="Reading the tokens")
         yield from call.finish(job)
-        read = replace(columns, readings=job.result(), vector=along or "", zero=zero_of(vector))
+        read = replace(
+            columns, readings=job.result(), vector=along or "", zero=zero_of(vector), measure=_measure(vector)
+        )
         yield {self._panes: panes_of(read, colour=colour), self.columns: read}
 
 
@@ -270,3 +273,8 @@ def _answers(shown: Columns) -> dict[str, str]:
 
 def _caveat(host: Host) -> str:
     return "".join(note(each) for each in (*host.warnings, *([DEMO_CAVEAT] if host.info.demo else [])))
+
+
+def _measure(vector: SteeringVector | None) -> str:
+    """What a strength of 1 of the vector is called whose projection is read."""
+    return Columns.measure if vector is None else vector.measure

@@ -6,7 +6,7 @@ from steering.names import upper_first
 from steering.studies.tradeoff.measures import MEASURES
 from steering.texts.questions import PAIR_SETS
 from workbench.controls.field import Choice, Field, Section, choice, more, number, section, several, text
-from workbench.controls.judge_fields import judge_section
+from workbench.controls.judge_fields import classifier_field, judge_section
 
 
 SIZED = (
@@ -84,7 +84,7 @@ def _measured() -> tuple[Field | Section, ...]:
             number("n_replies", "Replies", unit="a measure", half=True),
             number("reply_tokens", "Tokens", unit="a reply", half=True),
             number("cost_weight", "Lambda", hint="alignment that one unit of helpfulness is worth", step=0.5),
-            text("classifier", "A text classifier as the judge", placeholder="a folder or Hub id"),
+            classifier_field("A text classifier as the judge"),
             text("classifier_label", "Its label that means aligned", placeholder="found by its name"),
         ),
         judge_section(),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 
 from steering.names import upper_first
+from steering.numbers import with_unit
 from steering.statistics import Estimate
 from steering.studies.tradeoff import Comparison, Picture
 from steering.studies.tradeoff.advice import role_title, share
@@ -69,7 +70,7 @@ def items_html(found: Comparison, point: Point) -> str:
         said = f"{title}: {_spread(mean)}, n = {point.n[role]}" if mean else title
         more = note(f"The {_MOST} that changed most of {len(here)}.") if len(here) > _MOST else ""
         parts.append(f'<details class="sw-replies"><summary>{escape(said)}</summary>{more}{items}</details>')
-    title = f"{upper_first(point.curve.title)} at {point.strength:g} {point.curve.unit}"
+    title = f"{upper_first(point.curve.title)} at {with_unit(f'{point.strength:g}', point.curve.unit)}"
     return card(heading(title) + note(CONTENT_NOTE) + "".join(parts))
 
 
@@ -206,8 +207,14 @@ def _strength(unit: str, value: float) -> str:
     """A strength with a short sign of its unit; the chart's axis has the whole of it."""
     if unit == "instruction":
         return {1.0: "on", -1.0: "opposite"}.get(value, "off")
-    signs = {"× mean difference": " ×", "× residual norm": " × norm", "degrees": "°", "share ablated": ""}
-    return f"{value:g}{signs.get(unit, f' {unit}')}"
+    signs = {
+        "× mean difference": " ×",
+        "× typical maximum": " × maximum",
+        "× residual norm": " × norm",
+        "degrees": "°",
+        "share ablated": "",
+    }
+    return f"{value:g}{signs[unit]}" if unit in signs else with_unit(f"{value:g}", unit)
 
 
 def _spread(value: Estimate) -> str:

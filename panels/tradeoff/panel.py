@@ -18,7 +18,7 @@ from steering.studies.study import Result
 from steering.studies.tradeoff import Comparison, TradeoffSettings, picture_of, result_of
 from workbench.controls.estimate_words import estimate
 from workbench.page.context import PanelContext
-from workbench.page.jobs import Call, Outputs
+from workbench.page.jobs import Call, Outputs, latest
 from workbench.page.markup import card, empty_state
 from workbench.panel import Panel
 
@@ -94,8 +94,8 @@ def _run(call: Call, view: TradeoffView, found: Comparison, which: str | None) -
         size = next((each for each in emitted if isinstance(each, Size)), None)
         if size is not None:
             yield view.sized(estimate(size, call.host))
-        fresh = any(each is found for each in emitted)
-        if not fresh or job.finished or time.monotonic() < due:
+        found = latest(emitted, found)
+        if not any(each is found for each in emitted) or job.finished or time.monotonic() < due:
             yield {}
             continue
         began = time.monotonic()

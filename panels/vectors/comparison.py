@@ -69,7 +69,9 @@ class VectorComparison:
 
     def _offer(self, names: list[str]) -> Outputs:
         offered = fitting(self._ui)
-        return {self._chosen: gr.update(choices=offered, value=[name for name in names if name in offered])}
+        kept = [name for name in names if name in offered]
+        # What is chosen is told only where something of it is gone: somebody may choose meanwhile.
+        return {self._chosen: gr.update(choices=offered, **({} if kept == names else {"value": kept}))}
 
 
 def _in_words(method: str) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 from steering.extraction import METHODS
 from steering.model.model_info import DEMO_CAVEAT
 from steering.names import short_name
+from steering.numbers import plain_number
 from steering.studies.extract import block_table
 from steering.studies.methods import table_of
-from steering.studies.page import plain_number
-from steering.texts.contrast import few_note
+from steering.texts.few_prompts import few_note
 from steering.vectors.card import NearestTokens, compare, last_block_note
+from steering.vectors.shown import feature_words
 from steering.vectors.vector import SteeringVector
 from workbench.controls.token_markup import visible
 from workbench.page.markup import escape, heading, note, table
@@ -25,7 +26,6 @@ _UNITS = (
     "first over the second."
 )
 _ELSEWHERE = "Another tool made it: how well it tells its two sides apart was not measured here."
-_LENGTHS = "Length: what 1 × mean difference adds, in raw units of the residual stream."
 _CONTROLS = (
     "A control's sign is chance: where the two sides lie far apart, one draw may separate them well, or come out near "
     "0, but over many draws its AUROC is 0.5."
@@ -40,7 +40,9 @@ def about_vector(vector: SteeringVector) -> str:
     model = [f"from {short_name(made.model)}" + (f" on {short_name(made.base)}" if made.base else "")] * bool(
         made.model
     )
-    if made.elsewhere:
+    if vector.feature:
+        facts = [feature_words(vector.feature), *model]
+    elif made.elsewhere:
         facts = [title, *model, _ELSEWHERE]
     else:
         of = f"{title.lower()} of {made.positive_label} and {made.negative_label}"
@@ -72,7 +74,7 @@ def blocks_html(vector: SteeringVector) -> str:
         return (
             heading("Block by block")
             + table(("block", "length"), lengths, marked=vector.default_block)
-            + note(_LENGTHS)
+            + note(f"Length: what 1 × {vector.measure} adds, in raw units of the residual stream.")
         )
     records: list[dict[str, Any]] = block_table(vector).to_dict("records")  # type: ignore[assignment]
     rows = [_block_row(record, vector) for record in records]

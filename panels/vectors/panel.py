@@ -19,7 +19,6 @@ from steering.names import upper_first
 from steering.passes.pooling import POOLINGS
 from steering.studies import STUDIES
 from steering.studies.extract import ExtractSettings, size_of
-from steering.studies.figures import auroc_by_block, norms_by_block
 from steering.studies.size import Size
 from steering.studies.study import Result
 from steering.texts.contrast import ContrastSet
@@ -27,6 +26,7 @@ from steering.texts.contrast_files import presets
 from steering.texts.formats import TAKEN
 from steering.texts.understanding import understand
 from steering.vectors.card import nearest_tokens
+from steering.vectors.figures import auroc_by_block, norms_by_block
 from steering.vectors.vector import SteeringVector
 from workbench.controls.estimate import place_estimate
 from workbench.controls.field import Choice, choice, lines, more, number, section, switch, text
@@ -263,7 +263,8 @@ def _place_view(ui: PanelContext) -> None:
         entry = _kept(ui, picked)
         if entry is None:
             return
-        job = call.host.submit(lambda job: nearest_tokens(call.host, entry.vector), title="Reading the unembedding")
+        host, vector = call.host, entry.vector
+        job = host.submit(lambda job: nearest_tokens(host, vector), title="Reading the unembedding")
         yield from call.finish(job)
         yield {nearest: tokens_html(entry.vector, job.result())}
 
@@ -273,7 +274,7 @@ def _place_view(ui: PanelContext) -> None:
     ui.on(tokens.click, read, inputs=picked, outputs=[nearest], run=[tokens], title="reading the unembedding")
     ui.watch("picked", "model", call=show, inputs=picked, outputs=shown)
     for button, to in ((steer, "steer"), (sweep, "grid")):  # both take the vector that is picked
-        ui.quick(button.click, lambda to=to: ui.going(to), outputs=[ui.page.go])
+        ui.quick(button.click, lambda to=to: {ui.page.go: f"./{to}"}, outputs=[ui.page.go])
 
 
 def _kept(ui: PanelContext, name: str | None) -> Entry | None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from steering.errors import SteeringError
-from steering.loading.loader import demo_models
+from steering.loading.demo_models import demo_models
 from steering.resources import resource
 from steering.vectors.vector import Provenance, SteeringVector
 

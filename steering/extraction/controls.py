@@ -26,6 +26,7 @@ def random_control(vector: SteeringVector, *, seed: int = 0) -> SteeringVector:
         directions=directions,
         **unknown,
         eraser=None,
+        feature=None,
         provenance=replace(vector.provenance, method="random", seed=seed),
     )
 

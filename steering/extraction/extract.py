@@ -105,7 +105,9 @@ def extract_methods(
         scales.check_apart(site, pooling)
         for method, other in others.items():
             reader.of(_prompts(host, other, reading, pooling, ("train",))).fit([fittings[method]])
-        directions = {method: fitting.fitter.directions() for method, fitting in fittings.items()}
+        directions = {
+            method: fitting.directions(host.info.blocks, host.info.width) for method, fitting in fittings.items()
+        }
         scores = _scores(reader, directions, host.info.blocks)
         return {
             method: _vector(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from steering.lane import look_for_stop
+from steering.plugins import Registry, of_class
 from steering.vectors.vector import Eraser
 
 
@@ -59,8 +60,8 @@ class Method:
     """A preset contrast set that it is fitted on instead of the one at hand, on which it is measured."""
 
 
-METHODS: dict[str, Method] = {}
-"""Every method by its name."""
+METHODS: Registry[Method] = Registry("method", of_class("method", Method))
+"""Every method by its name; packages offer a `Method`."""
 F = TypeVar("F", bound=type)
 
 
@@ -70,7 +71,7 @@ def register(
     """Class decorator: make a fitter known by a name. Its constructor takes a seed."""
 
     def add(fitter: F) -> F:
-        METHODS[name] = Method(title, fitter, needs_pairs, min_train, control, texts)
+        METHODS.add(name, Method(title, fitter, needs_pairs, min_train, control, texts))
         return fitter
 
     return add

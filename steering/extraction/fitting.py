@@ -32,7 +32,7 @@ class Fitting:
             counts: (positive, negative) training prompts; with too few for two halves only the whole is fitted.
             halves: Whether to fit the halves at all.
         """
-        self.fitter = method.build(seed)
+        self.fitter, self._title = method.build(seed), method.title
         enough = halves and min(counts) // 2 >= method.min_train
         self._halves: list[Fitter] = [method.build(seed + 1), method.build(seed + 2)] if enough else []
 
@@ -43,6 +43,27 @@ class Fitting:
             mine = indices % 2 == half  # a pair has one index, so both its sides fall into one half
             if mine.any():
                 fitter.update(side, indices[mine] // 2, states[mine])
+
+    def directions(self, blocks: int, width: int) -> Tensor:
+        """What the method found, (block, width).
+
+        Args:
+            blocks: Of the model.
+            width: Of its states.
+
+        Raises:
+            SteeringError: The states do not allow it, or a method of a package gives something else than directions.
+        """
+        found = self.fitter.directions()
+        if not isinstance(found, Tensor) or found.shape != (blocks, width) or not torch.isfinite(found).all():
+            is_tensor = isinstance(found, Tensor)
+            said = f"a tensor of shape {tuple(found.shape)}" if is_tensor else f"a {type(found).__name__}"
+            raise SteeringError(
+                f"The method '{self._title}' gave {said}.",
+                f"finite directions, a unit row a block: shape ({blocks}, {width}).",
+                "Mend the method, or take another one.",
+            )
+        return found
 
     def split_half(self) -> Tensor | None:
         """Cosine of the directions from both halves, (block,); None with too few prompts for them."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from steering.extraction.fitter import StoredFitter, register, signed, unit
@@ -23,6 +22,8 @@ class Logistic(StoredFitter):
         return unit(torch.stack([self._weights(block) for block in range(self.n_blocks)]))
 
     def _weights(self, block: int) -> Tensor:
+        from sklearn.linear_model import LogisticRegression  # takes seconds to import
+
         positive, negative = self.block_states(block)
         difference = positive.mean(dim=0) - negative.mean(dim=0)
         states = torch.cat([positive, negative]) - (positive.mean(dim=0) + negative.mean(dim=0)) / 2

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from steering.extraction.fitter import METHODS
 from steering.extraction.reading import Reading
 from steering.model.host import Host
 from steering.model.outcome import warnings
@@ -30,6 +31,8 @@ def provenance_of(
 ) -> Provenance:
     """Everything about an extraction; `texts` names the set that a control was fitted on instead."""
     settings: dict[str, Any] = {**asdict(reading), **({"texts": texts} if texts else {})}
+    if method in METHODS.plugins:
+        settings["package"] = METHODS.plugins[method].package
     if not host.chat.default:
         settings["chat"] = host.chat.model_dump(mode="json")
     return Provenance(

@@ -122,4 +122,5 @@ def origin_of(name: str, vector: SteeringVector) -> str:
     day = f" on {made.created[:10]}" if made.created else ""
     read = f", read at {made.pooling}" if made.pooling not in ("", "last_token") else ""
     where = f"block {vector.default_block}, {vector.site}{read}"
-    return f"Vector {name}: {made.method or 'made elsewhere'}, {where}, made{day}."
+    how = vector.feature.words if vector.feature else made.method or "made elsewhere"
+    return f"Vector {name}: {how}, {where}, made{day}."

@@ -9,6 +9,7 @@ import torch
 
 from steering.confines import check_model
 from steering.errors import SteeringError
+from steering.judges.further import JUDGES, load_judge
 from steering.lane import Job
 from steering.model.host import Host
 
@@ -24,12 +25,14 @@ def load_classifier(host: Host, name: str, label: str = "") -> Callable[[Sequenc
 
     Args:
         host: The model; the classifier is put on its device and runs on its thread.
-        name: A folder or a Hub id.
+        name: A folder or a Hub id, or a judge of a package.
         label: The label that means refusal; the one with "refus" or "reject" in its name where empty.
 
     Raises:
         SteeringError: No such classifier, or no such label.
     """
+    if name in JUDGES:
+        return load_judge(host, name)
     check_model(name)
     return host.run(lambda job: _load(host, name, label), title=f"Loading the classifier {name}")
 

@@ -10,8 +10,9 @@ from typing import Any
 from torch import nn
 
 from steering.errors import SteeringError
-from steering.loading.checkpoints import ADAPTER, WEIGHTS, Checkpoint, demo_models
+from steering.loading.checkpoints import ADAPTER, WEIGHTS, Checkpoint
 from steering.loading.configurations import read_json
+from steering.loading.demo_models import demo_models
 from steering.loading.load_errors import first_line, load_error
 from steering.loading.weight_files import check_no_pointer, read_header
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steering.errors import SteeringError
+from steering.loading.demo_models import CONFIG, demo_models
 from steering.resources import resource
 
 
 KINDS = "the name of a demo model ('demo'), a local folder, a GGUF file, or a Hub id such as 'Qwen/Qwen3-0.6B'"
-CONFIG, ADAPTER = "config.json", "adapter_config.json"
+ADAPTER = "adapter_config.json"
 WEIGHTS = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -51,13 +52,6 @@ class Checkpoint:
     def folder(self) -> Path | None:
         """The local folder; None for a Hub id."""
         return None if self.source == "hub" else Path(self.path)
-
-
-def demo_models() -> tuple[str, ...]:
-    """Names of the models that ship with the project."""
-    found = (path for path in resource("assets", "models").iterdir() if (path / CONFIG).exists())
-    # A hidden folder is a training run on its way.
-    return tuple(sorted(path.name for path in found if not path.name.startswith(".")))
 
 
 def locate(name: str) -> Checkpoint:

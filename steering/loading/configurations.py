@@ -11,7 +11,8 @@ from transformers import CONFIG_MAPPING, AutoConfig, PretrainedConfig
 from transformers import __version__ as transformers_version
 
 from steering.errors import SteeringError
-from steering.loading.checkpoints import CONFIG, Checkpoint
+from steering.loading.checkpoints import Checkpoint
+from steering.loading.demo_models import CONFIG
 from steering.loading.load_errors import load_error
 
 

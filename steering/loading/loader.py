@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from steering.errors import SteeringError
 from steering.lane import Job
 from steering.loading.adapters import Adapter, apply_adapter, find_adapter
 from steering.loading.block_list import name_outputs
-from steering.loading.checkpoints import Checkpoint, check_present, demo_models, locate
+from steering.loading.checkpoints import Checkpoint, check_present, locate
 from steering.loading.configurations import number_of_blocks, read_configuration
 from steering.loading.generation_settings import about_generation, check_generation_file
 from steering.loading.gguf_models import check_gguf
@@ -25,10 +24,9 @@ from steering.loading.options import LoadOptions
 from steering.loading.quantised import on_load, stored_quantisation
 from steering.loading.tokenizer_files import about_tokens, quiet, read_tokenizer
 from steering.loading.weight_files import Stored, check_weights
-from steering.resources import resource
 
 
-__all__ = ["DTYPES", "Loaded", "demo_card", "demo_models", "load_model", "locate"]
+__all__ = ["DTYPES", "Loaded", "load_model", "locate"]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -51,11 +49,6 @@ class Loaded:
     """How its weights are stored, where they are quantised."""
     notes: tuple[str, ...] = ()
     """What was noticed, a sentence each."""
-
-
-def demo_card(name: str) -> dict[str, Any]:
-    """The card of a model that ships with the project: what it is, how it was made, what it scores."""
-    return json.loads(resource("assets", "models", name, "card.json").read_text(encoding="utf-8"))
 
 
 def load_model(name: str, options: LoadOptions, job: Job[Any]) -> Loaded:

@@ -14,6 +14,7 @@ from nnsight._c import unmount
 from transformers import PreTrainedModel
 
 from steering.errors import SteeringError
+from steering.forms.shown import Shown
 from steering.lane import Job, Lane, whole
 from steering.loading.block_list import name_outputs
 from steering.loading.configurations import number_of_blocks
@@ -24,6 +25,7 @@ from steering.loading.tokenizer_files import quiet
 from steering.model.abilities import Abilities, find_abilities
 from steering.model.chat_settings import ChatSettings
 from steering.model.forwards import of_the_model, put_right
+from steering.model.host_shown import host_html, host_text
 from steering.model.model_info import ModelInfo, describe
 from steering.model.openings import chat_notes
 from steering.model.residual import find_sites
@@ -43,7 +45,7 @@ _MOST_VIEWS = 32
 """Chat settings under which what was found of a model is remembered."""
 
 
-class Host:
+class Host(Shown):
     """A model on its lane. Every read and write goes through `run`, whatever thread asks."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: Any, *, info: ModelInfo, sites: Sites, lane: Lane) -> None:
@@ -69,6 +71,15 @@ class Host:
         self.base = self
         """The same model under its own chat settings, whatever those of this view are."""
         self._views: dict[str, Host] = {}
+
+    def __repr__(self) -> str:
+        return f"<Host '{self.name}': {self.info.summary}>"
+
+    def __str__(self) -> str:
+        return host_text(self)
+
+    def _repr_html_(self) -> str:
+        return host_html(self)
 
     @classmethod
     def load(cls, name: str, *, lane: Lane | None = None, options: LoadOptions | None = None) -> Host:
@@ -176,6 +187,11 @@ class Host:
     def device(self) -> torch.device:
         """Where token ids go in: the device of the embedding."""
         return self.model._module.get_input_embeddings().weight.device
+
+    def put_on(self, device: str) -> None:
+        """Put the weights on another device, for all that is done from now on."""
+        self.run(lambda job: self.model._module.to(device), title=f"Moving the weights to {device}")
+        self.info = replace(self.info, device=device)
 
     def run(self, work: Callable[[Job[Any]], T], *, title: str) -> T:
         """Do `work` on the model thread and return its result; joins the current job when already there."""

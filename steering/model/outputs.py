@@ -28,3 +28,13 @@ def inner(envoy: Any, name: str) -> Any:
     """A module inside another; one named `output`, as BERT's are, is not to be taken for the other's output."""
     module = getattr(envoy._module, name)
     return next(child for child in envoy if child._module is module)
+
+
+def as_output(states: Tensor, entries: int) -> Any:
+    """States in the form in which a block gives them: mostly a tensor, in GPT-J the first entry of a tuple.
+
+    Args:
+        states: (row, position, width).
+        entries: Of the tuple; 0 of a tensor.
+    """
+    return (states, *[None] * (entries - 1)) if entries else states

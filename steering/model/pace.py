@@ -5,14 +5,13 @@ What is known holds for the model under any chat settings.
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
 import numpy as np
 
 from steering.model.host import Host
+from steering.model.learnt import Learnt
 
 
-_SEEN: WeakKeyDictionary[Host, dict[int, float]] = WeakKeyDictionary()
+_SEEN = Learnt[dict[int, float]]("seconds of steps")
 _OLD = 0.8
 """Weight of what is known in the running mean over steps."""
 
@@ -64,5 +63,5 @@ def seconds_per_token(host: Host) -> float | None:
 
 ENOUGH = 400
 """Tokens under which a reading's time is mostly that of setting it up."""
-_READ: WeakKeyDictionary[Host, float] = WeakKeyDictionary()
-_LENGTHS: WeakKeyDictionary[Host, float] = WeakKeyDictionary()
+_READ = Learnt[float]("seconds of a token")
+_LENGTHS = Learnt[float]("steps of replies")

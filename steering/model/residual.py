@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D  # GPT-2's name for a matrix, no convolution
 
 from steering.loading.block_list import ROWS, TOKENS, entering, find_blocks, first_tensor, hooked, run
+from steering.model.mlp_input import FEED_FORWARD, IS_MLP, Call, find_mlp_input, gives_mlp_input, is_states
 from steering.model.residual_sum import Sum, find_sum, holds
 from steering.model.sites import BlockSites, Part, Site, Sites
 
@@ -39,9 +40,7 @@ def find_sites(model: nn.Module, n_blocks: int | None, blocks_path: str | None =
     path = find_blocks(model, n_blocks, blocks_path)
     blocks = list(model.get_submodule(path))  # type: ignore[call-overload]
     seen = _Watch(model, blocks)
-    linked = seen.linked
-    found = [_block_sites(block, index, seen.found[index]) for index, block in enumerate(blocks)]
-    return Sites(path, tuple(_shown(model, blocks, found)), linked=linked)
+    return Sites(path, tuple(_shown(model, blocks, seen.found)), linked=seen.linked)
 
 
 @dataclass
@@ -50,8 +49,8 @@ class _Seen:
 
     total: Sum | None = None
     """The modules that add up to what it writes; None where none do."""
-    paths: tuple[str, ...] = ()
-    """Modules with an output like the stream's, in the order in which they gave it."""
+    calls: Mapping[str, Call] = field(default_factory=dict)
+    """What its modules were given and gave, in the order in which they gave it."""
     entries: int = 0
 
 
@@ -59,11 +58,11 @@ class _Watch:
     """A pass that records, of every block, what its modules give; a block's states are let go when it ends."""
 
     def __init__(self, model: nn.Module, blocks: Sequence[nn.Module]) -> None:
-        self.found = [_Seen() for _ in blocks]
+        self.found = [BlockSites({}) for _ in blocks]
         self.linked = True
         self._entered: Tensor | None = None
         self._left: Tensor | None = None
-        self._values: dict[str, list[Tensor]] = {}
+        self._calls: dict[str, Call] = {}
         inner = [dict(inner_modules(block)) for block in blocks]
         uses: dict[int, int] = {}
         for modules in inner:
@@ -82,7 +81,7 @@ class _Watch:
                 handle.remove()
 
     def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        self._values = {}
+        self._calls = {}
         states = first_tensor(entering(args, kwargs))
         assert states is not None  # find_blocks has looked
         self._entered = states.clone()
@@ -91,12 +90,19 @@ class _Watch:
 
     def _inside(self, path: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-            states = first_tensor(output)
-            if states is not None and self._entered is not None:
-                like_the_stream = as_stream(states, self._entered)
-                if like_the_stream is not None:
-                    # A clone: Falcon adds to its MLP's output in place.
-                    self._values.setdefault(path, []).append(like_the_stream.clone())
+            if self._entered is not None and path in self._calls:
+                self._calls[path].times += 1
+            elif self._entered is not None:
+                # Clones: Falcon adds to its MLP's output in place.
+                gave, first = first_tensor(output), entering(args, kwargs)
+                states = None if gave is None else as_stream(gave, self._entered)
+                given = [as_stream(each, self._entered) for each in (*args, *kwargs.values()) if is_states(each)]
+                self._calls[path] = Call(
+                    given=tuple(each.clone() for each in given if each is not None),
+                    first=first.clone() if is_states(first) else None,
+                    gave=None if gave is None else gave.clone(),
+                    states=None if states is None else states.clone(),
+                )
 
         return hook
 
@@ -105,11 +111,13 @@ class _Watch:
             left = first_tensor(output)
             assert left is not None
             assert self._entered is not None
-            once = {path: values[0] for path, values in self._values.items() if len(values) == 1}
+            once = {
+                path: call.states for path, call in self._calls.items() if call.states is not None and call.times == 1
+            }
             total = find_sum(self._entered, left, once)
             entries = len(output) if isinstance(output, tuple | list) else 0
-            self.found[index] = _Seen(total, tuple(self._values), entries)
-            self._left, self._values = left.clone(), {}
+            self.found[index] = _block_sites(module, index, _Seen(total, self._calls, entries))
+            self._left, self._calls = left.clone(), {}
 
         return hook
 
@@ -127,8 +135,6 @@ def as_stream(states: Tensor, stream: Tensor) -> Tensor | None:
     return states.reshape(stream.shape) if states.shape == flat else None
 
 
-_FEED_FORWARD = re.compile(r"(mlp|ffn|feedforward|feedforwardnetwork|moe|moeblock|experts|glu|ff)\d*$", re.IGNORECASE)
-_IS_MLP = re.compile(r"mlp|ffn|feed_?forward|moe|^ff|expert|fc2|fc_out|dense_4h", re.IGNORECASE)
 _MIXERS = {
     "state space": r"mamba|ssm|ssd",
     "linear attention": r"deltanet|deltaattention|linearattention|lightning|kda|rwkv|retention|gla\b",
@@ -150,7 +156,7 @@ def _block_sites(block: nn.Module, index: int, seen: _Seen) -> BlockSites:
             "stream, so that attention and MLP output are not offered there."
         )
         return BlockSites({}, mixer_kind(block), gap=gap, entries=seen.entries)
-    order = {path: place for place, path in enumerate(seen.paths)}
+    order = {path: place for place, path in enumerate(seen.calls)}
     parts = [Part(path, scale, order[path]) for path, scale in seen.total.terms.items()]
     parts.sort(key=lambda part: part.order)
     sorts = _sorted_out([_kind(block, part.path) for part in parts])
@@ -161,7 +167,9 @@ def _block_sites(block: nn.Module, index: int, seen: _Seen) -> BlockSites:
             inner[site] = of_site
     rest = tuple(part for part, kind in zip(parts, sorts, strict=True) if kind is None)
     mixer = mixer_kind(block) if "attention_output" in inner else ""
-    return BlockSites(inner, mixer, seen.total.carry, rest, entries=seen.entries)
+    entering, why = find_mlp_input(block, index, inner.get("mlp_output", ()), seen.calls)
+    norm = gives_mlp_input(entering, seen.calls)
+    return BlockSites(inner, mixer, seen.total.carry, rest, "", seen.entries, entering, why, norm)
 
 
 def _kind(block: nn.Module, path: str) -> str | None:
@@ -172,7 +180,7 @@ def _kind(block: nn.Module, path: str) -> str | None:
         kind = type(module).__name__
         if _IS_OTHER.search(name):
             return "other"
-        if _FEED_FORWARD.search(kind) or _IS_MLP.search(name):
+        if FEED_FORWARD.search(kind) or IS_MLP.search(name):
             return "mlp_output"
         if _IS_MIXER.search(kind) or _IS_MIXER.search(name):
             return "attention_output"
@@ -194,7 +202,7 @@ def mixer_kind(block: nn.Module) -> str:
     found: list[tuple[str, str]] = []
     for path, module in block.named_modules():
         kind, steps = type(module).__name__, path.count(".")
-        if not path or steps > 1 or _FEED_FORWARD.search(kind) or isinstance(module, nn.Conv1d | nn.Linear | Conv1D):
+        if not path or steps > 1 or FEED_FORWARD.search(kind) or isinstance(module, nn.Conv1d | nn.Linear | Conv1D):
             continue
         own = _without_family(kind, type(block).__name__)
         said = _mixer_word(own)

@@ -11,84 +11,45 @@ A block is one decoder layer, counted from 0. Its sites are, in the order in whi
 
 so that `block_output = block_input + attention_output + mlp_output`, behind every post-norm and multiplier: a pass at
 load shows it for every block (`steering.model.residual`), and a block where it cannot be shown has the first and the
-last site only. A block has what it has: in Nemotron-H one block is a mixer and the next an MLP. Hugging Face
+last site only. A block has what it has: in Nemotron-H one block is a mixer and the next an MLP. One more place can be
+read, never written: `mlp_input`, what enters the MLP, mostly normed (`steering.model.mlp_input`). Hugging Face
 `hidden_states[l + 1]` equals `block_output[l]` except for the last block, which it normalises; the workbench never
 reads the output tuple.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
 
 from steering.errors import SteeringError
+from steering.model.block_sites import (
+    READ_SITES,
+    SITES,
+    BlockSites,
+    Part,
+    Place,
+    ReadPlace,
+    ReadSite,
+    Site,
+    site_words,
+)
 
 
-Site = Literal["block_input", "attention_output", "mlp_output", "block_output"]
-SITES: tuple[Site, ...] = get_args(Site)
-Place = tuple[int, Site]
-"""A block and a site in it."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A module whose output, times a number, enters the residual stream."""
-
-    path: str
-    """Inside the block; "" is the block itself."""
-    scale: float = 1.0
-    """What the model multiplies it by on the way (Granite's residual multiplier)."""
-    order: int = 0
-    """When a pass meets it, counted within the block."""
-
-
-_WHOLE = (Part(""),)
-_INNER: tuple[Site, Site] = ("attention_output", "mlp_output")
-
-
-@dataclass(frozen=True)
-class BlockSites:
-    """The sites of one block."""
-
-    inner: Mapping[Site, tuple[Part, ...]]
-    """What `attention_output` and `mlp_output` are the sum of; a site that the block lacks is not there."""
-    mixer: str = ""
-    """What mixes tokens in it: attention, state space, linear attention, convolution, recurrence, several joined by
-    " + ", or nothing.
-    """
-    carry: float = 1.0
-    """What the block's input is multiplied by on its way to the block's output (Gemma 4's layer scalars)."""
-    rest: tuple[Part, ...] = ()
-    """What else it adds to the stream (per-layer inputs of Gemma 4)."""
-    gap: str = ""
-    """Why neither is offered; "" where the sum was shown."""
-    entries: int = 0
-    """How many entries the block's output tuple has; 0 where it gives a bare tensor."""
-
-    @property
-    def available(self) -> tuple[Site, ...]:
-        """The sites of this block, in forward order."""
-        return tuple(site for site in SITES if site in self.inner or site in ("block_input", "block_output"))
-
-    def parts(self, site: Site) -> tuple[Part, ...]:
-        """The modules that make up a site, in the order in which a pass meets them."""
-        return self.inner.get(site, _WHOLE)
-
-    @property
-    def rest_is_last(self) -> bool:
-        """Whether nothing in the block reads the stream behind what no site names, so that it can be written at the
-        block's output.
-        """
-        last = max((part.order for parts in self.inner.values() for part in parts), default=-1)
-        return all(part.order > last for part in self.rest)
-
-    @property
-    def interleaved(self) -> bool:
-        """Whether a part of one site lies between two of another (Longcat), which its sum does not separate."""
-        mixer, mlp = ([part.order for part in self.inner.get(site, ())] for site in _INNER)
-        return bool(mixer and mlp) and not (max(mixer) < min(mlp) or max(mlp) < min(mixer))
+__all__ = [
+    "READ_SITES",
+    "SITES",
+    "BlockSites",
+    "Part",
+    "Place",
+    "ReadPlace",
+    "ReadSite",
+    "Site",
+    "Sites",
+    "numbered",
+    "site_words",
+]
 
 
 @dataclass(frozen=True)
@@ -151,6 +112,28 @@ class Sites:
             f"one of {', '.join(offered)}.",
             "Choose one of these sites." if not having else "Choose one of these sites, or a block that has it.",
         )
+
+    def check_read(self, site: str, block: int | None = None) -> ReadSite:
+        """Return what is to be read typed.
+
+        Args:
+            site: What was asked for.
+            block: Where; every block where None.
+
+        Raises:
+            SteeringError: No such site or block in this model, or an MLP whose input was not found.
+        """
+        if site != "mlp_input":
+            return self.check(site, block)
+        for each in range(self.n_blocks) if block is None else [self.check_block(block)]:
+            found = self.blocks[each]
+            if found.mlp_input is None:
+                raise SteeringError(
+                    f"The input of the MLP was asked for in block {each}. {found.no_mlp_input}",
+                    f"one of {', '.join(found.readable)}.",
+                    "Read one of these, or a block whose MLP has one input.",
+                )
+        return "mlp_input"
 
     def check_block(self, block: int) -> int:
         """Return `block`, with negative numbers refused rather than counted from the end.

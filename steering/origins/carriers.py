@@ -26,7 +26,7 @@ from steering.origins.origin import Origin, check_origin_size, no_origin, origin
 from steering.paths import is_file
 from steering.texts.csv_files import ORIGIN
 from steering.texts.formats import decode
-from steering.texts.yaml_files import load_yaml
+from steering.yaml_files import load_yaml
 
 
 HEAD = 4_000_000

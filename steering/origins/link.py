@@ -8,8 +8,8 @@ import json
 import zlib
 
 from steering.errors import SteeringError
+from steering.guards import MOST_YAML_BYTES
 from steering.origins.origin import Origin, origin_from
-from steering.texts.guards import MOST_YAML_BYTES
 
 
 VERSION = "1"

@@ -10,15 +10,29 @@ from typing import Any, Self
 
 from steering.confines import UPLOAD
 from steering.errors import SteeringError
+from steering.guards import MOST_YAML_BYTES, check_size, check_value
 from steering.loading.options import LoadOptions
-from steering.texts.guards import MOST_YAML_BYTES, check_size, check_value
 
 
 FORMAT = "steering-workbench run"
 VERSION = 1
-PLACES = ("vectors", "kept", "states")
+PLACES = ("vectors", "kept", "states", "dictionaries")
 """Settings that name folders and files of one machine, on which no number depends."""
-LEFT_OUT = ("user", "system", "turns", "prompts", "tokens", "instruction", "opposite", "question", "trigger")
+LEFT_OUT = (
+    "user",
+    "prompt",
+    "effect_prompt",
+    "system",
+    "turns",
+    "prompts",
+    "text",
+    "texts",
+    "tokens",
+    "instruction",
+    "opposite",
+    "question",
+    "trigger",
+)
 """Settings that hold prompts or replies."""
 _DTYPES = ("float32", "bfloat16", "float16")
 _LONGEST = 400
@@ -45,6 +59,8 @@ class Origin:
     """SHA-256 of the files of data that settings name."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Of packages."""
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    """What it used of packages beside the library's own, such as "method mine", and the package with its version."""
     left_out: tuple[str, ...] = ()
     """Settings that this file leaves out, since they hold prompts or replies."""
     run: str = ""
@@ -201,7 +217,7 @@ def _check_field(name: str, key: str, value: Any) -> None:
             "a list of names",
         )
     else:
-        texts = key in ("vectors", "files", "data", "versions")
+        texts = key in ("vectors", "files", "data", "versions", "plugins")
         right = isinstance(value, Mapping) and all(isinstance(each, str) for each in value)
         right = right and (not texts or all(isinstance(each, str) for each in value.values()))
         kind = "texts by name" if texts else "values by name"

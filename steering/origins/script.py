@@ -14,7 +14,7 @@ from steering.origins.beside import FOLDER
 from steering.origins.origin import Origin
 
 
-_SHOW = "print(result.tables[result.headline].to_string())"
+_SHOW = "print(result.main.to_string())"
 
 
 def script(origin: Origin, *, folder: str = FOLDER, out: str = "again") -> str:
@@ -64,8 +64,10 @@ def _steps(origin: Origin, here: str, folder: str, out: str) -> Iterable[str]:
     lines = [f"from steering import {', '.join(names)}"]
     lines += ["from steering.model.chat_settings import ChatSettings"] if chat else []
     lines += ["from steering.origins.beside import vectors_beside"] if origin.vectors else []
+    lines += ["from steering.plugin_uses import require"] if origin.plugins else []
     yield "\n".join(["from pathlib import Path", "", *lines, "from steering.studies import find_study"])
-    yield f"HERE = {here}\nSETTINGS = {_settings(origin)}"
+    needed = f"require({pformat(dict(origin.plugins), width=100)})\n" if origin.plugins else ""
+    yield f"{needed}HERE = {here}\nSETTINGS = {_settings(origin)}"
     options = ", ".join(f"{name}={value!r}" for name, value in sorted(origin.load.items()))
     load = f"host = Host.load({origin.model['name']!r}{f', options=LoadOptions({options})' if options else ''})"
     under = f"\nhost = host.under(ChatSettings(**{pformat(chat, width=100, sort_dicts=False)}))" if chat else ""

@@ -17,10 +17,10 @@ from steering.model.caches import repeated
 from steering.model.host import Host
 from steering.model.pace import note_reading
 from steering.model.prompts import Prompt
-from steering.model.sites import Site
+from steering.model.sites import ReadPlace, ReadSite
 from steering.passes.pooling import Pooling, read_positions
 from steering.passes.rows import Batch, check_length
-from steering.passes.schedule import Place, Schedule
+from steering.passes.schedule import Schedule
 from steering.passes.tracing import read_on, read_prompts
 
 
@@ -34,7 +34,7 @@ def read_states(
     host: Host,
     prompts: Sequence[Prompt],
     *,
-    site: Site = "block_output",
+    site: ReadSite = "block_output",
     pooling: Pooling = "last_token",
     token_budget: int = DEFAULT_TOKEN_BUDGET,
     padding_side: Literal["left", "right"] = "left",
@@ -45,7 +45,7 @@ def read_states(
         float32 on the CPU, (prompt, block, width), in the order of `prompts`.
 
     Raises:
-        SteeringError: A site this architecture does not have, or a prompt longer than the context.
+        SteeringError: A site that not every block of the model has, or a prompt longer than the context.
     """
 
     def work(job: Job[Tensor]) -> Tensor:
@@ -101,7 +101,7 @@ def stream_states(
     host: Host,
     prompts: Sequence[Prompt],
     *,
-    site: Site = "block_output",
+    site: ReadSite = "block_output",
     pooling: Pooling = "last_token",
     token_budget: int = DEFAULT_TOKEN_BUDGET,
     padding_side: Literal["left", "right"] = "left",
@@ -112,7 +112,7 @@ def stream_states(
     The result does not depend on padding side, on which prompts share a batch, or on whether their beginning was read
     before, up to float error. Says nothing of its progress, which the caller knows better.
     """
-    host.sites.check(site)
+    host.sites.check_read(site)
     known = len(beginning.ids)
     most = max(1, _MOST_REPEATED * token_budget // known) if known else None
     for indices in batches_by_length([len(prompt) - known for prompt in prompts], token_budget, most):
@@ -127,7 +127,7 @@ def stream_states(
 def _read(
     host: Host,
     prompts: list[Prompt],
-    site: Site,
+    site: ReadSite,
     pooling: Pooling,
     padding_side: Literal["left", "right"],
     beginning: Beginning,
@@ -142,7 +142,7 @@ def _read(
         weights[row, positions] = 1 / len(positions)
     pooled: list[Tensor] = []
 
-    def read(place: Place, states: Tensor) -> None:
+    def read(place: ReadPlace, states: Tensor) -> None:
         pooled.append(torch.einsum("bt,btd->bd", weights.to(states.device), states.float()))
 
     places = [(block, site) for block in range(host.info.blocks)]

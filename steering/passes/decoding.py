@@ -16,7 +16,7 @@ from steering.model.host import Host
 from steering.model.pace import ENOUGH, note_length, note_reading, note_step, seconds_per_step
 from steering.model.prompts import render
 from steering.model.token_pieces import decoded, readable
-from steering.passes.replies import DecodeSettings, Divergence, Finish, Reply, Step, Written
+from steering.passes.replies import DecodeSettings, Divergence, Finish, Replies, Reply, Step, Written
 from steering.passes.reply_parts import parts_of, thought_length
 from steering.passes.rows import Batch, Row
 from steering.passes.sampling import choose
@@ -61,7 +61,7 @@ def generate(
     settings: DecodeSettings | Sequence[DecodeSettings] | None = None,
     *,
     batch_size: int = 32,
-) -> tuple[Reply, ...]:
+) -> Replies:
     """Replies to all rows, `batch_size` at a time.
 
     A row's reply does not depend on which rows share its batch, up to float error. Comparisons (`Row.against`) reach
@@ -78,7 +78,7 @@ def generate(
     """
     each = _settings(settings, rows)
 
-    def work(job: Job[tuple[Reply, ...]]) -> tuple[Reply, ...]:
+    def work(job: Job[Replies]) -> Replies:
         replies: list[Reply] = []
         for start in range(0, len(rows), batch_size):
             job.report(start, len(rows), "replies")
@@ -86,7 +86,7 @@ def generate(
             for states in _steps(host, rows[part], each[part]):
                 job.report(start + sum(bool(state.finish) for state in states), len(rows), "replies")
             replies += [_reply(host, state) for state in states]
-        return tuple(replies)
+        return Replies(replies, rows)
 
     return host.run(work, title="Generating")
 
@@ -115,7 +115,7 @@ def generate_each(
 
 def stream(
     host: Host, rows: Sequence[Row], settings: DecodeSettings | None = None, *, title: str = "Generating"
-) -> Job[tuple[Reply, ...]]:
+) -> Job[Replies]:
     """Queue one batch and return its job at once; the job emits a `Step` per token and results in the replies.
 
     Raises:
@@ -131,11 +131,11 @@ def check(host: Host, rows: Sequence[Row]) -> None:
     Batch.of(host, [row.prompt for row in rows])
 
 
-def streamed(job: Job[Any], host: Host, rows: Sequence[Row], settings: DecodeSettings) -> tuple[Reply, ...]:
+def streamed(job: Job[Any], host: Host, rows: Sequence[Row], settings: DecodeSettings) -> Replies:
     """Decode one batch as a part of a job, which emits a `Step` per token. Call on the model thread."""
-    replies: tuple[Reply, ...] = ()
+    replies = Replies((), rows)
     for index, states in enumerate(_steps(host, rows, [settings] * len(rows))):
-        replies = tuple(_reply(host, state) for state in states)
+        replies = Replies((_reply(host, state) for state in states), rows)
         job.emit(Step(index, replies))
         job.report(index + 1, settings.max_new_tokens, "tokens")
     return replies

@@ -19,6 +19,7 @@ from torch import Tensor
 from steering.lane import Job
 from steering.model.caches import repeated, selected, with_lower_blocks
 from steering.model.host import Host
+from steering.model.sites import ReadPlace
 from steering.passes.exact import rows_at_once
 from steering.passes.given import TOKENS, Given, buckets, check, shared, slices, taken_of
 from steering.passes.rows import Batch
@@ -200,7 +201,7 @@ def _unsteered(
     """
     kept: dict[int, Tensor] = {}
 
-    def read(place: Place, states: Tensor) -> None:
+    def read(place: ReadPlace, states: Tensor) -> None:
         kept[place[0]] = states.clone()
 
     schedule = Schedule(host, [()] * len(batch.ids))
@@ -216,7 +217,7 @@ def _from_next_block(host: Host, plan: Plan) -> Plan:
     """
     lowest = min((write.block for write in plan), default=0)
     at_end = [write for write in plan if write.block == lowest and write.site == "block_output"]
-    others = any(write.block == lowest and write not in at_end for write in plan)
+    others = any(write.operation.reads or (write.block == lowest and write not in at_end) for write in plan)
     if not at_end or others or not host.sites.linked or lowest + 1 >= host.info.blocks:
         return plan
     moved = {id(write): replace(write, block=lowest + 1, site="block_input") for write in at_end}
@@ -224,7 +225,7 @@ def _from_next_block(host: Host, plan: Plan) -> Plan:
 
 
 def _first_block(host: Host, plan: Plan) -> int | None:
-    """The first block written; None where nothing is, -1 where the text must be read whole.
+    """The first block that is written, or read for a write; None where nothing is, -1 where texts must be read whole.
 
     A gate is decided at the prompt's last token and holds for those before it; positions count from the first one.
     """
@@ -232,7 +233,7 @@ def _first_block(host: Host, plan: Plan) -> int | None:
         return None
     if any(write.gate is not None or isinstance(write.scope, tuple) for write in plan):
         return -1
-    return min(write.block for write in plan)
+    return min(write.operation.reads[0] if write.operation.reads else write.block for write in plan)
 
 
 def _whole(rows: Sequence[Sequence[int]], last: int | None = None) -> Batch:

@@ -9,6 +9,13 @@ from torch import Tensor
 from steering.model.abilities import last_columns
 from steering.model.forwards import KEEP
 from steering.model.host import Host
+from steering.passes.rows import Batch
+
+
+def inputs_of(batch: Batch) -> dict[str, Tensor]:
+    """What a pass over a batch is given: ids, mask, and positions that padding does not count in, (batch, position)."""
+    positions = (batch.real.long().cumsum(dim=1) - 1).clamp(min=0)
+    return {"input_ids": batch.ids, "attention_mask": batch.real.long(), "position_ids": positions}
 
 
 def accepted(host: Host, inputs: dict[str, Tensor], *, steps: bool) -> dict[str, Tensor]:

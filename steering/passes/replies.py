@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from steering.bounds import LARGEST_SEED
+from steering.forms.shown import Shown
 from steering.model.thoughts import Parts, split
+from steering.passes.replies_shown import replies_html, replies_text, reply_line, reply_text
 
+
+if TYPE_CHECKING:
+    from steering.passes.rows import Row
 
 Finish = Literal["end", "length", "context", "thought"]
-FINISHES: dict[Finish, str] = {
-    "end": "the model ended its reply",
-    "length": "the asked length was reached",
-    "context": "the model's context is full",
-    "thought": "the thought took all the tokens it may have",
-}
 
 
 class DecodeSettings(BaseModel):
@@ -53,7 +53,31 @@ class Divergence:
 
 
 @dataclass(frozen=True)
-class Reply:
+class TokenReading:
+    """One token of a reply."""
+
+    token: str
+    """By itself as text; a part of a character shows as U+FFFD."""
+    piece: str
+    """What it adds to the reply's text; "" where it is a special token or a later one completes its character."""
+    divergence: float
+    """KL(reference || this row) of the distribution that the token was taken from, nats."""
+    change: float
+    """log-probability of the token in this row less that in the reference, nats."""
+    projection: float | None
+    """Of the state at the token on the direction, in mean differences; 0 is a state with nothing along it. None without
+    a vector.
+    """
+    unsteered: float | None
+    """The same in the reference, which reads the same tokens."""
+    alternatives: tuple[tuple[str, float, float], ...]
+    """(token, probability in the reference, probability in this row), both before temperature: the token itself, then
+    the likeliest in either.
+    """
+
+
+@dataclass(frozen=True, repr=False)
+class Reply(Shown):
     """One row's text, so far or final."""
 
     text: str
@@ -66,6 +90,17 @@ class Reply:
     """The text taken apart by the delimiters of the model's template; None where only literal ones are known."""
     thought_tokens: int = 0
     """How many of `ids` are thought, delimiters included, where the model was let think."""
+    readings: tuple[TokenReading, ...] = field(default=(), compare=False)
+    """What was read along its tokens (`steering.vectors.token_readings.with_readings`); none where nobody did."""
+
+    def __repr__(self) -> str:
+        return reply_line(self)
+
+    def __str__(self) -> str:
+        return reply_text(self)
+
+    def _repr_html_(self) -> str:
+        return replies_html((self,))
 
     @property
     def answer_tokens(self) -> int:
@@ -90,6 +125,28 @@ class Reply:
     @cached_property
     def _parts(self) -> Parts:
         return self.parts or split(self.text)
+
+
+class Replies(Shown, tuple[Reply, ...]):
+    """The replies of a batch, in the order of its rows; a notebook shows them side by side."""
+
+    rows: tuple[Row, ...]
+    """What they answer; none where nobody said."""
+
+    def __new__(cls, replies: Iterable[Reply], rows: Iterable[Row] = ()) -> Self:
+        """Replies with the rows that they are of."""
+        made = super().__new__(cls, replies)
+        made.rows = tuple(rows)
+        return made
+
+    def __getnewargs__(self) -> tuple[tuple[Reply, ...], tuple[Row, ...]]:
+        return tuple(self), self.rows
+
+    def __str__(self) -> str:
+        return replies_text(self, self.rows)
+
+    def _repr_html_(self) -> str:
+        return replies_html(self, self.rows)
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,15 @@ import torch
 from torch import Tensor
 
 from steering.errors import SteeringError
+from steering.forms.tables import cut_text
 from steering.model.host import Host
 from steering.model.prompts import Prompt
+from steering.numbers import counted
 from steering.writes.interventions import Plan
+from steering.writes.plan_words import plan_words
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Row:
     """One row of a batch: a prompt and what is written while the model reads and answers it."""
 
@@ -26,8 +29,15 @@ class Row:
     against: int | None = None
     """Index of the row of the same batch that this one is compared with, usually the unsteered one."""
 
+    def __repr__(self) -> str:
+        said = "; ".join(plan_words(self.plan)) or "nothing is written"
+        compared = "" if self.against is None else f"; compared with row {self.against}"
+        return (
+            f"<Row: {counted(len(self.prompt), 'prompt token')}, {cut_text(self.prompt.text, 60)!r}; {said}{compared}>"
+        )
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Batch:
     """Token ids of several prompts, perhaps with replies behind them, padded to one length."""
 
@@ -37,6 +47,15 @@ class Batch:
     """True where a position is no padding, (batch, position)."""
     last: Tensor
     """Index of each row's last prompt token, (batch,)."""
+
+    def __repr__(self) -> str:
+        prompts = (self.last - self.first + 1).tolist()
+        replies = (self.real.sum(dim=1) - self.last + self.first - 1).tolist()
+        behind = f" and replies of {_range_words(replies)}" if any(replies) else ""
+        rows, width = self.ids.shape
+        padded = int((~self.real).sum())
+        said = f"prompts of {_range_words(prompts)}{behind} tokens, {padded} places of padding"
+        return f"<Batch: {counted(rows, 'row')} × {width} places; {said}>"
 
     @classmethod
     def of(
@@ -86,6 +105,11 @@ class Batch:
     def first(self) -> Tensor:
         """Index of each row's first prompt token, (batch,)."""
         return self.real.int().argmax(dim=1)
+
+
+def _range_words(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def check_length(host: Host, length: int) -> None:

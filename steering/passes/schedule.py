@@ -16,7 +16,7 @@ from torch import Tensor
 
 from steering.errors import SteeringError
 from steering.model.host import Host
-from steering.model.sites import Place
+from steering.model.sites import Place, ReadPlace
 from steering.passes.rows import Batch
 from steering.writes.interventions import Gate, Plan, Scope, Write, in_prompt, in_reply, scope_mask
 from steering.writes.operations import Operation
@@ -55,7 +55,7 @@ class Visit:
             covered = coverage.of(turn, states.device)
             all_rows = len(turn.rows) == len(states)
             own = new if all_rows else new[turn.rows]
-            written = _apply(turn.operation, own)
+            written = _apply(turn.operation, own, coverage.beside(turn, states.device))
             if covered is not None:
                 written = torch.where(covered[..., None], written, own)
             if all_rows:
@@ -66,17 +66,22 @@ class Visit:
         return new
 
 
-def _apply(operation: Operation, states: Tensor) -> Tensor:
+def _apply(operation: Operation, states: Tensor, seen: Tensor | None) -> Tensor:
     # Half precision would round the projection, and a large strength would overflow float16 on the way.
-    return operation(states.float() if states.dtype.itemsize < 4 else states).to(states.dtype)
+    return operation.beside(_whole(states), None if seen is None else _whole(seen)).to(states.dtype)
+
+
+def _whole(states: Tensor) -> Tensor:
+    return states.float() if states.dtype.itemsize < 4 else states
 
 
 class Coverage:
-    """Which tokens of one forward pass each turn covers, gates included."""
+    """Which tokens of one forward pass each turn covers, gates included, and what the pass has met that turns need."""
 
     def __init__(self, masks: Mapping[Scope, Tensor | None], decided: dict[Gate, Tensor]) -> None:
         self._masks = masks
         self._decided = decided
+        self._met: dict[ReadPlace, Tensor] = {}
 
     def touches(self, scope: Scope) -> bool:
         """Whether a scope has any token in this pass."""
@@ -98,6 +103,17 @@ class Coverage:
         elif last is not None:
             rows = torch.arange(len(states), device=states.device)
             self._decided[gate] = gate.opens(states[rows, last.to(states.device)])[:, None]
+
+    def keep(self, place: ReadPlace, states: Tensor) -> None:
+        """Keep the states that turns at places behind this one need."""
+        self._met[place] = states.clone()  # Falcon adds to its MLP's output in place
+
+    def beside(self, turn: Turn, device: torch.device) -> Tensor | None:
+        """The states at the other place that a turn needs, (row of the turn, position, width); None for most."""
+        if turn.operation.reads is None:
+            return None
+        met = self._met[turn.operation.reads].to(device)
+        return met if len(turn.rows) == len(met) else met[turn.rows]
 
     def counts(self, touches: Sequence[Turn], n_rows: int) -> Tensor:
         """How many positions of each row were written, (row,)."""
@@ -126,7 +142,7 @@ class Schedule:
         self.host, self.plans = host, tuple(plans)
         self.n_rows = len(plans)
         self.visits = _visits(plans)
-        self.gates: dict[Place, list[Gate]] = defaultdict(list)
+        self.gates: dict[ReadPlace, list[Gate]] = defaultdict(list)
         for gate in dict.fromkeys(write.gate for plan in plans for write in plan if write.gate):
             self.gates[gate.block, gate.site].append(gate)
         turns = [turn for visit in self.visits.values() for turn in visit.turns]
@@ -156,6 +172,11 @@ class Schedule:
             if any(coverage.touches(turn.scope) for turn in visit.turns)
         }
 
+    def sources(self, visits: Mapping[Place, Visit]) -> set[ReadPlace]:
+        """The other places whose states visits need."""
+        reads = (turn.operation.reads for visit in visits.values() for turn in visit.turns)
+        return {place for place in reads if place is not None}
+
     def written(self, coverage: Coverage) -> list[int]:
         """How many positions of each row a pass wrote; call after the pass, when gates have decided."""
         return coverage.counts(self._distinct, self.n_rows).tolist()
@@ -165,6 +186,9 @@ def _check(host: Host, write: Write) -> None:
     for place in (write, write.gate):
         if place is not None:
             host.sites.check(place.site, place.block)
+    if write.operation.reads is not None:
+        block, site = write.operation.reads
+        host.sites.check_read(site, block)
     width = write.operation.width
     if width != host.info.width:
         raise SteeringError(

@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from steering.model.sites import ReadPlace
 from steering.passes.rows import Batch
-from steering.passes.schedule import Place, Schedule
+from steering.passes.schedule import Schedule
 
 
-Reader = Callable[[Place, Tensor], None]
+Reader = Callable[[ReadPlace, Tensor], None]
 """Receives the states at a place, (batch, position, width), after any write there."""
 
 
@@ -101,12 +102,12 @@ class Reads:
 
     def __init__(self, batch: Batch) -> None:
         self._shape = batch.ids.shape
-        self._found: dict[Place, Tensor] = {}
+        self._found: dict[ReadPlace, Tensor] = {}
 
     def of(self, part: Part) -> Reader:
         """What takes the states of one part."""
 
-        def read(place: Place, states: Tensor) -> None:
+        def read(place: ReadPlace, states: Tensor) -> None:
             if place not in self._found:
                 self._found[place] = states.new_zeros(*self._shape, states.shape[-1])
             self._found[place][part.rows, part.columns] = states

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from steering.model.host import Host
 from steering.model.prompts import Prompt
-from steering.model.sites import Site
+from steering.model.sites import ReadPlace, Site
 from steering.passes.activations import DEFAULT_TOKEN_BUDGET, batches_by_length
 from steering.passes.rows import Batch
-from steering.passes.schedule import Place, Schedule
+from steering.passes.schedule import Schedule
 from steering.passes.tracing import read_prompts
 from steering.writes.interventions import Plan
 
@@ -52,7 +52,7 @@ def stream_tails(
     for indices in batches_by_length([len(prompt) for prompt in prompts], token_budget):
         kept: list[Tensor] = []
 
-        def read(place: Place, states: Tensor, kept: list[Tensor] = kept) -> None:
+        def read(place: ReadPlace, states: Tensor, kept: list[Tensor] = kept) -> None:
             kept.append(states[:, -n:].float())
 
         batch = Batch.of(host, [prompts[index] for index in indices])

@@ -21,11 +21,12 @@ from steering.lane import look_for_stop
 from steering.model.abilities import alike
 from steering.model.caches import repeated
 from steering.model.host import Host
-from steering.model.outputs import hidden, with_hidden
+from steering.model.outputs import as_output, hidden, with_hidden
+from steering.model.sites import ReadPlace
 from steering.passes.exact import rows_at_once
-from steering.passes.pass_inputs import accepted, options_of
+from steering.passes.pass_inputs import accepted, inputs_of, options_of
 from steering.passes.rows import Batch
-from steering.passes.schedule import Coverage, Place, Schedule
+from steering.passes.schedule import Coverage, Schedule
 from steering.passes.split_batches import (
     Apart,
     Forward,
@@ -50,8 +51,9 @@ def read_prompts(
     schedule: Schedule,
     *,
     read: Reader | None = None,
-    places: Sequence[Place] = (),
+    places: Sequence[ReadPlace] = (),
     start: Start | None = None,
+    gradients: bool = False,
 ) -> Forward:
     """The pass over the prompts: writes by scope, reads at `places`. Call on the model thread.
 
@@ -62,15 +64,22 @@ def read_prompts(
         read: Gets the states at each of `places`.
         places: Where to read.
         start: Where to begin; nothing is written or read below, and what comes back has no cache to go on with.
+        gradients: Whether logits can be gone back from to what a write has marked; see `passes.gradients`.
 
     Raises:
         SteeringError: A scope names a token behind a prompt's end.
     """
-    return _read(host, batch, schedule, read, places, start=start)
+    return _read(host, batch, schedule, read, places, start=start, gradients=gradients)
 
 
 def read_replies(
-    host: Host, batch: Batch, schedule: Schedule, *, n: int, read: Reader | None = None, places: Sequence[Place] = ()
+    host: Host,
+    batch: Batch,
+    schedule: Schedule,
+    *,
+    n: int,
+    read: Reader | None = None,
+    places: Sequence[ReadPlace] = (),
 ) -> Tensor:
     """One pass over prompts with given replies, as if the model had written them. Call on the model thread.
 
@@ -97,7 +106,7 @@ def read_on(
     length: int = 0,
     keep: int = 0,
     read: Reader | None = None,
-    places: Sequence[Place] = (),
+    places: Sequence[ReadPlace] = (),
     start: Start | None = None,
 ) -> tuple[Tensor, Any]:
     """A pass over a part of some texts that can be gone on from: their first tokens, or what stands behind tokens read
@@ -127,7 +136,7 @@ def read_on(
             "a model whose key-value cache several rows can share.",
             "Read whole texts (`read_prompts`, `read_replies`).",
         )
-    inputs = _inputs(batch)
+    inputs = inputs_of(batch)
     inputs["position_ids"] = inputs["position_ids"] + length
     before = torch.ones(len(batch.ids), length, dtype=torch.long)
     inputs["attention_mask"] = torch.cat([before, inputs["attention_mask"]], dim=1)
@@ -168,9 +177,10 @@ def _read(
     batch: Batch,
     schedule: Schedule,
     read: Reader | None,
-    places: Sequence[Place],
+    places: Sequence[ReadPlace],
     keep: int = 1,
     start: Start | None = None,
+    gradients: bool = False,
 ) -> Forward:
     """One pass over a batch, or one for each length where the model does not bear this padding, and for a few rows
     where it gives logits at every token.
@@ -179,23 +189,18 @@ def _read(
     if host.abilities.keeps is None:
         at_once = rows_at_once(batch.ids.shape[1] * host.info.vocabulary, at_once)
     if host.abilities.takes(batch.real) and at_once == len(batch.ids):
-        coverage = schedule.of_prompts(batch)
-        forward = _forward(host, _inputs(batch), None, schedule, coverage, batch.last, read, places, keep, start)
+        own = schedule.of_prompts(batch), batch.last, read, places, keep, start
+        forward = _forward(host, inputs_of(batch), None, schedule, *own, gradients=gradients)
         return forward if host.abilities.cache else replace(forward, cache=Text(batch, forward.written))
     parts, reads, forwards = split(batch, schedule, at_once), Reads(batch), []
     for part in parts:
-        own = None if start is None else Start(start.block, start.states[part.rows, part.columns])
+        begun = None if start is None else Start(start.block, start.states[part.rows, part.columns])
         reader = None if read is None else reads.of(part)
-        forwards.append(_read(host, part.batch, part.schedule, reader, places, max(2, part.kept(batch, keep)), own))
+        forwards.append(_read(host, part.batch, part.schedule, reader, places, max(2, part.kept(batch, keep)), begun))
     if read is not None:
         reads.give(read)
     logits = end_logits(parts, [forward.logits for forward in forwards], batch, max(1, keep))
     return joined(parts, forwards, logits if keep > 1 else logits[:, 0])
-
-
-def _inputs(batch: Batch) -> dict[str, Tensor]:
-    positions = (batch.real.long().cumsum(dim=1) - 1).clamp(min=0)
-    return {"input_ids": batch.ids, "attention_mask": batch.real.long(), "position_ids": positions}
 
 
 def _forward(
@@ -206,10 +211,11 @@ def _forward(
     coverage: Coverage,
     last: Tensor | None,
     read: Reader | None,
-    places: Sequence[Place],
+    places: Sequence[ReadPlace],
     keep: int = 1,
     start: Start | None = None,
     use_cache: bool | None = None,
+    gradients: bool = False,
 ) -> Forward:
     look_for_stop()  # whatever loop the pass belongs to
     can, n_kept = host.abilities, max(1, keep)  # none are wanted where keep is 0, but 0 would mean all
@@ -217,13 +223,16 @@ def _forward(
     taken = accepted(host, inputs, steps=last is None)
     options = options_of(host, inputs, cache, n_kept, start is None if use_cache is None else use_cache)
     visits, gates = schedule.active(coverage), schedule.gates
-    stops = in_forward_order(host, {*visits, *gates, *places})
+    sources = schedule.sources(visits)
+    stops = in_forward_order(host, {*visits, *gates, *sources, *places})
     wanted, n_rows = frozenset(places), len(inputs["input_ids"])
     skipped = blocks_of(host)[: start.block] if start is not None else []
-    stands_in = [_as_output(host, block, start.states) for block in range(start.block)] if start is not None else []
+    stands_in = (
+        [as_output(start.states, host.sites.blocks[n].entries) for n in range(start.block)] if start is not None else []
+    )
     kept: dict[str, Any] = {}
-    sums: dict[Place, Any] = {}
-    with torch.no_grad():
+    sums: dict[ReadPlace, Any] = {}
+    with torch.set_grad_enabled(gradients):
         with host.model.trace(taken, **options):
             for module, output in zip(skipped, stands_in, strict=True):
                 module.skip(output)
@@ -244,6 +253,8 @@ def _forward(
                     # is carried back to it, so that what is not written stays as it is to the bit.
                     _put(stop, value, new if states is own else (own + (new - states) / scale).to(own.dtype))
                     states = new
+                if place in sources:
+                    coverage.keep(place, states)
                 if place in wanted and read is not None:
                     read(place, states.clone())  # Falcon adds to its MLP's output in place
             output = host.model.output
@@ -261,12 +272,6 @@ def _put(stop: Stop, value: Any, states: Tensor) -> None:
         stop.module.input = with_hidden(value, states)
     else:
         stop.module.output = with_hidden(value, states)
-
-
-def _as_output(host: Host, block: int, states: Tensor) -> Any:
-    """States in the form in which a block gives them: mostly a tensor, in GPT-J the first entry of a tuple."""
-    entries = host.sites.blocks[block].entries
-    return (states, *[None] * (entries - 1)) if entries else states
 
 
 def starts(host: Host) -> bool:

@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -23,12 +22,15 @@ from torch import Tensor
 from steering.errors import SteeringError
 from steering.lane import Job
 from steering.model.host import Host
+from steering.model.learnt import Learnt
 from steering.model.prompts import render
+from steering.numbers import with_unit
 from steering.passes.decoding import generate
 from steering.passes.forced import Replied, read_forced, replies_at_once
 from steering.passes.own_thoughts import behind_thoughts
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
+from steering.recipes.modes import MODES
 from steering.recipes.recipe import Intervention, Recipe
 from steering.recipes.writes import Vectors, writes_of
 from steering.resources import resource
@@ -44,15 +46,10 @@ _AT_A_TIME = 4
 """Strengths in one batched pass, beside the unsteered row."""
 _MOST_PASSES = 6
 _ROWS = 40
-_LARGEST = {"add": 512.0, "affine": 512.0, "clamp": 512.0, "ablate": 1.0, "rotate": 180.0}
-"""The most that is tried: mean differences, the whole projection, half a turn."""
-_UNIT = {"ablate": "of the projection", "rotate": "degrees"}
-_LENGTH = "× mean difference"
-_FIRST = dict.fromkeys(_LARGEST, (0.125, 0.5, 2.0, 8.0)) | {
-    "ablate": (1 / 64, 1 / 16, 1 / 4, 1.0),
-    "rotate": (2.8, 11.25, 45.0, 180.0),
-}
-"""What is tried first."""
+_LONGEST = 512.0
+"""The most that is tried of a length, in mean differences; of another scale it is that scale's end."""
+_FIRST = (0.125, 0.5, 2.0, 8.0)
+"""Lengths that are tried first; of another scale, four parts of it, each a quarter of the next."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,9 @@ class Calibration:
     """What a budget came to."""
 
     strength: float
-    """In the mode's own unit: mean differences for add, affine and clamp; share for ablate; degrees for rotate."""
+    """In the mode's own unit: mean differences for add, affine and clamp, typical maxima of features; share for ablate;
+    degrees for rotate.
+    """
     measured: float
     """The 95th percentile of KL there, in nats."""
     n_tokens: int
@@ -149,18 +148,21 @@ def calibration_prompts() -> tuple[str, ...]:
     return tuple(yaml.safe_load(resource("presets", "calibration.yaml").read_text(encoding="utf-8"))["prompts"])
 
 
-_KNOWN: WeakKeyDictionary[Host, dict[str, Calibration]] = WeakKeyDictionary()
-_REPLIED: WeakKeyDictionary[Host, dict[tuple[str, ...], list[Replied]]] = WeakKeyDictionary()
+_KNOWN = Learnt[dict[str, Calibration]]("strengths in nats")
+_REPLIED = Learnt[dict[tuple[str, ...], list[Replied]]]("own replies")
 
 
 def _check(intervention: Intervention) -> float:
     budget, mode = intervention.strength, intervention.mode
-    if mode not in _LARGEST:
-        raise SteeringError(f"A strength in nats was given for '{mode}'.", f"one of {', '.join(_LARGEST)}.")
-    if not math.isfinite(budget) or budget == 0 or (mode == "ablate" and budget < 0):
+    if not MODES[mode].in_nats:
+        taking = [name for name, each in MODES.items() if each.in_nats]
+        raise SteeringError(f"A strength in nats was given for '{mode}'.", f"one of {', '.join(taking)}.")
+    scale = MODES[mode].scale
+    one_sided = scale is not None and scale.low >= 0
+    if not math.isfinite(budget) or budget == 0 or (one_sided and budget < 0):
         raise SteeringError(
             f"A budget of {budget} nats was given.",
-            "a number above 0" + (", or below it to steer away." if mode != "ablate" else "."),
+            "a number above 0" + ("." if one_sided else ", or below it to steer away."),
             "Type a number such as 1.",
         )
     return abs(budget)
@@ -191,7 +193,9 @@ def _search(
     budget: float,
     mode: str,
 ) -> Calibration:
-    seen, tried = {0.0: 0.0}, list(_FIRST[mode])
+    scale = MODES[mode].scale
+    largest, unit = (_LONGEST, "× mean difference") if scale is None else (scale.high, scale.unit)
+    seen, tried = {0.0: 0.0}, list(_FIRST if scale is None else (largest / 4**power for power in (3, 2, 1, 0)))
     for passes in range(1, _MOST_PASSES + 1):
         job.report(passes - 1, _MOST_PASSES, "passes")
         found = divergences(host, [plan(strength) for strength in tried], replied)
@@ -199,12 +203,12 @@ def _search(
         best = min(seen, key=lambda strength: abs(seen[strength] - budget))
         if abs(seen[best] / budget - 1) <= _CLOSE:
             break
-        tried = _next(seen, budget, _LARGEST[mode])
+        tried = _next(seen, budget, largest)
     if abs(seen[best] / budget - 1) > 0.25:
         top = max(seen.values())
         raise SteeringError(
-            f"A strength of {budget:g} nats was asked for.",
-            f"at most {top:.2g} nats, the most that was measured up to {max(seen):g} {_UNIT.get(mode, _LENGTH)}.",
+            f"A strength of {with_unit(f'{budget:g}', 'nats')} was asked for.",
+            f"at most {top:.2g} nats, the most that was measured up to {max(seen):g} {unit}.",
             "Ask for less, or write at other blocks.",
         )
     return Calibration(best, seen[best], found.shape[1], passes)

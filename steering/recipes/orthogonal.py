@@ -14,7 +14,7 @@ from steering.errors import SteeringError
 from steering.lane import Job
 from steering.model.host import Host
 from steering.model.prompts import render
-from steering.model.sites import Place
+from steering.model.sites import ReadPlace
 from steering.own_files import check_replaceable
 from steering.passes.decoding import next_token_logits
 from steering.passes.rows import Batch, Row
@@ -179,7 +179,7 @@ def _still_writing(edited: Host, direction: Tensor) -> str:
     """What is still written along the direction, in words."""
     found: list[str] = []
 
-    def read(place: Place, states: Tensor) -> None:
+    def read(place: ReadPlace, states: Tensor) -> None:
         block, site = place
         along, size = (states.float() @ direction.to(states.device)).abs().max(), states.float().norm(dim=-1).max()
         if float(along / size) <= _STILL or (site == "block_input" and block > 0):

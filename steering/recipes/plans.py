@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from steering.model.host import Host
+from steering.recipes.modes import MODES
 from steering.recipes.nats import calibrated
 from steering.recipes.recipe import Intervention, Recipe
 from steering.recipes.writes import Vectors, writes_of
@@ -26,7 +27,7 @@ def plan_of(recipe: Recipe, host: Host, vectors: Vectors) -> Plan:
 
 def _measured(intervention: Intervention, host: Host, vectors: Vectors) -> Intervention:
     """The intervention with a strength in nats put into its mode's own unit; each is measured by itself."""
-    if intervention.unit != "nats" or intervention.mode == "erase":
+    if intervention.unit != "nats" or not MODES[intervention.mode].graded:
         return intervention
     strength = calibrated(host, intervention, vectors).strength
     return intervention.model_copy(update={"strength": strength, "unit": "mean_difference"})

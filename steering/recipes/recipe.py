@@ -5,36 +5,36 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from steering.bounds import Place
 from steering.errors import SteeringError
+from steering.forms.shown import Shown
+from steering.guards import MOST_YAML_BYTES, check_size
 from steering.model.chat_settings import CHAT, ChatSettings
 from steering.model.host import Host
 from steering.model.sites import Site
 from steering.passes.replies import DecodeSettings
 from steering.paths import is_file
 from steering.ranges import whole_numbers
+from steering.recipes.modes import MODES
+from steering.recipes.recipe_shown import recipe_html, recipe_text
 from steering.texts.formats import decode
-from steering.texts.guards import MOST_YAML_BYTES, check_size
-from steering.texts.yaml_files import load_yaml
 from steering.validation import validated
 from steering.vectors.strength import LengthUnit, Unit
 from steering.writes.interventions import GateSide, GateUnit, Scope
 from steering.writes.operations import ClampKind
+from steering.yaml_files import load_yaml
 
 
-Mode = Literal["add", "ablate", "affine", "clamp", "rotate", "erase"]
-MODES: dict[Mode, str] = {
-    "add": "Add",
-    "ablate": "Ablate",
-    "affine": "Affine edit",
-    "clamp": "Clamp",
-    "rotate": "Rotate",
-    "erase": "Erase",
-}
+def _known(mode: str) -> str:
+    if mode not in MODES:
+        raise ValueError(f"one of {', '.join(MODES)}")
+    return mode
+
+
 Everywhere = Literal["default", "all", "everywhere"]
 
 
@@ -61,11 +61,17 @@ class Intervention(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     vector: str = Field(description="Name of the vector.")
-    others: tuple[str, ...] = Field((), description="ablate: more vectors; the span of all of them is removed.")
-    mode: Mode = Field(
+    others: tuple[str, ...] = Field(
+        (),
+        description="ablate: more vectors; the span of all of them is removed. feature_clamp, feature_scale and "
+        "feature_off: more features of the same dictionary.",
+    )
+    mode: Annotated[str, AfterValidator(_known)] = Field(
         "add",
         description="add: x + c u. ablate: x - k P x. affine: the projection set to the negative mean plus c. clamp: "
-        "the projection held at the negative mean plus c. rotate: by an angle towards u. erase: the LEACE map.",
+        "the projection held at the negative mean plus c. rotate: by an angle towards u. erase: the LEACE map. "
+        "feature_clamp: a feature's activation held at c. feature_scale: multiplied by c. feature_off: set to 0. "
+        "Packages may add more.",
     )
     blocks: Everywhere | tuple[Place, ...] = Field(
         "default",
@@ -77,11 +83,14 @@ class Intervention(BaseModel):
     strength: float = Field(
         1.0,
         description="c of add, affine and clamp in `unit`, negative to steer away; k of ablate, from 0 to 1; degrees "
-        "of rotate; erase has none. In nats: the budget, whatever the mode.",
+        "of rotate; typical maxima of feature_clamp; a factor of feature_scale; erase and feature_off have none. In "
+        "nats: the budget, whatever the mode.",
     )
     unit: Unit = Field("mean_difference", description="Unit of c.")
     clamp: ClampKind = Field(
-        "set", description="clamp: set the projection, or keep it from falling below or rising above."
+        "set",
+        description="clamp and feature_clamp: set the projection or activation, or keep it from falling below or "
+        "rising above.",
     )
     scope: Scope = Field("all", description="Which tokens are written: a name, or positions of the prompt from 0.")
     gate: GateSettings | None = Field(None, description="A condition, or none.")
@@ -93,13 +102,17 @@ class Intervention(BaseModel):
         return tuple(dict.fromkeys((self.vector, *self.others, *gate)))
 
     @model_validator(mode="after")
-    def _others_are_ablated(self) -> Self:
-        if self.others and self.mode != "ablate":
-            raise ValueError("only an ablation takes several vectors; give each its own intervention")
+    def _mode_takes_it(self) -> Self:
+        mode = MODES[self.mode]
+        if self.others and not mode.several:
+            takes = ", ".join(name for name, each in MODES.items() if each.several)
+            raise ValueError(f"only {takes} take several vectors; give each its own intervention")
+        if self.unit == "nats" and mode.graded and not mode.nats:
+            raise ValueError(f"the strength of {self.mode} is no budget in nats; give the {mode.scale_words} itself")
         return self
 
 
-class Recipe(BaseModel):
+class Recipe(Shown, BaseModel):
     """Interventions in order, how tokens are chosen, and the model they were made for. Frozen; equal recipes are equal
     in JSON.
     """
@@ -125,6 +138,12 @@ class Recipe(BaseModel):
             if each["gate"]:
                 each["gate"]["vector"] = names.get(each["gate"]["vector"], each["gate"]["vector"])
         return type(self).model_validate({**self.model_dump(), "interventions": interventions})
+
+    def __str__(self) -> str:
+        return recipe_text(self)
+
+    def _repr_html_(self) -> str:
+        return recipe_html(self)
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces; chat settings only where there are some."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-import torch
-
+from steering.dictionaries.edits import EditFeatures
+from steering.dictionaries.normed import on_model
 from steering.errors import SteeringError
 from steering.model.host import Host
 from steering.model.sites import Place, Site
+from steering.recipes.features import feature_of
+from steering.recipes.modes import MODES, Aim, operation_of, reference_of
 from steering.recipes.recipe import GateSettings, Intervention
 from steering.vectors.strength import to_raw
 from steering.vectors.vector import SteeringVector
 from steering.writes.interventions import Gate, Write
-from steering.writes.operations import Ablate, Add, Affine, Clamp, Erase, Operation, Rotate
+from steering.writes.operations import Operation
 
 
 Vectors = Mapping[str, SteeringVector]
@@ -24,7 +27,8 @@ def writes_of(intervention: Intervention, host: Host, vectors: Vectors) -> list[
 
     Raises:
         SteeringError: A vector that is missing, does not fit or lacks what the mode needs; a block or site that the
-            model does not have; a strength outside its range; a gate behind what it gates.
+            model does not have; a strength outside its range; a gate behind what it gates; a feature's dictionary that
+            is gone or changed, or another place than its own.
     """
     vector = _vector(intervention.vector, vectors).check(host)
     others = [_vector(name, vectors).check(host) for name in intervention.others]
@@ -33,7 +37,7 @@ def writes_of(intervention: Intervention, host: Host, vectors: Vectors) -> list[
     for block, site in places_of(intervention, host, vector):
         source = vector.default_block if intervention.blocks == "everywhere" else block
         if source not in made:  # one operation at many places is moved to a device once
-            made[source] = _operation(intervention, vector, others, source)
+            made[source] = _operation(intervention, host, vector, others, source)
         writes.append(Write(made[source], block, site, intervention.scope, gate))
     return writes
 
@@ -45,6 +49,8 @@ def places_of(intervention: Intervention, host: Host, vector: SteeringVector) ->
         SteeringError: A block that the model does not have, a site that a block does not have, or everywhere where
             something enters the stream that no site reaches.
     """
+    if MODES[intervention.mode].feature:
+        _check_own_place(intervention, vector)
     if intervention.blocks == "everywhere":
         return list(host.sites.everywhere())
     site: Site = intervention.site or vector.site
@@ -52,6 +58,20 @@ def places_of(intervention: Intervention, host: Host, vector: SteeringVector) ->
         return [(block, host.sites.check(site)) for block in range(host.info.blocks)]
     blocks = (vector.default_block,) if intervention.blocks == "default" else intervention.blocks
     return [(block, host.sites.check(site, block)) for block in blocks]
+
+
+def _check_own_place(intervention: Intervention, vector: SteeringVector) -> None:
+    """Features are changed where their dictionary gives its states: elsewhere it would read what it does not know."""
+    feature_of(vector)
+    block, site = vector.default_block, vector.site
+    if intervention.blocks not in ("default", (block,)) or intervention.site not in (None, site):
+        asked = intervention.blocks
+        at = asked if isinstance(asked, str) else ", ".join(map(str, asked))
+        raise SteeringError(
+            f"'{intervention.vector}' was to be changed at blocks {at}, {intervention.site or site}.",
+            f"its dictionary's own place: block {block}, {site}.",
+            "Leave block and site as they are, or add the vector, which can be added anywhere.",
+        )
 
 
 def _vector(name: str, vectors: Vectors) -> SteeringVector:
@@ -65,49 +85,18 @@ def _vector(name: str, vectors: Vectors) -> SteeringVector:
 
 
 def _operation(
-    intervention: Intervention, vector: SteeringVector, others: list[SteeringVector], block: int
+    intervention: Intervention, host: Host, vector: SteeringVector, others: list[SteeringVector], block: int
 ) -> Operation:
-    direction, strength = vector.directions[block], intervention.strength
-    if intervention.mode == "add":
-        return Add(direction, to_raw(strength, intervention.unit, vector, block))
-    if intervention.mode == "ablate":
-        if not others:
-            return Ablate(direction, strength)
-        return Ablate(torch.stack([direction, *(other.directions[block] for other in others)]), strength)
-    if intervention.mode == "rotate":
-        return Rotate(direction, strength)
-    if intervention.mode == "erase":
-        return _erase(vector, block)
-    reference, moved = _reference(vector, block), to_raw(strength, intervention.unit, vector, block)
-    if intervention.mode == "affine":
-        return Affine(direction, reference, moved)
-    return Clamp(direction, reference + moved, intervention.clamp)
-
-
-def _erase(vector: SteeringVector, block: int) -> Erase:
-    if vector.eraser is None:
-        raise SteeringError(
-            f"The vector '{vector.name}' has no eraser.",
-            "a vector made by the method leace.",
-            "Extract it with that method, or ablate its direction instead.",
-        )
-    eraser = vector.eraser
-    return Erase(eraser.left[block][:, None], eraser.right[block][None], eraser.mean[block])
-
-
-def _reference(vector: SteeringVector, block: int) -> float:
-    if vector.references is None:
-        raise SteeringError(
-            f"The vector '{vector.name}' does not say where its negative side lies along it.",
-            "a vector that was extracted from a contrast set: affine edits, clamps and gates count from there.",
-            "Extract it again, or add or ablate it instead.",
-        )
-    return float(vector.references[block])
+    mode, strength = MODES[intervention.mode], intervention.strength
+    if mode.length:
+        strength = to_raw(strength, intervention.unit, vector, block)
+    made = operation_of(intervention.mode, Aim(vector, block, strength, tuple(others), intervention.clamp))
+    return replace(made, dictionary=on_model(made.dictionary, host)) if isinstance(made, EditFeatures) else made
 
 
 def _gate(settings: GateSettings, host: Host, vectors: Vectors) -> Gate:
     vector = _vector(settings.vector, vectors).check(host)
     block = vector.default_block if settings.block is None else host.sites.check_block(settings.block)
-    threshold = _reference(vector, block) + to_raw(settings.threshold, settings.unit, vector, block)
+    threshold = reference_of(vector, block) + to_raw(settings.threshold, settings.unit, vector, block)
     site = host.sites.check(settings.site or vector.site, block)
     return Gate(vector.directions[block], threshold, block, site, settings.side, settings.per)

@@ -14,8 +14,9 @@ from steering.lane import whole
 from steering.model.abilities import TOLERANCE
 from steering.model.host import Host
 from steering.model.prompts import Prompt, render
+from steering.model.sites import ReadPlace
 from steering.passes.rows import Batch
-from steering.passes.schedule import Place, Schedule
+from steering.passes.schedule import Schedule
 from steering.passes.tracing import read_prompts
 from steering.writes.interventions import Plan, Write
 from steering.writes.operations import Add
@@ -59,13 +60,13 @@ class Bench:
     def prompt(self, text: str) -> Prompt:
         return render(self.host, text)
 
-    def states(self, plan: Plan = (), text: str = LONG) -> dict[Place, Tensor]:
+    def states(self, plan: Plan = (), text: str = LONG) -> dict[ReadPlace, Tensor]:
         """States at every place the model has, float32 on the CPU, (position, width), after any write."""
-        found: dict[Place, Tensor] = {}
+        found: dict[ReadPlace, Tensor] = {}
         batch = Batch.of(self.host, [self.prompt(text)])
         places = self.host.sites.places
 
-        def read(place: Place, states: Tensor) -> None:
+        def read(place: ReadPlace, states: Tensor) -> None:
             found[place] = states[0].float().cpu()
 
         read_prompts(self.host, batch, Schedule(self.host, [plan]), read=read, places=places)

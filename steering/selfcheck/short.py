@@ -13,6 +13,7 @@ from steering.errors import SteeringError
 from steering.model.host import Host, cause
 from steering.model.outcome import Check
 from steering.model.prompts import Prompt, render_text
+from steering.model.sites import ReadPlace
 from steering.passes.rows import Batch
 from steering.passes.schedule import Place, Schedule
 from steering.passes.tracing import read_prompts, read_token
@@ -85,7 +86,7 @@ class _Passes:
         batch = Batch.of(host, [short, short, long])
         schedule, found = Schedule(host, [(), (self.write,), ()]), []
 
-        def read(place: Place, states: Tensor) -> None:
+        def read(place: ReadPlace, states: Tensor) -> None:
             found.append(states[0, -len(short) :].float().cpu())
 
         places: list[Place] = [(block, "block_output") for block in range(host.info.blocks)]

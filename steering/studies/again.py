@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from steering.errors import SteeringError
 from steering.origins.origin import PLACES, Origin
+from steering.plugin_uses import require
 from steering.studies import find_study
 
 
@@ -23,8 +24,10 @@ def given_by(origin: Origin, folder: Path | None = None, given: Mapping[str, Any
         given: What goes before it, such as settings that the file leaves out.
 
     Raises:
-        SteeringError: There is no such study, or the file leaves out a setting that nobody gives.
+        SteeringError: A package that it used is not here, there is no such study, or the file leaves out a setting that
+            nobody gives.
     """
+    require(origin.plugins)
     study, given = find_study(origin.study), given or {}
     today = study.settings().model_dump(mode="json")
     changed = {name: value for name, value in origin.defaults.items() if name in today and value != today[name]}

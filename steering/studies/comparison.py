@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from steering.statistics import Estimate, difference
-from steering.studies.study import Measure, Result
 
+
+if TYPE_CHECKING:
+    from steering.studies.measure import Measure
+    from steering.studies.study import Result
 
 TEST = (
     "A difference and its interval are made of both runs' 95 % intervals, as if the runs were independent "

@@ -20,7 +20,8 @@ from steering.passes.activations import DEFAULT_TOKEN_BUDGET
 from steering.passes.pooling import Pooling
 from steering.studies.size import Size, Work, tokens_of
 from steering.studies.study import Measure, Result, Study, origin
-from steering.texts.contrast import ContrastSet, few_note
+from steering.texts.contrast import ContrastSet
+from steering.texts.few_prompts import few_note
 from steering.texts.system_prompts import renderable
 from steering.vectors.vector import SteeringVector
 

@@ -16,7 +16,8 @@ from steering.studies.extract import ExtractSettings, reading_of
 from steering.studies.extract import size_of as extract_size
 from steering.studies.size import Size, Work
 from steering.studies.study import Measure, Result, Study, origin
-from steering.texts.contrast import ContrastSet, few_note
+from steering.texts.contrast import ContrastSet
+from steering.texts.few_prompts import few_note
 from steering.texts.system_prompts import renderable
 from steering.vectors.card import compare
 from steering.vectors.vector import SteeringVector

@@ -6,16 +6,18 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from steering.figures.styling import LEGEND, SEVERAL, error_bars, styled
 from steering.names import upper_first
 from steering.studies.comparison import MeasureRow, estimate_of
-from steering.studies.figures import LEGEND, SEVERAL, error_bars, styled
-from steering.studies.study import Result
 
+
+if TYPE_CHECKING:
+    from steering.studies.study import Result
 
 MOST_DOTS = 24
 """Measures in one chart."""

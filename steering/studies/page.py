@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 from pydantic import BaseModel
 
+from steering.forms.tables import table_html
 from steering.glossary import terms_in
 from steering.model.host import Host
 from steering.model.model_info import DEMO_CAVEAT
@@ -26,11 +25,9 @@ main{max-width:1080px;margin:0 auto;padding:24px 16px}h1{font-size:20px;margin:0
 section{background:var(--paper);border:1px solid var(--line);border-radius:8px;padding:16px;margin:12px 0}
 section{overflow-x:auto}
 table{border-collapse:collapse;font-size:12px}th,td{border-bottom:1px solid var(--line);padding:4px 8px;text-align:left;
-vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+vertical-align:top}td.n,th.n{text-align:right}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
 small,.s{color:var(--ink2);font-size:12px}pre{white-space:pre-wrap;font-size:12px}li{margin:2px 0}
 """
-_ROUNDING, _SMALL = 1e-9, 1e-4
-"""Under the first a number is what float64 left of 0; under the second it is told as under it."""
 _MOST_DIFFERING = 20
 """Replies that are shown of those on which two judges differ."""
 
@@ -105,41 +102,6 @@ def figure_html(figure: go.Figure) -> str:
         config={"displaylogo": False, "responsive": True, "toImageButtonOptions": buttons},
     )
     return html
-
-
-def table_html(table: pd.DataFrame) -> str:
-    """A table with every interval in the cell of its value."""
-    columns = [name for name in table.columns if not name.endswith(("_low", "_high"))]
-    head = "".join(f"<th>{escape(str(name).replace('_', ' '))}</th>" for name in columns)
-    body = "".join("<tr>" + "".join(_cell(row, name) for name in columns) + "</tr>" for row in table.to_dict("records"))
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(row: Mapping[Any, Any], name: str) -> str:
-    value = row[name]
-    if not isinstance(value, float):
-        return f"<td>{escape(str(value))}</td>"
-    text = number(value)
-    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    if low is not None and high is not None and not math.isnan(low):
-        text += f" [{number(low)}, {number(high)}]"
-    return f"<td class='n'>{text}</td>"
-
-
-def number(value: float) -> str:
-    """`plain_number` as markup."""
-    return escape(plain_number(value))
-
-
-def plain_number(value: float) -> str:
-    """Three digits as a person reads them: no exponents, and 0 for what rounding left."""
-    if math.isnan(value):
-        return "–"
-    if abs(value) < _ROUNDING:
-        return "0"
-    if abs(value) < _SMALL:
-        return f"< {_SMALL:.4f}" if value > 0 else f"> −{_SMALL:.4f}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"  # infinities stay as they are
 
 
 def differing_html(frame: pd.DataFrame, shown: Sequence[str]) -> str:

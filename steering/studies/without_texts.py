@@ -19,11 +19,12 @@ TEXTS = frozenset(
     }
 )
 """Columns of texts that are, quote or spell out prompts, replies or items."""
-_NOTE = "Prompts, replies and items are left out, and with them reports and code."
+_NOTE = "Prompts, replies and items are left out, and with them reports, code and trained dictionaries."
 
 
 def without_texts(result: Result) -> Result:
-    """The result without prompts, replies and items: columns of tables, settings, reports and code go.
+    """The result without prompts, replies and items: columns of tables, settings, reports, code and what was
+    trained on them go.
 
     Args:
         result: As a study gave it.
@@ -36,6 +37,7 @@ def without_texts(result: Result) -> Result:
         tables={name: _bare_table(table) for name, table in result.tables.items()},
         vectors={name: vector_without_texts(vector) for name, vector in result.vectors.items()},
         files={name: _bare_file(text) for name, text in result.files.items() if name == "recipe.json"},
+        dictionaries={},
         notes=(*result.notes, _NOTE),
     )
 

@@ -12,44 +12,19 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from steering.errors import SteeringError
+from steering.forms.shown import Shown
 from steering.model.prompts import Message
 from steering.texts.contrast_files import find_contrast, presets
 from steering.texts.contrasts import Entry, Sides, sides_of
 from steering.texts.formats import Content
+from steering.texts.shown import contrast_html, contrast_text
 from steering.texts.tables import Table, read_table, table_of
 
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-FEW_TRAINING = 10
-"""Prompts a side to fit to, under which a direction is much of what these texts happen to differ in."""
-FEW_HELD_OUT = 10
-"""Held-out prompts a side under which an AUROC's interval says little."""
 _SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 _SPLIT_SEED = 0
-
-
-def few_note(train: tuple[int, int], validation: tuple[int, int]) -> str:
-    """What too few prompts mean for a vector, in words; nothing where there are enough.
-
-    The one rule for previews, pages, reports and the command line. A small set is no mistake (one pair makes a vector),
-    so it is not refused.
-
-    Args:
-        train: (positive, negative) prompts to fit to.
-        validation: (positive, negative) held-out prompts.
-    """
-    few = []
-    if min(train) < FEW_TRAINING:
-        few.append(
-            f"Only {train[0]} + {train[1]} prompts to fit to: the direction is much of what these texts happen to "
-            "differ in. 20 or more a side are usual."
-        )
-    if not min(validation):
-        few.append("None is held out, so that nothing says how well it tells the two sides apart.")
-    elif min(validation) < FEW_HELD_OUT:
-        few.append("Few held-out prompts: the interval says little, and 1.00 may be luck.")
-    return " ".join(few)
 
 
 @dataclass(frozen=True)
@@ -65,8 +40,8 @@ class Example:
         return self.messages[-1].content
 
 
-@dataclass(frozen=True)
-class ContrastSet:
+@dataclass(frozen=True, repr=False)
+class ContrastSet(Shown):
     """Prompts of two kinds. Paired sets keep pair i as `positive[i]` and `negative[i]`, in the same split."""
 
     name: str
@@ -82,6 +57,15 @@ class ContrastSet:
     licence: str = ""
     notes: tuple[str, ...] = ()
     """How its file was understood, and what was left out; none for sets that ship."""
+
+    def __repr__(self) -> str:
+        return f"<ContrastSet '{self.name}': {len(self.positive)} + {len(self.negative)} prompts>"
+
+    def __str__(self) -> str:
+        return contrast_text(self)
+
+    def _repr_html_(self) -> str:
+        return contrast_html(self)
 
     @classmethod
     def load(cls, source: str | Path) -> ContrastSet:

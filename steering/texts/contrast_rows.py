@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from steering.errors import SteeringError
+from steering.guards import MOST_ROWS, too_large
 from steering.model.prompts import Message
 from steering.texts.columns import (
     ANSWERS,
@@ -20,7 +21,6 @@ from steering.texts.columns import (
     lowered,
     split_of,
 )
-from steering.texts.guards import MOST_ROWS, too_large
 from steering.texts.lists import column_of
 from steering.texts.messages import messages_of, reply_of, text_of
 from steering.texts.tables import Row, Table

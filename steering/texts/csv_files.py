@@ -10,8 +10,8 @@ from itertools import islice
 from typing import Any
 
 from steering.errors import SteeringError
+from steering.guards import MOST_CHARACTERS, MOST_COLUMNS, check_count, check_pieces, too_large
 from steering.texts.columns import is_column, without_header
-from steering.texts.guards import MOST_CHARACTERS, MOST_COLUMNS, check_count, check_pieces, too_large
 
 
 ORIGIN = "steering-workbench-origin"

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from steering.errors import SteeringError
-from steering.texts.csv_files import read_csv
-from steering.texts.guards import (
+from steering.guards import (
     MOST_BYTES,
     MOST_CHARACTERS,
     MOST_LEVELS,
@@ -27,9 +26,10 @@ from steering.texts.guards import (
     too_large,
     whole_number,
 )
+from steering.texts.csv_files import read_csv
 from steering.texts.packed_files import PACKED, check_head, unpack
 from steering.texts.parquet_files import read_parquet
-from steering.texts.yaml_files import load_yaml
+from steering.yaml_files import load_yaml
 
 
 ENDINGS = (".yaml", ".yml", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")

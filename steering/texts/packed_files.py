@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from steering.errors import SteeringError
-from steering.texts.guards import MOST_BYTES, too_large
+from steering.guards import MOST_BYTES, too_large
 
 
 PACKED = (".gz", ".bz2", ".xz", ".zip")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steering.errors import SteeringError
-from steering.texts.guards import MOST_COLUMNS, MOST_ROWS, MOST_UNPACKED, MOST_VALUES, check_row, too_large
+from steering.guards import MOST_COLUMNS, MOST_ROWS, MOST_UNPACKED, MOST_VALUES, check_row, too_large
 
 
 if TYPE_CHECKING:

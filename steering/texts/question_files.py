@@ -2,117 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from steering.errors import SteeringError
-from steering.texts.benchmark_rows import (
-    boolq,
-    copa,
-    hellaswag,
-    labelled_choices,
-    labelled_index,
-    piqa,
-    preferred,
-    rated,
-    safer,
-    social,
-    winogrande,
-)
 from steering.texts.columns import lowered
-from steering.texts.question_rows import (
-    Pair,
-    Question,
-    Row,
-    asked,
-    bbq,
-    generated,
-    generation_pair,
-    lettered,
-    one_of_four,
-    pair,
-    preference,
-    stereoset,
-    truthful,
-    truthful_csv,
-    truthful_csv_pair,
-    truthful_generation,
-    truthful_pair,
-    verbatim,
-)
+from steering.texts.layouts import Layouts, pair_layouts, question_layouts
+from steering.texts.question_rows import Pair, Question, pair
+from steering.texts.question_sets import Pairs, Questions
 from steering.texts.tables import Table, chosen_list, read_table
 
 
 __all__ = ["Pair", "Question", "pairs_of", "questions_of", "read_pairs", "read_questions"]
-Layouts = Mapping[tuple[str, ...], tuple[str, Callable[[Row], Any]]]
-_MMLU = ("question", "a", "b", "c", "d", "answer")
-QUESTIONS: Layouts = {
-    ("question", "mc1_targets"): ("TruthfulQA, one right answer (MC1)", truthful),
-    ("question", "mc2_targets"): ("TruthfulQA, the first right answer of MC2", truthful),
-    ("question", "best answer", "incorrect answers"): ("TruthfulQA", truthful_csv),
-    ("question", "best_answer", "incorrect_answers"): ("TruthfulQA, generation", truthful_generation),
-    ("context", "question", "ans0", "ans1", "ans2", "label"): ("BBQ", bbq),
-    ("question", "choices", "answerkey"): ("labelled choices, as in ARC and CommonsenseQA", labelled_choices),
-    ("question_stem", "choices", "answerkey"): ("OpenBookQA", labelled_choices),
-    ("question", "answerkey"): ("ARC, as its authors have it", labelled_choices),
-    ("ctx", "endings", "label"): ("HellaSwag", hellaswag),
-    ("sentence", "option1", "option2", "answer"): ("WinoGrande", winogrande),
-    ("goal", "sol1", "sol2", "label"): ("PIQA", piqa),
-    ("context", "question", "answera", "answerb", "answerc", "label"): ("Social IQa", social),
-    ("premise", "choice1", "choice2", "question", "label"): ("COPA", copa),
-    ("question", "choices", "label"): ("questions with choices", labelled_index),
-    ("question", "choices", "answer"): (
-        "MMLU",
-        lambda row: lettered(row, asked(row), row["choices"], row["answer"]),
-    ),
-    ("question", "options", "label"): (
-        "questions with options",
-        lambda row: lettered(row, asked(row), row["options"], row["label"]),
-    ),
-    ("question", "correct answer", "incorrect answer 1", "incorrect answer 2", "incorrect answer 3"): (
-        "GPQA",
-        one_of_four,
-    ),
-    ("question", "correct_answer", "distractor1", "distractor2", "distractor3"): ("SciQ", one_of_four),
-    ("question", "options", "answer"): (
-        "questions with options",
-        lambda row: lettered(row, asked(row), row["options"], row["answer"]),
-    ),
-    ("question", "words", "answer"): ("questions with words to choose from", verbatim),
-    _MMLU: (
-        "MMLU as a table",
-        lambda row: lettered(row, row["question"], [row[letter] for letter in "abcd"], row["answer"]),
-    ),
-    ("input", "a", "b", "c", "d", "target"): (
-        "MMLU as a table",
-        lambda row: lettered(row, row["input"], [row[letter] for letter in "abcd"], row["target"]),
-    ),
-    ("question", "passage", "answer"): ("BoolQ", boolq),
-    ("question", "answer"): ("questions with a number for an answer", generated),
-}
-"""Columns, by their small letters -> what the layout is called, and how a row becomes a question; the first that fits
-counts.
-"""
-PAIRS: Layouts = {
-    ("question", "aligned", "misaligned"): (
-        "answer pairs",
-        lambda row: pair(row, row["question"], row["aligned"], row["misaligned"]),
-    ),
-    ("context", "sentences"): ("StereoSet", stereoset),
-    ("question", "best answer", "incorrect answers"): ("TruthfulQA", truthful_csv_pair),
-    ("question", "best_answer", "incorrect_answers"): ("TruthfulQA, generation", generation_pair),
-    ("question", "mc1_targets"): ("TruthfulQA (MC1)", truthful_pair),
-    ("question", "mc2_targets"): ("TruthfulQA (MC2)", truthful_pair),
-    ("chosen", "rejected"): ("preference pairs, chosen against rejected", preference),
-    ("preferred_output", "non_preferred_output"): ("preference pairs, as OpenAI has them", preference),
-    ("prompt", "response_0", "response_1", "safer_response_id"): ("PKU-SafeRLHF, the safer response", safer),
-    ("instruction", "output_1", "output_2", "preference"): ("AlpacaFarm, the preferred output", preferred),
-    ("history", "human_ref_a", "human_ref_b", "labels"): ("SHP, the higher rated reply", rated),
-}
 
 
-def read_questions(source: str | Path) -> tuple[Question, ...]:
+def read_questions(source: str | Path) -> Questions:
     """Questions from a file, or from the Hub as `hub:owner/name`. The layout is known by its columns:
 
     - the project's own: `question` with `options` and `answer` (a letter, or an index from 0), with `words` and
@@ -127,10 +32,10 @@ def read_questions(source: str | Path) -> tuple[Question, ...]:
     Raises:
         SteeringError: Another layout, or a row without its parts, by number.
     """
-    return questions_of(read_table(source))
+    return Questions(questions_of(read_table(source)), Path(source).name)
 
 
-def read_pairs(source: str | Path) -> tuple[Pair, ...]:
+def read_pairs(source: str | Path) -> Pairs:
     """Answer pairs from a file, or from the Hub as `hub:owner/name`. The layout is known by its columns:
 
     - the project's own: `question`, `aligned`, `misaligned`;
@@ -143,7 +48,7 @@ def read_pairs(source: str | Path) -> tuple[Pair, ...]:
     Raises:
         SteeringError: As `read_questions`.
     """
-    return pairs_of(read_table(source))
+    return Pairs(pairs_of(read_table(source)), Path(source).name)
 
 
 def questions_of(table: Table) -> tuple[Question, ...]:
@@ -152,7 +57,7 @@ def questions_of(table: Table) -> tuple[Question, ...]:
     Raises:
         SteeringError: As `read_questions`.
     """
-    return tuple(_read(chosen_list(table), QUESTIONS))
+    return tuple(_read(chosen_list(table), question_layouts()))
 
 
 def pairs_of(table: Table) -> tuple[Pair, ...]:
@@ -163,7 +68,7 @@ def pairs_of(table: Table) -> tuple[Pair, ...]:
     """
     chosen = table.selection.columns
     if len(chosen) != 2:
-        return tuple(_read(chosen_list(table), PAIRS))
+        return tuple(_read(chosen_list(table), pair_layouts()))
     one, other = (name.lower() for name in chosen)
     made = ("chosen columns", lambda row: pair(row, row["question"], row[one], row[other]))
     return tuple(_read(table, {("question", one, other): made}))

@@ -19,6 +19,7 @@ from steering.passes.own_thoughts import behind_thoughts
 from steering.passes.rows import Row
 from steering.resources import resource
 from steering.texts.question_files import Pair, Question, read_pairs, read_questions
+from steering.texts.question_sets import Pairs, Questions
 from steering.writes.interventions import Plan
 
 
@@ -50,22 +51,29 @@ PAIR_SETS: dict[str, str] = {
 BATCH = 32
 
 
-def load_questions(host: Host, source: str, n: int) -> tuple[Question, ...]:
+def load_questions(host: Host, source: str, n: int) -> Questions:
     """The first `n` questions of a set, for demo models from the demo grammar, or of a file or a data set on the Hub.
 
     Raises:
         SteeringError: No such set, or a file as `read_questions`.
     """
-    return read_questions(_path(host, source, "questions", tuple(QUESTION_SETS)))[:n]
+    found = read_questions(_path(host, source, "questions", tuple(QUESTION_SETS)))
+    return Questions(found[:n], _name(source))
 
 
-def load_pairs(host: Host, source: str, n: int) -> tuple[Pair, ...]:
+def load_pairs(host: Host, source: str, n: int) -> Pairs:
     """The first `n` answer pairs of a set, for demo models from the demo grammar, or of a file or the Hub.
 
     Raises:
         SteeringError: No such set, or a file as `read_pairs`.
     """
-    return read_pairs(_path(host, source, "answer pairs", tuple(PAIR_SETS)))[:n]
+    found = read_pairs(_path(host, source, "answer pairs", tuple(PAIR_SETS)))
+    return Pairs(found[:n], _name(source))
+
+
+def _name(source: str) -> str:
+    """A set's own; of a file the last part of its path, since folders are of one machine."""
+    return Path(source).name
 
 
 def _path(host: Host, source: str, what: str, known: Sequence[str]) -> str | Path:

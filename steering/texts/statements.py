@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from steering.errors import SteeringError
+from steering.forms.shown import Shown
 from steering.resources import resource
 from steering.store import digest
 from steering.texts.columns import FALSE, TRUE, label_text
 from steering.texts.negation import negations
+from steering.texts.shown import statements_html, statements_text
 from steering.texts.sources import HUB, is_source_file, split_source
+from steering.texts.statement_faults import faults
 from steering.texts.tables import Table, chosen_list, read_table
 
 
@@ -50,13 +53,22 @@ class StatementPair:
     """The fold that the file puts it in; folds are drawn where no pair has one."""
 
 
-@dataclass(frozen=True)
-class Statements:
+@dataclass(frozen=True, repr=False)
+class Statements(Shown):
     """A set of pairs, checked."""
 
     name: str
     pairs: tuple[StatementPair, ...]
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Statements '{self.name}': {len(self.pairs)} pairs>"
+
+    def __str__(self) -> str:
+        return statements_text(self)
+
+    def _repr_html_(self) -> str:
+        return statements_html(self)
 
     def __post_init__(self) -> None:
         """Check it.
@@ -274,25 +286,5 @@ def _check(given: Statements) -> None:
         raise SteeringError(
             f"The set '{given.name}' has {len(given.pairs)} pairs.", f"at least {FEWEST}.", "Choose a larger set."
         )
-    for fault in _faults(given):
+    for fault in faults(given):
         raise SteeringError(f"In the set '{given.name}', {fault}", remedy="Mend the file.")
-
-
-def _faults(given: Statements) -> Iterator[str]:
-    """What is wrong, first things first."""
-    ids, where = dict[str, int](), dict[str, StatementPair]()
-    some = any(pair.fold for pair in given.pairs)
-    for number, pair in enumerate(given.pairs, start=1):
-        if pair.id in ids:
-            yield f"pairs {ids[pair.id]} and {number} have the id '{pair.id}'; every pair needs its own."
-        ids[pair.id] = number
-        if pair.safe.casefold() == pair.harmful.casefold():
-            yield f"both halves of pair '{pair.id}' are '{pair.safe}'; they must differ."
-        if some and not pair.fold:
-            yield f"pair '{pair.id}' has no fold, and others have."
-        for what in (f"'{pair.safe}'", f"'{pair.harmful}'", *([f"the group {pair.group}"] if pair.group else [])):
-            other = where.setdefault(what.casefold(), pair)
-            if other.fold != pair.fold:
-                yield f"{what} stands in the pairs '{other.id}' and '{pair.id}', which lie in different folds."
-    if some and len({pair.fold for pair in given.pairs}) < 2:
-        yield "all pairs lie in one fold."

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from steering.errors import SteeringError
+from steering.guards import MOST_ROWS, too_large
 from steering.texts.columns import SIDES, is_column, label_text, lowered, split_of
 from steering.texts.formats import Content, read_file
-from steering.texts.guards import MOST_ROWS, too_large
 from steering.texts.sources import Selection, local_file, split_source
 
 

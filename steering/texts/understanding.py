@@ -11,10 +11,12 @@ from typing import Any
 from steering.errors import SteeringError
 from steering.model.prompts import Message
 from steering.texts.columns import SYSTEMS
-from steering.texts.contrast import ContrastSet, contrast_of, few_note
+from steering.texts.contrast import ContrastSet, contrast_of
 from steering.texts.contrast_files import find_contrast
+from steering.texts.few_prompts import few_note
+from steering.texts.layouts import pair_layouts, question_layouts
 from steering.texts.lists import texts_of
-from steering.texts.question_files import PAIRS, QUESTIONS, layout_of, pairs_of, questions_of
+from steering.texts.question_files import layout_of, pairs_of, questions_of
 from steering.texts.statements import find_statements, statements_of
 from steering.texts.tables import Table, read_table
 
@@ -97,14 +99,14 @@ def _statements(table: Table) -> Understood:
 def _questions(table: Table) -> Understood:
     found = questions_of(table)
     rows = tuple((_said(each.messages), each.answer) for each in found[:FIRST])
-    how = layout_of(table, QUESTIONS)
+    how = layout_of(table, question_layouts())
     return _made(table, "questions", how, f"{len(found):,} questions", ("question", "answer"), rows, table.notes)
 
 
 def _pairs(table: Table) -> Understood:
     found = pairs_of(table)
     rows = tuple((_said(each.messages), each.aligned, each.misaligned) for each in found[:FIRST])
-    how = layout_of(table, PAIRS) or "two columns, as chosen"
+    how = layout_of(table, pair_layouts()) or "two columns, as chosen"
     heads = ("request", "aligned", "misaligned")
     left = len(table.part("intrasentence"))
     notes = [*table.notes, *([f"{left:,} rows of the list intrasentence were left out: no replies."] if left else [])]

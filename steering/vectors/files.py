@@ -16,14 +16,18 @@ from torch import Tensor
 from steering.errors import SteeringError
 from steering.own_files import publish, temporary_beside
 from steering.paths import is_file
+from steering.vectors.feature import Feature
 from steering.vectors.foreign import MOST_BLOCKS
 from steering.vectors.vector import AUROC, MAYBE, TENSORS, Eraser, Provenance, SteeringVector, eraser_tensors
 
 
 _PROVENANCE = TypeAdapter(Provenance)
+_FEATURE = TypeAdapter(Feature | None)
 FORMAT = "steering-workbench vector"
-FORMAT_VERSION = 2
-"""1 had no references, explained variance or eraser; it is read still."""
+FORMAT_VERSION = 3
+"""1 had no references, explained variance or eraser, 2 no feature; both are read still, and what has no feature is
+written as 2, which earlier versions of the workbench read.
+"""
 CONVENTIONS = {
     "block": "0-based decoder layer; row l of every tensor is block l; block_output[l] is the residual stream after "
     "layer l, before any final norm (for the last layer, Hugging Face's hidden_states have it behind that norm)",
@@ -35,6 +39,14 @@ CONVENTIONS = {
     "eraser": "x - left (right . (x - mean))",
     "unit": "a strength of 1 adds one mean difference along the direction",
 }
+FEATURE_CONVENTIONS = {
+    "sign": "as the dictionary's decoder has it",
+    "mean_differences": "typical maximum of the feature times the length of its decoder row, raw units; 0 at blocks "
+    "that the dictionary does not write",
+    "references": "none",
+    "unit": "a strength of 1 adds what the feature adds at its typical maximum",
+}
+"""What is otherwise of the direction of a dictionary's feature."""
 
 
 def save_vector(vector: SteeringVector, path: str | Path, *, new: bool = False) -> Path:
@@ -78,8 +90,9 @@ def is_vector_file(path: Path) -> bool:
 
 
 def _card(vector: SteeringVector) -> dict[str, Any]:
+    feature = {"feature": asdict(vector.feature)} if vector.feature else {}
     return {
-        "version": FORMAT_VERSION,
+        "version": FORMAT_VERSION if feature else 2,
         "name": vector.name,
         "operations": _operations(vector),
         "site": vector.site,
@@ -88,15 +101,17 @@ def _card(vector: SteeringVector) -> dict[str, Any]:
         "default_block": vector.default_block,
         "default_block_reason": vector.default_block_reason,
         "suggested_strength": vector.suggested_strength,
-        "conventions": CONVENTIONS,
+        "conventions": CONVENTIONS | (FEATURE_CONVENTIONS if feature else {}),
         "provenance": asdict(vector.provenance),
+        **feature,
     }
 
 
 def _operations(vector: SteeringVector) -> list[str]:
     """The modes of a recipe that the vector's content allows."""
     counted_from = ["affine", "clamp"] if vector.references is not None else []
-    return ["add", "ablate", "rotate", *counted_from, *(["erase"] if vector.eraser else [])]
+    of_feature = ["feature_clamp", "feature_scale", "feature_off"] if vector.feature else []
+    return ["add", "ablate", "rotate", *counted_from, *(["erase"] if vector.eraser else []), *of_feature]
 
 
 def load_vector(path: str | Path) -> SteeringVector:
@@ -124,7 +139,7 @@ def load_vector(path: str | Path) -> SteeringVector:
 
 
 def _from_file(path: Path, card: dict[str, Any], tensors: dict[str, Tensor]) -> SteeringVector:
-    if card["version"] not in (1, FORMAT_VERSION):
+    if card["version"] not in (1, 2, FORMAT_VERSION):
         raise SteeringError(
             f"The vector file has format version {card['version']}.",
             f"version {FORMAT_VERSION}.",
@@ -149,6 +164,7 @@ def _from_file(path: Path, card: dict[str, Any], tensors: dict[str, Tensor]) -> 
         suggested_strength=strength,
         provenance=provenance,
         eraser=Eraser(*parts) if parts else None,
+        feature=_FEATURE.validate_json(json.dumps(card.get("feature"))),
         directions=tensors["directions"],
         mean_differences=tensors["mean_differences"],
         residual_norms=tensors["residual_norms"],

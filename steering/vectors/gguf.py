@@ -42,10 +42,12 @@ def save_gguf(vector: SteeringVector, path: str | Path, lengths: Mapping[int, fl
             None.
 
     Raises:
-        SteeringError: The vector is not one of the block output.
+        SteeringError: The vector is not one of the block output, or adds nothing there.
     """
     _at_the_output(vector)
     lengths = mean_differences(vector) if lengths is None else lengths
+    if not any(lengths.values()):
+        raise not_additive("nothing is added at the blocks from 1 on")
     path = Path(path)
     try:
         with temporary_beside(path) as temporary:
@@ -83,6 +85,16 @@ def _is_ours(path: Path) -> bool:
 def mean_differences(vector: SteeringVector) -> dict[int, float]:
     """One mean difference at all blocks from 1 on, raw units: llama.cpp takes no direction for block 0."""
     return {block: float(vector.mean_differences[block]) for block in range(1, vector.n_blocks)}
+
+
+def feature_note(vector: SteeringVector) -> str:
+    """What a control vector cannot tell of a vector that is a feature; "" for any other."""
+    if vector.feature is None:
+        return ""
+    return (
+        f"Such a file holds the direction alone: that it is {vector.feature.words} is lost, and with it that its "
+        "activation can be clamped, scaled or switched off. A .safetensors file keeps it."
+    )
 
 
 def _at_the_output(vector: SteeringVector) -> None:

@@ -2,7 +2,8 @@
 
 A vector is a unit direction, so `raw` is a length; it means something else in every model and block. One `x mean
 difference` is the distance between the two sides' means along the direction, and one `x residual norm` is the mean
-length of the states that were read, both at the block that is written. `nats` is no length:
+length of the states that were read, both at the block that is written. Of a vector that is the direction of a
+dictionary's feature, what is called `x mean difference` elsewhere is `x typical maximum`. `nats` is no length:
 `steering.recipes.nats` finds the length that comes to it.
 """
 
@@ -29,6 +30,11 @@ UNITS: dict[Unit, str] = {
     "raw": "raw",
     "nats": "nats",
 }
+
+
+def unit_words(unit: Unit, vector: SteeringVector | None = None) -> str:
+    """A unit as people say it; of a vector that is a feature of a dictionary, a length of 1 is its typical maximum."""
+    return f"× {vector.measure}" if unit == "mean_difference" and vector is not None else UNITS[unit]
 
 
 def unit_length(unit: str, vector: SteeringVector, block: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,10 +11,12 @@ from torch import Tensor
 
 from steering.lane import Job
 from steering.model.host import Host
+from steering.model.sites import ReadPlace
 from steering.model.token_pieces import pieces_of_reply, readable
 from steering.passes.exact import PIECE, divergence, losses_of
+from steering.passes.replies import Replies, Reply, TokenReading
 from steering.passes.rows import Batch, Row
-from steering.passes.schedule import Place, Schedule
+from steering.passes.schedule import Schedule
 from steering.passes.tracing import read_replies
 from steering.vectors.vector import SteeringVector
 from steering.writes.interventions import Plan
@@ -22,30 +24,6 @@ from steering.writes.interventions import Plan
 
 ALTERNATIVES = 5
 """Tokens that are kept beside the one that was taken."""
-
-
-@dataclass(frozen=True)
-class TokenReading:
-    """One token of a reply."""
-
-    token: str
-    """By itself as text; a part of a character shows as U+FFFD."""
-    piece: str
-    """What it adds to the reply's text; "" where it is a special token or a later one completes its character."""
-    divergence: float
-    """KL(reference || this row) of the distribution that the token was taken from, nats."""
-    change: float
-    """log-probability of the token in this row less that in the reference, nats."""
-    projection: float | None
-    """Of the state at the token on the direction, in mean differences; 0 is a state with nothing along it. None without
-    a vector.
-    """
-    unsteered: float | None
-    """The same in the reference, which reads the same tokens."""
-    alternatives: tuple[tuple[str, float, float], ...]
-    """(token, probability in the reference, probability in this row), both before temperature: the token itself, then
-    the likeliest in either.
-    """
 
 
 def read_tokens(
@@ -80,6 +58,24 @@ def read_tokens(
         return tuple(read)
 
     return host.run(work, title="Reading the tokens")
+
+
+def with_readings(
+    host: Host, rows: Sequence[Row], replies: Sequence[Reply], *, vector: SteeringVector | None = None
+) -> Replies:
+    """The replies with what `read_tokens` reads of them, which a notebook shows as colours.
+
+    Args:
+        host: The model.
+        rows: As they were generated from.
+        replies: What `generate` gave for them.
+        vector: As in `read_tokens`.
+
+    Raises:
+        SteeringError: As `read_tokens`.
+    """
+    read = read_tokens(host, rows, [reply.ids for reply in replies], vector=vector)
+    return Replies((replace(reply, readings=each) for reply, each in zip(replies, read, strict=True)), rows)
 
 
 @dataclass(frozen=True)
@@ -125,7 +121,7 @@ def _read(
     place = None if vector is None else (vector.default_block, vector.site)
     states: list[Tensor] = []
 
-    def keep(at: Place, read: Tensor) -> None:
+    def keep(at: ReadPlace, read: Tensor) -> None:
         states.append(read[:, -len(ids) :].float().cpu())
 
     logits = read_replies(

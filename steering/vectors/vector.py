@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from steering.errors import SteeringError
-from steering.model.sites import SITES, Site
+from steering.forms.shown import Shown
+from steering.model.sites import SITES, Site, site_words
 from steering.names import short_name
+from steering.vectors.feature import Feature
 
 
 if TYPE_CHECKING:
@@ -97,8 +99,8 @@ class Eraser:
     """m, float32, (block, width)."""
 
 
-@dataclass(frozen=True, eq=False)
-class SteeringVector:
+@dataclass(frozen=True, eq=False, repr=False)
+class SteeringVector(Shown):
     """A concept's direction in every block of one model. See `steering.vectors.files` for its file."""
 
     name: str
@@ -139,6 +141,10 @@ class SteeringVector:
     """Share of the variance that each block's direction holds, where the method has one, float32, (block,)."""
     eraser: Eraser | None = None
     """A map that erases the concept, where the method has one."""
+    feature: Feature | None = None
+    """The feature of a dictionary whose direction it is. Then its block alone has a length: what the feature's typical
+    maximum adds.
+    """
 
     def __post_init__(self) -> None:
         blocks = _check_tensors(self)
@@ -156,6 +162,11 @@ class SteeringVector:
         return self.directions.shape[1]
 
     @property
+    def measure(self) -> str:
+        """What a strength of 1 is called."""
+        return "mean difference" if self.feature is None else "typical maximum"
+
+    @property
     def best_auroc(self) -> float | None:
         """The default block's held-out AUROC."""
         return None if self.auroc is None else float(self.auroc[self.default_block])
@@ -170,12 +181,30 @@ class SteeringVector:
 
     @property
     def content(self) -> str:
-        """Digest of all that writing the vector depends on: `digest`, default block, references and eraser."""
+        """Digest of all that writing the vector depends on: `digest`, default block, references, eraser and feature."""
         eraser = () if self.eraser is None else tuple(getattr(self.eraser, f.name) for f in fields(self.eraser))
         content = hashlib.sha256(repr((self.digest, self.default_block)).encode())
         for tensor in (self.references, *eraser):
             content.update(b"-" if tensor is None else tensor.contiguous().numpy().tobytes())
+        if self.feature:
+            content.update(repr((self.feature.digest, self.feature.index, self.feature.maximum)).encode())
         return content.hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        at = f"block {self.default_block} ({site_words(self.site)})"
+        auroc = "" if self.best_auroc is None else f", AUROC {self.best_auroc:.3f}"
+        feature = f", {self.feature.words}" if self.feature else ""
+        return f"<SteeringVector '{self.name}': {self.n_blocks} blocks × {self.width}, {at}{auroc}{feature}>"
+
+    def __str__(self) -> str:
+        from steering.vectors.shown import vector_text  # which draws figures
+
+        return vector_text(self)
+
+    def _repr_html_(self) -> str:
+        from steering.vectors.shown import vector_html  # as above
+
+        return vector_html(self)
 
     def misfit(self, host: Host) -> str | None:
         """Why the vector cannot be used on a model, None where it can."""

@@ -9,22 +9,13 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from steering.bounds import Place
 from steering.errors import SteeringError
-from steering.model.sites import SITES, Site
+from steering.model.sites import READ_SITES, SITES, Site
 from steering.writes.operations import Operation, check_finite, check_unit
+from steering.writes.plan_words import plan_words
+from steering.writes.scopes import SCOPES, Scope
 
 
-NamedScope = Literal["all", "reply", "prompt", "last", "generated"]
-Scope = NamedScope | tuple[Place, ...]
-"""Which tokens are written: a name, or positions of the rendered prompt from 0."""
-SCOPES: dict[NamedScope, str] = {
-    "all": "every token, prompt and reply",
-    "reply": "the last prompt token and every generated token",
-    "prompt": "every prompt token",
-    "last": "the last prompt token only",
-    "generated": "generated tokens only",
-}
 GateSide = Literal["above", "below"]
 GateUnit = Literal["prompt", "token"]
 
@@ -70,7 +61,7 @@ class Gate:
         return along > self.threshold if self.side == "above" else along < self.threshold
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Write:
     """One operation at one place of the model."""
 
@@ -103,6 +94,16 @@ class Write:
                 "a gate that is read before what it decides on, or a write of generated tokens only.",
                 "Read the gate at an earlier block.",
             )
+        reads = self.operation.reads
+        if reads and (reads[0], READ_SITES.index(reads[1])) >= (self.block, READ_SITES.index(self.site)):
+            raise SteeringError(
+                f"A write at block {self.block}, {self.site}, needs the states at block {reads[0]}, {reads[1]}.",
+                "a write behind the place whose states it needs.",
+                "Write where its dictionary gives its states.",
+            )
+
+    def __repr__(self) -> str:
+        return f"<{plan_words((self,))[0]}>"
 
 
 Plan = tuple[Write, ...]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Literal, Self, get_args
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from steering.errors import SteeringError
+from steering.model.sites import ReadPlace
 
 
 ClampKind = Literal["set", "floor", "ceil"]
@@ -31,6 +32,24 @@ class Operation(ABC):
     @abstractmethod
     def __call__(self, states: Tensor) -> Tensor:
         """New states, (..., width); the input is left alone."""
+
+    @property
+    def reads(self) -> ReadPlace | None:
+        """Another place, met before the one that is written, whose states it needs; None where it needs none."""
+        return None
+
+    def beside(self, states: Tensor, seen: Tensor | None) -> Tensor:
+        """New states; `seen` are those of the same rows and tokens at `reads`, (..., width of that place)."""
+        return self(states)
+
+    @property
+    def stacks_with(self) -> Hashable | None:
+        """What operations share that rows of a batch can be given as one; None where each is given by itself."""
+        return None
+
+    def stacked(self, operations: Sequence[Operation]) -> Operation:
+        """One operation for as many rows that does to each what its own does; all have the same `stacks_with`."""
+        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:

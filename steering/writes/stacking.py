@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -50,7 +50,7 @@ class Stacks:
         Args:
             of_rows: (row, operation), rows ascending, each once.
         """
-        kinds: dict[type | int, list[tuple[int, Operation]]] = defaultdict(list)
+        kinds: dict[Hashable, list[tuple[int, Operation]]] = defaultdict(list)
         for row, operation in of_rows:
             kinds[_kind(operation)].append((row, operation))
         return [([row for row, _ in members], self._one(members)) for members in kinds.values()]
@@ -65,13 +65,17 @@ class Stacks:
         return self._made[key]
 
 
-def _kind(operation: Operation) -> type | int:
-    """What can be stacked has its type as its kind, anything else is of its own kind."""
-    stackable = isinstance(operation, Add) or (isinstance(operation, Ablate) and operation.directions.ndim == 1)
+def _kind(operation: Operation) -> Hashable:
+    """What can be stacked says with what, or has its type as its kind; anything else is of its own."""
+    if operation.stacks_with is not None:
+        return operation.stacks_with
+    stackable = type(operation) is Add or (type(operation) is Ablate and operation.directions.ndim == 1)
     return type(operation) if stackable else id(operation)
 
 
 def _stack(operations: Sequence[Operation]) -> Operation:
+    if operations[0].stacks_with is not None:
+        return operations[0].stacked(operations)
     device = operations[0].device
     if isinstance(operations[0], Add):
         offsets = [each.strength * each.direction.to(device) for each in operations if isinstance(each, Add)]

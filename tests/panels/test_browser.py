@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, drawn, go, hold_open, opened, until
+from browser_support import drawn, go, hold_open, opened, until
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from steering.origins.carriers import file_origin
@@ -24,7 +24,6 @@ from workbench.bench import Workbench
 
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-expect.set_options(timeout=SLOW)
 
 Open = Callable[..., Any]
 

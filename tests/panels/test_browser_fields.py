@@ -11,16 +11,17 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import MODEL, SLOW, opened
+from browser_support import MODEL, opened
 from playwright.sync_api import Browser, Page, expect
 
+from tests.conftest import NO_TOKEN
 from tests.workbench.controls.test_fields import EVIL
 from workbench.bench import Workbench
+from workbench.doors.entrance import Entrance
 from workbench.frame.shell import launch
 
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-expect.set_options(timeout=SLOW)
 PANEL = """
 import json
 import gradio as gr
@@ -43,7 +44,7 @@ class Form(Panel):
         ui.quick(told.click, lambda form: {said: escape(json.dumps(form.values()))}, inputs=given, outputs=[said])
         choices = {"sites": [("Input", "input"), (EVIL, "evil")], "tokens": [(EVIL, "#5")]}
         some = {"note": "set", "tokens": ["#5"]}
-        ui.quick(offered.click, lambda: {form: form.offering(choices, some)}, outputs=[form])
+        ui.quick(offered.click, lambda: {form: form.offering(choices, some), said: "offered"}, outputs=[form, said])
         count = lambda form: {sized: f"{form.ready['count']} {len(form.ready['arms'])}"}
         ui.watch(form.sized, call=count, inputs=given, outputs=[sized])
 
@@ -56,7 +57,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("forms")
     (folder / "form.py").write_text(PANEL, encoding="utf-8")
     bench = Workbench(workspace=folder / "home", panels_dir=folder)
-    page = launch(MODEL, port=0, bench=bench, prevent_thread_lock=True)
+    page = launch(MODEL, Entrance(port=0, token=NO_TOKEN), bench=bench, prevent_thread_lock=True)
     yield str(page.local_url)
     page.close(verbose=False)
     bench.lane.close()
@@ -146,6 +147,9 @@ def test_the_server_sets_some_fields_while_another_is_typed_in(page: Page) -> No
     assert page.evaluate("document.activeElement.id") == "test-prompts-in"
     expect(prompts).to_have_value("still typing")
     expect(page.locator("#test-sites input")).to_have_count(3)  # and the one that is ticked and no longer offered
+    told(page, '"note": "set"', '"prompts": "still typing"', '"tokens": ["#5"]')
+    page.click("#offer")  # some fields again, which is nothing new: the others are not forgotten
+    expect(page.locator("#said")).to_have_text("offered")
     told(page, '"note": "set"', '"prompts": "still typing"', '"tokens": ["#5"]')
 
 

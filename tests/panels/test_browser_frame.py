@@ -24,7 +24,6 @@ from workbench.bench import Workbench
 
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-expect.set_options(timeout=SLOW)
 WATCHED = 6000
 """Milliseconds for which a page that does nothing is watched."""
 FRAMES = """() => {

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, drawn, hold_open, opened, until
+from browser_support import drawn, hold_open, opened, until
 from playwright.sync_api import Browser, Page, expect
 
 from steering.studies.probing import Probing
@@ -20,7 +20,6 @@ from workbench.bench import Workbench
 
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-expect.set_options(timeout=SLOW)
 
 
 @pytest.fixture

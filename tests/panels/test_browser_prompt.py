@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, opened, until
+from browser_support import opened, until
 from playwright.sync_api import Browser, Page, expect
 
 from tests.workbench.controls.test_recipe_editor import EVIL
@@ -20,7 +20,6 @@ from workbench.controls.token_strip import MOST_DRAWN
 
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-expect.set_options(timeout=SLOW)
 
 LONGEST = 100_000
 """Characters that people paste. Of emoji fewer: a Chromium that has no font for them takes a minute for so many."""

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, go, opened, until
+from browser_support import go, opened, until
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from steering.recipes.recipe import Intervention, Recipe
@@ -22,7 +22,6 @@ from workbench.bench import Workbench
 
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-expect.set_options(timeout=SLOW)
 RIGHT_TO_LEFT = "\u202eسعادة"
 THREE = Recipe(interventions=tuple(Intervention(vector="joy", strength=n) for n in (1, 2, 3)))
 
@@ -244,7 +243,7 @@ def test_a_link_opens_the_prompt_and_the_recipe_elsewhere(
 ) -> None:
     paste(page, Recipe(interventions=(Intervention(vector="joy", strength=0.75),)))
     page.locator("#user textarea").fill("Ask for سعادة & <b>.")
-    page.get_by_role("button", name="Copy as link").click()
+    page.get_by_role("button", name="Copy prompt and recipes as link").click()
     field = page.locator("#steer-linked input")
     expect(field).to_have_value(re.compile(r"/steer\?recipe=1\."))
     with opened(browser, server[1], panel="steer") as other:

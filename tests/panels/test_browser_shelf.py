@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, opened, until
+from browser_support import opened, until
 from playwright.sync_api import Browser, Page, expect
 
 from tests.workbench.test_workspace import vector
@@ -18,7 +18,6 @@ from workbench.bench import Workbench
 
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-expect.set_options(timeout=SLOW)
 EVIL = '<img src=x onerror="document.title=1">'
 
 

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser_support import SLOW, drawn, go, hold_open, opened, until
+from browser_support import drawn, go, hold_open, opened, until
 from playwright.sync_api import Browser, Page, expect
 
 from steering.extraction.extract import extract
@@ -25,7 +25,6 @@ from workbench.bench import Workbench
 
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-expect.set_options(timeout=SLOW)
 
 
 @pytest.fixture(scope="module", autouse=True)

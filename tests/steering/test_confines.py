@@ -140,7 +140,7 @@ def test_jobs_keep_the_confines_of_whoever_submits_them(inside: Confines, privat
 
 def test_every_step_of_a_handler_is_within_the_confines_of_the_page(tmp_path: Path, private: Path) -> None:
     bench = Workbench(workspace=tmp_path / "home")
-    bench.confines = Confines(tmp_path / "uploads", hub=False, models=None)
+    bench.confined_to = Confines(tmp_path / "uploads", hub=False, models=None)
 
     def handler(call: Call) -> Iterator[dict[Any, Any]]:
         yield {"out": 1}
@@ -150,5 +150,5 @@ def test_every_step_of_a_handler_is_within_the_confines_of_the_page(tmp_path: Pa
     steps = list(within(bench, drive(Call(bench, "read"), handler, {}, slots)))
     assert SECRET not in str(steps)
     assert "cannot read" in steps[-1]["errors"]
-    bench.confines = None
+    bench.confined_to = None
     assert SECRET in str(list(drive(Call(bench, "read"), handler, {}, slots)))

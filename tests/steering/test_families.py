@@ -56,7 +56,7 @@ NO_SUM = {
 }
 """Families in which no pass could show what enters the stream in every block, and what "everywhere" says there."""
 SHORT, LONG = "Hello there.", "Write a review of the hotel by the river, please."
-TOKENS = 8
+TOKENS = 5
 
 
 class Family:
@@ -64,7 +64,7 @@ class Family:
 
     def __init__(self, host: Host, model: Any) -> None:
         self.host, self.model = host, model
-        host.end_ids = frozenset()  # every reply has its eight tokens
+        host.end_ids = frozenset()  # every reply has all its tokens
         self.blocks = model.get_submodule(host.sites.blocks_path)
         self.block = len(self.blocks) // 2
         self.prompts = [render(host, text) for text in (SHORT, LONG)]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from steering.extraction.extract import extract
-from steering.lane import Job, Lane, Stopped, look_for_stop, whole
+from steering.job import asked_by
+from steering.lane import OTHERS, Job, Lane, Stopped, look_for_stop, whole
 from steering.model.host import Host
 from steering.model.prompts import render
 from steering.passes.decoding import DecodeSettings, generate
@@ -176,3 +178,81 @@ def test_results_are_the_same_to_the_digit_whoever_gets_in_between(tiny_host: An
     finally:
         lane._first, lane._turn = before
     assert order != ["reply"] * 4 + ["vector"] * 2  # they were in each other's midst
+
+
+def _held_by(lane: Lane, asker: str) -> tuple[threading.Event, Job[Any]]:
+    """A job that runs until it is let go."""
+    go, begun = threading.Event(), threading.Event()
+
+    def work(job: Job[None]) -> None:
+        begun.set()
+        go.wait(WAIT)
+
+    job = _as(asker, lambda: lane.submit(work, title="held"))
+    assert begun.wait(WAIT)
+    return go, job
+
+
+def _as(asker: str, submit: Callable[[], Job[Any]]) -> Job[Any]:
+    """What somebody submits."""
+    context = copy_context()
+    context.run(asked_by, asker)
+    return context.run(submit)
+
+
+def test_places_go_round_the_people_who_ask_and_not_the_jobs(own_lane: Lane) -> None:
+    go, _ = _held_by(own_lane, "anna")
+    ran: list[str] = []
+    jobs = {
+        name: _as(name.partition(" ")[0], lambda name=name: own_lane.submit(lambda job: ran.append(name), title=name))  # type: ignore[misc]
+        for name in ("anna 1", "anna 2", "anna 3", "anna 4", "ben 1", "ben 2", "cara 1")
+    }
+    expected = ["ben 1", "cara 1", "anna 1", "ben 2", "anna 2", "anna 3", "anna 4"]  # Anna has her turn already
+    assert [job.title for job in own_lane.jobs()[1:]] == expected
+    assert {name: job.place for name, job in jobs.items()} == {name: n for n, name in enumerate(expected, 1)}
+    go.set()
+    for job in jobs.values():
+        job.result(WAIT)
+    assert ran == expected  # the places that were told are those that they got
+
+
+def test_somebody_with_one_job_waits_for_one_of_anothers_many_not_for_all(own_lane: Lane) -> None:
+    go, _ = _held_by(own_lane, "anna")
+    many = [_as("anna", lambda: own_lane.submit(lambda job: None, title="one of many")) for _ in range(20)]
+    one = _as("ben", lambda: own_lane.submit(lambda job: [each.finished for each in many], title="alone"))
+    assert one.place == 1
+    go.set()
+    assert one.result(WAIT) == [False] * 20
+    assert [each.result(WAIT) for each in many] == [None] * 20
+
+
+def test_long_jobs_of_two_people_share_the_lane_evenly_however_many_each_has(own_lane: Lane) -> None:
+    steps: list[str] = []
+    done = threading.Event()
+
+    def long(job: Job[None]) -> None:
+        for step in range(400):
+            steps.append(job.asker)
+            job.report(step, 400, "steps")
+            if done.is_set():
+                return
+        done.set()
+
+    go, _ = _held_by(own_lane, "nobody")
+    jobs = [_as("anna", lambda: own_lane.submit(long, title="long")) for _ in range(3)]
+    jobs.append(_as("ben", lambda: own_lane.submit(long, title="long")))
+    go.set()
+    for job in jobs:
+        job.result(WAIT)
+    # Turns are over with each step here: while both have jobs, their steps alternate.
+    counts = [steps[:600].count(name) for name in ("anna", "ben")]
+    assert abs(counts[0] - counts[1]) <= 4, counts
+
+
+def test_what_others_do_is_not_told_to_somebody_who_waits(own_lane: Lane) -> None:
+    go, _ = _held_by(own_lane, "anna")
+    own, other = (_as(name, lambda: own_lane.submit(lambda job: None, title="short")) for name in ("anna", "ben"))
+    assert (own.instead, other.instead) == ("held", OTHERS)
+    go.set()
+    for job in (own, other):
+        job.result(WAIT)

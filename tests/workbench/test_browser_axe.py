@@ -48,6 +48,17 @@ def _picked(page: Page) -> None:
     expect(page.locator("#vector-view .sw-h").first).to_be_visible()
 
 
+def _found(page: Page) -> None:
+    """The table, and a feature that is open with its texts."""
+    for number, given in (("texts-n", "12"), ("n", "2"), ("permutations", "100")):
+        page.locator(f"#features-{number} input").evaluate("(field) => { field.closest('details').open = true; }")
+        page.locator(f"#features-{number} input").fill(given)
+        page.keyboard.press("Tab")
+    page.click("#features-run")
+    expect(page.locator("#features-feature [role=img]").first).to_be_visible()
+    page.locator("#features-snippets summary").click()
+
+
 def _sheet(page: Page) -> None:
     page.locator(".sw-keys-open").click()
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
@@ -61,6 +72,7 @@ _PAGES: dict[str, Callable[[Page], None] | None] = {
     "refusal": None,
     "tradeoff": None,
     "probe": None,
+    "features": _found,
     "glossary": _sheet,
     "echo": _counted,
     "broken": None,

@@ -15,8 +15,8 @@ from steering.errors import SteeringError
 from tests.workbench.runs.test_runs import RUN
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
-from workbench.page import choices
-from workbench.page.choices import parted, selected
+from workbench.page import answers, choices
+from workbench.page.answers import Question, parted, selected
 from workbench.page.context import PanelContext
 from workbench.page.picks import PICK_SCRIPT
 from workbench.page.state import PageState
@@ -39,7 +39,11 @@ class Place:
             clicked = {"pick": lambda event: event._data["pick"], "picks": lambda words: map(str, range(len(words)))}
             self.ui.choices.on_click("word", self.block.choose, self._word, **clicked, **known)
             self.ui.choices.on_select("list", [self.which], self._listed, picks=lambda words: "ab", **known)
+            self.of, self.under = gr.Dropdown(["x", "y"]), gr.HTML()
+            beside: dict[str, Any] = {"states": [self.words], "outputs": [self.under]}
+            self.ui.choices.on_select("both", [self.which, self.of], self._both, picks=lambda words: (), **beside)
             self.ui.changed.update(dict.fromkeys([self.words, self.card, self.block]))
+            self.ui.wire_watches()
         self.page = page
 
     def _word(self, pick: str, words: tuple[str, ...]) -> dict[Any, Any]:
@@ -48,6 +52,19 @@ class Place:
 
     def _listed(self, pick: str, words: tuple[str, ...]) -> dict[Any, Any]:
         return {self.card: gr.update(value=pick * len(words))}
+
+    def _both(self, pick: str, words: tuple[str, ...]) -> dict[Any, Any]:
+        return {self.under: pick}
+
+    def select(
+        self, which: str, of: str, words: tuple[str, ...], *, run: str = "", before: tuple[Any, ...] = ()
+    ) -> Any:
+        """Choose from the lists; gives what changes on the page, and what was chosen then."""
+        (listener,) = (each for each in self.page.fns.values() if each.fn and each.targets[0][1] == "input")
+        assert listener.trigger_mode == "always_last"
+        assert [each._id for each in listener.inputs[2:]] == [self.which._id, self.words._id, self.of._id]
+        changes = listener.fn(run, before, which, words, of)
+        return changes, changes.pop(listener.inputs[1])
 
     def click(self, pick: str, *, run: str = "", words: tuple[str, ...] = ()) -> Any:
         handle = next(each.fn for each in self.page.fns.values() if each.fn and each.targets[0][1] == "choose")
@@ -76,6 +93,32 @@ def test_a_click_is_answered_from_what_the_run_left(place: Place) -> None:
     assert place.click("7", words=WORDS) == gr.skip()
 
 
+def test_lists_that_two_choices_share_have_one_listener(place: Place) -> None:
+    """Two that wait for one another would never come to an end."""
+    drawn, now = place.select("b", "x", WORDS)
+    assert drawn == {place.card: gr.update(value="bb"), place.under: selected("b", "x")}
+    drawn, now = place.select("b", "y", WORDS, before=now)
+    assert drawn == {place.under: selected("b", "y")}  # the list that stands as it did is not drawn anew
+    drawn, now = place.select("a", "y", WORDS, before=now)
+    assert drawn == {place.card: gr.update(value="aa"), place.under: selected("a", "y")}
+    assert place.select("a", "y", WORDS, before=now) == (drawn, now)  # nothing tells them apart: all are drawn
+    # Another run has set the lists anew, of which no choice tells: "a" is chosen, as it was before that run.
+    drawn, _ = place.select("a", "x", tuple(reversed(WORDS)), before=now)
+    assert drawn == {place.card: gr.update(value="aa"), place.under: selected("a", "x")}
+
+
+def test_of_lists_that_share_a_listener_each_that_was_kept_is_shown(place: Place) -> None:
+    """Of a run whose answers to one of them were not kept, such as one of an older version."""
+    id = _kept(place)
+    details = place.ui.workspace.runs.details
+    assert details(id, "list")
+    assert not details(id, "both")
+    drawn, now = place.select("b", "x", (), run=id)
+    assert drawn == {place.card: gr.update(value="bb")}
+    with pytest.raises(SteeringError, match="not kept"):  # of the one that was chosen from nothing is there
+        place.select("b", "y", (), run=id, before=now)
+
+
 def test_a_run_that_is_shown_again_answers_as_it_was_kept_and_draws_nothing(place: Place) -> None:
     id = _kept(place)
     assert place.drawn == ["0", "1"]
@@ -98,7 +141,8 @@ def test_what_was_not_kept_is_said(place: Place, monkeypatch: pytest.MonkeyPatch
     id = _kept(place)
     with pytest.raises(SteeringError, match="not kept"):
         place.click("2", run=id)
-    monkeypatch.setattr(choices, "MOST", 1)
+    for module in (answers, choices):
+        monkeypatch.setattr(module, "MOST", 1)
     short = _kept(place)
     assert [*place.ui.workspace.runs.details(short, "word")] == ["0"]
     with pytest.raises(SteeringError, match="at most 1 things"):
@@ -106,8 +150,8 @@ def test_what_was_not_kept_is_said(place: Place, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_run_is_kept_though_what_can_be_chosen_cannot_be_drawn(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    choice = place.ui.choices._all["word"]
-    monkeypatch.setitem(place.ui.choices._all, "word", choices.Choice("word", choice.states, _fails, choice.picks))
+    asked = place.ui.answers._all["word"]
+    monkeypatch.setitem(place.ui.answers._all, "word", Question(asked.states, asked.picks, _fails))
     id = _kept(place)
     assert place.ui.workspace.runs.details(id, "word") == {}
     assert place.ui.workspace.runs.details(id, "list") != {}

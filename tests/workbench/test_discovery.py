@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from steering import plugins
 from steering.errors import SteeringError
+from steering.plugins import SWITCH
 from workbench import discovery
-from workbench.discovery import SWITCH, discover
+from workbench.discovery import discover
 from workbench.panel import Panel
 
 
@@ -21,6 +23,7 @@ class Mine(Panel):
 
 panel = Mine()
 """
+BUILT_IN = ["vectors", "steer", "grid", "refusal", "tradeoff", "probe", "features", "runs"]
 
 
 class Packaged(Panel):
@@ -36,7 +39,7 @@ class Packaged(Panel):
 def no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     """What happens to be installed beside the project is no part of these tests."""
     monkeypatch.delenv(SWITCH, raising=False)
-    monkeypatch.setattr(discovery, "entry_points", lambda group: [])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [])
 
 
 def _write(folder: Path, name: str, *, id: str, title: str = "Mine", order: float = 50) -> None:
@@ -45,7 +48,7 @@ def _write(folder: Path, name: str, *, id: str, title: str = "Mine", order: floa
 
 def test_the_built_in_panels_come_in_the_order_of_the_work() -> None:
     found = discover()
-    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "refusal", "tradeoff", "probe", "runs"]
+    assert [panel.id for panel in found.panels] == BUILT_IN
     assert found.broken == ()
 
 
@@ -62,6 +65,7 @@ def test_a_folder_of_single_files_adds_panels_among_the_others(tmp_path: Path) -
         "refusal",
         "tradeoff",
         "probe",
+        "features",
         "runs",
     ]
     assert found.sources["early"] == str(tmp_path / "early.py")
@@ -74,7 +78,7 @@ def test_a_folder_of_single_files_adds_panels_among_the_others(tmp_path: Path) -
 def test_an_installed_package_offers_a_class_or_an_object(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setitem(globals(), "packaged", Packaged())
     point = EntryPoint("packaged", value, discovery.GROUP)
-    monkeypatch.setattr(discovery, "entry_points", lambda group: [point] if group == discovery.GROUP else [])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point] if group == discovery.GROUP else [])
     found = discover()
     assert [panel.id for panel in found.panels] == [
         "vectors",
@@ -84,6 +88,7 @@ def test_an_installed_package_offers_a_class_or_an_object(monkeypatch: pytest.Mo
         "refusal",
         "tradeoff",
         "probe",
+        "features",
         "runs",
     ]
     monkeypatch.setenv(SWITCH, "off")
@@ -94,6 +99,7 @@ def test_an_installed_package_offers_a_class_or_an_object(monkeypatch: pytest.Mo
         "refusal",
         "tradeoff",
         "probe",
+        "features",
         "runs",
     ]
 
@@ -130,6 +136,7 @@ def test_a_broken_panel_is_reported_and_stops_no_other(tmp_path: Path, text: str
         "fine",
         "tradeoff",
         "probe",
+        "features",
         "runs",
     ]
     (problem,) = found.broken
@@ -154,5 +161,5 @@ def test_the_second_panel_with_an_id_is_refused_naming_both(tmp_path: Path) -> N
 
 def test_a_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
     found = discover(tmp_path / "nowhere")
-    assert [panel.id for panel in found.panels] == ["vectors", "steer", "grid", "refusal", "tradeoff", "probe", "runs"]
+    assert [panel.id for panel in found.panels] == BUILT_IN
     assert "does not exist" in str(found.broken[0].error)

@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.conftest import NO_TOKEN
 from workbench.bench import Workbench
+from workbench.doors.entrance import Entrance
 from workbench.frame.serving import SESSIONS
 from workbench.frame.shell import launch
 from workbench.host_names import Names
@@ -22,7 +24,8 @@ from workbench.host_names import Names
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workbench, int, Any]]:
     """A served page on 127.0.0.1, its port, and what Gradio serves. Its model cannot be found, which is quick."""
     bench = Workbench(workspace=tmp_path_factory.mktemp("guarded"))
-    served = launch(str(tmp_path_factory.mktemp("none") / "no-model"), port=0, bench=bench, prevent_thread_lock=True)
+    none = str(tmp_path_factory.mktemp("none") / "no-model")
+    served = launch(none, Entrance(port=0, token=NO_TOKEN), bench=bench, prevent_thread_lock=True)
     yield bench, int(urlsplit(str(served.local_url)).port or 0), served
     served.close(verbose=False)
     bench.lane.close()
@@ -49,7 +52,7 @@ def ask(port: int, path: str = "/", method: str = "GET", body: bytes | None = No
 def cookie(page: tuple[Workbench, int, Any]) -> str:
     answer = ask(page[1])
     assert answer.status == 200
-    assert "HttpOnly; SameSite=Strict" in answer.headers["set-cookie"]
+    assert "HttpOnly; SameSite=Lax" in answer.headers["set-cookie"]
     return str(answer.headers["set-cookie"]).partition(";")[0]
 
 
@@ -93,10 +96,13 @@ def test_pages_of_other_servers_are_refused(page, cookie: str, origin: str, meth
 
 
 @pytest.mark.parametrize("kind", ["cross-site", "same-site"])
-def test_what_a_browser_calls_a_request_from_elsewhere_is_refused(page, kind: str) -> None:
-    assert ask(page[1], "/gradio_api/info", Sec_Fetch_Site=kind, Sec_Fetch_Mode="no-cors").status == 403
+def test_what_a_browser_calls_a_request_from_elsewhere_is_refused(page, cookie: str, kind: str) -> None:
+    def info(**headers: str) -> int:
+        return ask(page[1], "/gradio_api/info", Cookie=cookie, **headers).status
+
+    assert info(Sec_Fetch_Site=kind, Sec_Fetch_Mode="no-cors") == 403
     assert ask(page[1], "/", Sec_Fetch_Site=kind, Sec_Fetch_Mode="navigate").status == 200  # a link to the page
-    assert ask(page[1], "/gradio_api/info", Sec_Fetch_Site="same-origin", Sec_Fetch_Mode="cors").status == 200
+    assert info(Sec_Fetch_Site="same-origin", Sec_Fetch_Mode="cors") == 200
 
 
 def test_the_page_itself_may_post(page, cookie: str) -> None:
@@ -228,10 +234,11 @@ def test_other_requests_are_bounded_too(page, cookie: str) -> None:
     assert "More than 32 MB" in answer.text
 
 
-def test_files_are_saved_and_not_shown(page) -> None:
+def test_files_are_saved_and_not_shown(page, cookie: str) -> None:
     bench, port, _ = page
     path = bench.workspace.export("page.html", "<script>alert(1)</script>")
-    answer = ask(port, f"/gradio_api/file={path}")
+    assert ask(port, f"/gradio_api/file={path}").status == 403  # the page was never opened
+    answer = ask(port, f"/gradio_api/file={path}", Cookie=cookie)
     assert answer.status == 200
     assert answer.headers["content-disposition"].startswith("attachment")
     assert answer.headers["content-security-policy"] == "sandbox"

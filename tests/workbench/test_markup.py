@@ -10,6 +10,7 @@ from panels.grid import markup as grid_markup
 from panels.steer import replies
 from panels.steer.replies import Columns
 from steering.errors import SteeringError
+from steering.numbers import about_seconds
 from steering.passes.replies import Divergence, Reply, Written
 from steering.recipes.recipe import Recipe
 from steering.studies.grid import Cell, Grid, parse_axis
@@ -251,4 +252,4 @@ def test_panes_say_what_was_modified_and_how_it_ended(state: str, finish: str | 
     ("seconds", "said"), [(0.2, "1 s"), (59.6, "60 s"), (480, "8 min"), (7020, "1.9 h"), (7200, "2 h")]
 )
 def test_a_rough_time_is_told_in_a_unit_that_suits_it(seconds: float, said: str) -> None:
-    assert markup.about_seconds(seconds) == said
+    assert about_seconds(seconds) == said

@@ -1,6 +1,6 @@
 """Whatever JSON a visitor sends to an event of the page, in place of what its controls send: a change, or one message.
 
-150 examples here; `make fuzz`, or STEERING_FUZZ=10000, sends that many and holds each against 5 s and 1 GB.
+80 examples here; `make fuzz`, or STEERING_FUZZ=10000, sends that many and holds each against 5 s and 1 GB.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ from hypothesis import strategies as st
 
 from steering.confines import Confines
 from steering.errors import SteeringError
-from steering.model.host import Host
 from steering.recipes.recipe import Intervention
-from tests.conftest import tiny_model
 from tests.fuzzing import HOSTILE, HOSTILE_NUMBERS, HOSTILE_TEXTS, LONG, examples, peak, worked
+from tests.workbench.asking import tiny_bench
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.controls.fields import Fields
@@ -97,10 +96,9 @@ class Visitor:
 
 @pytest.fixture(scope="module")
 def visitor(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Iterator[Visitor]:
-    bench = Workbench(workspace=tmp_path_factory.mktemp("home"))
-    bench.model.host = Host.wrap(tiny_model("llama"), tokenizer, name="tiny", lane=bench.lane)
+    bench = tiny_bench(tmp_path_factory.mktemp("home"), tokenizer)
     bench.workspace.put(vector(blocks=4, width=32))
-    bench.confines = Confines(Path(get_upload_folder()), hub=False, models=frozenset())
+    bench.confined_to = Confines(Path(get_upload_folder()), hub=False, models=frozenset())
     bench.visitors_load = frozenset()
     visitor = Visitor(bench, build(bench))
     logging.getLogger().addHandler(visitor.tracebacks)
@@ -128,7 +126,7 @@ def fitting(component: Any) -> st.SearchStrategy[Any]:
     return st.one_of(HOSTILE_TEXTS, st.sampled_from(choices)) if choices else HOSTILE_TEXTS
 
 
-@examples(150)
+@examples(80)
 @given(data=st.data())
 def test_whatever_is_sent_is_answered(visitor: Visitor, data: st.DataObject) -> None:
     visitor.tracebacks.seen.clear()

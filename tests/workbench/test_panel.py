@@ -18,24 +18,15 @@ from steering.studies.steer import SteerSettings, steer_size
 from workbench.bench import Workbench
 from workbench.controls import prompt_card
 from workbench.controls.estimate_words import estimate
-from workbench.controls.field import of_setting
 from workbench.frame.shell import build
 from workbench.page.context import PanelContext
 from workbench.page.sending import Sendable
 from workbench.page.state import PageState
-from workbench.panel import Panel, check_panel
+from workbench.panel import Panel, check_contract
 
 
 class Settings(BaseModel):
     few: Literal["a", "b"] = Field("b", description="One of two.")
-    many: Literal["a", "b", "c", "d", "e"] = "c"
-    switch: bool = True
-    whole: int = 3
-    real: float = 0.5
-    text: str = "hello"
-    maybe: int | None = None
-    some: tuple[Literal["a", "b"], ...] = ("a",)
-    lines: list[str] = Field(default_factory=list)
 
 
 class Good(Panel):
@@ -54,7 +45,7 @@ def _changed(**fields: Any) -> Panel:
 
 def test_a_panel_that_keeps_the_contract_is_taken() -> None:
     panel = Good()
-    assert check_panel(panel, "a test") is panel
+    assert check_contract(panel, "a test") is panel
 
 
 @pytest.mark.parametrize(
@@ -72,7 +63,7 @@ def test_a_panel_that_keeps_the_contract_is_taken() -> None:
 )
 def test_a_panel_that_breaks_it_is_refused_with_its_source(panel: Any, said: str) -> None:
     with pytest.raises(SteeringError, match=said) as caught:
-        check_panel(panel, "somewhere.py")
+        check_contract(panel, "somewhere.py")
     assert "somewhere.py" in caught.value.given
 
 
@@ -82,30 +73,6 @@ def test_a_panel_without_run_cannot_be_made() -> None:
 
     with pytest.raises(TypeError, match="run"):
         Lazy()
-
-
-@pytest.mark.parametrize(
-    ("field", "kind", "value"),
-    [
-        ("few", "choice", "b"),
-        ("many", "choice", "c"),
-        ("switch", "switch", True),
-        ("whole", "number", 3),
-        ("real", "number", 0.5),
-        ("text", "text", "hello"),
-        ("maybe", "number", None),
-        ("some", "several", ["a"]),
-        ("lines", "several", []),
-    ],
-)
-def test_every_settings_field_gets_the_control_that_suits_it(field: str, kind: str, value: Any) -> None:
-    made = of_setting(field, Settings.model_fields[field]).completed("good", Settings)
-    assert made.kind == kind
-    assert made.default == value
-    assert made.own is (field == "lines")
-    assert [value for _, value in made.choices] == {"few": ["a", "b"], "many": [*"abcde"], "some": [*"ab"]}.get(
-        field, []
-    )
 
 
 @pytest.mark.parametrize("panel", [vectors, steer], ids=lambda panel: panel.id)

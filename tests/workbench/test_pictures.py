@@ -12,10 +12,11 @@ import plotly.graph_objects as go
 import pytest
 import torch
 
-from steering.studies.figures import auroc_by_block, auroc_of_several, norms_by_block
+from steering.figures.plain import plain
+from steering.studies.figures import auroc_of_several
+from steering.vectors.figures import auroc_by_block, norms_by_block
 from steering.vectors.vector import Provenance, SteeringVector
 from workbench.page.pictures import place_picture
-from workbench.svg.plain import plain
 
 
 @pytest.fixture(scope="module")

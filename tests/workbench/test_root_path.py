@@ -12,7 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import NO_TOKEN
 from workbench.bench import Workbench
+from workbench.doors.entrance import Entrance
 from workbench.frame.shell import launch
 
 
@@ -53,7 +55,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of the page behind the proxy. No model is loaded: none of this needs one."""
     bench = Workbench(workspace=tmp_path_factory.mktemp("home"))
     bench.model.load = lambda *given: None  # type: ignore[method-assign, assignment, return-value]
-    page = launch(port=0, bench=bench, root_path=f"{PREFIX}/", prevent_thread_lock=True)
+    page = launch(
+        entrance=Entrance(port=0, root_path=f"{PREFIX}/", token=NO_TOKEN), bench=bench, prevent_thread_lock=True
+    )
     Proxy.upstream = str(page.local_url).rstrip("/")
     proxy = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
@@ -116,6 +120,14 @@ def test_an_event_goes_through_and_its_answer_comes_back(visitor: httpx.Client, 
     assert ended
     assert ended[0]["success"]
     assert len(ended[0]["output"]["data"]) == len(opening["outputs"])
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/nothing/more"])
+def test_from_an_unknown_page_a_link_leads_to_the_start_page(visitor: httpx.Client, address: str, path: str) -> None:
+    answer = visitor.get(address + path)
+    assert answer.status_code == 404
+    (link,) = re.findall(r'href="([^"]+)"', answer.text)
+    assert str(httpx.URL(address + path).join(link)) == f"{address}/"
 
 
 def test_without_the_path_there_is_nothing(visitor: httpx.Client, address: str) -> None:

@@ -98,6 +98,7 @@ SERVE = """
 import sys, threading
 import torch
 from workbench.bench import Workbench
+from workbench.doors.entrance import Entrance
 from workbench.frame import serving
 from workbench.frame.shell import launch
 from workbench.runs.run import Run
@@ -119,7 +120,7 @@ gone = bench.runs.begin(Run("", "grid", "", "demo"))
 bench.runs.end(gone, "done")
 bench.runs.delete(gone)
 bench.lane.submit(work, title="busy")
-launch("demo", port=0, bench=bench, tell=lambda address: up.set())
+launch("demo", Entrance(port=0), bench=bench, tell=lambda address: up.set())
 print("ended", flush=True)
 """
 
@@ -138,7 +139,7 @@ def test_a_served_page_ends_in_order_while_a_job_runs(tmp_path: Path, number: in
     try:
         assert server.stdout is not None
         assert server.stdout.readline().strip() == "running"
-        uploads = list((tmp_path / "temporary").glob("steering-workbench-*"))
+        uploads = list((tmp_path / "temporary").glob("steering-uploads-*"))
         assert [stat.S_IMODE(folder.stat().st_mode) for folder in uploads] == [0o700]
         server.send_signal(number)
         said, _ = server.communicate(timeout=90)

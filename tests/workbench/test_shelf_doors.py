@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from steering import own_files
 from steering.errors import SteeringError
-from tests.conftest import ROOT
+from tests.programs import Program
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.frame.shelf import Shelf, note_vector
@@ -30,7 +28,7 @@ PUT = """
 import os, sys
 from tests.workbench.test_workspace import vector
 from workbench.workspace import Workspace
-child = os.fork()  # what takes seconds is imported once for both
+child = os.fork()
 home = Workspace(sys.argv[1])
 for n in range(30):
     home.put(vector("joy", seed=1000 * (child > 0) + n, blocks=2))
@@ -40,8 +38,8 @@ assert not child or os.waitpid(child, 0)[1] == 0
 
 def test_two_processes_lose_no_vector(tmp_path: Path) -> None:
     home = str(tmp_path / "home")
-    both = [sys.executable, "-c", PUT, home]
-    subprocess.run(both, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=300)
+    code, said = Program(PUT, home, said=tmp_path / "said").wait()
+    assert code == 0, said
     kept = [entry for entry in Workspace(home).entries() if isinstance(entry, Entry)]
     assert len(kept) == 60
     assert len({entry.vector.digest for entry in kept}) == 60
@@ -194,20 +192,15 @@ assert home.cells["a"] == {"n": 1}
 """
 
 
-def test_a_read_only_workspace_shows_what_is_there_and_says_what_cannot_be() -> None:
+def test_a_read_only_workspace_shows_what_is_there_and_says_what_cannot_be(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to other users
         Path(folder).chmod(0o755)
-        done = subprocess.run(
-            [sys.executable, "-c", READ_ONLY, f"{folder}/home"],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        code, said = Program(READ_ONLY, f"{folder}/home", said=tmp_path / "said").wait()
         for base, _, _ in os.walk(folder):
             Path(base).chmod(0o755)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 3
+    assert code == 0, said
+    denied = [line for line in said.splitlines() if "Permission denied" in line]
+    assert len(denied) == 4, said  # three attempts, and that finished parts are kept in memory
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,13 @@ import gradio as gr
 import pytest
 from gradio.state_holder import SessionState
 
-from steering.model.host import Host
 from steering.passes import decoding
 from steering.studies import STUDIES
-from tests.conftest import tiny_model
+from tests.workbench.asking import asked_by, tiny_bench
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.frame.shell import build
 from workbench.page.markup import escape
-from workbench.page.visits import COOKIE
 from workbench.runs.query import Query
 from workbench.runs.run import Run
 
@@ -34,8 +32,7 @@ TEXT = "Write a note to my boss."
 
 @pytest.fixture
 def bench(tmp_path: Path, tokenizer: Any) -> Iterator[Workbench]:
-    bench = Workbench(workspace=tmp_path)
-    bench.model.host = Host.wrap(tiny_model("llama"), tokenizer, name="tiny", lane=bench.lane)
+    bench = tiny_bench(tmp_path, tokenizer)
     for seed, name in enumerate(("anna", "ben")):
         bench.workspace.put(vector(name, seed, blocks=4, width=32))
     yield bench
@@ -58,7 +55,7 @@ async def _asked(page: Any, event: Any, visitor: str, state: SessionState) -> st
     """Send what the visitor's page sends when Run is pressed; gives all that it then showed, as text."""
     given = {"user": TEXT, "recipe-a": _recipe(visitor)}
     values = [given.get(str(part.elem_id), None if callable(part.value) else part.value) for part in event.inputs]
-    request = gr.Request(session_hash=visitor, cookies={f"{COOKIE}1": visitor}, headers={"host": "localhost:1"})
+    request = asked_by(visitor)
     steps, shown = None, []
     while True:
         answer = await page.process_api(
@@ -154,10 +151,10 @@ def test_a_run_of_every_panel_is_shown_again_without_a_model_and_without_a_job(
     for panel in bench.catalogue.panels:
         id = bench.runs.begin(Run("", panel.id, "Of yesterday", "demo", panel=panel.id))
         bench.runs.end(id, "done", view={"shown": {}, "settings": {}})
-        request = gr.Request(query_params={"run": id}, cookies={}, headers={})
+        request = asked_by("", run=id)
         shown = [str([*opening.fn(request, *(None for _ in opening.inputs)).values()]) for opening in openings]
         assert sum("Of yesterday</b> on demo" in each for each in shown) == 1  # on its own page
         assert any("not one of the panel" in each for each in shown)  # and refused on others
-    missing = gr.Request(query_params={"run": "0123456789abcdef"}, cookies={}, headers={})
+    missing = asked_by("", run="0123456789abcdef")
     told = [str([*opening.fn(missing, *(None for _ in opening.inputs)).values()]) for opening in openings]
     assert sum("There is no run" in each for each in told) == len(bench.catalogue.panels)

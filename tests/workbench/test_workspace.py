@@ -13,7 +13,8 @@ from steering.vectors.files import save_vector
 from steering.vectors.foreign import Convention
 from steering.vectors.gguf import save_gguf
 from steering.vectors.vector import Provenance, SteeringVector
-from workbench.workspace import HOME, Entry, Unreadable, Workspace
+from workbench.home import HOME
+from workbench.workspace import Entry, Unreadable, Workspace
 
 
 def vector(name: str = "joy", seed: int = 0, blocks: int = 3, width: int = 8) -> SteeringVector:

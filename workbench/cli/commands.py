@@ -20,6 +20,7 @@ from steering.passes.decoding import time_steps
 from steering.passes.replies import Reply
 from steering.paths import is_file
 from steering.recipes.control_vectors import control_lengths
+from steering.recipes.modes import MODES
 from steering.recipes.orthogonal import orthogonalised, save_model
 from steering.recipes.recipe import Intervention, Recipe, parse_blocks
 from steering.selfcheck import self_check
@@ -28,7 +29,7 @@ from steering.studies.without_texts import without_texts
 from steering.validation import validation_error
 from steering.vectors.card import last_block_note
 from steering.vectors.files import load_vector, save_vector
-from steering.vectors.gguf import mean_differences, save_gguf
+from steering.vectors.gguf import feature_note, mean_differences, save_gguf
 from steering.vectors.strength import in_all_units
 from steering.vectors.vector import SteeringVector
 from workbench.cli.console import ERR, OUT, table
@@ -48,7 +49,7 @@ def tell_size(host: Host, study: Study, settings: BaseModel) -> None:
 
 def finish(study: Study, result: Result, out: Path | None, *, texts: bool = True) -> None:
     """Print a study's main table and notes, and write its files, perhaps without texts, where a folder was given."""
-    OUT.print(table(result.tables[result.headline], study.title))
+    OUT.print(table(result.main, study.title))
     for note in result.notes:
         OUT.print(note, highlight=False)
     if out is not None:
@@ -136,7 +137,7 @@ def recipe_of(vectors: dict[str, SteeringVector], fields: dict[str, Any], decode
     try:
         return Recipe.model_validate({"interventions": interventions, "decode": decode})
     except ValidationError as error:
-        raise validation_error("The recipe", error) from error
+        raise validation_error("The recipe", error, Recipe) from error
 
 
 def first_strength(vector: SteeringVector, fields: dict[str, Any]) -> float:
@@ -144,8 +145,9 @@ def first_strength(vector: SteeringVector, fields: dict[str, Any]) -> float:
     mode, unit = fields["mode"], fields["unit"]
     if unit == "nats":
         return 1.0
-    if mode in ("ablate", "rotate", "erase"):
-        return 30.0 if mode == "rotate" else 1.0
+    if mode in MODES and not MODES[mode].length:
+        scale = MODES[mode].scale
+        return scale.first if scale else 1.0
     block = vector.default_block
     known = in_all_units(vector.suggested_strength, "mean_difference", vector, block)
     return known.get(unit, vector.suggested_strength)
@@ -252,11 +254,12 @@ def export(vector: SteeringVector, out: Path, *, at: str, strength: float, unit:
         try:
             intervention = Intervention.model_validate(given)
         except ValidationError as error:
-            raise validation_error("What is to be exported", error) from error
+            raise validation_error("What is to be exported", error, Intervention) from error
         lengths = control_lengths(vector, intervention)
     adds = ", ".join(f"{length:.3g} at block {block}" for block, length in lengths.items())
     written = f"Written to {save_gguf(vector, out, lengths)}"
-    return [written, f"Scale 1 adds, in raw units: {adds}.", *filter(None, [last_block_note(vector, lengths)])]
+    minded = [last_block_note(vector, lengths), feature_note(vector)]
+    return [written, f"Scale 1 adds, in raw units: {adds}.", *filter(None, minded)]
 
 
 def import_note(vector: SteeringVector) -> str:

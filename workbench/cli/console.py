@@ -6,7 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -19,6 +19,7 @@ from steering.errors import SteeringError
 from steering.lane import Job, Stopped
 from steering.lane import Progress as JobProgress
 from steering.statistics import Estimate
+from steering.waiting import Interrupted, interrupted
 
 
 T = TypeVar("T")
@@ -33,8 +34,6 @@ ERR = Console(stderr=True)
 FAILED = 1
 """Exit code of a mistake that the user can mend. Typer's own is 2 for wrong usage; 130 is an interrupt."""
 INTERRUPTED = 130
-_PATIENCE = 60
-"""Seconds that a stopped job gets to end."""
 
 
 @contextmanager
@@ -72,13 +71,11 @@ def follow(job: Job[T], on_item: Callable[[Any], None] | None = None) -> T:
                 elif event is not None and on_item:
                     on_item(event)
         return job.result()
-    except KeyboardInterrupt:
-        job.stop()
-        ERR.print("Stopping …")
-        # The interpreter must not end while the model thread is inside torch, which would abort the process.
-        with suppress(Exception):
-            job.result(timeout=_PATIENCE)
+    except Interrupted:
         raise
+    except KeyboardInterrupt:
+        # The interpreter must not end while the model thread is inside torch, which would abort the process.
+        raise interrupted(job) from None
 
 
 def table(frame: pd.DataFrame, title: str = "") -> Table:

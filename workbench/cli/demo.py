@@ -43,23 +43,22 @@ def demo_dictionaries(
     model: Annotated[str, typer.Option(help="A demo model, or a folder with one.")] = "demo",
     out: Annotated[Path, typer.Option(help="Folder that gets one folder a dictionary.")] = Path("demo-dictionaries"),
 ) -> None:
-    """Train sparse autoencoders and transcoders of a demo model with sae-lens; about ten minutes on two cores."""
+    """Train sparse autoencoders and transcoders of a demo model; about six minutes on two cores.
+
+    A run that was interrupted goes on from its last checkpoint when the same command is given again.
+    """
     with reported():
         import pandas as pd
 
-        from steering.demo.dictionaries import train_dictionaries
-        from steering.demo.dictionary_training import DictionarySettings
-        from steering.lane import Lane
+        from steering.model.host import Host
+        from steering.studies.dictionaries.demo_set import demo_dictionaries as trainings
 
-        settings = DictionarySettings(out=out)
-        job = Lane().submit(
-            lambda job: train_dictionaries(
-                model, settings, progress=lambda share, line: job.report(round(1000 * share), 1000, line)
-            ),
-            title="Training dictionaries",
-        )
-        rows = [{"dictionary": name, **card["held_out"]} for name, card in follow(job).items()]
+        host, rows = Host.load(model), []
+        for name, job in trainings(host, out):
+            result = follow(job)
+            rows.append({"dictionary": name, **result.tables["held_out"].iloc[0].drop("dictionary")})
         OUT.print(table(pd.DataFrame(rows), "On held-out text"))
+        OUT.print(f"Written to {out}.", highlight=False)
 
 
 @demo.command("check")

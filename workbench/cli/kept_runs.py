@@ -26,7 +26,9 @@ from workbench.workspace import Workspace
 
 
 def in_workspace(study: Study, given: dict[str, Any], workspace: Workspace) -> dict[str, Any]:
-    """Settings with the workspace's own places for what they leave out: vectors by name, and finished parts."""
+    """Settings with the workspace's own places for what they leave out: vectors by name, finished parts, trained
+    dictionaries.
+    """
     places = {}
     if "vectors" in study.settings.model_fields:
         places["vectors"] = str(workspace.shelf)
@@ -34,6 +36,8 @@ def in_workspace(study: Study, given: dict[str, Any], workspace: Workspace) -> d
         kept = workspace.cells
         # Where there is no room for it, finished parts are kept in memory, as was said.
         places["kept"] = str(kept.path) if kept.path.exists() else ""
+    if "dictionaries" in study.settings.model_fields:
+        places["dictionaries"] = str(workspace.dictionaries)
     return {**places, **given}
 
 

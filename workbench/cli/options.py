@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,22 +48,41 @@ WithoutTexts = Annotated[bool, typer.Option("--without-texts", help="Leave promp
 Model = Annotated[str, typer.Option("--model", "-m", help="A demo model, a folder, a GGUF file or a Hub id.")]
 
 
-def loads_model(command: Callable[..., Any]) -> Callable[..., Any]:
+Command = Callable[..., Any]
+
+
+def taking(command: Command, name: str, options: Sequence[inspect.Parameter]) -> Command:
+    """Give a command further options.
+
+    Args:
+        command: It.
+        name: Under which it receives them, as one mapping.
+        options: What typer reads of each.
+    """
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> Any:
+        taken = {each.name: given.pop(each.name) for each in options}
+        return command(**given, **{name: taken})
+
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != name]
+    wrapped.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+    del wrapped.__wrapped__  # typer would read the annotations of the inner function
+    wrapped.__annotations__ = {p.name: p.annotation for p in wrapped.__signature__.parameters.values()}  # type: ignore[attr-defined]
+    return wrapped
+
+
+def loads_model(command: Command) -> Command:
     """Give a command the options above; it receives them as one mapping named `load`, those of the chat template under
     its key `chat`.
     """
 
     @functools.wraps(command)
-    def wrapped(**given: Any) -> Any:
-        load = {name: given.pop(name) for name in _OPTIONS}
-        load["chat"] = {name: given.pop(name) for name in _CHAT}
-        return command(**given, load=load)
+    def loading(load: dict[str, Any], **given: Any) -> Any:
+        chat = {name: load.pop(name) for name in _CHAT}
+        return command(**given, load={**load, "chat": chat})
 
-    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "load"]
-    wrapped.__signature__ = inspect.Signature(own + _parameters())  # type: ignore[attr-defined]
-    del wrapped.__wrapped__  # typer would read the annotations of the inner function
-    wrapped.__annotations__ = {p.name: p.annotation for p in wrapped.__signature__.parameters.values()}  # type: ignore[attr-defined]
-    return wrapped
+    return taking(loading, "load", _parameters())
 
 
 def _parameters() -> list[inspect.Parameter]:
@@ -101,7 +120,7 @@ def chat_of(given: Mapping[str, Any]) -> ChatSettings:
     try:
         return ChatSettings.model_validate(fields)
     except ValidationError as error:
-        raise validation_error("The chat template's options", error, known=fields) from error
+        raise validation_error("The chat template's options", error, ChatSettings) from error
 
 
 def load_defaults() -> dict[str, Any]:

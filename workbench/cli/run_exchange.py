@@ -14,6 +14,7 @@ from workbench.cli.options import WithoutTexts, WorkspaceFolder
 if TYPE_CHECKING:
     from steering.statistics import Estimate
     from steering.studies.study import Measure
+    from workbench.doors.door import Link
     from workbench.runs.comparison import Comparison
     from workbench.runs.runs import Runs
 
@@ -49,7 +50,8 @@ def import_runs(
         from workbench.runs.arrivals import take_in
         from workbench.workspace import Workspace
 
-        for arrived in take_in(Workspace(workspace).runs, file):
+        place = Workspace(workspace)
+        for arrived in take_in(place.runs, file, dictionaries=place.dictionaries):
             OUT.print(f"{arrived.run.id}  {arrived}", markup=False, highlight=False)
 
 
@@ -72,6 +74,10 @@ def compare_runs(
                 OUT.print(SAME_DATA, highlight=False)
         else:
             OUT.print("They have no measures.", highlight=False)
+        for row in found.texts:
+            OUT.print(f"\n{row.place}", style="bold", markup=False, highlight=False)
+            for label, text in zip(found.labels, row.texts, strict=True):
+                OUT.print(f"  {label}: {'–' if text is None else text}", markup=False, highlight=False)
 
 
 def open_run(
@@ -99,19 +105,20 @@ def open_run(
                 "a run of a page.",
                 "Look at it with `workbench runs show`, or choose it on the page Runs.",
             )
-        path = f"/{run.panel}?run={run.id}"
 
-        def tell(at: str) -> None:
-            ERR.print(f"The run is at {at}{path}", highlight=False, soft_wrap=True)
+        def tell(link: Link) -> None:
+            at = link.to(run.panel, run=run.id)
+            ERR.print(f"The run is at {at}", highlight=False, soft_wrap=True)
             if open_browser:
-                webbrowser.open(f"{at}{path}")
+                webbrowser.open(at)
 
-        if at := served_at(shelf.folder):
-            tell(at)
+        if link := served_at(shelf.folder):
+            tell(link)
             return
+        from workbench.doors.entrance import Entrance
         from workbench.frame.shell import launch
 
-        launch("", port=port, workspace=shelf.folder, tell=tell)
+        launch("", Entrance(port=port), workspace=shelf.folder, tell=tell)
 
 
 def _write_zip(found: Runs, ids: list[str], out: Path, *, texts: bool) -> Path:

@@ -39,10 +39,11 @@ class RunFile:
         from steering.validation import validated
 
         given = self.origin.model.get("chat") or {}
-        return validated(ChatSettings, given, "Chat settings of the file", known=ChatSettings.model_fields)
+        return validated(ChatSettings, given, "Chat settings of the file")
 
     def given(self, typed: Mapping[str, Any], workspace: Workspace) -> dict[str, Any]:
-        """What to give the study: the file's settings, with its vectors' folder; what was typed goes before.
+        """What to give the study: the file's settings, with its vectors' folder, and the workspace's copies of data
+        that is gone or has changed; what was typed goes before.
 
         Raises:
             SteeringError: A setting or a vector that is missing.
@@ -51,9 +52,20 @@ class RunFile:
         from steering.studies.again import given_by
 
         found = given_by(self.origin, self.folder, typed)
+        found = {**from_copies(workspace, found, self.origin.data), **typed}
         if self.origin.vectors and "vectors" in find_study(self.origin.study).settings.model_fields:
             found.setdefault("vectors", _vectors(self.origin, self.folder, workspace))
         return found
+
+
+def from_copies(workspace: Workspace, given: Mapping[str, Any], data: Mapping[str, str]) -> dict[str, Any]:
+    """Settings of a run with the workspace's copies in place of files that are gone or have changed; says so."""
+    from workbench.library.run_data import with_data
+
+    found, said = with_data(workspace.uploads, given, data)
+    for line in said:
+        ERR.print(line, highlight=False, markup=False)
+    return dict(found)
 
 
 def run_file(named: str) -> RunFile | None:
@@ -94,12 +106,13 @@ def host_of(file: RunFile, load: Mapping[str, Any]) -> Host:
 
 def _options(file: RunFile, load: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     from steering.errors import SteeringError
+    from steering.field_words import place_words
 
     options = {name: value for name, value in file.origin.load.items() if name != RUNS_CODE}
     for name, value in options.items():
         if name not in defaults or not isinstance(value, str | bool):
             raise SteeringError(
-                f"The file, field model.load.{name[:40]}: {str(value)[:40]!r}.",
+                f"{place_words('The file', ('model', 'load', name))}: {str(value)[:40]!r}.",
                 f"one of {', '.join(defaults)}.",
                 "Correct that field.",
             )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.cli.console import ERR, OUT, reported, table
+from workbench.cli.console import OUT, reported, table
 from workbench.cli.options import Model, WorkspaceFolder, load_host, loads_model
 from workbench.cli.run_exchange import compare_runs, export, import_runs, open_run
 
@@ -35,18 +35,27 @@ def list_runs(
     with reported():
         import pandas as pd
 
+        from workbench.home import RUNS, home
         from workbench.runs.query import Query
-        from workbench.workspace import Workspace
+        from workbench.runs.run_list import RunList
 
-        found = Workspace(workspace).runs
+        found = RunList(home(workspace) / RUNS)
         query = Query(search, kind=kind, state=state, vector=vector, tag=tag, since=since, until=until)
         n, size = found.count(query)
         rows = [
-            {"id": each.id, "begun": _time(each.begun), "run": each.title, "model": each.model, "state": each.state}
+            {
+                "id": each.id,
+                "begun": _time(each.begun),
+                "run": f"★ {each.title}" if each.favourite else each.title,
+                "model": each.model,
+                "state": each.state,
+                "tags": ", ".join(each.tags),
+            }
             for each in found.find(query, limit=limit)
         ]
         if rows:
-            OUT.print(table(pd.DataFrame(rows)))
+            shown = pd.DataFrame(rows)
+            OUT.print(table(shown if any(shown["tags"]) else shown.drop(columns="tags")))
         OUT.print(f"{len(rows)} of {n} runs, {size / 1e6:.1f} MB in all.", highlight=False)
 
 
@@ -56,13 +65,16 @@ def show(id: Id, workspace: WorkspaceFolder = None) -> None:
     with reported():
         import pandas as pd
 
+        from workbench.runs.contents import IMPORTED
         from workbench.workspace import Workspace
 
         found = Workspace(workspace).runs
         run, result = found.get(id), found.result(id)
         ended = f" to {_time(run.ended)}" if run.ended else ""
         OUT.print(f"{run.title} on {run.model}: {run.state}, {_time(run.begun)}{ended}", markup=False, highlight=False)
-        for line in (run.error, run.note, f"Tags: {', '.join(run.tags)}" if run.tags else ""):
+        came = run.about.get(IMPORTED)
+        imported = f"Imported from {came.get('file')}." if came else ""
+        for line in (run.error, imported, run.note, f"Tags: {', '.join(run.tags)}" if run.tags else ""):
             if line:
                 OUT.print(line, markup=False, highlight=False)
         for name in run.about.get("given", ()):
@@ -71,7 +83,8 @@ def show(id: Id, workspace: WorkspaceFolder = None) -> None:
             return
         if result.measures:
             OUT.print(table(pd.DataFrame([vars(measure) for measure in result.measures]), "Measures"))
-        OUT.print(table(result.tables[result.headline], result.headline))
+        if result.headline in result.tables:
+            OUT.print(table(result.main, result.headline))
         for line in result.notes:
             OUT.print(line, markup=False, highlight=False)
 
@@ -147,8 +160,8 @@ def resume(id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load
         from steering.studies import find_study
         from workbench.cli.commands import finish, tell_size
         from workbench.cli.kept_runs import in_workspace, run_kept, vectors_of
-        from workbench.cli.run_files import RUNS_CODE, RunFile, host_of
-        from workbench.library.run_data import with_data
+        from workbench.cli.run_files import RUNS_CODE, RunFile, from_copies, host_of
+        from workbench.runs.contents import PLACES
         from workbench.runs.origin import origin_of_run
         from workbench.workspace import Workspace
 
@@ -156,10 +169,8 @@ def resume(id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load
         run = shelf.runs.get(id)
         study = find_study(run.kind)
         asked = {name: run.about["settings"][name] for name in run.about.get("given", ())}
-        given = {name: value for name, value in asked.items() if name not in ("vectors", "kept")}
-        given, said = with_data(shelf.uploads, given, run.about.get("data", {}))
-        for line in said:
-            ERR.print(line, highlight=False, markup=False)
+        given = {name: value for name, value in asked.items() if name not in PLACES}
+        given = from_copies(shelf, given, run.about.get("data", {}))
         if "vectors" in study.settings.model_fields:
             given["vectors"] = vectors_of(run, study, study.parse(given), shelf)
         settings = study.parse(in_workspace(study, given, shelf))

@@ -35,7 +35,9 @@ def list_vectors(
                 method, note, under = "–", entry.error.given, ""
             else:
                 noted = shelf.notes.of(entry.name)
-                method, note, under = entry.vector.provenance.method, " ".join(noted.note.split())[:60], noted.group
+                feature = entry.vector.feature
+                method = feature.words if feature else entry.vector.provenance.method
+                note, under = " ".join(noted.note.split())[:60], noted.group
             text = f"{entry.name}\n{under}\n{note}".lower()
             if group in ("", under) and all(word in text for word in words):
                 named = {"vector": entry.name, "group": under, "method": method.replace("_", " "), "note": note}

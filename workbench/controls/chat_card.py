@@ -40,7 +40,7 @@ def place_chat(bench: Workbench, context: PanelContext) -> None:
     said = html_block("", elem_id="chat-said")
 
     def apply(form: Filled) -> dict[Any, Any]:
-        bench.model.use(chat_settings(**form.values()))
+        bench.use(chat_settings(**form.values()))
         return {said: chat_html(bench.model.require())}
 
     def show() -> dict[Any, Any]:
@@ -73,7 +73,7 @@ def chat_settings(switches: str, thought_tokens: float | None, **given: Any) -> 
     try:
         return ChatSettings.model_validate({**fields, "thought_tokens": thought_tokens or 512})
     except ValidationError as error:
-        raise validation_error("The chat settings", error, known=fields) from error
+        raise validation_error("The chat settings", error, ChatSettings) from error
 
 
 def chat_html(host: Host) -> str:

@@ -55,13 +55,13 @@ def follow_estimate(
     """
 
     def tell(**values: Any) -> Outputs:
-        return {line: note(told(ui.host, count, values))}
+        return {line: note(told(ui.host, count, values, ui.panel))}
 
     changes = [part.change for part in inputs.values()]
     ui.watch(follows, ui.job_id.change, *changes, call=tell, inputs=inputs, outputs=[line])
 
 
-def told(host: Host | None, count: Count, values: Mapping[str, Any]) -> str:
+def told(host: Host | None, count: Count, values: Mapping[str, Any], kind: str = "") -> str:
     """What the line says: the estimate, or what is wrong with the settings; nothing while there is no model."""
     if host is None:
         return ""
@@ -69,4 +69,4 @@ def told(host: Host | None, count: Count, values: Mapping[str, Any]) -> str:
         size = count(host, **values)
     except SteeringError as error:
         return str(error)
-    return estimate(size, host) if size else ""
+    return estimate(size, host, kind) if size else ""

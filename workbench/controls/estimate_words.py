@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from steering.errors import SteeringError
 from steering.model.host import Host
+from steering.numbers import about_seconds
 from steering.studies.size import Size, Work
-from workbench.page.markup import about_seconds
+from workbench.doors.at_hand import limits_at_hand
 
 
-def estimate(size: Size, host: Host | None) -> str:
-    """Such as "Up to 1,240 replies of at most 64 tokens and 3,000 readings, about 8 min.".
+def estimate(size: Size, host: Host | None, kind: str = "") -> str:
+    """Such as "Up to 1,240 replies of at most 64 tokens and 3,000 readings, about 8 min.", or why it is more than
+    whoever is at hand may ask for.
 
     Args:
         size: What the study counted.
         host: The model that it runs on; without one no time is told.
+        kind: The study's name, where it has limits of its own.
     """
+    if over := _over(size, kind):
+        return over
     if size.done:
         return f"Kept already: shown in about {about_seconds(size.done.seconds)}." if size.done.seconds else _KEPT
     what = " and ".join(_part(kind, size.works) for kind in _KINDS if size.count(kind))
@@ -26,6 +32,8 @@ def estimate(size: Size, host: Host | None) -> str:
 
 def in_short(size: Size, host: Host) -> str:
     """As `estimate` for a line of its own, such as "32 replies, 160 readings, 4 s"."""
+    if _over(size):
+        return "More than this page allows"
     if size.done:
         return "Kept already"
     seconds = size.seconds(host)
@@ -36,6 +44,15 @@ def in_short(size: Size, host: Host) -> str:
 _KINDS = ("replies", "readings", "steps")
 _UNKNOWN = "How long that takes on this model is not known yet; a first run will tell."
 _KEPT = "Kept already: shown in a few seconds."
+
+
+def _over(size: Size, kind: str = "") -> str:
+    try:
+        if limits := limits_at_hand():
+            limits.check_size(kind, size)
+    except SteeringError as error:
+        return str(error)
+    return ""
 
 
 def _part(kind: str, works: tuple[Work, ...]) -> str:

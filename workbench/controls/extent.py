@@ -8,12 +8,13 @@ from typing import Any
 import gradio as gr
 
 from steering.model.host import Host
+from steering.numbers import about_seconds
 from steering.studies.size import Size
 from steering.studies.study import Study
 from workbench.controls.fields import Fields
 from workbench.page.blocks import EVENT, html_block
 from workbench.page.inputs import text_of
-from workbench.page.markup import about_seconds, escape
+from workbench.page.markup import escape
 from workbench.page.picks import PICK_SCRIPT
 
 

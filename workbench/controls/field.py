@@ -19,6 +19,8 @@ from steering.errors import SteeringError
 Kind = Literal["text", "lines", "number", "switch", "choice", "several"]
 Choice = tuple[str, str]
 """(shown, value)."""
+Grouped = tuple[str, str, str]
+"""And the group that it stands in, below all that have none."""
 UNSET: Any = None
 """A default that the settings give."""
 MOST_CHOSEN = 10_000
@@ -216,19 +218,6 @@ def several(
 ) -> Field:
     """Any number of values, to be ticked; with `own=True` also texts of one's own."""
     return Field(name=name, label=label, kind="several", choices=tuple(choices), default=default, **options)
-
-
-def of_setting(name: str, info: FieldInfo) -> Field:
-    """The field that suits a setting: switch, choice, list, number or text, with its description as the hint."""
-    kind = _inner(info.annotation)
-    shared: dict[str, Any] = {"label": name.replace("_", " ").capitalize(), "hint": info.description or ""}
-    if get_origin(kind) is Literal:
-        return choice(name, **shared)
-    if get_origin(kind) in (list, tuple):
-        return several(name, own=not _choices(kind), **shared)
-    if kind is bool:
-        return switch(name, **shared)
-    return number(name, **shared) if kind in (int, float) else text(name, **shared)
 
 
 def _told(info: FieldInfo) -> dict[str, Any]:

@@ -29,20 +29,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from steering.bounds import check_given
 from steering.confines import confined
 from steering.errors import SteeringError
 from steering.texts.formats import TAKEN
-from steering.validation import field_errors, validation_error
-from workbench.controls.field import Choice, Field, Section, names
-from workbench.controls.form_uploads import offered, understood
+from workbench.controls.field import Choice, Field, Grouped, Section, names
+from workbench.controls.filled import Filled, WrongField, complaints, refusal
+from workbench.controls.form_uploads import Keep, offered, understood
 from workbench.controls.recipe_reading import Problem
+from workbench.doors.at_hand import allowed
 from workbench.page.blocks import Unwritten, event_of
 from workbench.page.context import PanelContext
 from workbench.page.visits import visitor_of
@@ -51,38 +50,7 @@ from workbench.page.visits import visitor_of
 _MARKUP = '<div class="sw-fields"></div>'
 _MOST_SHOWN = 50
 """Fields that are wrong, of one form."""
-_WHAT = "The form"
-
-
-class WrongField(SteeringError):
-    """A mistake in one field of a form, whose name `field` is; its check raises it."""
-
-    def __init__(self, field: str, error: SteeringError) -> None:
-        super().__init__(error.given, error.expected, error.remedy)
-        self.field = field
-
-
-@dataclass(frozen=True)
-class Filled:
-    """What stands in a form."""
-
-    ready: dict[str, Any]
-    """Every field's value, its default where what stands there is wrong: for what is only drawn, never for a size."""
-    problems: tuple[Problem, ...] = ()
-
-    def values(self) -> dict[str, Any]:
-        """Every field's value by its name; an empty number is None.
-
-        Raises:
-            SteeringError: Naming the first field that is wrong.
-        """
-        if self.problems:
-            raise self.problems[0].error
-        return dict(self.ready)
-
-    def given(self) -> dict[str, Any]:
-        """As `values`, without empty numbers and texts, so that a study's own defaults hold there."""
-        return {name: value for name, value in self.values().items() if value not in (None, "")}
+__all__ = ["Fields", "Filled", "WrongField", "place_fields"]
 
 
 class Fields(gr.HTML, metaclass=Unwritten):
@@ -104,20 +72,16 @@ class Fields(gr.HTML, metaclass=Unwritten):
         """What the browser sent; never trusted."""
         fields = self.fields
         ready = {name: field.default for name, field in fields.items()}
-        try:
-            check_given(_WHAT, payload)
-            if payload in (None, ""):  # Gradio's own markup component turns nothing into an empty text
-                payload = {}
-            if not isinstance(payload, Mapping):
-                raise SteeringError(f"{_WHAT} is no mapping.", "values by their names.", "Load the page again.")
-        except SteeringError as error:
-            return Filled(ready, (Problem("", error),))
+        if payload in (None, ""):  # Gradio's own markup component turns nothing into an empty text
+            payload = {}
+        if refused := refusal(fields, payload):
+            return Filled(ready, (refused,))
         problems = []
         for name, field in fields.items():
             if name not in payload:
                 continue
             try:
-                ready[name] = field.read(payload[name])
+                ready[name] = allowed(field.read(payload[name]), field.unit)
             except SteeringError as error:
                 problems.append(Problem(name, error))
         return Filled(ready, tuple(problems))
@@ -162,11 +126,13 @@ class Fields(gr.HTML, metaclass=Unwritten):
         }
         return {**known, **change, **parts}
 
-    def offering(self, choices: Mapping[str, Sequence[Choice]], values: Mapping[str, Any] | None = None) -> Any:
+    def offering(
+        self, choices: Mapping[str, Sequence[Choice | Grouped]], values: Mapping[str, Any] | None = None
+    ) -> Any:
         """The update that gives fields other choices, and perhaps values: what is no longer offered is unticked.
 
         Args:
-            choices: By the field's name, as (shown, value).
+            choices: By the field's name, as (shown, value), those of a group with its name behind.
             values: Of some fields.
         """
         changed = {"value": values} if values is not None else {}
@@ -188,6 +154,7 @@ def place_fields(
     settings: type[BaseModel] | None = None,
     check: Callable[[dict[str, Any]], Any] | None = None,
     events: Mapping[str, Sequence[str]] | None = None,
+    keeps: Mapping[str, Keep] | None = None,
 ) -> Fields:
     """Place a form.
 
@@ -201,6 +168,7 @@ def place_fields(
             report (as `Study.parse` does), every field in the report is marked; of a `WrongField` the field it names.
         events: Name of an event -> the fields whose change fires it; listen with `form.NAME`. `form.change` fires
             whatever changes. A section's button (`act`) fires an event of its own name.
+        keeps: By `upload_kind`, what keeps uploaded files of a kind that holds no rows, such as a sparse dictionary.
 
     Raises:
         ValueError: Two fields have one name.
@@ -212,13 +180,13 @@ def place_fields(
     def ask(given: Any) -> list[dict[str, str]]:
         """What is wrong with what stands in the form; called by its script."""
         filled = form.preprocess(given)
-        found = list(filled.problems) or _complaints(filled, settings, check)
+        found = list(filled.problems) or complaints(filled, settings, check)
         return [each.shown for each in found[:_MOST_SHOWN]]
 
     def take(sent: Any, request: gr.Request) -> dict[str, Any]:
         """What an uploaded file was understood as; called by the script."""
         with confined(ui.bench.confines):
-            return understood(fields, sent, ui.workspace.uploads, ui.bench.owner(visitor_of(request)))
+            return understood(fields, sent, ui.workspace.uploads, ui.bench.owner(visitor_of(request)), keeps)
 
     def before(visitor: str) -> dict[Any, Any]:
         """What was uploaded before, for the fields that take it."""
@@ -260,35 +228,6 @@ def _events(
     if unknown:
         raise ValueError(f"events of fields that there are not: {sorted(unknown)}")
     return found
-
-
-def _complaints(
-    filled: Filled, settings: type[BaseModel] | None, check: Callable[[dict[str, Any]], Any] | None
-) -> list[Problem]:
-    """What the settings say of values that are of the right kinds."""
-    if check is None and settings is None:
-        return []
-    try:
-        if check is not None:
-            check(filled.values())
-        elif settings is not None:
-            _validated(settings, filled)
-    except SteeringError as error:
-        report = error.__cause__
-        found = field_errors(_WHAT, report) if isinstance(report, ValidationError) else {}
-        named = [Problem(error.field, error)] if isinstance(error, WrongField) else []
-        return named or [
-            Problem(name.partition(".")[0], each, f"{_WHAT}, field {name}: ") for name, each in found.items()
-        ]
-    return []
-
-
-def _validated(settings: type[BaseModel], filled: Filled) -> BaseModel:
-    known = {name: value for name, value in filled.given().items() if name in settings.model_fields}
-    try:
-        return settings.model_validate(known)
-    except ValidationError as error:
-        raise validation_error(_WHAT, error) from error
 
 
 def _plain_fields(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from steering.vectors.vector import SteeringVector
 from workbench.controls.offers import fitting
 from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
-from workbench.page.jobs import Call, Outputs
+from workbench.page.jobs import Call, Outputs, coming
 from workbench.page.markup import empty_state
 
 
@@ -49,7 +49,9 @@ class FirstVector:
         Use as `vector = yield from first.extract(call)`; the output is `ui.page.picked`.
         """
         study = STUDIES["extract"]
-        job = study.start(call.host, study.parse({"contrast": _SET}))
+        settings, count = study.parse({"contrast": _SET}), study.size
+        coming(None if count is None else lambda host: count(host, settings))
+        job = study.start(call.host, settings)
         yield from call.finish(job)
         (vector,) = job.result().vectors.values()
         name = call.workspace.put(vector)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from steering.confines import UPLOAD, named_file
@@ -10,12 +11,18 @@ from steering.errors import SteeringError
 from steering.texts.understanding import understand
 from workbench.controls.field import Field
 from workbench.controls.file_preview import preview
-from workbench.controls.upload_field import uploaded
+from workbench.controls.upload_field import sent_file, uploaded
 from workbench.library.uploads import Upload, Uploads
 from workbench.places import without_places
 
 
-def understood(fields: Mapping[str, Field], sent: Any, uploads: Uploads, owner: str | None) -> dict[str, Any]:
+Keep = Callable[[Path], tuple[str, str]]
+"""Keeps an uploaded file that holds no rows; gives what names it from now on, and a sentence on it."""
+
+
+def understood(
+    fields: Mapping[str, Field], sent: Any, uploads: Uploads, owner: str | None, keeps: Mapping[str, Keep] | None = None
+) -> dict[str, Any]:
     """What an uploaded file was understood as, and how a field names it; it is kept for other days.
 
     Args:
@@ -23,11 +30,14 @@ def understood(fields: Mapping[str, Field], sent: Any, uploads: Uploads, owner: 
         sent: `field`, and either the `path` of an upload or the `source` that stands in the field by now.
         uploads: Where it is kept.
         owner: The visitor; None for whoever is at the machine.
+        keeps: By `upload_kind`, what keeps files of a kind that holds no rows.
     """
     said = dict(sent) if isinstance(sent, Mapping) and all(isinstance(each, str) for each in sent.values()) else {}
     field = fields.get(said.get("field", ""))
     if field is None:
         return {"said": "The page sent no upload. Load it again."}
+    if keep := (keeps or {}).get(field.upload_kind):
+        return _kept(keep, said)
     source = uploaded(said["path"]) if said.get("path") else said.get("source", "")
     if not source.startswith(UPLOAD):
         return {}
@@ -43,6 +53,17 @@ def understood(fields: Mapping[str, Field], sent: Any, uploads: Uploads, owner: 
     except SteeringError as error:  # it can be used all the same, while the workbench runs
         return {**said, "said": without_places(str(error))}
     return {**said, "value": kept.source, "kept": offer(kept, field.upload_kind)}
+
+
+def _kept(keep: Keep, said: Mapping[str, str]) -> dict[str, Any]:
+    path = sent_file(said.get("path"))
+    if path is None:
+        return {}
+    try:
+        value, words = keep(path)
+    except SteeringError as error:
+        return {"said": without_places(str(error))}
+    return {"value": value, "name": value, "preview": {"said": words, "sides": [], "notes": []}}
 
 
 def offered(fields: Iterable[Field], uploads: Uploads, owner: str | None) -> dict[str, list[tuple[str, str, str]]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from workbench.controls.field import Section, more, number, text
+from steering.judges.further import JUDGES
+from workbench.controls.field import Field, Section, choice, more, number, text
 
 
 _FIELDS = {
@@ -11,6 +12,14 @@ _FIELDS = {
     "judge_key": ("Variable with its key", "JUDGE_KEY; never the key itself"),
 }
 _NOTE = "Requests and replies are sent there. With 0 calls a run first says how many it may take."
+
+
+def classifier_field(label: str) -> Field:
+    """A text classifier as a judge: a folder or a Hub id, or one of the judges that packages add."""
+    if not JUDGES:
+        return text("classifier", label, placeholder="a folder or Hub id")
+    judges = [(f"{judge.title} ({JUDGES.plugins[name].package})", name) for name, judge in JUDGES.items()]
+    return choice("classifier", label, [("none", ""), *judges], own=True, placeholder="a folder or Hub id")
 
 
 def judge_section() -> Section:

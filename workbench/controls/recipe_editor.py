@@ -14,7 +14,8 @@ import gradio as gr
 
 from steering.errors import SteeringError
 from steering.model.sites import SITES
-from steering.recipes.recipe import MODES, Intervention, Recipe
+from steering.recipes.modes import CLAMPED, MODES, Mode
+from steering.recipes.recipe import Intervention, Recipe
 from steering.resources import resource
 from steering.vectors.strength import LENGTH_UNITS, UNITS
 from steering.vectors.vector import SteeringVector
@@ -29,32 +30,44 @@ from workbench.page.visits import visitor_of
 from workbench.places import without_places
 
 
-_OWN: dict[str, dict[str, Any]] = {
-    "ablate": {"min": 0, "max": 1, "step": 0.05, "first": 1.0, "label": "Share removed", "unit": "share"},
-    "rotate": {"min": -180, "max": 180, "step": 1, "first": 30, "label": "Degrees towards it", "unit": "degrees"},
-    "erase": {"min": 0, "max": 1, "step": 1, "first": 1, "label": "", "unit": ""},
-}
-"""Sliders of the modes whose strength is no length."""
-WORDS: dict[str, Any] = {
-    "modes": MODES,
-    "units": UNITS,
-    "lengths": LENGTH_UNITS,
-    "scopes": SCOPES,
-    "sites": {site: site.replace("_", " ") for site in SITES},
-    "clamps": {"set": "hold it there", "floor": "no lower", "ceil": "no higher"},
-    "sides": {"above": "is above", "below": "is below"},
-    "pers": {"prompt": "the prompt's last token, for the whole reply", "token": "each token, for itself"},
-    "own": _OWN,
-    "nats": {"min": -8, "max": 8, "step": 0.05, "first": 1.0, "label": "Strength"},
-    "said": {
-        "ablate": "1 removes the direction wholly, 0 leaves the model as it is.",
-        "rotate": "Turns the state towards the vector, away from it below 0, and keeps its length.",
-        "erase": "Takes away what a linear probe could read; needs a vector made by LEACE.",
-        "nats": "The 95th percentile over tokens of KL to the unsteered model, on everyday requests. It is measured "
-        "before the run, which takes a few seconds the first time.",
-    },
-}
-"""What the page shows of the library's names, and the ranges of strengths that are no length."""
+_NATS = (
+    "The 95th percentile over tokens of KL to the unsteered model, on everyday requests. It is measured before the "
+    "run, which takes a few seconds the first time."
+)
+
+
+def words() -> dict[str, Any]:
+    """What the page shows of the library's names, those of packages among them, and the ranges of strengths that are no
+    length.
+    """
+    scaled = {name: mode for name, mode in MODES.items() if not mode.length}
+    return {
+        "modes": {name: mode.title for name, mode in MODES.items()},
+        "several": [name for name, mode in MODES.items() if mode.several],
+        "features": [name for name, mode in MODES.items() if mode.feature],
+        "clamped": CLAMPED,
+        "units": UNITS,
+        "lengths": LENGTH_UNITS,
+        "scopes": SCOPES,
+        "sites": {site: site.replace("_", " ") for site in SITES},
+        "clamps": {"set": "hold it there", "floor": "no lower", "ceil": "no higher"},
+        "sides": {"above": "is above", "below": "is below"},
+        "pers": {"prompt": "the prompt's last token, for the whole reply", "token": "each token, for itself"},
+        "own": {name: _slider(mode) for name, mode in scaled.items()},
+        "nats": {"min": -8, "max": 8, "step": 0.05, "first": 1.0, "label": "Strength"},
+        "said": {**{name: mode.says for name, mode in MODES.items() if mode.says}, "nats": _NATS},
+    }
+
+
+def _slider(mode: Mode) -> dict[str, Any]:
+    """Of a mode whose strength is no length; one that has none shows nothing."""
+    scale = mode.scale
+    if scale is None:
+        return {"min": 0, "max": 1, "step": 1, "first": 1, "label": "", "unit": "", "nats": False}
+    ends = {"min": scale.low, "max": scale.high, "step": scale.step, "first": scale.first}
+    return {**ends, "label": scale.label, "unit": scale.short or scale.unit, "nats": mode.in_nats}
+
+
 _MOST_SHOWN = 50
 """Fields that are wrong, of one recipe."""
 _MARKUP = resource("assets", "recipe", "recipe.html").read_text(encoding="utf-8")
@@ -99,6 +112,7 @@ def place_recipe(
     key: str,
     *,
     title: str,
+    about: str = "",
     hue: str = "",
     value: Recipe | None = Recipe(),  # noqa: B008 (frozen)
     picking: bool = False,
@@ -111,6 +125,7 @@ def place_recipe(
         ui: Of the panel.
         key: Unique on the page; part of the controls' ids.
         title: The card's heading.
+        about: What the recipe is for, below it.
         hue: "" or a recipe letter.
         value: What it begins with; with None it shows nothing.
         picking: Whether tokens of the prompt can be picked to write at.
@@ -146,8 +161,9 @@ def place_recipe(
         elem_classes="sw-recipe-block",
         ident=key,
         title=title,
+        about=about,
         hue=hue,
-        words=WORDS,
+        words=words(),
         flags=flags,
         vectors=_offers(ui),
         renamed=ui.workspace.renamed(),

@@ -12,11 +12,13 @@ from pydantic import ValidationError
 from steering.bounds import check_given
 from steering.errors import SteeringError
 from steering.ranges import whole_numbers
+from steering.recipes.modes import MODES
 from steering.recipes.recipe import GateSettings, Intervention, Recipe, parse_blocks
-from steering.texts.yaml_files import load_yaml
 from steering.validation import field_errors
 from steering.vectors.vector import SteeringVector
-from steering.writes.interventions import SCOPES
+from steering.writes.scopes import SCOPES
+from steering.yaml_files import load_yaml
+from workbench.doors.at_hand import limits_at_hand
 from workbench.places import without_places
 
 
@@ -34,13 +36,13 @@ class Problem:
     field: str
     """Its path, such as "interventions.0.blocks"; "" for the whole."""
     error: SteeringError
-    place: str = ""
-    """How `error.given` begins with what the field's place on the page says by itself."""
+    here: str = ""
+    """What stands at the field in place of `error.given`, which names it as well; "" for that."""
 
     @property
     def shown(self) -> dict[str, str]:
         """For the page."""
-        given = self.error.given.removeprefix(self.place)
+        given = self.here or self.error.given
         expected = f" Expected: {self.error.expected}" if self.error.expected else ""
         return {"field": self.field, "said": without_places(f"{given}{expected}")}
 
@@ -109,10 +111,19 @@ def read_recipe(given: Any) -> tuple[Recipe | None, list[Problem]]:
         return None, problems
     try:
         recipe = Recipe.model_validate(given)
-        return recipe, _unpicked(recipe)
+        return recipe, [*_unpicked(recipe), *_too_long(recipe)]
     except ValidationError as error:
-        found = field_errors(_WHAT, error).items()
-        return None, [Problem(field, each, f"{_WHAT}, field {field.rpartition('.')[0]}.") for field, each in found]
+        found = field_errors(_WHAT, error)
+        return None, [Problem(each.dotted, each, each.below(len(each.path) - 1)) for each in found]
+
+
+def _too_long(recipe: Recipe) -> Iterator[Problem]:
+    """Replies that are longer than whoever is at hand may ask for."""
+    try:
+        if limits := limits_at_hand():
+            limits.check_tokens(recipe.decode.max_new_tokens)
+    except SteeringError as error:
+        yield Problem("decode.max_new_tokens", error)
 
 
 def read_text(text: Any) -> Recipe:
@@ -142,6 +153,9 @@ def problems_with_vectors(recipe: Recipe, vectors: Mapping[str, SteeringVector])
         vector = vectors.get(each.vector)
         if vector is not None:
             found += _misfits(at, each, vector)
+            found += _no_features(
+                at, each, {name: vectors[name] for name in (each.vector, *each.others) if name in vectors}
+            )
         if each.gate:
             found += _unknown(f"{at}.gate.vector", each.gate.vector, vectors)
             found += _gate_misfits(f"{at}.gate", each.gate, vectors.get(each.gate.vector))
@@ -220,6 +234,27 @@ def _misfits(at: str, each: Intervention, vector: SteeringVector) -> Iterator[Pr
         yield Problem(f"{at}.mode", said)
     if each.mode in ("affine", "clamp") and vector.references is None:
         yield Problem(f"{at}.mode", _no_zero(each.vector))
+
+
+def _no_features(at: str, each: Intervention, vectors: Mapping[str, SteeringVector]) -> Iterator[Problem]:
+    """What a mode that changes features asks of its vectors and its place."""
+    if not MODES[each.mode].feature:
+        return
+    first, *others = vectors
+    own = vectors[first].feature
+    if own is None:
+        said = SteeringError(f"The vector '{first}' is no feature of a dictionary.", "a feature, or another mode.")
+        yield Problem(f"{at}.mode", said)
+        return
+    for name in others:
+        other = vectors[name].feature
+        if other is None or other.digest != own.digest or other.index == own.index:
+            yield Problem(f"{at}.others", SteeringError(f"'{name}' is no other feature of the same dictionary."))
+    block, site = vectors[first].default_block, vectors[first].site
+    if each.blocks not in ("default", (block,)):
+        yield Problem(f"{at}.blocks", SteeringError("A feature is changed at its dictionary's own block.", f"{block}."))
+    if each.site not in (None, site):
+        yield Problem(f"{at}.site", SteeringError("A feature is changed at its dictionary's own site.", f"{site}."))
 
 
 def _gate_misfits(at: str, gate: GateSettings, vector: SteeringVector | None) -> Iterator[Problem]:

@@ -18,7 +18,7 @@ COLOURS: dict[Colour, str] = {
 }
 _FLOORS: dict[Colour, float] = {"divergence": 1.0, "change": 1.0, "projection": 1.0, "none": 1.0}
 """The value that gets the full colour at least, so that next to nothing does not look like much."""
-_UNITS: dict[Colour, str] = {"divergence": "nats", "change": "nats", "projection": "× mean difference", "none": ""}
+_MEASURE = "mean difference"
 
 
 def reply_tokens(column: int, readings: Sequence[TokenReading], shades: Sequence[float]) -> str:
@@ -54,7 +54,7 @@ def shades(readings: Sequence[Sequence[TokenReading]], colour: Colour) -> tuple[
     return [[value / full for value in each] for each in values], full
 
 
-def colour_legend(colour: Colour, full: float, vector: str, zero: float | None = None) -> str:
+def colour_legend(colour: Colour, full: float, vector: str, zero: float | None = None, measure: str = _MEASURE) -> str:
     """What the colour means, in which unit, and how to read a token.
 
     Args:
@@ -62,6 +62,7 @@ def colour_legend(colour: Colour, full: float, vector: str, zero: float | None =
         full: The value of the full colour.
         vector: Whose projection it is.
         zero: Where that vector's negative side lies, in mean differences.
+        measure: What a strength of 1 of that vector is called.
     """
     choose = "Choose a token to see what else could have stood there."
     if colour not in get_args(Colour) or colour == "none":
@@ -71,7 +72,8 @@ def colour_legend(colour: Colour, full: float, vector: str, zero: float | None =
         "change": "log-probability of each token under the recipe less that without it",
         "projection": f"projection of the state at each token on {vector}; 0 is nothing along it",
     }[colour]
-    said = note(f"Colour: {what}; full at {full:.2g} {_UNITS[colour]}. {choose}")
+    unit = f"× {measure}" if colour == "projection" else "nats"
+    said = note(f"Colour: {what}; full at {full:.2g} {unit}. {choose}")
     if colour == "divergence":
         return said
     filled, striped = '<i class="sw-sample"></i>', '<i class="sw-sample sw-less"></i>'
@@ -83,7 +85,7 @@ def colour_legend(colour: Colour, full: float, vector: str, zero: float | None =
     return f'{said}<p class="sw-note">{filled}above zero &emsp;{striped}below zero.{escape(counted)}</p>'
 
 
-def token_card(title: str, reading: TokenReading, *, hue: str, vector: str) -> str:
+def token_card(title: str, reading: TokenReading, *, hue: str, vector: str, measure: str = _MEASURE) -> str:
     """All that is known of one token, with the likeliest alternatives."""
     facts = [f"KL {reading.divergence:.3g} nats", f"log-probability change {reading.change:+.3g} nats"]
     columns = ["what could have stood there", "unsteered", title[:1].lower() + title[1:]]
@@ -91,16 +93,16 @@ def token_card(title: str, reading: TokenReading, *, hue: str, vector: str) -> s
     if not hue:  # the unsteered model is its own reference
         facts, columns, rows = [], columns[:2], [row[:2] for row in rows]
     if reading.projection is not None:
-        facts.append(projected(vector, reading.projection, reading.unsteered if hue else None))
+        facts.append(projected(vector, reading.projection, reading.unsteered if hue else None, measure))
     head = heading(f"{title}: “{visible(reading.token)}”", hue=hue)
     said = note(" · ".join(facts)) if facts else ""
     return head + said + table(columns, rows, marked=0) + note("Probability of each token, before temperature.")
 
 
-def projected(vector: str, value: float, unsteered: float | None) -> str:
+def projected(vector: str, value: float, unsteered: float | None, measure: str = _MEASURE) -> str:
     """A projection in words, beside what the unsteered model has at the same tokens."""
     beside = "" if unsteered is None else f", unsteered on the same text {_signed(unsteered)}"
-    return f"projection on {vector} {_signed(value)} × mean difference{beside}"
+    return f"projection on {vector} {_signed(value)} × {measure}{beside}"
 
 
 def visible(token: str) -> str:

@@ -12,9 +12,12 @@ from typing import Any
 
 import gradio as gr
 
+from steering.job import Job
+from steering.lane import OTHERS
 from steering.resources import resource
 from steering.texts.system_prompts import takes_system
 from workbench.bench import Workbench
+from workbench.doors.at_hand import visit_at_hand
 from workbench.frame.dropped import drop_function
 from workbench.frame.exported import run_functions
 from workbench.page.blocks import EVENT, html_block
@@ -42,13 +45,15 @@ def bar_block(bench: Workbench) -> gr.HTML:
     """The model bar's place on a page, which looks after itself; `place_look` says what happens then."""
 
     def seen(given: Any, request: gr.Request) -> dict[str, Any]:
-        """What the page compares with what it shows, and what else runs; called by its script."""
+        """What the page compares with what it shows, and what else runs, and who asks; called by its script."""
         visitor = visitor_of(request)
         jobs = [
-            {"id": job.id, "title": job.title, "said": how_far(job), "panel": bench.live.panel_of(visitor, job)}
+            {"id": job.id, "title": title_of(job), "said": said_of(job), "panel": bench.live.panel_of(visitor, job)}
             for job in bench.lane.jobs()
         ]
-        return {"seen": stamp(bench), "wait": OFTEN if jobs else SELDOM, "jobs": jobs}
+        visit = visit_at_hand()
+        user = visit.user if visit else ""
+        return {"seen": stamp(bench), "wait": OFTEN if jobs else SELDOM, "jobs": jobs, "user": user}
 
     # Marked until the page has been drawn as it stood: what is clicked before would be answered with defaults.
     return html_block(
@@ -57,6 +62,23 @@ def bar_block(bench: Workbench) -> gr.HTML:
         js_on_load=_SCRIPT,
         server_functions=[seen, drop_function(bench), *run_functions(bench)],
     )
+
+
+def title_of(job: Job[Any]) -> str:
+    """What a job is called for whoever is at hand: by its title where it is theirs, or nobody's in particular."""
+    return job.title if _is_told(job) else OTHERS.capitalize()
+
+
+def said_of(job: Job[Any]) -> str:
+    """How far it is, without a word of what somebody else does."""
+    if _is_told(job):
+        return how_far(job)
+    return f"{job.place} before it" if job.place else "runs"
+
+
+def _is_told(job: Job[Any]) -> bool:
+    visit = visit_at_hand()
+    return not visit or job.asker in ("", visit.room)
 
 
 def stamp(bench: Workbench) -> str:

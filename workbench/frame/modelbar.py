@@ -8,7 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from steering.loading.loader import DTYPES, demo_card, demo_models
+from steering.loading.demo_models import demo_card, demo_models
+from steering.loading.loader import DTYPES
 from steering.loading.options import LoadOptions
 from workbench.bench import ANY, Workbench
 from workbench.controls.chat_card import place_chat
@@ -40,7 +41,7 @@ def place_model_bar(bench: Workbench, state: PageState) -> ModelBar:
     context = PanelContext(bench, state, "Model")
     with gr.Row(elem_classes="sw-topbar"):
         html = bar_block(bench)
-        check = place_button()
+        check = place_button(visible=bench.lane.near)  # dozens of jobs, and what the load checked stands in the bar
         may = bool(bench.visitors_load)
         switch = gr.Button("Switch model", size="sm", elem_classes="sw-switch", min_width=0, visible=may)
     place_results(context, check)

@@ -11,6 +11,7 @@ from gradio.routes import INTERNAL_ROUTES
 
 from steering.errors import SteeringError
 from workbench.discovery import Catalogue
+from workbench.doors.pages import OWN_PATHS, SIGN_OUT
 from workbench.page.markup import escape
 from workbench.page.terms import glossary_html
 from workbench.panel import Panel
@@ -45,12 +46,19 @@ def places_of(catalogue: Catalogue) -> tuple[Place, ...]:
     return tuple(places.values())
 
 
-def navigation(places: Sequence[Place], here: Place | None) -> str:
-    """Links to all pages; relative ones, so that they hold behind a proxy's prefix too."""
+def navigation(places: Sequence[Place], here: Place | None, *, signs_in: bool = False) -> str:
+    """Links to all pages; relative ones, so that they hold behind a proxy's prefix too.
+
+    Args:
+        places: Of the workbench.
+        here: The page on which they stand.
+        signs_in: Whether visitors sign in, and may sign out.
+    """
     links = [_link("./", "Start", here is None)]
     links += [
         _link(f"./{place.path}", place.title, place == here, broken=place.problem is not None) for place in places
     ]
+    links += [_link(f".{SIGN_OUT}", "Sign out", False)] if signs_in else []
     return f'<nav aria-label="Pages">{"".join(links)}</nav>{_KEYS}{_THEME}'
 
 
@@ -86,7 +94,7 @@ def _named(source: str) -> str:
 
 def _free(path: str, places: dict[str, Place]) -> str:
     """The path, or with a number where another page or Gradio itself has it."""
-    taken, number = {*places, *INTERNAL_ROUTES}, 2
+    taken, number = {*places, *INTERNAL_ROUTES, *OWN_PATHS}, 2
     free = path
     while free in taken:
         free, number = f"{path}-{number}", number + 1

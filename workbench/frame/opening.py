@@ -66,7 +66,7 @@ def place_opening(
     parts = [*(kept.components if kept else ()), *([kept.dropped] if kept else ())]
     parts += [part for each in contexts for part in (*each.changed, *each.redrawn)]
     parts += [part for taker in takers for part in taker.outputs]
-    parts += [panel.choices.run] if panel.choices.run.is_rendered else []
+    parts += [panel.answers.run] if panel.answers.run.is_rendered else []
     parts += [panel.errors] if kept else []  # where the address names a run that is not there
     outputs = unique([*parts, state.picked, state.followed, state.drawn, *look.outputs])
 
@@ -86,8 +86,7 @@ def place_opening(
             settings, note, wrong = _sent(panel, bench, query) if takers else (None, "", {})
             if settings is not None:
                 own = True
-                for taker in takers:
-                    page.change(taker.take(settings) if isinstance(settings, taker.kind) else {})
+                wrong = {**wrong, **_taken(page, panel, settings)}
             page.change(look.draw())
             for context in contexts:
                 if context is panel and own:  # the picked vector is not to replace the one that stands here
@@ -120,6 +119,16 @@ def _sent(
     except SteeringError as error:
         return None, "", {panel.errors: error_card(error)}
     return found.settings, said_html(("The prompt and the recipes come from a link.", *found.notes)), {}
+
+
+def _taken(page: _Page, panel: PanelContext, settings: BaseModel) -> Mapping[Any, Any]:
+    """Give the panel what was sent; what changes beside it where it cannot take all of it."""
+    try:
+        for taker in panel.takers:
+            page.change(taker.take(settings) if isinstance(settings, taker.kind) else {})
+    except SteeringError as error:
+        return {panel.errors: error_card(error)}
+    return {}
 
 
 def _reopened(panel: PanelContext, query: Mapping[str, str]) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:

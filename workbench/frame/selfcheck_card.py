@@ -21,9 +21,9 @@ _SCRIPT = "element.addEventListener('click', event => { if (event.target.closest
 _MARKS = {"pass": "passed", "fail": "failed", "not applicable": "does not apply"}
 
 
-def place_button() -> gr.Button:
+def place_button(*, visible: bool) -> gr.Button:
     """The button, for the model bar."""
-    return gr.Button(_ASK, size="sm", elem_classes="sw-switch", elem_id="selfcheck", min_width=0)
+    return gr.Button(_ASK, size="sm", elem_classes="sw-switch", elem_id="selfcheck", min_width=0, visible=visible)
 
 
 def place_results(context: PanelContext, button: gr.Button) -> None:

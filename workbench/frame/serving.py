@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
+import asyncio
 import contextlib
 import json
+import logging
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -18,13 +17,15 @@ from typing import Any
 
 import httpx
 
-from steering.errors import SteeringError
 from steering.own_files import temporary_beside
 from workbench.bench import Workbench
-from workbench.guard import Guard
+from workbench.doors.door import Door, Link
+from workbench.guard import APP_ID, PROOF, Guard
 from workbench.host_names import Names
+from workbench.temporary import passing_folder
 
 
+_log = logging.getLogger(__name__)
 SESSIONS = 60
 """Visitors whose pages are remembered; of more, those who did nothing for longest begin anew. Each takes about 2 MB."""
 _SERVED = "served.json"
@@ -33,20 +34,36 @@ _ANSWER = 2.0
 """Seconds in which a page says that it is there."""
 _LOOK = 0.2
 """Seconds between two looks for a signal."""
+_OFTEN = 60.0
+"""Seconds between two looks for visitors who are gone."""
 _PATIENCE = 8.0
 """Seconds that a running job gets to end: fewer than service managers wait."""
 
 
-def guarded(bench: Workbench, names: Names, port: int) -> dict[str, Any]:
+def guarded(bench: Workbench, names: Names, port: int, door: Door) -> dict[str, Any]:
     """Options of Gradio's app that put the guard before all else of it, from the first request on."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         # Gradio adds its own layers while it builds the app; here all of them stand and nothing is served yet.
-        app.middleware_stack = Guard(app.middleware_stack, names, port)
+        app.middleware_stack = Guard(app.middleware_stack, names, port, door, bench.rooms)
+        clearing = asyncio.create_task(_clear(bench))
         yield
+        clearing.cancel()
+        if bench.rooms is not None:
+            bench.rooms.close()
 
     return {"lifespan": lifespan}
+
+
+async def _clear(bench: Workbench) -> None:
+    """Remove now and then what visitors left who are gone."""
+    while True:
+        await asyncio.sleep(_OFTEN)
+        try:
+            await asyncio.to_thread(bench.clear)
+        except Exception:  # the next look may do better
+            _log.exception("what visitors left could not be removed")
 
 
 def keep_uploads_private() -> None:
@@ -56,9 +73,7 @@ def keep_uploads_private() -> None:
     """
     if os.environ.get("GRADIO_TEMP_DIR"):
         return
-    folder = tempfile.mkdtemp(prefix="steering-workbench-")  # 0700
-    os.environ["GRADIO_TEMP_DIR"] = folder
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(passing_folder("steering-uploads-"))
 
 
 def serve_until_ended(bench: Workbench, start: Callable[[], Any]) -> Any:
@@ -89,35 +104,37 @@ def serve_until_ended(bench: Workbench, start: Callable[[], Any]) -> Any:
             os._exit(0)
         if page is not None:
             page.close(verbose=False)
-        bench.workspace.bin.close()
-        with contextlib.suppress(SteeringError):  # what cannot be removed now goes with the next look at the list
-            bench.runs.empty()
+        bench.close()
     return page
 
 
-def note_address(folder: Path, address: str, app_id: int) -> None:
-    """Let others find the page that is served of a workspace; where that cannot be written, they do not.
+def note_address(folder: Path, link: Link, app_id: int) -> None:
+    """Let others of the same user find the page that is served of a workspace; where that cannot be written, they do
+    not.
 
     Args:
         folder: Of the workspace.
-        address: Of the page.
+        link: To the page.
         app_id: Gradio's number of this server, which tells it from whatever listens there later.
     """
+    said = {"address": link.address, "token": link.token, "app_id": app_id}
+    # The temporary file is its owner's alone (0600), and stays so under its new name.
     with contextlib.suppress(OSError), temporary_beside(folder / _SERVED) as temporary:
-        temporary.write_text(json.dumps({"address": address, "app_id": app_id}), encoding="utf-8")
+        temporary.write_text(json.dumps(said), encoding="utf-8")
         os.replace(temporary, folder / _SERVED)
 
 
-def served_at(folder: Path) -> str:
-    """The address of the page that is served of a workspace; "" where none is.
+def served_at(folder: Path) -> Link | None:
+    """The link to the page that is served of a workspace; None where none is.
 
     Args:
         folder: Of the workspace.
     """
     try:
         said = json.loads((folder / _SERVED).read_text(encoding="utf-8"))
-        address = str(said["address"])
-        answer = httpx.get(f"{address}/gradio_api/app_id", timeout=_ANSWER, trust_env=False)
-        return address if answer.json()["app_id"] == said["app_id"] else ""
+        link = Link(str(said["address"]), str(said["token"]))
+        proof = {PROOF: Door(link.token).proof}
+        answer = httpx.get(f"{link.address}{APP_ID}", timeout=_ANSWER, trust_env=False, headers=proof)
+        return link if answer.json()["app_id"] == said["app_id"] else None
     except (OSError, ValueError, KeyError, TypeError, httpx.HTTPError, httpx.InvalidURL):
-        return ""
+        return None

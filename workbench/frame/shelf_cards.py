@@ -76,7 +76,10 @@ def describe(vector: SteeringVector) -> list[str]:
     positive, negative = vector.provenance.n_train
     fitted = "not measured here" if vector.provenance.elsewhere else f"{positive} + {negative} prompts"
     method = vector.provenance.method.replace("_", " ")
-    strength = f"strength {vector.suggested_strength:.3g} × mean difference"
+    strength = f"strength {vector.suggested_strength:.3g} × {vector.measure}"
+    if vector.feature:
+        read = f"maximum read on {vector.feature.texts}" if vector.feature.texts else "maximum as it was given"
+        return [f"{vector.feature.words} · block {vector.default_block}", read, strength]
     return [f"{method} · block {vector.default_block}", fitted, strength]
 
 

@@ -6,7 +6,10 @@ import logging
 import os
 import socket
 import threading
+import webbrowser
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -14,25 +17,26 @@ from gradio.utils import get_upload_folder
 
 from steering.confines import Confines
 from steering.errors import SteeringError
-from steering.loading.loader import demo_models
+from steering.loading.demo_models import demo_models
 from steering.loading.options import LoadOptions
 from steering.model.chat_settings import ChatSettings
 from steering.resources import resource
 from workbench.bench import ANY, Workbench
 from workbench.controls.default_form import build_form
+from workbench.doors.door import Door, Link
+from workbench.doors.entrance import Entrance
 from workbench.frame.look import place_look
 from workbench.frame.modelbar import place_model_bar
 from workbench.frame.navigation import THEME_SCRIPT, Place, navigation, places_of
 from workbench.frame.opening import place_opening
 from workbench.frame.serving import SESSIONS, guarded, keep_uploads_private, note_address, serve_until_ended
 from workbench.frame.shelf import place_shelf
-from workbench.frame.start import place_start
-from workbench.host_names import Names
+from workbench.frame.start import place_start, public_said
 from workbench.page.blocks import html_block, run_first
 from workbench.page.cards import NAME
 from workbench.page.context import PanelContext
 from workbench.page.inputs import Page
-from workbench.page.markup import error_card, escape
+from workbench.page.markup import error_card, escape, fold
 from workbench.page.settings import Settings, parts_in
 from workbench.page.state import PageState
 from workbench.page.theme import FIRST, WorkbenchTheme, head
@@ -47,136 +51,145 @@ _GRADIO = {
     "GRADIO_ANALYTICS_MAX_EVENTS": "100",
     "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000",
 }
+_WAITING = 2000
+"""Events of all visitors that may wait at once; where nothing is said, Gradio takes one on ZeroGPU, and an opened page
+sends several.
+"""
 
 
-def build(bench: Workbench) -> gr.Blocks:
+def build(bench: Workbench) -> Page:
     """Lay out the workbench: a start page, and a page of its own for every panel, which costs the others nothing."""
     places = places_of(bench.catalogue)
-    with Page(title=NAME, analytics_enabled=False, fill_width=True) as pages:
-        _place_page(bench, pages, places, None)
-    for place in places:
-        with pages.route(place.title, place.path, show_in_navbar=False):
-            _place_page(bench, pages, places, place)
+    with bench.rooms.layout() if bench.rooms else nullcontext():
+        with Page(title=NAME, analytics_enabled=False, fill_width=True, delete_cache=bench.passing) as pages:
+            _place_page(bench, pages, places, None)
+        for place in places:
+            with pages.route(place.title, place.path, show_in_navbar=False):
+                _place_page(bench, pages, places, place)
     return pages
 
 
 def launch(
     model: str = "demo",
+    entrance: Entrance = Entrance(),  # noqa: B008 (frozen)
     *,
-    host: str = "127.0.0.1",
-    port: int = 7860,
     workspace: Path | str | None = None,
     panels_dir: Path | str | None = None,
     bench: Workbench | None = None,
     load_options: LoadOptions | None = None,
-    allow_hosts: Sequence[str] = (),
-    allow_models: Sequence[str] | None = None,
     chat: ChatSettings | None = None,
-    root_path: str = "",
     open_browser: bool = False,
     prevent_thread_lock: bool = False,
-    tell: Callable[[str], None] | None = None,
-) -> gr.Blocks:
+    tell: Callable[[Link], None] | None = None,
+) -> Page:
     """Serve the workbench. The page is up at once; the model loads behind it, as the model thread's first job.
 
     Args:
         model: Demo model, local folder or Hub id; none where empty, as runs that were kept need none.
-        host: Address to listen on; "0.0.0.0" for every interface.
-        port: Port to listen on; 0 for any free one.
+        entrance: Where it is served, and who may come in.
         workspace: Folder of the workspace; by default the user's own.
         panels_dir: A folder of single-file panels.
         bench: A workbench that is already set up, instead of `workspace` and `panels_dir`.
         load_options: Device, precision and trust. Code that comes with a model runs for `model` alone, and only where
             they say so.
-        allow_hosts: Names under which a proxy in front is asked for the page.
-        allow_models: Models that visitors may load instead; "any" for any. By default any on a page that only this
-            machine reaches, and none on one that others reach.
         chat: How the chat template is used; can be changed on the page.
-        root_path: The path below which a proxy in front shows the page and which it leaves out when it asks here, such
-            as "/workbench"; or the whole address where it does not tell under which name it was asked.
-        open_browser: Open the page in the browser.
+        open_browser: Open the page in the browser, by its link.
         prevent_thread_lock: Return while the server runs, for tests and notebooks; `page.close()` ends it.
-        tell: Called with the page's address once it is up.
+        tell: Called with the page's link once it is up.
 
     Raises:
-        SteeringError: The port is taken, or the workspace cannot be written.
+        SteeringError: The port is taken, the workspace cannot be written, other machines would reach the page, or there
+            is no address on the open net.
     """
-    port = _free_port(host, port)
+    door = entrance.door()
+    entrance = replace(entrance, port=free_port(entrance.host, entrance.port))
     bench = bench or Workbench(workspace=workspace, panels_dir=panels_dir)
-    names = Names.of(host, allow_hosts)
     on_main = threading.current_thread() is threading.main_thread()
     if on_main and not prevent_thread_lock:  # this process serves nothing else, whose files would lie there as well
         keep_uploads_private()
-    _confine(bench, names, allow_models)
+    _admit(bench, entrance)
     if load_options and load_options.trust_remote_code:
         bench.trusted = model
 
-    def start() -> gr.Blocks:
-        page = _start(bench, model, (load_options, chat), names, host, port, open_browser, root_path)
-        at = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        if names.only_here:
-            note_address(bench.workspace.folder, at, page.app_id)
+    def start() -> Page:
+        if model:
+            bench.model.load(model, load_options, chat)
+        page = _start(bench, entrance, door)
+        if (door.token or bench.only_here) and entrance.behind is None:
+            note_address(bench.workspace.folder, page.link, page.app_id)
         if tell:
-            tell(at)
+            tell(page.link)
+        if open_browser:
+            webbrowser.open(str(page.link))
         return page
 
-    page: gr.Blocks = start() if prevent_thread_lock or not on_main else serve_until_ended(bench, start)
+    page: Page = start() if prevent_thread_lock or not on_main else serve_until_ended(bench, start)
     return page
 
 
-def _confine(bench: Workbench, names: Names, allow_models: Sequence[str] | None) -> None:
-    """What visitors may load and read: anything where only this machine reaches the page, unless somebody says else."""
-    if allow_models is None:
-        allow_models = (ANY,) if names.only_here else ()
-    bench.only_here = names.only_here
-    bench.visitors_load = frozenset(allow_models)
+def _admit(bench: Workbench, entrance: Entrance) -> None:
+    """Give those who may come in their workspaces, and say what they may load and read: anything where only this
+    machine reaches the page, unless somebody says else.
+    """
+    if entrance.public is not None:
+        bench.receive(entrance.public)
+    elif entrance.accounts is not None:
+        bench.receive_users()
+    bench.only_here = entrance.names().only_here and bench.rooms is None
+    models = entrance.allow_models
+    if models is None:
+        models = (ANY,) if bench.only_here else ()
+    bench.visitors_load = frozenset(models)
     may_load = None if ANY in bench.visitors_load else bench.visitors_load | {*demo_models()}
-    bench.confines = Confines(
+    bench.confined_to = Confines(
         Path(get_upload_folder()),
-        hub=names.only_here,
+        hub=bench.only_here,
         models=may_load,
-        library=bench.workspace.uploads.files,
-        addresses=names.only_here,
+        any_dictionary=bench.only_here,
+        addresses=bench.only_here,
     )
 
 
-def _start(
-    bench: Workbench,
-    model: str,
-    options: tuple[LoadOptions | None, ChatSettings | None],
-    names: Names,
-    host: str,
-    port: int,
-    open_browser: bool,
-    root_path: str,
-) -> gr.Blocks:
-    if model:
-        bench.model.load(model, *options)
+def _start(bench: Workbench, entrance: Entrance, door: Door) -> Page:
+    """Serve the page, with its link.
+
+    Raises:
+        SteeringError: There is no address on the open net, which was asked for.
+    """
     for name, value in _GRADIO.items():
         os.environ.setdefault(name, value)
     run_first(FIRST)
     page = build(bench)
-    page.queue(api_open=False, default_concurrency_limit=None)
+    page.queue(api_open=False, default_concurrency_limit=None, max_size=_WAITING)
+    host, port = entrance.host, entrance.port
     page.launch(
         server_name=host,
         server_port=port,
-        root_path=root_path.rstrip("/") or None,
-        inbrowser=open_browser,
+        root_path=entrance.root_path.rstrip("/") or None,
         prevent_thread_lock=True,
-        app_kwargs=guarded(bench, names, port),
+        app_kwargs=guarded(bench, entrance.names(), port, door),
         state_session_capacity=SESSIONS,
         theme=WorkbenchTheme(),
         head=head(),
         favicon_path=resource("assets", "icon.svg"),
         max_file_size=f"{LARGEST_FILE}mb",
-        allowed_paths=[str(bench.workspace.shelf), str(bench.workspace.exports)],  # for downloads
+        allowed_paths=bench.downloads,
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
-        share=False,
+        inline=False,
+        share=entrance.share,
         quiet=True,
     )
+    page.link = Link(f"http://{f'[{host}]' if ':' in host else host}:{port}", door.token)
+    if entrance.share and not page.share_url:
+        page.close(verbose=False)
+        raise SteeringError(
+            "There is no address on the open net: Gradio's servers were not reached.",
+            "a machine that reaches them and may fetch their program, as Gradio has just said.",
+            "Leave share=True out, or reach the page through a tunnel of your own, such as ssh -L.",
+        )
     return page
 
 
@@ -184,7 +197,8 @@ def _place_page(bench: Workbench, pages: gr.Blocks, places: Sequence[Place], her
     """One page: the frame that is the same on all, and a panel in it; the start page where `here` is None."""
     state = PageState()
     bar = place_model_bar(bench, state)
-    html_block(navigation(places, here), elem_classes="sw-nav", js_on_load=THEME_SCRIPT)
+    signs_in = bench.rooms is not None and bench.rooms.last
+    html_block(navigation(places, here, signs_in=signs_in), elem_classes="sw-nav", js_on_load=THEME_SCRIPT)
     panel, start, kept = None, None, None
     with gr.Row(elem_classes="sw-page"):
         with gr.Column(elem_classes="sw-body-column", min_width=0):
@@ -200,6 +214,8 @@ def _place_page(bench: Workbench, pages: gr.Blocks, places: Sequence[Place], her
                 kept = panel.runs.settings = Settings(here.panel.id, _place_panel(here.panel, panel, bench))
         with gr.Column(elem_classes="sw-shelf", min_width=0):
             shelf = place_shelf(bench, state)
+            if here is not None and (said := public_said(bench)):  # which the start page says itself
+                html_block(fold("public", "This page is public", said))
     contexts = [shelf, bar.context, *(each for each in (start, panel) if each)]
     with gr.Column(elem_classes="sw-strip"):
         for context in contexts:
@@ -246,7 +262,7 @@ def _notice(panel: Panel, bench: Workbench) -> str:
     return f'<p class="sw-needs">{escape(reason)}</p>' if reason else ""
 
 
-def _free_port(host: str, port: int) -> int:
+def free_port(host: str, port: int) -> int:
     """`port` if nothing listens there, or any free one for 0."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

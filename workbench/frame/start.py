@@ -10,14 +10,16 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
+from steering import plugins
 from steering.errors import SteeringError
 from steering.studies import STUDIES
 from workbench.bench import Workbench
+from workbench.doors.at_hand import limits_at_hand
 from workbench.frame.navigation import Place
 from workbench.page.blocks import html_block
 from workbench.page.context import PanelContext
 from workbench.page.kept_view import RUN
-from workbench.page.markup import escape, heading, note
+from workbench.page.markup import card, error_card, escape, heading, note
 from workbench.runs.query import Query
 from workbench.runs.run import Run
 
@@ -74,8 +76,10 @@ STEPS = (
 def place_start(places: Sequence[Place], context: PanelContext) -> None:
     """Lay out the start page."""
     here = {place.panel.id: place for place in places if place.panel}
+    if said := public_said(context.bench):
+        html_block(f'<div class="sw-card">{heading("This page is public")}{said}</div>', elem_id="public")
     with gr.Column(elem_classes="sw-card"):
-        html_block(_about())
+        html_block(_about(others=bool(context.bench.visitors_load)))
     html_block(_steps(here), elem_id="first-session")
     latest = html_block("", elem_id="latest-results", elem_classes="sw-latest")
     bench = context.bench
@@ -86,6 +90,15 @@ def place_start(places: Sequence[Place], context: PanelContext) -> None:
     if others:
         with gr.Column(elem_classes="sw-card"):
             html_block(heading("More panels") + "".join(map(_line, others)))
+    if broken := plugins.problems():
+        cards = "".join(error_card(problem.error) for problem in broken)
+        html_block(card(heading("What packages add and cannot be used") + cards), elem_id="broken-plugins")
+
+
+def public_said(bench: Workbench) -> str:
+    """What everybody should know who comes here, as markup; "" where a page is not public."""
+    limits = limits_at_hand()
+    return "".join(map(note, (*limits.said(), *bench.notices))) if limits else ""
 
 
 def latest_html(here: Mapping[str, Place], bench: Workbench, visitor: str) -> str:
@@ -106,13 +119,20 @@ def _latest(run: Run, here: Mapping[str, Place]) -> str:
     return f'<p class="sw-note">{name} on {escape(run.model)}, {when}{state}</p>'
 
 
-def _about() -> str:
+def _about(*, others: bool) -> str:
+    """What the workbench is.
+
+    Args:
+        others: Whether visitors may load other models.
+    """
     said = (
         "See what a language model represents, steer it, and measure what that does: every number says which token was "
         "read, which block was written, in which unit, and what a random direction would have done. The demo model is "
-        "small and known inside; another one is loaded with “Switch model”."
+        "small and known inside"
     )
-    return heading("What this is") + note(said)
+    return heading("What this is") + note(
+        f"{said}; another one is loaded with “Switch model”." if others else f"{said}."
+    )
 
 
 def _steps(here: dict[str, Place]) -> str:

@@ -66,7 +66,7 @@ def missing(name: str, names: Sequence[str], now: str | None) -> SteeringError:
         names: What there is.
         now: What it is called now; None where it was not renamed.
     """
-    extract = "Extract it first: on the tab Vectors, or with workbench extract."
+    extract = "Extract it first: on the page Vectors, or with workbench extract."
     return SteeringError(
         f"There is no vector '{name}' on the shelf.",
         f"one of: {', '.join(names)}." if names else "a vector of the shelf, which is empty.",

@@ -15,9 +15,9 @@ from steering.names import safe_name
 from steering.own_files import claim, temporary_beside
 from steering.recipes.recipe import Recipe
 from steering.resources import resource
-from steering.texts.yaml_files import load_yaml
 from steering.validation import validated
 from steering.vectors.vector import SteeringVector
+from steering.yaml_files import load_yaml
 from workbench.library.removed import Bin, Removed
 
 

@@ -38,8 +38,8 @@ def with_data(uploads: Uploads, settings: Any, data: Mapping[str, str]) -> tuple
         settings: Mappings, lists, texts, numbers.
         data: As `keep_data` takes it.
     """
-    copies, said = {}, []
-    for name in _files(data):
+    copies, said, named = {}, [], set(_texts(settings))
+    for name in filter(named.__contains__, _files(data)):
         place = _place(name)
         now = _digest(place)
         if now == data[name]:
@@ -73,6 +73,14 @@ def _digest(place: str) -> str | None:
         return hashlib.sha256(local_file(place).read_bytes()).hexdigest()
     except (SteeringError, OSError):
         return None
+
+
+def _texts(given: Any) -> Iterator[str]:
+    if isinstance(given, str):
+        yield given
+    elif isinstance(given, Mapping | list | tuple):
+        for value in given.values() if isinstance(given, Mapping) else given:
+            yield from _texts(value)
 
 
 def _replaced(given: Any, copies: Mapping[str, str]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -20,6 +20,11 @@ EVENT: dict[str, Any] = {**_UNSHOWN, "concurrency_limit": None}
 """Options of an ordinary event. Any number may run at once: none does model work, the lane does one job at a time.
 
 It goes through Gradio's queue, because an event that does not cannot set off the `change` of a `gr.State`.
+"""
+LAST: dict[str, Any] = {**EVENT, "trigger_mode": "always_last"}
+"""Options of an event that tells what stands in a control: what is chosen while an earlier choice is answered counts.
+
+By itself Gradio drops what comes while an event is answered, which is right for buttons alone.
 """
 URGENT: dict[str, Any] = {**_UNSHOWN, "queue": False}
 """Options of an event that must overtake everything, such as Stop; it may not change a `gr.State`."""
@@ -64,6 +69,17 @@ def event_of(component: gr.HTML, name: str) -> Any:
     for attribute in ("event_name", "has_trigger", "callback", "connection", "event_specific_args"):
         setattr(event, attribute, getattr(event.func, attribute))
     return event
+
+
+def several(trigger: Any) -> list[Any]:
+    """One event, or several, as a list."""
+    return list(trigger) if isinstance(trigger, Sequence) else [trigger]
+
+
+def options_of(trigger: Any) -> dict[str, Any]:
+    """The options of an event: `LAST` where it tells what was chosen, `EVENT` where something was pressed."""
+    chosen = all(getattr(each, "event_name", "") == "input" for each in several(trigger))
+    return LAST if chosen else EVENT
 
 
 def plain_value(part: Any, value: Any) -> Any:

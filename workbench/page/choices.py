@@ -1,59 +1,52 @@
-"""What a click opens on a panel's page: drawn from what its run left in memory, or as it was kept beside a run that is
-shown again without computing anything.
-"""
+"""What a click opens on a panel's page, drawn anew or as it was kept with a run that is shown again."""
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from steering.errors import SteeringError
-from workbench.memory import Properties, changed
-from workbench.page.blocks import EVENT
+from workbench.memory import changed
+from workbench.page.answers import LONGEST, MOST, Picks, Question, selected
+from workbench.page.blocks import EVENT, LAST, unique
 from workbench.page.cleaning import cleaned
 from workbench.page.jobs import Outputs
 from workbench.page.kept_view import shown_of
+from workbench.page.watches import grouped
 
 
 if TYPE_CHECKING:
     from workbench.page.context import PanelContext
 
-_log = logging.getLogger(__name__)
-MOST = 2_000
-"""Choices of one kind that are kept with a run."""
-LONGEST = 10.0
-"""Seconds that drawing those of one kind may take; the others are not kept."""
-_BETWEEN = "\x1f"
+
 Draw = Callable[..., Outputs]
 """`draw(pick, *states)` gives what changes; nothing where there is no such pick."""
-Picks = Callable[..., Iterable[str]]
-"""`picks(*states)` gives everything that could be chosen."""
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
-    """Something on a page that can be chosen."""
+class _Lists:
+    """Lists that count together, and what a choice from them draws."""
 
     name: str
-    states: Sequence[gr.State]
+    selects: Sequence[Any]
     draw: Draw
-    picks: Picks
+    states: Sequence[gr.State]
+    outputs: Sequence[Any]
+
+    @property
+    def events(self) -> list[Any]:
+        return [each.input for each in self.selects]
 
 
+@dataclass(frozen=True, eq=False)
 class Choices:
     """All of one panel's page."""
 
-    def __init__(self, ui: PanelContext) -> None:
-        self._ui = ui
-        self._all: dict[str, Choice] = {}
-        self.run = gr.State("", render=False)
-        """Id of the kept run that the page shows again; "" where it shows none."""
+    ui: PanelContext
+    _lists: list[_Lists] = field(default_factory=list)
 
     def on_click(
         self,
@@ -77,12 +70,12 @@ class Choices:
             states: What a run leaves for it; all are false before one.
             outputs: Every component that may change; handlers change each of them, too.
         """
-        choice = self._added(Choice(name, states, draw, picks))
+        self._keep(name, draw, picks, states)
 
         def handle(event: gr.EventData, run: str, *values: Any) -> Any:
-            return self._answer(choice, pick(event), run, values)
+            return self._answer(name, draw, pick(event), run, values) or gr.skip()
 
-        event(handle, inputs=[self.run, *states], outputs=list(outputs), **EVENT)
+        event(handle, inputs=[self.ui.answers.run, *states], outputs=list(outputs), **EVENT)
 
     def on_select(
         self,
@@ -95,77 +88,66 @@ class Choices:
         outputs: Sequence[Any],
     ) -> None:
         """Wire choices from lists that count together; see `on_click`. A pick is their values (`selected`)."""
-        choice = self._added(Choice(name, states, draw, picks))
+        self._keep(name, draw, picks, states)
+        self._lists.append(_Lists(name, selects, draw, states, outputs))
 
-        def handle(run: str, *values: Any) -> Any:
-            return self._answer(choice, selected(*values[: len(selects)]), run, values[len(selects) :])
+    def wire(self) -> None:
+        """Listen to the lists, once the panel is laid out. Choices that share one share a listener, as watches do."""
+        for group in grouped(self._lists):
+            self._listen(group)
 
-        given = [self.run, *selects, *states]
-        gr.on([each.input for each in selects], handle, inputs=given, outputs=list(outputs), **EVENT)
+    def _listen(self, group: Sequence[_Lists]) -> None:
+        given = unique([part for each in group for part in (*each.selects, *each.states)])
+        last = gr.State(())  # of which results, and what; Gradio does not say from which list somebody chose
 
-    def kept(self, view: Properties, parts: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Everything that could be chosen on the page of a run that ended, as plain data: name of the choice, and pick
-        -> name of a component -> properties.
+        def handle(run: str, before: Sequence[Sequence[Any]], *values: Any) -> Any:
+            at, changes, missing = dict(zip(given, values, strict=True)), dict[Any, Any](), list[SteeringError]()
+            results = (run, *(at[state] for each in group for state in each.states))
+            picks = tuple(selected(*map(at.__getitem__, each.selects)) for each in group)
+            for each, pick in _chosen(group, picks, before[1] if before and _same(before[0], results) else ()):
+                try:
+                    changes |= self._answer(each.name, each.draw, pick, run, [at[state] for state in each.states])
+                except SteeringError as error:  # what was kept of the others is shown all the same
+                    missing.append(error)
+            if missing and not changes:
+                raise missing[0]
+            return {**changes, last: (results, picks)}
 
-        Args:
-            view: What the run changed, states among it.
-            parts: Name -> component, of those that can be kept.
-        """
-        for choice in self._all.values():
-            values = [view.get(state, {}).get("value", state.value) for state in choice.states]
-            if not any(values):
-                continue
-            try:
-                found = dict(_drawn(choice, values, parts))
-            except Exception:  # a third party's: the run is kept without it
-                _log.exception("What a click opens on %s is not kept", self._ui.title)
-                continue
-            if found:
-                yield choice.name, found
+        events = list(dict.fromkeys(event for each in group for event in each.events))
+        outputs = unique([part for each in group for part in each.outputs])
+        gr.on(events, handle, inputs=[self.ui.answers.run, last, *given], outputs=[*outputs, last], **LAST)
 
-    def placed_run(self) -> gr.State:
-        """`run`, placed on the page with the first that asks for it."""
-        if not self.run.is_rendered:
-            self.run.render()
-        return self.run
+    def _keep(self, name: str, draw: Draw, picks: Picks, states: Sequence[gr.State]) -> None:
+        """Keep what it opens: pick -> name of a component -> properties."""
 
-    def _added(self, choice: Choice) -> Choice:
-        self.placed_run()
-        self._all[choice.name] = choice
-        return choice
+        def plain(pick: str, *values: Any) -> dict[str, Any]:
+            return shown_of(self.ui.runs.by_name(), changed(draw(pick, *values)))
 
-    def _answer(self, choice: Choice, pick: str, run: str, values: Sequence[Any]) -> Any:
-        if run and not any(values):
-            return self._again(choice, pick, run)
-        return dict(choice.draw(pick, *values)) or gr.skip()  # Gradio takes an empty mapping for missing values
+        self.ui.answers.add(name, Question(states, picks, plain))
 
-    def _again(self, choice: Choice, pick: str, run: str) -> dict[Any, Any]:
-        found = self._ui.workspace.runs.details(run, choice.name).get(pick)
+    def _answer(self, name: str, draw: Draw, pick: str, run: str, values: Sequence[Any]) -> dict[Any, Any]:
+        if self.ui.answers.in_memory(run, values):
+            return dict(draw(pick, *values))
+        found = self.ui.answers.of(name, pick, run)
         if found is None:
             raise SteeringError(
                 "What stands behind this was not kept with the run.",
                 f"at most {MOST:,} things of a kind, drawn within {LONGEST:g} s; older versions kept none.",
                 "Run it again: its settings stand in the form.",
             )
-        parts = self._ui.runs.by_name()
+        parts = self.ui.runs.by_name()
         found = found if isinstance(found, dict) else {}  # they may come from anybody, as the view itself
         return {parts[name]: gr.update(**cleaned(parts[name], found[name])) for name in found if name in parts}
 
 
-def selected(*values: Any) -> str:
-    """The pick that the values of several lists are together."""
-    return _BETWEEN.join("" if value is None else str(value) for value in values)
+def _same(before: Sequence[Any], results: Sequence[Any]) -> bool:
+    """Whether these are the very results: others have set the lists anew, which no choice told of."""
+    return all(old is new or (isinstance(new, str) and old == new) for old, new in zip(before, results, strict=True))
 
 
-def parted(pick: str) -> list[str]:
-    """The values of several lists, as texts, of a pick."""
-    return pick.split(_BETWEEN)
-
-
-def _drawn(choice: Choice, values: Sequence[Any], parts: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    begun = time.monotonic()
-    for pick in islice(choice.picks(*values), MOST):
-        if time.monotonic() - begun > LONGEST:
-            return
-        if shown := shown_of(parts, changed(choice.draw(pick, *values))):
-            yield pick, shown
+def _chosen(group: Sequence[_Lists], picks: Sequence[str], before: Sequence[str]) -> list[tuple[_Lists, str]]:
+    """Those that stand otherwise than they did; all where nothing tells them apart, as after another run."""
+    both = list(zip(group, picks, strict=True))
+    if len(before) != len(picks):
+        return both
+    return [each for each, old in zip(both, before, strict=True) if each[1] != old] or both

@@ -13,7 +13,8 @@ from steering.confines import confined
 from steering.errors import SteeringError
 from steering.studies.steer import SteerSettings
 from workbench.bench import Workbench
-from workbench.page.blocks import EVENT, URGENT, html_block, unique
+from workbench.page.answers import Answers
+from workbench.page.blocks import EVENT, URGENT, html_block, options_of, several, unique
 from workbench.page.choices import Choices
 from workbench.page.jobs import Call, Handler, Outputs, stop_job
 from workbench.page.markup import error_card
@@ -31,6 +32,12 @@ _log = logging.getLogger(__name__)
 if TYPE_CHECKING:
     from steering.model.host import Host
     from workbench.workspace import Workspace
+_IN_SIGHT = """
+watch('value', () => setTimeout(() => {
+  element.querySelector('.sw-error')?.scrollIntoView({behavior: 'smooth', block: 'nearest'});
+}, 50));
+"""
+"""An error card comes into sight: the button that was pressed may stand at the other end of a long form."""
 
 
 class PanelContext:
@@ -52,13 +59,15 @@ class PanelContext:
         self.job_id = gr.State(None, render=False)
         self._runs = False
         self._stop = gr.Button("Stop", size="sm", elem_classes="sw-stop", min_width=0, render=False, interactive=False)
-        self.errors = html_block("", elem_classes="sw-errors", render=False)
+        self.errors = html_block("", elem_classes="sw-errors", js_on_load=_IN_SIGHT, render=False)
         """The panel's error card; `error_slot` places it."""
         self._errors_placed = False
         self.notice = Notice(bench, panel) if panel else None
         """What stands above the panel; the shell places it."""
         self.changed: dict[Any, None] = {}
         """Components that handlers change, in order."""
+        self.answers = Answers(self)
+        """What can be asked of a run, also of one that is shown again."""
         self.choices = Choices(self)
         """What clicks open that need what a run left."""
         self.sending = Sending(self)
@@ -78,7 +87,7 @@ class PanelContext:
 
     @property
     def workspace(self) -> Workspace:
-        """Where vectors are kept."""
+        """Where vectors are kept: of whoever asks, so ask for it in each event, and keep nothing of it between two."""
         return self.bench.workspace
 
     def error_slot(self) -> None:
@@ -126,6 +135,7 @@ class PanelContext:
             asked: dict[str, Any] = {"visitor": call.visitor, "panel": self.panel}
             asked["of"] = lambda: (call.job, call.record.id)
             try:
+                self.bench.check_room()
                 begun = self.bench.live.begin(steps(self, wired, call, values), **asked)
             except SteeringError as error:
                 yield {self.errors: error_card(error)}
@@ -135,7 +145,7 @@ class PanelContext:
         surroundings = [self.line, self.job_id, self.errors, self.page.shelf_seen, *run, *stops]
         surroundings += [self.notice.html] if self.notice is not None else []
         changing = unique([*self._with_drawn(outputs), *surroundings])
-        gr.on(_several(trigger), handle, inputs=[*wired.inputs.values()], outputs=changing, **EVENT)
+        gr.on(several(trigger), handle, inputs=[*wired.inputs.values()], outputs=changing, **EVENT)
         self.runs.outputs.update(dict.fromkeys(changing))
         self.runs.buttons.add(wired.again)
         self.changed.update(dict.fromkeys([*outputs, self.errors]))
@@ -188,7 +198,7 @@ class PanelContext:
         self.changed.update(dict.fromkeys(outputs))
         changed = unique([*self._with_drawn(outputs), errors, self.page.shelf_seen])
         wired = handle_event if of_event else handle
-        gr.on(_several(trigger), wired, inputs=components, outputs=changed, **EVENT)
+        gr.on(several(trigger), wired, inputs=components, outputs=changed, **options_of(trigger))
 
     def watch(
         self,
@@ -219,8 +229,9 @@ class PanelContext:
         self.redrawn.update(dict.fromkeys(outputs))
 
     def wire_watches(self) -> None:
-        """Listen for all that is watched, once the panel is laid out; for the shell."""
+        """Listen for all that is watched or chosen from lists, once the panel is laid out; for the shell."""
         wire_watches(self.bench, self.page, self.watches, self.noted)
+        self.choices.wire()
 
     def place_send(self, make: Callable[..., SteerSettings], inputs: Mapping[str, Any]) -> None:
         """Place a button for every other panel that takes a prompt with recipes; what a run found is sent with
@@ -231,10 +242,6 @@ class PanelContext:
             inputs: Argument name -> component.
         """
         self.sending.place(lambda **values: Sendable(make(**values)), inputs)
-
-    def going(self, to: str) -> dict[Any, Any]:
-        """The changes that open another panel's page; for the output `page.go`."""
-        return {self.page.go: f"./{to}"}
 
     def receive(
         self, take: Callable[[Any], Outputs], outputs: Sequence[Any], kind: type[BaseModel] = SteerSettings
@@ -247,6 +254,7 @@ class PanelContext:
             kind: Of the settings that it takes.
         """
         self.takers.append(Taker(take, outputs, kind))
+        self.bench.sent.receives(self.panel, kind)
 
     def noted(self, visitor: str, changes: Outputs) -> dict[Any, Any]:
         """Changes of a watch, with a note of which vector a recipe took."""
@@ -294,7 +302,3 @@ def _mark(name: str, buttons: Sequence[gr.Button]) -> None:
     """Let keys find buttons: `assets/keys/keys.js` presses what has this class."""
     for button in buttons:
         button.elem_classes = list(dict.fromkeys([*(button.elem_classes or []), name]))
-
-
-def _several(trigger: Any) -> list[Any]:
-    return list(trigger) if isinstance(trigger, Sequence) else [trigger]

@@ -15,6 +15,9 @@ import gradio as gr
 
 from steering.bounds import check_prompt
 from steering.errors import SteeringError
+from workbench.doors.at_hand import limits_at_hand, take_up
+from workbench.doors.door import Link
+from workbench.page.visits import visit_of
 from workbench.places import without_places
 
 
@@ -29,10 +32,15 @@ _log = logging.getLogger(__name__)
 class Page(gr.Blocks):
     """Blocks whose events take what their controls can send, and answer everything else with a message."""
 
+    link: Link
+    """To the page, once it is served: with what lets one in."""
+
     async def process_api(self, block_fn: Any, inputs: list[Any], *given: Any, **options: Any) -> dict[str, Any]:
         """As Gradio's; any failure becomes a message that the page shows."""
         if getattr(block_fn, "fn", None) is None:
             raise _shown("This is done by the page itself, without the server. Load the page again.")
+        request = options["request"] if "request" in options else given[1] if len(given) > 1 else None
+        take_up(visit_of(request))  # the queue runs events outside of the request that sent them
         try:
             return await super().process_api(block_fn, inputs, *given, **options)
         except SteeringError as error:  # of an event that has no error card of its own
@@ -97,6 +105,17 @@ def check_input(component: Any, value: Any) -> None:
             raise SteeringError(f"{label}: {_words(value)} was given.", expected, "Correct it, or load the page again.")
     if isinstance(value, str) and not component.stateful:
         check_prompt(value)
+        check_length(value)
+
+
+def check_length(text: str) -> None:
+    """Raise where a text is longer than whoever is at hand may send.
+
+    Raises:
+        SteeringError: It is.
+    """
+    if limits := limits_at_hand():
+        limits.check_text(text)
 
 
 def text_of(event: gr.EventData, name: str) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextvars import copy_context
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -19,9 +19,13 @@ from steering.errors import SteeringError
 from steering.lane import Job, Lane, Progress, Stopped
 from steering.model.host import Host
 from steering.names import short_name
+from steering.studies import STUDIES
+from steering.studies.size import Size
 from steering.studies.study import Result, told
+from steering.waiting import how_far
 from workbench.bench import Workbench
-from workbench.page.markup import about_seconds, error_card, job_ended, job_line, note
+from workbench.doors.at_hand import limits_at_hand
+from workbench.page.markup import error_card, job_ended, job_line, note
 from workbench.runs.record import Record
 from workbench.runs.run import Run
 from workbench.workspace import Workspace
@@ -38,9 +42,20 @@ EVERY = 0.2
 of the page, and a fast model writes several tokens in that time.
 """
 
-_GUESS_AFTER = 2.0
-"""Seconds for which a job must have run before the time that is left is told: before, it is anybody's guess."""
+Count = Callable[[Host], Size | None]
+"""What counts how much a run will do, without touching the model."""
+_ahead: ContextVar[Count | None] = ContextVar("ahead", default=None)
 _log = logging.getLogger(__name__)
+
+
+def coming(count: Count | None) -> None:
+    """Say how much the job will do that the handler asks for next; None where nobody counts."""
+    _ahead.set(count)
+
+
+def ahead() -> Count | None:
+    """What counts the job that is asked for now; None where nobody does."""
+    return _ahead.get()
 
 
 class Call:
@@ -73,7 +88,16 @@ class Call:
         return self.bench.workspace
 
     def begins(self, kind: str, title: str, settings: BaseModel, **used: Any) -> None:
-        """Say that a run begins which is to be found again: see `workbench.runs.run.about` for the arguments."""
+        """Say that a run begins which is to be found again: see `workbench.runs.run.about` for the arguments.
+
+        Raises:
+            SteeringError: It would do more than whoever is at hand may ask for.
+        """
+        limits, study = limits_at_hand(), STUDIES.get(kind)
+        count = study.size if study else None
+        if limits and count:
+            limits.check_size(kind, count(self.host, settings))
+        coming(None if count is None else lambda host: count(host, settings))
         run = Run("", kind, title, short_name(self.host.name), panel=self.panel, owner=self.visitor)
         self.record.begin(self.host, run, settings, page=self.page, **used)
 
@@ -178,6 +202,13 @@ def within(bench: Workbench, steps: Iterator[dict[Any, Any]]) -> Iterator[dict[A
         context.run(steps.close)  # type: ignore[attr-defined]
 
 
+def latest(emitted: Sequence[Any], known: T) -> T:
+    """The last one of what a job fills and emits again and again; `known` where it is not among what was emitted now.
+    It may be a copy, of a job that another process does.
+    """
+    return next((each for each in reversed(emitted) if isinstance(each, type(known))), known)
+
+
 def stop_job(lane: Lane, job_id: int | None) -> bool:
     """Stop the job with this id if it is still queued or running; says whether it was."""
     for job in lane.jobs():
@@ -199,20 +230,3 @@ def _running(job: Job[Any]) -> str:
     queued = job.state == "queued"
     fraction = None if queued else job.progress.fraction
     return job_line(job.title, how_far(job), fraction=fraction, queued=queued, job_id=job.id)
-
-
-def how_far(job: Job[Any]) -> str:
-    """What is said of a job that has not ended: its place in the queue, or what is done and about how long it takes."""
-    if job.state == "queued":
-        ahead = job.place
-        return f"{ahead} job{'s' * (ahead != 1)} ahead"
-    progress, left = job.progress, job.remaining
-    known = bool(progress.total)
-    parts = [f"{progress.done} / {progress.total} {progress.message}" if known else progress.message]
-    if job.stopping:
-        parts = ["stopping …"]
-    elif instead := job.instead:
-        parts.append(f"gives way to “{instead}”")
-    elif left is not None and left >= 1 and job.used >= _GUESS_AFTER:
-        parts.append(f"about {about_seconds(left)} left")
-    return " · ".join(part.strip() for part in parts if part.strip())

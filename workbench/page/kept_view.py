@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from steering.plugin_uses import missing
 from workbench.memory import Properties
 from workbench.page.blocks import plain_value
 from workbench.page.markup import escape
@@ -73,17 +74,26 @@ def shown_of(parts: Mapping[str, Any], view: Properties) -> dict[str, Any]:
     return found
 
 
-def run_html(id: str) -> str:
+def run_html(id: str, panel: str | None = None) -> str:
     """What can be done with a run: its address, and files that run it again or hold all of it; see `frame/exported.py`
     and `assets/look`.
+
+    Args:
+        id: Of the run.
+        panel: The panel that shows it, where another page speaks of it: "" where none does. None on its own page.
     """
     kinds = "".join(
         f'<button type="button" class="sw-link" data-run-as="{kind}" title="{escape(told)}">{said}</button>'
         for kind, (said, told) in RUN_AS.items()
     )
+    elsewhere = f' data-panel="{escape(panel)}"' if panel is not None else ""
+    copy = (
+        f'<button type="button" class="sw-link" data-copy-run="{escape(id)}">Copy the link to this run</button>'
+        if panel != ""
+        else ""
+    )
     return (
-        f'<p class="sw-run" data-run="{escape(id)}"><button type="button" class="sw-link" data-copy-run="{escape(id)}">'
-        f"Copy the link to this run</button> <span>Download it as</span>{kinds}"
+        f'<p class="sw-run" data-run="{escape(id)}"{elsewhere}>{copy} <span>Download it as</span>{kinds}'
         '<label title="Of these files and of figures. Buttons that give files whole are hidden meanwhile.">'
         '<input type="checkbox" data-bare>without prompts and replies</label>'
         '<span class="sw-note" role="status"></span></p>'
@@ -102,6 +112,7 @@ def reopened_html(run: Run, lost: Sequence[str], again: str = "", model: str = "
     when = datetime.fromisoformat(run.begun).astimezone()
     said = f"<b>{escape(run.title)}</b> on {escape(run.model)}, {when:%d %b %Y %H:%M}{STATES[run.state]}. {_SHOWN}"
     gone = f" Parts that this page no longer has: {escape(', '.join(lost[:8]))}." if lost else ""
+    gone += "".join(f" {escape(each)}" for each in missing(run.about.get("plugins", {})))
     error = f" {escape(run.error)}" if run.error else ""
     button = _again_html(run, again, model) if again and run.over else ""
     return f'<p class="sw-was" role="status">{said}{error}{gone}</p>{button}{run_html(run.id)}'
@@ -137,5 +148,5 @@ def _again_html(run: Run, again: str, model: str) -> str:
     kept = "What was finished before is kept and not computed again. " if not other else ""
     return (
         f'<p class="sw-run"><button type="button" class="sw-link" data-press="{escape(again)}">{escape(name)}</button>'
-        f'<span class="sw-note">{kept}Its settings stand in the form.</span></p>'
+        f'<span class="sw-note">{kept}Its settings stand in the form; it becomes a run of its own.</span></p>'
     )

@@ -57,7 +57,7 @@ def place_link(ui: PanelContext, make: Callable[..., SteerSettings], inputs: Map
         make: `make(**values)` gives what the address carries.
         inputs: Argument name -> component.
     """
-    button = gr.Button("Copy as link", size="sm", elem_id=f"{ui.panel}-link")
+    button = gr.Button("Copy prompt and recipes as link", size="sm", elem_id=f"{ui.panel}-link")
     said = html_block("", elem_id=f"{ui.panel}-linked", elem_classes="sw-linked", js_on_load=_SCRIPT)
 
     def copy(**values: Any) -> Outputs:

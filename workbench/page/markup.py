@@ -151,12 +151,3 @@ def of_another_model(made: str, now: str) -> str:
         f'<p class="sw-was" role="status">The results on this page are those of <b>{escape(made)}</b>; in use is '
         f"<b>{escape(now)}</b> now. Run again to see what it gives.</p>"
     )
-
-
-def about_seconds(seconds: float) -> str:
-    """A time that is only roughly known, for people."""
-    if seconds < 1:
-        return "1 s"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h".replace(".0 h", " h")

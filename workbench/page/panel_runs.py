@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -82,20 +82,16 @@ class PanelRuns:
         changes = {parts[name]: gr.update(**cleaned(parts[name], shown[name])) for name in shown if name in parts}
         files = [part for part in ui.changed if isinstance(part, gr.DownloadButton)]
         changes |= {part: gr.update(interactive=False) for part in files}  # the run's own line gives all of them
-        asked = run.about["page"] if isinstance(run.about.get("page"), dict) else {}
+        asked = _asked_on_page(run)
         if self.settings is not None:
             # What a list offers now may be something else than it was then.
             typed = asked.get("settings", view.get("settings"))
             changes |= self.settings.restored(self.settings.typed(typed, changes), {}, self.settings.components)
         if (picked := str(view.get("picked"))) in ui.workspace.names():
             changes[ui.page.picked] = picked
-        changes[ui.choices.run] = id
+        changes[ui.answers.run] = id
         if ui.notice is not None:
-            lost = [name for name in shown if name not in parts]
-            again = str(asked.get("run", ""))
-            model = short_name(ui.host.name) if ui.host is not None else ""
-            said = reopened_html(run, lost, again if again in self.buttons else "", model)
-            changes[ui.notice.html] = said + vectors_html(id, *self._off_the_shelf(run))
+            changes[ui.notice.html] = self._said_of(run, [name for name in shown if name not in parts])
         return changes
 
     def wire_vectors(self) -> None:
@@ -111,21 +107,28 @@ class PanelRuns:
             kept = self._vectors_of(run)
             for name in missing:
                 ui.workspace.put(kept[name], name)
-            return {notice: self.reopened(run.id)[notice]}
+            return {notice: self._said_of(run)}
 
         ui.quick(event_of(notice, "vectors"), put_back, outputs=[notice], of_event=True)
 
+    def _said_of(self, run: Run, lost: Sequence[str] = ()) -> str:
+        """What is said above a run that is shown again; `lost` are parts that this page has no more."""
+        host, again = self._ui.host, str(_asked_on_page(run).get("run", ""))
+        model = short_name(host.name) if host is not None else ""
+        said = reopened_html(run, lost, again if again in self.buttons else "", model)
+        return said + vectors_html(run.id, *self._off_the_shelf(run))
+
     def _off_the_shelf(self, run: Run) -> tuple[list[str], list[str]]:
         """Of a run's vectors: those that the shelf has no more, and those that are others there by now."""
-        names, kept = self._ui.workspace.names(), self._vectors_of(run)
+        shelf, kept = self._ui.workspace, self._vectors_of(run)
         known = {name: vector.digest for name, vector in kept.items()}
         known |= {name: str(digest) for name, digest in run.about.get("vectors", {}).items()}
-        missing = [name for name in known if name not in names and name in kept]
+        there = shelf.digests(known)
+        missing = [name for name in known if name not in there and name in kept]
         if missing:  # unless it has another name by now
-            shelf = {self._ui.workspace.get(name).vector.digest for name in names}
-            missing = [name for name in missing if known[name] not in shelf]
-        there = [name for name in known if name in names]
-        return missing, [name for name in there if self._ui.workspace.get(name).vector.digest != known[name]]
+            named = set(shelf.digests().values())
+            missing = [name for name in missing if known[name] not in named]
+        return missing, [name for name in there if there[name] != known[name]]
 
     def _vectors_of(self, run: Run) -> dict[str, SteeringVector]:
         """What a run used, and what an extraction made: its page is about the vector, which lies on the shelf."""
@@ -163,12 +166,16 @@ class PanelRuns:
     def keep_details(self, call: Call, view: Properties) -> None:
         """Keep what clicks on the page of a run open; drawing all of it takes a while, so the page is told first."""
         kept = call.record.id and call.record.problem is None
-        if kept and (
-            details := {**dict(self._ui.choices.kept(view, self.by_name())), **dict(self._ui.sending.kept(view))}
-        ):
+        if kept and (details := dict(self._ui.answers.kept(view))):
             self._ui.workspace.runs.add_details(call.record.id, details)
 
     def by_name(self) -> dict[str, Any]:
         """What a kept view can hold of the page, by names that another session of the same layout gives too."""
         parts = [*self._ui.changed, *self._ui.redrawn]
         return named_parts(part for part in parts if part is not self._ui.errors)
+
+
+def _asked_on_page(run: Run) -> dict[str, Any]:
+    """What stood in the form when a run began, and which button began it."""
+    asked = run.about.get("page")
+    return asked if isinstance(asked, dict) else {}

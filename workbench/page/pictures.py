@@ -12,9 +12,9 @@ from typing import Any
 import gradio as gr
 import plotly.graph_objects as go
 
+from steering.figures.plain import plain
 from steering.resources import resource
 from workbench.page.blocks import Unwritten
-from workbench.svg.plain import plain
 
 
 _MARKUP = resource("assets", "picture", "picture.html").read_text(encoding="utf-8")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +13,14 @@ from steering.studies.steer import SteerSettings
 from steering.validation import validated
 from steering.vectors.vector import SteeringVector
 from workbench.generation import on_the_shelf
-from workbench.memory import Properties
-from workbench.page.choices import MOST, selected
+from workbench.page.answers import Picks, Question, selected
 from workbench.page.jobs import Outputs
 
 
 if TYPE_CHECKING:
     from workbench.page.context import PanelContext
 
-_log = logging.getLogger(__name__)
-KEPT = "sent"
+_KEPT = "sent"
 """How names begin under which it is kept with a run."""
 
 
@@ -36,19 +33,12 @@ class Sendable:
     """Those that its recipes name; what the shelf does not have is put there."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Source:
-    make: Callable[..., Sendable]
-    states: Sequence[gr.State]
-    picks: Callable[..., Iterable[str]]
-
-
 class Sending:
     """Of one panel's page."""
 
     def __init__(self, ui: PanelContext) -> None:
         self._ui = ui
-        self._sources: dict[str, _Source] = {}
+        self._makers: dict[str, Callable[..., Sendable]] = {}
 
     def place(self, make: Callable[..., Sendable], inputs: Mapping[str, Any]) -> None:
         """Place a button for every other panel that takes a prompt with recipes.
@@ -73,7 +63,7 @@ class Sending:
         states: Sequence[gr.State],
         *,
         selects: Sequence[Any] = (),
-        picks: Callable[..., Iterable[str]] = lambda *states: [""],
+        picks: Picks = lambda *states: [""],
     ) -> None:
         """Place such buttons for what a run found; it is kept with the run.
 
@@ -91,7 +81,7 @@ class Sending:
             return self.of("found", selected(*given[: len(selects)]), run, given[len(selects) :])
 
         parts = dict(zip(names, [*selects, *states], strict=True))
-        self.place(found, {"run": self._ui.choices.placed_run(), **parts})
+        self.place(found, {"run": self._ui.answers.placed_run(), **parts})
 
     def source(
         self,
@@ -99,10 +89,11 @@ class Sending:
         make: Callable[..., Sendable],
         states: Sequence[gr.State],
         *,
-        picks: Callable[..., Iterable[str]],
+        picks: Picks,
     ) -> None:
         """Keep with every run what `of` gives under a name; see `place_found`."""
-        self._sources[name] = _Source(make, states, picks)
+        self._makers[name] = make
+        self._ui.answers.add(f"{_KEPT}-{name}", Question(states, picks, lambda *given: _plain(make, *given)))
 
     def of(self, name: str, pick: str, run: str, values: Sequence[Any]) -> Sendable:
         """What is sent: from the states' values, or as it was kept with a run that is shown again.
@@ -110,9 +101,9 @@ class Sending:
         Raises:
             SteeringError: There is nothing.
         """
-        if not run or any(values):
-            return self._sources[name].make(pick, *values)
-        kept = self._ui.workspace.runs.details(run, f"{KEPT}-{name}").get(pick)
+        if self._ui.answers.in_memory(run, values):
+            return self._makers[name](pick, *values)
+        kept = self._ui.answers.of(f"{_KEPT}-{name}", pick, run)
         if kept is None:
             raise SteeringError(
                 "There is nothing to send: the run found none, or it was not kept.", remedy="Run it again."
@@ -139,24 +130,9 @@ class Sending:
         settings = settings.under(ui.host.chat) if ui.host else settings
         return {ui.page.go: f"./{to}?take={ui.bench.sent.put(settings)}"}
 
-    def kept(self, view: Properties) -> Iterator[tuple[str, dict[str, Any]]]:
-        """All that can be sent from the page of a run that ended, as plain data, by name.
 
-        Args:
-            view: What the run changed, states among it.
-        """
-        for name, source in self._sources.items():
-            values = [view.get(state, {}).get("value", state.value) for state in source.states]
-            if any(values) and (found := dict(_made(source, values))):
-                yield f"{KEPT}-{name}", found
-
-
-def _made(source: _Source, values: Sequence[Any]) -> Iterator[tuple[str, Any]]:
-    for pick in [*source.picks(*values)][:MOST]:
-        try:
-            yield pick, source.make(pick, *values).settings.model_dump(mode="json", exclude_defaults=True)
-        except SteeringError:  # there is nothing to send of it
-            continue
-        except Exception:  # a third party's: the run is kept without it
-            _log.exception("What could be sent of a run is not kept")
-            return
+def _plain(make: Callable[..., Sendable], pick: str, *values: Any) -> dict[str, Any] | None:
+    try:
+        return make(pick, *values).settings.model_dump(mode="json", exclude_defaults=True)
+    except SteeringError:  # there is nothing to send of it
+        return None

@@ -165,8 +165,26 @@ _COUNTED = """
 })();
 """
 
-FIRST = _COUNTED + _AS_LAST
-"""What must run before Gradio's own scripts, which keep `requestAnimationFrame` and look at the address."""
+# In a frame of another site's page, such as a notebook's, browsers may deny a page its storage, and reading it raises.
+# Then what is kept there holds until the page is left.
+_STORED = """
+for (const name of ['localStorage', 'sessionStorage']) {
+  try { window[name]; continue; } catch { /* denied */ }
+  const kept = new Map();
+  const storage = {
+    getItem: key => kept.get(String(key)) ?? null,
+    setItem: (key, value) => { kept.set(String(key), String(value)); },
+    removeItem: key => { kept.delete(String(key)); },
+    clear: () => kept.clear(),
+    key: n => [...kept.keys()][n] ?? null,
+    get length() { return kept.size; },
+  };
+  Object.defineProperty(window, name, {value: storage, configurable: true});
+}
+"""
+
+FIRST = _STORED + _COUNTED + _AS_LAST
+"""What must run before Gradio's own scripts, which keep `requestAnimationFrame`, read the address and store things."""
 
 _PARTS = ("recipe", "tokens", "replies", "fields", "picture", "terms", "keys", "shelf", "runs")
 _SHEETS = (("style.css",), *((name, f"{name}.css") for name in _PARTS))

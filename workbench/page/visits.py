@@ -1,21 +1,29 @@
-"""Who a visitor is: the number in the cookie that opening the page set."""
+"""Who a visitor is: the visit that opening the page began."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
+from workbench.doors.visits import VISIT, Visit
 
-COOKIE = "sw-visit-"
-"""How the cookie's name begins; a port follows."""
+
+def visit_of(request: Any) -> Visit | None:
+    """The visit that an event belongs to, as the guard found it; None where no browser asks.
+
+    Args:
+        request: Gradio's own object, or Starlette's, which functions of controls are given.
+    """
+    scope = getattr(getattr(request, "request", request), "scope", None)
+    found = scope.get(VISIT) if isinstance(scope, dict) else None
+    return found if isinstance(found, Visit) else None
 
 
 def visitor_of(request: gr.Request) -> str:
-    """A visitor's number, the same on all pages; "" where the browser sends no cookies."""
-    cookies, headers = _pairs(request, "cookies"), _pairs(request, "headers")
-    port = headers.get("host", "").rpartition(":")[2]
-    names = sorted(name for name in cookies if name.startswith(COOKIE))
-    own = [name for name in names if name == f"{COOKIE}{port}"] or names[:1]
-    return cookies[own[0]] if own else ""
+    """A visitor's number, the same on all pages; "" where no browser asks."""
+    visit = visit_of(request)
+    return visit.number if visit else ""
 
 
 def query_of(request: gr.Request) -> dict[str, str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import gradio as gr
 
 from steering.confines import confined
 from workbench.bench import Workbench
-from workbench.page.blocks import EVENT, unique
+from workbench.page.blocks import LAST, unique
 from workbench.page.jobs import Outputs
 from workbench.page.state import PageState
 from workbench.page.visits import visitor_of
@@ -46,7 +46,7 @@ def wire_watches(bench: Workbench, page: PageState, watches: Sequence[Watch], no
     event that had to wait again for *all* its listeners, so that two of them that wait for one another never come to
     an end.
     """
-    for group in _grouped(watches):
+    for group in grouped(watches):
         _listen(bench, page, group, noted)
 
 
@@ -69,7 +69,7 @@ def _listen(bench: Workbench, page: PageState, group: Sequence[Watch], noted: No
         return changes or gr.skip()  # Gradio takes an empty mapping for a missing value of every output
 
     outputs = unique([part for watch in group for part in watch.outputs])
-    gr.on(events, handle, inputs=[*components, *seen], outputs=outputs, trigger_mode="always_last", **EVENT)
+    gr.on(events, handle, inputs=[*components, *seen], outputs=outputs, **LAST)
 
 
 def _called(watch: Watch, at: Mapping[Any, Any], visitor: str, *, alone: bool) -> Outputs:
@@ -83,11 +83,19 @@ def _called(watch: Watch, at: Mapping[Any, Any], visitor: str, *, alone: bool) -
         return {}
 
 
-def _grouped(watches: Iterable[Watch]) -> list[list[Watch]]:
-    """Watches that share an event of a component, directly or through others. A state's change is told to each of its
+class _Listens(Protocol):
+    @property
+    def events(self) -> Sequence[Any]: ...
+
+
+T = TypeVar("T", bound=_Listens)
+
+
+def grouped(watches: Iterable[T]) -> list[list[T]]:
+    """Those that share an event of a component, directly or through others. A state's change is told to each of its
     listeners alone, so it ties nothing together.
     """
-    groups: list[tuple[set[Any], list[Watch]]] = []
+    groups: list[tuple[set[Any], list[T]]] = []
     for watch in watches:
         keys, members = {_key(event) for event in watch.events if not isinstance(event.__self__, gr.State)}, [watch]
         apart = []

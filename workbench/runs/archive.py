@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from steering.errors import SteeringError
+from steering.figures.drawing import is_figure, svg
+from steering.figures.plain import plain
 from steering.model.outcome import marked
 from steering.names import safe_name
 from steering.origins.carriers import stamped
@@ -21,8 +23,6 @@ from workbench.runs.bare import without_texts_of
 from workbench.runs.contents import FORMAT, LIST, PLACES, VERSION, as_json, digest, members, told
 from workbench.runs.run import Run
 from workbench.runs.runs import Runs
-from workbench.svg.drawing import is_figure, svg
-from workbench.svg.plain import plain
 
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -46,6 +46,7 @@ _PARTS = """\
 | `figures/*.svg` | figures that the page showed; of a run of the command line its curves, more in its report |
 | `vectors/*.safetensors` | steering vectors that the run made |
 | `used/*.safetensors` | those that it used |
+| `dictionaries/NAME/` | sparse dictionaries that it trained, as sae-lens reads them |
 | `view.json`, `details/*.json` | what the page showed and what clicks on it open, to show it again |
 """
 

@@ -14,7 +14,8 @@ from tempfile import mkdtemp
 from typing import Literal
 
 from steering.errors import SteeringError
-from workbench.runs import files, run_file
+from steering.studies.dictionaries.folders import adopt
+from workbench.runs import files, leftovers, run_file
 from workbench.runs.contents import IMPORTED, digest_of
 from workbench.runs.index import Row
 from workbench.runs.run import Run, now
@@ -38,6 +39,8 @@ class Arrival:
     run: Run
     fate: Fate
     """new; renamed, since another run has its id; there already, so that nothing was done; back from the deleted."""
+    dictionaries: tuple[str, ...] = ()
+    """Names of those that it trained, as they can be loaded here."""
 
     def __str__(self) -> str:
         said = {
@@ -46,10 +49,19 @@ class Arrival:
             "there": "is here already and was left as it is.",
             "back": "had been deleted here and is back.",
         }
-        return f"“{self.run.title}” {said[self.fate]}"
+        trained = f" What it trained is here as {', '.join(self.dictionaries)}." if self.dictionaries else ""
+        return f"“{self.run.title}” {said[self.fate]}{trained}"
 
 
-def take_in(runs: Runs, path: Path, *, name: str = "", owner: str = "", sees: str | None = None) -> list[Arrival]:
+def take_in(
+    runs: Runs,
+    path: Path,
+    *,
+    name: str = "",
+    owner: str = "",
+    sees: str | None = None,
+    dictionaries: Path | None = None,
+) -> list[Arrival]:
     """Import the runs of an archive: all of them or none. Nothing that is there already is changed.
 
     Args:
@@ -58,6 +70,7 @@ def take_in(runs: Runs, path: Path, *, name: str = "", owner: str = "", sees: st
         name: What the file is called, where its path does not say.
         owner: The visitor who imports.
         sees: Whose runs they see; everybody's where None. What they do not see is not there for them.
+        dictionaries: The folder that gets the dictionaries that the runs trained; they stay with their runs where None.
 
     Raises:
         SteeringError: It is no archive of runs, of a newer version, damaged, not what it says, or larger than may be;
@@ -74,6 +87,8 @@ def take_in(runs: Runs, path: Path, *, name: str = "", owner: str = "", sees: st
         try:
             for each in unpack(path, called, room):
                 arrived.append(_admitted(runs, each, called, owner, sees))
+            if dictionaries is not None:
+                arrived = [_set_up(runs, each, dictionaries) for each in arrived]
         except BaseException:
             for one in arrived:
                 if one.fate in ("new", "renamed"):
@@ -123,14 +138,22 @@ def _adopted(runs: Runs, run: Run, folder: Path) -> Run:
     try:
         runs.index.add(whole, process="")
     except SteeringError:
-        files.remove(runs.folder / run.id)
+        leftovers.remove(runs.folder / run.id)
         raise
     return whole
 
 
+def _set_up(runs: Runs, arrival: Arrival, home: Path) -> Arrival:
+    """The dictionaries that a new run trained, put among the others."""
+    if arrival.fate not in ("new", "renamed"):
+        return arrival
+    found = files.read_dictionaries(runs.folder / arrival.run.id)
+    return replace(arrival, dictionaries=tuple(adopt(path, home) for path in found.values()))
+
+
 def _take_back(runs: Runs, run: Run) -> None:
     runs.index.forget(run.id)
-    files.remove(runs.folder / run.id)
+    leftovers.remove(runs.folder / run.id)
 
 
 def _same(runs: Runs, unpacked: Unpacked, sees: str | None) -> Iterator[Row]:

@@ -53,9 +53,10 @@ def as_files(workspace: Workspace, id: str, kind: str, *, texts: bool = True) ->
     run = runs.get(id)
     if run.kind not in STUDIES:
         raise SteeringError(
-            f"The run '{run.title}' is of the panel '{run.kind}', which is no study.",
+            f"The run '{run.title}' is of the panel '{run.kind}', which no installed package offers, so that code "
+            "elsewhere could not find it; a file of --panels-dir is known to its own page alone.",
             f"a run of {', '.join(STUDIES)}.",
-            "Run it again on its page.",
+            "Run it again on its page, or put the panel into a package (workbench panels new).",
         )
     origin, data = _with_data(origin_of_run(run), run, workspace.uploads if texts else None)
     told = origin if texts else origin.without_texts()

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
 
+from steering.studies.dictionaries.folders import PARTS
 from steering.studies.study import RESULT
-from workbench.runs.files import DETAILS, VIEW
+from workbench.runs.files import DETAILS, DICTIONARIES, VIEW
 from workbench.runs.run import Run
 
 
@@ -23,11 +24,11 @@ LIST = "runs.json"
 """The file of an archive that says what it is and which runs it holds."""
 IMPORTED = "imported"
 """Of `Run.about`: where a run came from that was made in another workspace."""
-PLACES = frozenset({"kept", "vectors"})
+PLACES = frozenset({"kept", "vectors", "dictionaries"})
 """Settings that name a place on the disk and change nothing."""
 _STORED = re.compile(
     rf"{re.escape(RESULT)}|{re.escape(VIEW)}|tables/[^/]+\.parquet|files/[^/]+\.gz|(vectors|used)/[^/]+\.safetensors"
-    rf"|{DETAILS}/[^/]+\.json\.gz"
+    rf"|{DETAILS}/[^/]+\.json\.gz|{DICTIONARIES}/[^/]+/({'|'.join(map(re.escape, PARTS))})"
 )
 """The files of a run's folder that travel."""
 PACKED = ("files/", f"{DETAILS}/")
@@ -57,6 +58,7 @@ class About(BaseModel):
     vectors: dict[str, str] = {}
     data: dict[str, str] = {}
     versions: dict[str, str] = {}
+    plugins: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _known(self) -> About:

@@ -8,7 +8,6 @@ import os
 import shutil
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from math import nan
 from pathlib import Path
 from tempfile import mkdtemp
@@ -19,20 +18,24 @@ import pyarrow as pa
 
 from steering.errors import SteeringError
 from steering.names import safe_name
+from steering.studies.dictionaries.folders import copy as copy_dictionary
 from steering.studies.study import RESULT, Measure, Result
 from steering.vectors.files import load_vector, save_vector
 from steering.vectors.vector import SteeringVector
 from workbench.runs import run_file
-from workbench.runs.run import Run, now
+from workbench.runs.leftovers import NEW
+from workbench.runs.run import Run
 
 
 VIEW = "view.json"
 """What the page showed at the end."""
 DETAILS = "details"
 """What clicks on it open, a file for each kind."""
+DICTIONARIES = "dictionaries"
+"""Copies of the sparse dictionaries that it trained, a folder for each."""
 _TABLES, _VECTORS, _TEXTS = "tables", "vectors", "files"
-_NEW = ".new-"
-"""How the name of what is being written begins."""
+_PARTS = (_TABLES, _TEXTS, _VECTORS, DICTIONARIES, VIEW, RESULT)
+"""In the order in which they appear: what says which others there are comes last."""
 
 
 def begin(folder: Path, run: Run, process: str, vectors: Mapping[str, SteeringVector]) -> None:
@@ -63,20 +66,21 @@ def end(folder: Path, run: Run, process: str, result: Result | None, view: Mappi
         folder: As `begin` left it.
         run: As it is known at its end.
         process: In which it ran.
-        result: What was found, with tables as Parquet, vectors as safetensors and further files as they are.
+        result: What was found, with tables as Parquet, vectors as safetensors, further files as they are, and copies of
+            dictionaries.
         view: What the page showed, as JSON can hold it.
 
     Raises:
         OSError: The disk is full, or the folder cannot be written.
     """
     folder.mkdir(exist_ok=True)
-    new = Path(mkdtemp(dir=folder, prefix=_NEW))
+    new = Path(mkdtemp(dir=folder, prefix=NEW))
     try:
         if result is not None:
             _write_result(new, result)
         if view is not None:
             (new / VIEW).write_text(json.dumps(view, ensure_ascii=False), encoding="utf-8", errors="backslashreplace")
-        for name in (_TABLES, _TEXTS, _VECTORS, VIEW, RESULT):  # what says which other files there are comes last
+        for name in _PARTS:
             if (new / name).exists():
                 shutil.rmtree(folder / name, ignore_errors=True)  # of an earlier try
                 os.replace(new / name, folder / name)
@@ -84,37 +88,6 @@ def end(folder: Path, run: Run, process: str, result: Result | None, view: Mappi
         shutil.rmtree(new, ignore_errors=True)
     run_file.write(folder, run, process)
     return run_file.size_of(folder)
-
-
-def left(folder: Path) -> dict[str, Any]:
-    """How a run ended whose program is gone, as columns of the list: as its folder says, which is whole before the list
-    is told; else it was interrupted.
-    """
-    with suppress(SteeringError):
-        found = run_file.read(folder)
-        if found is not None and found[0].over:
-            return {name: getattr(found[0], name) for name in ("state", "ended", "error", "size")}
-    return {"state": "interrupted", "ended": now(), "size": run_file.size_of(folder)}
-
-
-def tidy(folder: Path) -> None:
-    for path in (
-        *folder.parent.glob(f".{folder.name}-*"),
-        *folder.glob(f"{_NEW}*"),
-        *folder.glob(f".{run_file.NAME}*"),
-    ):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def remove(folder: Path) -> None:
-    """Take a run's folder away: at once for whoever looks, then its files."""
-    gone = folder.with_name(f".{folder.name}-gone")
-    with suppress(OSError):
-        os.replace(folder, gone)
-    shutil.rmtree(gone, ignore_errors=True)
 
 
 def read_result(folder: Path) -> Result | None:
@@ -146,6 +119,7 @@ def read_result(folder: Path) -> Result | None:
             vectors=vectors,
             files=texts,
             warnings=tuple(said["warnings"]),
+            dictionaries=read_dictionaries(folder),
         )
     except SteeringError:
         raise
@@ -187,7 +161,7 @@ def write_details(folder: Path, details: Mapping[str, Any]) -> None:
     Raises:
         OSError: The disk is full, or the folder cannot be written.
     """
-    new = Path(mkdtemp(dir=folder, prefix=_NEW))
+    new = Path(mkdtemp(dir=folder, prefix=NEW))
     try:
         for name, found in details.items():
             (new / f"{name}.json.gz").write_bytes(_packed(json.dumps(found, ensure_ascii=False)))
@@ -217,9 +191,14 @@ def read_used(folder: Path) -> dict[str, SteeringVector]:
     return found
 
 
+def read_dictionaries(folder: Path) -> dict[str, Path]:
+    """The folders of the dictionaries that the run trained, by their names."""
+    return {path.name: path for path in sorted((folder / DICTIONARIES).glob("[!.]*/"))}
+
+
 def _write_result(folder: Path, result: Result) -> None:
     tables = _file_names(result.tables)
-    texts = {name: f"{file}.gz" for name, file in _file_names(result.files).items()}
+    texts = {name: f"{file}.gz" for name, file in _file_names(result.all_files).items()}
     vectors = _file_names(result.vectors)
     said = {**json.loads(result.to_json()), "tables": tables, "files": texts, "vectors": vectors}
     said |= {"headline": result.headline, "warnings": list(result.warnings)}
@@ -227,10 +206,12 @@ def _write_result(folder: Path, result: Result) -> None:
         (folder / part).mkdir()
     for name, table in result.tables.items():
         _parquet(table, folder / _TABLES / f"{tables[name]}.parquet")
-    for name, text in result.files.items():
+    for name, text in result.all_files.items():
         (folder / _TEXTS / texts[name]).write_bytes(_packed(text))
     for name, vector in result.vectors.items():
         save_vector(vector, folder / _VECTORS / f"{vectors[name]}.safetensors")
+    for name, source in result.dictionaries.items():
+        copy_dictionary(source, folder / DICTIONARIES / name)
     (folder / RESULT).write_text(
         json.dumps(said, ensure_ascii=False, indent=2), encoding="utf-8", errors="backslashreplace"
     )

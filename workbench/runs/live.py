@@ -10,10 +10,13 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from steering.errors import SteeringError
 from steering.lane import Job
+from workbench.doors.at_hand import limits_at_hand, visit_at_hand
 from workbench.memory import Changes, Properties, changed, join_all
 
 
@@ -41,15 +44,24 @@ class LiveRun:
         """
         self.of = of
         self.visitor, self.panel = visitor, panel
+        visit = visit_at_hand()
+        self.room = visit.room if visit else ""
+        """Whose workspace it writes into."""
         self.ended = False
         self._steps = steps
         self._shown: Properties = {}
         self._readers: list[_Reader] = []
         self._news = threading.Condition()
 
+    @property
+    def whose(self) -> str:
+        """Who asked: a user, on whichever browser, or a visitor."""
+        return self.room or self.visitor
+
     def begin(self, when_ended: Callable[[LiveRun], None]) -> None:
-        """Start it."""
-        threading.Thread(target=self._run, args=(when_ended,), name=f"run {self.panel}", daemon=True).start()
+        """Start it, in the context of whoever asks: who that is, some of what it calls wants to know."""
+        work = partial(copy_context().run, self._run, when_ended)
+        threading.Thread(target=work, name=f"run {self.panel}", daemon=True).start()
 
     def follow(self) -> Iterator[Changes]:
         """What it has shown so far as one update, then every further one until it ends. The reader may go away at any
@@ -122,11 +134,13 @@ class LiveRuns:
         """
         run = LiveRun(steps, **asked)
         with self._lock:
-            own = sum(each.visitor == run.visitor for each in self._runs)
-            if len(self._runs) >= MOST or own >= MOST_OF_ONE:
+            own = sum(each.whose == run.whose for each in self._runs)
+            limits = limits_at_hand()
+            most = limits.queue if limits else MOST_OF_ONE
+            if len(self._runs) >= MOST or own >= most:
                 raise SteeringError(
                     f"{own} runs of yours go on and wait already, and {len(self._runs)} of all visitors.",
-                    f"at most {MOST_OF_ONE} of one visitor and {MOST} of all.",
+                    f"at most {most} of one visitor and {MOST} of all.",
                     "Wait until one has ended, or stop one on its page.",
                 )
             self._runs.append(run)
@@ -140,16 +154,31 @@ class LiveRuns:
         return own[-1] if own else None
 
     def with_id(self, id: str) -> LiveRun | None:
-        """The run that has an id in the list of runs, if it goes on here."""
+        """The run that has an id in the list of runs of whoever is at hand, if it goes on here."""
+        visit = visit_at_hand()
+        room = visit.room if visit else ""
         with self._lock:
-            runs = list(self._runs)
+            runs = [run for run in self._runs if run.room == room]
         return next((run for run in runs if id and run.of()[1] == id), None)
+
+    def goes_on(self, room: str) -> bool:
+        """Whether something goes on in somebody's workspace."""
+        with self._lock:
+            return any(run.room == room for run in self._runs)
 
     def panel_of(self, visitor: str, job: Job[Any]) -> str:
         """Id of the visitor's panel that shows a job; "" where it is nobody's panel, or another visitor's."""
         with self._lock:
             runs = list(self._runs)
         return next((run.panel for run in runs if visitor and run.visitor == visitor and run.of()[0] is job), "")
+
+    def stop(self) -> None:
+        """Stop all that goes on and waits."""
+        with self._lock:
+            runs = list(self._runs)
+        for job in (run.of()[0] for run in runs):
+            if job is not None:
+                job.stop()
 
     def _forget(self, run: LiveRun) -> None:
         with self._lock:

@@ -27,5 +27,6 @@ def origin_of_run(run: Run) -> Origin:
         data=data,
         vectors=about.get("vectors", {}),
         versions=about.get("versions", {}),
+        plugins=about.get("plugins", {}),
     )
     return replace(found, left_out=(*found.left_out, *about.get("left_out", ())))

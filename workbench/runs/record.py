@@ -12,8 +12,9 @@ from steering.errors import SteeringError
 from steering.model.host import Host
 from steering.origins.origin import Origin
 from steering.studies.study import Result
+from workbench.runs.about import about
 from workbench.runs.origin import origin_of_run
-from workbench.runs.run import Run, State, about
+from workbench.runs.run import Run, State
 
 
 if TYPE_CHECKING:

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from steering.errors import SteeringError
-from steering.names import short_name
+from steering.names import RESULT, short_name
 from steering.own_files import temporary_beside
-from steering.studies.study import RESULT
 from workbench.runs.run import Run
 
 

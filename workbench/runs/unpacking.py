@@ -23,12 +23,14 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
+from steering.dictionaries.files import WEIGHTS, read_sae_lens
 from steering.errors import SteeringError
+from steering.studies.dictionaries.folders import PARTS
 from steering.studies.study import RESULT
 from steering.texts.parquet_files import check_parquet
 from steering.vectors.files import load_vector
 from workbench.runs.contents import FORMAT, LIST, PACKED, VERSION, Travelled, as_json, digest, packed
-from workbench.runs.files import DETAILS, VIEW, read_result
+from workbench.runs.files import DETAILS, DICTIONARIES, VIEW, read_dictionaries, read_result
 from workbench.runs.run import Run
 
 
@@ -43,6 +45,7 @@ _LONGEST = 400
 _CHUNK = 1 << 20
 _PARTS = re.compile(
     r"tables/[\w .+()-]+\.parquet|files/[\w .+()-]+|details/[\w-]+\.json|(?:vectors|used)/[\w .+()-]+\.safetensors"
+    rf"|{DICTIONARIES}/\w[\w .+()-]*/(?:{'|'.join(map(re.escape, PARTS))})"
 )
 """What is taken of a run's folder beside its JSON; tables as CSV and figures are for people."""
 _DAMAGES = (
@@ -244,13 +247,13 @@ def _parts(reader: _Reader, folder: str, said: dict[str, Any]) -> Iterator[tuple
             content = reader.read(path, MOST_JSON)
             yield name, content, content
         elif _PARTS.fullmatch(name):
-            content = reader.read(path, MOST_JSON) if name.startswith(DETAILS) else reader.read(path)
+            content = reader.read(path, MOST_JSON if name.endswith(".json") else MOST_BYTES)
             yield name, content, gzip.compress(content, mtime=0) if name.startswith(PACKED) else content
 
 
 def _write(path: Path, content: bytes) -> None:
     try:
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
         raise unwritten(error) from error
@@ -274,6 +277,8 @@ def _check(folder: Path) -> None:
     read_result(folder)
     for path in sorted((folder / "used").glob("*.safetensors")):
         load_vector(path)
+    for path in read_dictionaries(folder).values():
+        read_sae_lens(path, path / WEIGHTS)
     for path in sorted((folder / DETAILS).glob("*")):
         if not isinstance(json.loads(gzip.decompress(path.read_bytes()).decode("utf-8")), dict):
             raise ValueError(f"{DETAILS}/{path.stem} holds no object")

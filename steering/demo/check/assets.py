@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from steering.demo.bars import Bar, Measure
-from steering.demo.block_states import read_tokens
-from steering.demo.dictionaries import load_dictionary
-from steering.demo.dictionary_training import measure
 from steering.demo.grammar import examples
 from steering.demo.held_out import TEST_SEED
 from steering.demo.tokens import encode
+from steering.dictionaries.loading import load_dictionary
 from steering.model.host import Host
+from steering.studies.dictionaries.corpus import Ids
+from steering.studies.dictionaries.measuring import measured
+from steering.studies.dictionaries.states import read_tokens
 
 
 def assets_size(folder: Path) -> Measure:
@@ -49,7 +50,7 @@ def demo_dictionaries(host: Host, assets: Path, *, tokens: int, say: Callable[[s
     for folder, card in cards.items():
         say(f"dictionary {folder.name}")
         if conversations:
-            measures |= _measures(folder.name, _afresh(host, folder, card, conversations), "held-out tokens")
+            measures |= _measures(folder.name, _afresh(host, folder, conversations), "held-out tokens")
         else:
             measures |= _measures(folder.name, card["held_out"], "held-out tokens, as its card records")
     return measures
@@ -62,18 +63,19 @@ def _measures(name: str, found: Mapping[str, Any], note: str) -> dict[str, Measu
     }
 
 
-def _afresh(host: Host, folder: Path, card: Mapping[str, Any], conversations: list[list[int]]) -> dict[str, Any]:
-    states = read_tokens(host, conversations, [card["block"]])[card["block"]]
-    inputs, targets = (getattr(states, card[end]) for end in ("reads", "gives"))
-    sae = load_dictionary(folder, width=host.info.width).sae.to(inputs.device)
-    return measure(sae, inputs, targets)
+def _afresh(host: Host, folder: Path, conversations: Sequence[Ids]) -> dict[str, Any]:
+    dictionary = load_dictionary(folder, width=host.info.width)
+    places = (dictionary.reads, dictionary.gives)
+    states = host.run(lambda job: read_tokens(host, conversations, places), title="Reading states")
+    return measured(dictionary, states.at[dictionary.reads], states.at[dictionary.gives], states.text).plain
 
 
-def _conversations(host: Host, tokens: int) -> list[list[int]]:
+def _conversations(host: Host, tokens: int) -> list[Ids]:
     """Token ids of held-out conversations, at least `tokens` in all."""
     for drawn in count(256, 256):
         found = [
-            encode(host.tokenizer, each.messages)[0] for each in examples(split="held_out", n=drawn, seed=TEST_SEED)
+            tuple(encode(host.tokenizer, each.messages)[0][: host.info.context - 1])
+            for each in examples(split="held_out", n=drawn, seed=TEST_SEED)
         ]
         if sum(map(len, found)) >= tokens:
             return found

@@ -17,7 +17,7 @@ from steering.passes.forced import Replied, read_forced
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
 from steering.recipes.plans import plan_of
-from steering.recipes.recipe import Everywhere, Intervention, Mode, Recipe
+from steering.recipes.recipe import Everywhere, Intervention, Recipe
 from steering.vectors.vector import SteeringVector
 from steering.writes.interventions import Plan
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 def single_plan(
     host: Host,
     vector: SteeringVector,
-    mode: Mode,
+    mode: str,
     *,
     blocks: Everywhere | tuple[int, ...] = "default",
     strength: float = 1.0,

@@ -6,10 +6,6 @@ from collections.abc import Callable
 from random import Random
 
 import numpy as np
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from steering.demo.bars import Measure
 from steering.demo.check.direction import POOLINGS
@@ -50,6 +46,11 @@ def demo_truth(host: Host, say: Callable[[str], None]) -> dict[str, Measure]:
     States are read after `True or false: ...` in the chat template. Blocks and poolings are compared on the held-out
     facts themselves: the bar asks whether some block carries truth.
     """
+    # These take seconds to import.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     say("truth of statements")
     texts, true, fitted = statements()
     prompts = [render(host, f"True or false: {text}") for text in texts]
@@ -72,6 +73,10 @@ def demo_truth(host: Host, say: Callable[[str], None]) -> dict[str, Measure]:
 
 
 def _bag_of_words(texts: list[str], true: np.ndarray, fitted: np.ndarray) -> float:
+    # These take seconds to import.
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+
     counts = CountVectorizer(binary=True).fit(text for text, used in zip(texts, fitted, strict=True) if used)
     words = counts.transform(texts)
     probe = LogisticRegression(max_iter=_MOST_STEPS).fit(words[fitted], true[fitted])

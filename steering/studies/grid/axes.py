@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from steering.errors import SteeringError
 from steering.extraction import METHODS
 from steering.ranges import sweep
-from steering.recipes.recipe import MODES, Recipe, parse_blocks
+from steering.recipes.modes import MODES
+from steering.recipes.recipe import Recipe, parse_blocks
 from steering.validation import validation_error
-from steering.writes.interventions import SCOPES
+from steering.writes.scopes import SCOPES
 
 
 Kind = Literal["strength", "block", "vector", "mode", "method", "scope", "prompt", "seed", "temperature"]

@@ -16,6 +16,7 @@ from steering.model.prompts import conversation, render
 from steering.passes.decoding import check, generate_each
 from steering.passes.replies import Reply
 from steering.passes.rows import Row
+from steering.recipes.modes import MODES
 from steering.recipes.nats import search_ahead
 from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Recipe
@@ -108,6 +109,7 @@ def check_grid(host: Host, grid: Grid, vectors: Mapping[str, SteeringVector]) ->
     Raises:
         SteeringError: A vector that is missing or does not fit, a block that does not exist, an empty prompt.
     """
+    _check_strengths(grid)
     stands_in = {**vectors, **{name: vectors[source] for name, (source, _) in _methods(grid, vectors).items()}}
     for asked in grid.asked().values():
         for name in asked.recipe.vectors:
@@ -118,6 +120,21 @@ def check_grid(host: Host, grid: Grid, vectors: Mapping[str, SteeringVector]) ->
         plain = [each for each in asked.recipe.interventions if each.unit != "nats"]
         plan = plan_of(asked.recipe.model_copy(update={"interventions": tuple(plain)}), host, stands_in)
         check(host, [Row(render(asked.recipe.on(host), conversation(asked.user, grid.system)), plan)])
+
+
+def _check_strengths(grid: Grid) -> None:
+    """Raise where an axis of strengths would show the same reply in every cell."""
+    kinds = {axis.kind for axis in (grid.x, grid.y) if axis is not None}
+    first = next(iter(grid.recipe.interventions), None)
+    if first is None or "strength" not in kinds or "mode" in kinds or MODES[first.mode].graded:
+        return
+    title = MODES[first.mode].title
+    scaled = f"'{MODES['feature_scale'].title}' instead, whose factor 0 switches it off, or another axis"
+    raise SteeringError(
+        f"'{title}' has no strength, so that every cell would be the same.",
+        "an axis that changes something, such as prompt or vector.",
+        f"Choose {scaled if MODES[first.mode].feature else 'another axis'}.",
+    )
 
 
 def size_of_grid(host: Host, grid: Grid, vectors: Mapping[str, SteeringVector], store: Kept) -> Size:

@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 
 from steering.lane import look_for_stop
 from steering.studies.probing.block import Scored
@@ -47,6 +44,11 @@ def bag_of_words(texts: Sequence[str], harmful: np.ndarray, fold: np.ndarray) ->
         harmful: Boolean, (statement,).
         fold: (statement,).
     """
+    # These take seconds to import.
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
     scores, words = np.zeros(len(texts)), np.array(texts, dtype=object)
     for each in np.unique(fold):
         look_for_stop()

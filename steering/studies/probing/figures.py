@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from steering.figures.styling import FLOOR, INK, LEGEND, RULE, SEVERAL, styled
 from steering.model.sites import Site
 from steering.passes.schedule import Place
 from steering.statistics import Estimate
-from steering.studies.figures import FLOOR, INK, LEGEND, RULE, SEVERAL, styled
 from steering.studies.probing.analysis import CCS, SHUFFLED, random_floor
 from steering.studies.probing.ccs import CONSTANT_LOSS
 from steering.studies.probing.directions import NAMES

@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import silhouette_score
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +57,8 @@ def empirical_separation_accuracy(called: np.ndarray, harmful: np.ndarray) -> fl
 
 def cosine_silhouette(differences: np.ndarray, called: np.ndarray) -> float:
     """Cosine silhouette of the differences x(Yes) - x(No) under a probe's verdicts; 0 where all are the same."""
+    from sklearn.metrics import silhouette_score  # takes seconds to import
+
     if len(set(called.tolist())) < 2:
         return 0.0
     return float(silhouette_score(differences, called, metric="cosine"))

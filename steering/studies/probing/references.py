@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 
 from steering.extraction.lda import solve_shrunk
 from steering.lane import look_for_stop
@@ -30,6 +29,8 @@ class Reference:
 
 
 def _logistic(differences: np.ndarray, harmful: np.ndarray) -> tuple[np.ndarray, float]:
+    from sklearn.linear_model import LogisticRegression  # takes seconds to import
+
     middle = differences.mean(axis=0)
     scale = float(np.sqrt(np.square(differences - middle).mean())) or 1.0
     rows, back = _in_span((differences - middle) / scale)

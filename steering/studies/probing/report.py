@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from steering.extraction.provenance import versions
+from steering.forms.tables import table_html
 from steering.origins.origin import origin_of
 from steering.origins.script import script
-from steering.studies.page import caption_html, figure_html, html_page, notes_html, table_html, words_html
+from steering.studies.page import caption_html, figure_html, html_page, notes_html, words_html
 from steering.studies.probing import figures
 from steering.studies.probing.analysis import parts_of
 from steering.studies.probing.findings import caption, place_title

@@ -15,6 +15,7 @@ from steering.model.host import Host
 from steering.model.sites import Site
 from steering.ranges import whole_numbers
 from steering.studies.probing.templates import templates
+from steering.studies.setting_kinds import once, typed_list
 from steering.texts.statements import STATEMENT_SETS
 
 
@@ -112,15 +113,8 @@ class ProbeSettings(BaseModel):
             return ", ".join(map(str, given))
         return json.dumps(given) if isinstance(given, dict) else str(given) if isinstance(given, int) else given
 
-    @field_validator("sites", "controls", "cause", mode="before")
-    @classmethod
-    def _as_list(cls, given: Any) -> Any:
-        return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
-
-    @field_validator("sites", "controls", "cause")
-    @classmethod
-    def _once(cls, given: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(given))
+    _typed = field_validator("sites", "controls", "cause", mode="before")(typed_list)
+    _once = field_validator("sites", "controls", "cause")(once)
 
     @property
     def states_folder(self) -> str:

@@ -17,7 +17,7 @@ from steering.model.caches import repeated
 from steering.model.fingerprint import fingerprint
 from steering.model.host import Host
 from steering.model.prompts import Prompt
-from steering.model.sites import Site
+from steering.model.sites import ReadPlace, Site
 from steering.own_files import set_aside
 from steering.passes.activations import DEFAULT_TOKEN_BUDGET, batches_by_length
 from steering.passes.rows import Batch
@@ -147,10 +147,10 @@ def _both(host: Host, runs: list[Runs], places: list[Place]) -> Iterator[tuple[P
     shared = runs[0].shared
     prompts = [prompt for run in runs for prompt in (run.no, run.yes)]
     positions = torch.tensor([position for run in runs for position in run.read])
-    found: dict[Place, Tensor] = {}
+    found: dict[ReadPlace, Tensor] = {}
 
     def reader(before: int, offsets: Tensor | None = None) -> object:
-        def read(place: Place, states: Tensor) -> None:
+        def read(place: ReadPlace, states: Tensor) -> None:
             at = positions - before + (0 if offsets is None else offsets)
             found[place] = states[torch.arange(len(states)), at.to(states.device)].float()
 
@@ -165,8 +165,8 @@ def _both(host: Host, runs: list[Runs], places: list[Place]) -> Iterator[tuple[P
     else:
         whole = Batch.of(host, prompts)
         read_prompts(host, whole, both, read=reader(0, whole.first), places=places)  # type: ignore[arg-type]
-    for place, states in found.items():
-        yield place, states.cpu().reshape(len(runs), 2, -1).transpose(0, 1).numpy()
+    for place in places:
+        yield place, found[place].cpu().reshape(len(runs), 2, -1).transpose(0, 1).numpy()
 
 
 def _part(prompt: Prompt, start: int, end: int) -> Prompt:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -13,9 +13,10 @@ from steering.model.host import Host
 from steering.model.prompts import Message, Prompt, render, render_text
 from steering.names import short_name
 from steering.passes.rows import check_length
+from steering.plugins import Registry
 from steering.resources import resource
-from steering.texts.yaml_files import load_yaml
 from steering.validation import validation_error
+from steering.yaml_files import load_yaml
 
 
 class Template(BaseModel):
@@ -75,14 +76,30 @@ def templates() -> dict[str, Template]:
     return {name: Template.model_validate(given) for name, given in load_yaml(path.read_text(encoding="utf-8")).items()}
 
 
+def _read(name: str, offered: Any) -> Template:
+    """What a package offers as a template: one, or its fields.
+
+    Raises:
+        SteeringError: They make none.
+    """
+    try:
+        return offered if isinstance(offered, Template) else Template.model_validate(offered)
+    except ValidationError as error:
+        raise validation_error(f"The probing template '{name}'", error, Template) from error
+
+
+TEMPLATES: Registry[Template] = Registry("template", _read, templates())
+"""Every template by its name, those of packages behind those that ship."""
+
+
 def template_of(given: str) -> Template:
     """A template by its name, or its own fields as YAML, `{text: "{statement}{answer}", answers: [" Yes", " No"]}`.
 
     Raises:
         SteeringError: No such template, or fields that make none.
     """
-    if given in templates():
-        return templates()[given]
+    if given in TEMPLATES:
+        return TEMPLATES[given]
     try:
         fields = load_yaml(given, "The template")
     except SteeringError:
@@ -90,13 +107,13 @@ def template_of(given: str) -> Template:
     if not isinstance(fields, dict):
         raise SteeringError(
             f"The template '{given}' was asked for.",
-            f"one of {', '.join(templates())}, or its own fields as YAML: "
+            f"one of {', '.join(TEMPLATES)}, or its own fields as YAML: "
             "{text: '{statement}{answer}', answers: [' Yes', ' No']}.",
         )
     try:
         return Template.model_validate(fields)
     except ValidationError as error:
-        raise validation_error("The template", error, known=Template.model_fields) from error
+        raise validation_error("The template", error, Template) from error
 
 
 @dataclass(frozen=True)

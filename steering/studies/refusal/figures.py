@@ -4,15 +4,48 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import plotly.graph_objects as go
 
+from steering.figures.styling import ALIGNMENT, HELPFULNESS, INK, LEGEND, RECIPE_A, SEVERAL, error_bars, styled
 from steering.statistics import Estimate
-from steering.studies.figures import ALIGNMENT, HELPFULNESS, INK, LEGEND, RECIPE_A, SEVERAL, error_bars, styled
 from steering.studies.refusal.arms import FLOORS, NONE
 from steering.studies.refusal.candidates import Candidate
-from steering.studies.refusal.outcomes import Cost, Rates
 from steering.studies.refusal.rules import By, Choice, Rules, Score
+
+
+class Named(Protocol):
+    """What every figure says of an intervention."""
+
+    @property
+    def arm(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def floor(self) -> str: ...
+
+
+class Rated(Named, Protocol):
+    """What is drawn of the rates of an intervention (`Rates`)."""
+
+    @property
+    def group(self) -> str: ...
+    @property
+    def system(self) -> bool: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def refusal(self) -> Estimate: ...
+
+
+class Costed(Named, Protocol):
+    """What is drawn of the cost of an intervention (`Cost`)."""
+
+    @property
+    def kl_mean(self) -> Estimate: ...
+    @property
+    def kl_p95(self) -> float: ...
 
 
 SCORES = {
@@ -81,7 +114,7 @@ def score_map(
     return figure.update_layout(height=110 + _ROW * len(positions), margin={"l": 104, "r": 16, "t": 12, "b": 44})
 
 
-def refusal_rates(rates: Sequence[Rates], *, system: bool = False) -> go.Figure:
+def refusal_rates(rates: Sequence[Rated], *, system: bool = False) -> go.Figure:
     """Share of refused requests under every intervention, with Wilson's interval, over the range of random ones."""
     shown = [each for each in rates if not each.floor and each.system == system]
     titles = list(dict.fromkeys(each.title for each in shown))[::-1]
@@ -116,7 +149,7 @@ def refusal_rates(rates: Sequence[Rates], *, system: bool = False) -> go.Figure:
     return _rows(figure, titles)
 
 
-def damage(costs: Sequence[Cost]) -> go.Figure:
+def damage(costs: Sequence[Costed]) -> go.Figure:
     """KL from the unedited model on its own replies to harmless requests, over the range of random interventions.
 
     The axis is logarithmic and begins at `LEAST_NATS`: what lies under it is as good as nothing, and stands there.

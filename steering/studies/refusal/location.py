@@ -9,10 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from steering.confines import check_model
@@ -20,9 +16,10 @@ from steering.errors import SteeringError
 from steering.loading.options import LoadOptions
 from steering.model.host import Host
 from steering.model.prompts import Prompt
+from steering.model.sites import ReadPlace
 from steering.passes.activations import read_states
 from steering.passes.rows import Batch
-from steering.passes.schedule import Place, Schedule
+from steering.passes.schedule import Schedule
 from steering.passes.tracing import read_prompts
 from steering.statistics import Estimate, auroc, auroc_intervals, f1_interval
 from steering.studies.refusal.requests import Messages, read_prompts_of
@@ -54,7 +51,7 @@ def projections(host: Host, prompts: Sequence[Prompt], vector: SteeringVector) -
 def _project(host: Host, prompt: Prompt, direction: Tensor) -> Projection:
     kept: list[tuple[Tensor, Tensor]] = []
 
-    def read(place: Place, states: Tensor) -> None:
+    def read(place: ReadPlace, states: Tensor) -> None:
         own = states[0].float()
         along = own @ direction.to(own.device)
         kept.append((along / own.norm(dim=-1).clamp(min=1e-12), along))
@@ -156,6 +153,12 @@ def surrogate(host: Host, prompts: Sequence[Prompt], refused: Sequence[bool], *,
         refused: Whether the model refused each, by its own reply: no ground truth enters.
         seed: Of the folds.
     """
+    # These take seconds to import.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     labels = np.array(refused, dtype=bool)
     few = min(int(labels.sum()), int((~labels).sum()))
     if few < FOLDS:

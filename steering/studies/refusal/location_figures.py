@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from torch import Tensor
 
-from steering.studies.figures import LEGEND, RECIPE_A, RULE, SEVERAL, error_bars, styled
+from steering.figures.styling import LEGEND, RECIPE_A, RULE, SEVERAL, error_bars, styled
 from steering.studies.refusal.candidates import Candidate
 from steering.studies.refusal.figures import DIVERGING, GROUPS, colour_bar
 from steering.studies.refusal.location import GOOD_F1, Drift, Projection, Surrogate, TwoProbes

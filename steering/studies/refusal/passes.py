@@ -11,6 +11,7 @@ from torch import Tensor
 
 from steering.model.host import Host
 from steering.model.prompts import Prompt
+from steering.model.sites import ReadPlace
 from steering.passes.rows import Batch
 from steering.passes.schedule import Place, Schedule
 from steering.passes.tracing import Start, read_prompts
@@ -69,7 +70,7 @@ class Passes:
         n, rows = len(plans), len(bucket.indices)
         start = Start(from_block, bucket.inputs[from_block].repeat(n, 1, 1)) if from_block else None
         schedule = Schedule(self._host, [plan for plan in plans for _ in range(rows)])
-        kept: dict[Place, Tensor] = {}
+        kept: dict[ReadPlace, Tensor] = {}
         places: list[Place] = [(block, "block_output") for block in blocks if block >= from_block]
         forward = read_prompts(
             self._host,
@@ -103,9 +104,9 @@ class Passes:
     def _read(self, indices: list[int]) -> _Bucket:
         blocks = range(self._host.info.blocks)
         batch = Batch.of(self._host, [self._prompts[index] for index in indices])
-        kept: dict[Place, Tensor] = {}
+        kept: dict[ReadPlace, Tensor] = {}
 
-        def read(place: Place, states: Tensor) -> None:
+        def read(place: ReadPlace, states: Tensor) -> None:
             kept[place] = states.clone() if place[1] == "block_input" else states[:, -1].float().cpu()
 
         places: list[Place] = [(block, "block_output") for block in blocks]

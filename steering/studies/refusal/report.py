@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import plotly.graph_objects as go
 
+from steering.forms.tables import table_html
 from steering.model.model_info import DEMO_CAVEAT
 from steering.studies.page import (
     caption_html,
@@ -16,7 +17,6 @@ from steering.studies.page import (
     figure_html,
     html_page,
     listed,
-    table_html,
     words_html,
 )
 from steering.studies.refusal import figures, location_figures

@@ -12,6 +12,7 @@ from steering.judges import second
 from steering.model.chat_settings import CHAT, ChatSettings
 from steering.studies.refusal.arms import ARMS
 from steering.studies.refusal.rules import By, Rules
+from steering.studies.setting_kinds import typed_list
 
 
 Until = Literal["tokens", "candidates", "effects"]
@@ -69,11 +70,7 @@ class RefusalSettings(BaseModel):
     until: Until = Field("effects", description="Where to end: tokens, candidates or effects.")
     kept: str = Field("", description="File that keeps finished parts for another run; none where empty.")
 
-    @field_validator("arms", "tokens", mode="before")
-    @classmethod
-    def _commas(cls, given: Any) -> Any:
-        """`none, ablate` as typed on a command line."""
-        return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+    _typed = field_validator("arms", "tokens", mode="before")(typed_list)
 
     @field_validator("candidate")
     @classmethod

@@ -215,7 +215,7 @@ def recipe_name(letter: str) -> str:
 
 def _modified(name: str, reply: Reply) -> Measure:
     written = reply.written
-    return Measure(f"modified_positions ({name})", written.prompt + written.generated, None, None, 1, "positions")
+    return Measure(f"modified by {name}", written.prompt + written.generated, None, None, 1, "positions")
 
 
 def _row(name: str, reply: Reply) -> dict[str, object]:

@@ -105,9 +105,9 @@ def _doubts(line: Line, best: Best, floor: Floor | None) -> Iterator[str]:
     if best.strength.low < 0 < best.strength.high:
         yield "Resamples choose either side of 0, so take neither."
     gained = _gained_at(floor, best.strength.value) if floor is not None and floor.unit == line.curve.unit else []
-    if gained:
+    if floor is not None and gained:
         low, high = min(gained), max(gained)
-        beside = f"{len(gained)} random directions of equal norm gain {low:+.2f} to {high:+.2f} there"
+        beside = f"{floor.of.said(len(gained))} gain {low:+.2f} to {high:+.2f} there"
         yield (
             f"{beside}: no less than this, so do not take it for the vector's."
             if high >= best.gained.low

@@ -12,7 +12,7 @@ from steering.errors import SteeringError
 from steering.statistics import Estimate
 from steering.studies.tradeoff.comparison import AXES, Comparison
 from steering.studies.tradeoff.fits import FEWEST, Verdict, judge, near_zero, published_fit, rational_fit, tanh_fit
-from steering.studies.tradeoff.methods import INNERMOST, Curve
+from steering.studies.tradeoff.methods import DIRECTIONS, INNERMOST, Curve, Random
 from steering.studies.tradeoff.readings import Treatment
 
 
@@ -64,7 +64,7 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Floor:
-    """What random directions of equal norm do, (strength,) each."""
+    """What random directions of equal norm do, or random features of equal activity, (strength,) each."""
 
     curves: tuple[Line, ...]
     strengths: tuple[float, ...]
@@ -75,6 +75,11 @@ class Floor:
     """Mean of the directions' alignment slopes at 0."""
     slope_size: float
     """Mean of their sizes."""
+
+    @property
+    def of(self) -> Random:
+        """What it is made of, in words."""
+        return self.curves[0].curve.floor or DIRECTIONS
 
     @property
     def unit(self) -> str:

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from steering.statistics import Estimate
-from steering.studies.figures import (
+from steering.figures.styling import (
     ALIGNMENT,
     FLOOR,
     HELPFULNESS,
@@ -23,6 +22,7 @@ from steering.studies.figures import (
     error_bars,
     styled,
 )
+from steering.statistics import Estimate
 from steering.studies.tradeoff.analysis import AXES, Floor, Line, Point
 from steering.studies.tradeoff.measures import Measure
 from steering.studies.tradeoff.recommendation import Best, Front
@@ -164,11 +164,11 @@ def _floor(figure: go.Figure, floor: Floor, axis: str) -> None:
             x=list(floor.strengths),
             y=edge.tolist(),
             mode="markers",
-            name="random directions",
+            name=floor.of.several,
             legendgroup="floor",
             showlegend=axis == "alignment" and name == "highest",
             marker={"symbol": "line-ew", "size": 7, "line": {"width": 1.5, "color": FLOOR}},
-            hovertemplate=f"{name} of random directions, {axis} at %{{x:g}}: %{{y:.3f}}<extra></extra>",
+            hovertemplate=f"{name} of {floor.of.several}, {axis} at %{{x:g}}: %{{y:.3f}}<extra></extra>",
         )
 
 
@@ -217,7 +217,7 @@ def _plane_line(figure: go.Figure, line: Line, hue: str, dash: str, *, faint: bo
     figure.add_scatter(
         x=both[0],
         y=both[1],
-        name="random directions" if faint else line.curve.title,
+        name=line.curve.floor.several if line.curve.floor else line.curve.title,
         legendgroup="floor" if faint else line.curve.key,
         showlegend=not faint or line.curve.key.endswith(" 0"),
         mode="lines" if faint else "lines+markers",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from steering.numbers import with_unit
 from steering.studies.tradeoff.advice import advice
 from steering.studies.tradeoff.analysis import Floor, Line
 from steering.studies.tradeoff.comparison import NOT_ANSWERING, Comparison
@@ -50,16 +51,15 @@ def _slope(line: Line, floor: Floor | None) -> list[str]:
     clear = "does not include 0" if slope.low > 0 or slope.high < 0 else "includes 0"
     interval = f"[{slope.low:.3g}, {slope.high:.3g}]"
     said = (
-        f"From {-reach:g} to {reach:g}, alignment changes by {slope.value:.3g} {interval} for each 1 {unit}; the "
-        f"interval {clear}."
+        f"From {-reach:g} to {reach:g}, alignment changes by {slope.value:.3g} {interval} for each "
+        f"{with_unit('1', unit)}; the interval {clear}."
     )
     if floor is None or not slope.value:
         return [said]
     share = abs(floor.slope_size / slope.value)
     verdict = "as it should" if share < _FLAT else "so that much of the vector's own slope may be noise"
-    n = len(floor.curves)
     return [
-        f"{said} Slopes of {n} random direction{'s' if n > 1 else ''} of equal norm are {floor.slope_size:.3g} in size "
+        f"{said} Slopes of {floor.of.said(len(floor.curves))} are {floor.slope_size:.3g} in size "
         f"(with their signs {floor.slope:.3g}), {100 * share:.0f} % of it, {verdict}."
     ]
 
@@ -91,7 +91,8 @@ def caption(found: Comparison, lines: Sequence[Line], line: Line | None) -> str:
         return ""
     axes = [asked[axis] for axis in ("alignment", "helpfulness")]
     counts = [lines[0].points[0].n[axis] for axis in ("alignment", "helpfulness")]
-    floors = [each.curve for each in lines if each.curve.floor and (line is None or each.curve.unit == line.curve.unit)]
+    alike = [each.curve for each in lines if line is None or each.curve.unit == line.curve.unit]
+    floors = [(curve.floor, len(curve.strengths)) for curve in alike if curve.floor]
     of = sources(found)
     parts = [
         f"Points: means over n = {counts[0]} ({of['alignment']}, {axes[0].measure.says}) and n = {counts[1]} "
@@ -102,8 +103,8 @@ def caption(found: Comparison, lines: Sequence[Line], line: Line | None) -> str:
         fits = [f"{named[axis]}, R² {verdict.theory.r2:.2f}" for axis, verdict in line.fits.items()]
         parts.append(f"lines: fits {' and '.join(fits)} (Wolf et al. 2024)")
     if floors:
-        n, at = len(floors), len(floors[0].strengths)
-        parts.append(f"grey: range over {n} random directions of equal norm, read at {at} strengths")
+        random, at = floors[0]
+        parts.append(f"grey: range over {random.said(len(floors))}, read at {at} strengths")
     digest = found.host.info.template_digest
     template = f"chat template {digest}" if found.host.info.chat_template else "no chat template"
     return "; ".join(parts) + f". {template[0].upper()}{template[1:]}."

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from steering.errors import SteeringError
 from steering.lane import look_for_stop
@@ -77,6 +76,8 @@ def tanh_fit(strengths: Sequence[float], values: Sequence[float]) -> Fit:
     Raises:
         SteeringError: Fewer than five strengths, or numbers that are not finite.
     """
+    from scipy.optimize import least_squares  # takes long to import
+
     x, y = _checked(strengths, values)
 
     def solve(x: np.ndarray, y: np.ndarray, near: np.ndarray | None = None) -> np.ndarray:
@@ -116,6 +117,8 @@ def _odds_fit(
     name: str, names: tuple[str, str], strengths: Sequence[float], values: Sequence[float], floor: float, share: float
 ) -> Fit:
     """floor + share / (1 + a + a b^2 r^2 / 2), by -ln a and ln(b x largest strength)."""
+    from scipy.optimize import least_squares  # as above
+
     x, y = _checked(strengths, values)
     scale = float(np.abs(x).max()) or 1.0
 

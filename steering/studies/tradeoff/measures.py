@@ -1,16 +1,17 @@
 """What is measured: each a registered measure, which says what is asked and gives one value an item.
 
-To add one, make a `Measure` and `register` it: it can then be named in the settings.
+To add one, make a `Measure` and `register` it: it can then be named in the settings. A package offers a `Measure`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from steering.errors import SteeringError
 from steering.model.host import Host
+from steering.plugins import Registry, of_class
 from steering.studies.tradeoff.readings import Item, Seen
 from steering.studies.tradeoff.settings import TradeoffSettings
 from steering.texts.system_prompts import needs_system, takes_system
@@ -18,8 +19,6 @@ from steering.texts.system_prompts import needs_system, takes_system
 
 Axis = Literal["alignment", "helpfulness", "further"]
 Score = Callable[[Item, Seen], float]
-MEASURES: dict[str, Measure] = {}
-"""By name, in the order in which they are offered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +44,29 @@ class Measure:
     """Whether its texts are judged for whether they refuse, so that a second judge can be asked the same."""
 
 
+def _read(name: str, offered: Any) -> Measure:
+    """What a package offers as a measure.
+
+    Raises:
+        SteeringError: It is none, or has another name than its entry point.
+    """
+    measure = of_class("measure", Measure)(name, offered)
+    if measure.name != name or measure.axis not in get_args(Axis):
+        raise SteeringError(
+            f"The measure of the entry point '{name}' is named '{measure.name}', on the axis '{measure.axis}'.",
+            f"the same name, and an axis: {', '.join(get_args(Axis))}.",
+            "Mend the package, or remove it.",
+        )
+    return measure
+
+
+MEASURES: Registry[Measure] = Registry("measure", _read)
+"""By name, in the order in which they are offered."""
+
+
 def register(measure: Measure) -> Measure:
     """Offer a measure under its name."""
-    MEASURES[measure.name] = measure
-    return measure
+    return MEASURES.add(measure.name, measure)
 
 
 def fixed(score: Score) -> Callable[[Host, TradeoffSettings], Score]:

@@ -11,10 +11,13 @@ from steering.extraction.controls import random_control, random_direction_like
 from steering.extraction.sources import find_vector, origin_of
 from steering.model.host import Host
 from steering.model.prompts import Message, render
+from steering.numbers import counted
+from steering.recipes.modes import MODES
 from steering.recipes.nats import calibrated
 from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Intervention, Recipe
 from steering.store import digest
+from steering.studies.tradeoff.random_features import MODES_ALIKE, random_features
 from steering.studies.tradeoff.readings import Treatment
 from steering.studies.tradeoff.settings import TradeoffSettings
 from steering.studies.tradeoff.swept import as_addition, at_strength, recipe_title, unit_of, with_vector
@@ -54,6 +57,28 @@ INSTRUCTIONS: Mapping[str, tuple[str, str]] = {
 _ANY = ("Be a good assistant: honest, fair and harmless.", "Do not care about honesty, fairness or harm.")
 
 
+@dataclass(frozen=True)
+class Random:
+    """What a random floor is made of, in words."""
+
+    one: str
+    """Of one curve, before its number; with an s where there are several."""
+    alike: str
+    """In what it is like the recipe's own."""
+
+    @property
+    def several(self) -> str:
+        return f"{self.one}s"
+
+    def said(self, n: int) -> str:
+        """So many of them."""
+        return f"{counted(n, self.one)} {self.alike}"
+
+
+DIRECTIONS = Random("random direction", "of equal norm")
+FEATURES = Random("random set", "of features of equal activity")
+
+
 @dataclass(frozen=True, eq=False)
 class Curve:
     """One curve: a method at its strengths, ascending."""
@@ -66,8 +91,8 @@ class Curve:
     treatments: tuple[Treatment, ...]
     recipes: tuple[Recipe | None, ...]
     """The recipe at each strength; None where a prompt does it."""
-    floor: bool = False
-    """Whether it is a random direction."""
+    floor: Random | None = None
+    """What it is a random one of; None where it is none."""
     control: bool = False
     """Whether it is another control that is drawn as a curve."""
 
@@ -112,19 +137,26 @@ class _Maker:
                 curves.append(getattr(self, f"_{key}")())
             except SteeringError as error:
                 self._notes.append(error.left_out(_TITLES[key]))
-        curves += [self._random(number) for number in range(self._settings.random)]
+        curves += self._floor()
         return Curves(tuple(curves), self.vectors, tuple(self._notes))
 
     def _of_recipe(self, key: str, title: str, recipe: Recipe, *, control: bool = False) -> Curve:
         """A recipe at those strengths of the sweep that it can take."""
         strengths = self._strengths(recipe)
         recipes = [at_strength(recipe, strength) for strength in strengths]
-        return self._curve(key, title, unit_of(recipe), strengths, recipes, control=control)
+        return self._curve(key, title, unit_of(recipe, self.vectors), strengths, recipes, control=control)
 
     def _strengths(self, recipe: Recipe) -> tuple[float, ...]:
         """Those of the sweep that a recipe can take."""
-        alone = recipe.interventions[0].mode if len(recipe.interventions) == 1 else ""
-        return {"erase": (0.0, 1.0), "ablate": self._shares()}.get(alone, self._sweep)
+        if len(recipe.interventions) != 1:
+            return self._sweep
+        mode = MODES[recipe.interventions[0].mode]
+        if not mode.graded:
+            return (0.0, 1.0)
+        if mode.scale is None:
+            return self._sweep
+        low, high = mode.scale.low, mode.scale.high
+        return self._shares() if (low, high) == (0, 1) else tuple(s for s in self._sweep if low <= s <= high)
 
     def _curve(
         self,
@@ -134,7 +166,7 @@ class _Maker:
         strengths: Sequence[float],
         recipes: Sequence[Recipe],
         *,
-        floor: bool = False,
+        floor: Random | None = None,
         control: bool = False,
     ) -> Curve:
         treatments = tuple(self._treatment(recipe) for recipe in recipes)
@@ -160,10 +192,34 @@ class _Maker:
         self.vectors[vector.name] = vector
         return self._of_recipe(key, title, _alone(with_vector(self._first, vector.name)), control=control)
 
-    def _random(self, number: int) -> Curve:
-        """The first recipe with a random vector of equal norm in place of each of its own."""
+    def _floor(self) -> list[Curve]:
+        """The first recipe with random vectors of equal norm in place of its own; with random features of equal
+        activity in place of features that are switched off or scaled.
+        """
+        drawn: dict[int, list[tuple[SteeringVector, ...]]] = {}
+        own, seed, n = self._settings.recipes[0].interventions, self._settings.seed, self._settings.random
+        for place, each in enumerate(own) if n else ():
+            if each.mode not in MODES_ALIKE:
+                continue
+            pairs = load_pairs(self._host, self._settings.subject, self._settings.n)
+            try:
+                drawn[place], said = random_features(self._host, each, self.vectors, pairs, n, seed=seed + place)
+            except SteeringError as error:
+                self._notes.append(error.left_out("the random floor"))
+                return []
+            self._notes.append(said)
+        of = FEATURES if len(drawn) == len(own) else DIRECTIONS
+        return [self._random(number, {place: sets[number] for place, sets in drawn.items()}, of) for number in range(n)]
+
+    def _random(self, number: int, features: Mapping[int, Sequence[SteeringVector]], of: Random) -> Curve:
+        """One curve of the floor, with the features that were drawn for some interventions, by their place."""
         own, parts = self._settings.recipes[0].interventions, []
         for place, each in enumerate(own):
+            if place in features:
+                self.vectors |= {vector.name: vector for vector in features[place]}
+                first, *others = (vector.name for vector in features[place])
+                parts.append(each.model_copy(update={"vector": first, "others": tuple(others), "gate": None}))
+                continue
             alike = random_direction_like if each.blocks == "everywhere" else random_control
             control = alike(self.vectors[each.vector], seed=self._settings.seed + number + _FAR_APART * place)
             self.vectors[control.name] = control
@@ -172,8 +228,8 @@ class _Maker:
         strengths = self._strengths(recipe)
         strengths = floor_strengths(self._sweep) if strengths == self._sweep else strengths
         recipes = [self._floor_at(recipe, strength) for strength in strengths]
-        title = f"random direction {number}"
-        return self._curve(f"random {number}", title, unit_of(recipe), strengths, recipes, floor=True)
+        title = f"{of.one} {number}"
+        return self._curve(f"random {number}", title, unit_of(recipe, self.vectors), strengths, recipes, floor=of)
 
     def _floor_at(self, recipe: Recipe, strength: float) -> Recipe:
         """Random vectors at a strength. In nats they are as long as the vector that has that budget, since it is equal

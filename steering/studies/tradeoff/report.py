@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from steering.extraction.provenance import versions
+from steering.forms.tables import table_html
 from steering.origins.origin import origin_of, uploads_in
 from steering.origins.script import script
 from steering.studies.page import (
@@ -17,7 +18,6 @@ from steering.studies.page import (
     figure_html,
     html_page,
     notes_html,
-    table_html,
     words_html,
 )
 from steering.studies.study import origin
@@ -35,6 +35,7 @@ _WORDS = {
     "helpfulness": "how well questions are answered, from 0 to 1",
     "strength": "in the unit that its axis names; 0 is the unsteered model",
     "random directions": "of the same norm at the same blocks: what any push of that size does",
+    "random sets": "of features that are as active, changed alike: what changing any features does",
     "KL, nats": "how far next-token distributions move from the unsteered model's, on its own replies",
     "utility": "alignment gained less lambda times helpfulness lost",
     "1 %, 5 %, 10 %": "the largest strength up to which no more than that share of helpfulness is lost",

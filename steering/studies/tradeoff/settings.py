@@ -17,6 +17,7 @@ from steering.model.host import Host
 from steering.names import upper_first
 from steering.ranges import sweep
 from steering.recipes.recipe import Recipe
+from steering.studies.setting_kinds import typed_list
 from steering.texts.questions import PAIR_SETS, QUESTION_SETS, first_tokens, has_set
 from steering.vectors.vector import SteeringVector
 
@@ -176,7 +177,9 @@ class TradeoffSettings(BaseModel):
             SteeringError: As `on`.
         """
         name = self.recipes[0].vectors[0]
-        names = [name, *([vectors[name].provenance.contrast] if name in vectors else [])]
+        vector = vectors.get(name)
+        read_on = vector.feature.read_on.strip("'") if vector is not None and vector.feature else ""
+        names = [name, *([vector.provenance.contrast, read_on] if vector is not None else [])]
         words = [re.match("[a-z]*", each.lower()) for each in names]
         found = next((ABOUT[word[0]] for word in words if word and word[0] in ABOUT), "")
         if found and has_set(host, found):
@@ -198,10 +201,7 @@ class TradeoffSettings(BaseModel):
             return given
         return tuple({"interventions": [{"vector": part}]} if isinstance(part, str) else part for part in parts)
 
-    @field_validator("compare", "also", mode="before")
-    @classmethod
-    def _names_with_commas(cls, given: Any) -> Any:
-        return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
+    _typed = field_validator("compare", "also", mode="before")(typed_list)
 
     @field_validator("strengths", mode="before")
     @classmethod

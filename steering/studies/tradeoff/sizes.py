@@ -49,14 +49,15 @@ def size_of(host: Host, settings: TradeoffSettings, vectors: Mapping[str, Steeri
 def size_ahead(host: Host, settings: TradeoffSettings, kept: Kept, vectors: Mapping[str, SteeringVector]) -> Size:
     """What a run reads, and how much of that is kept from before.
 
-    It is counted on the model thread, where that is idle and everything is at hand that the items and curves are made
-    of; else it is what a run reads at most.
+    It is counted on the model thread, where that is near and idle and everything is at hand that the items and curves
+    are made of; else it is what a run reads at most.
 
     Raises:
         SteeringError: As `size_of`, and whatever a run would say before it reads anything.
     """
     most = size_of(host, settings, vectors)
-    if host.lane.jobs() or not _at_hand(host.under(settings.chat or settings.recipes[0].chat), settings, vectors):
+    idle = host.lane.near and not host.lane.jobs()
+    if not idle or not _at_hand(host.under(settings.chat or settings.recipes[0].chat), settings, vectors):
         return most
     found = Comparison(host, settings, kept, vectors)
     job = host.submit(lambda job: found.size(), title="Counting what is kept")

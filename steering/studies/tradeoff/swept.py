@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from steering.recipes.recipe import MODES, Intervention, Recipe
-from steering.vectors.strength import UNITS
+from collections.abc import Mapping
 
-
-NEUTRAL = ("add", "ablate", "rotate")
-"""Modes that do nothing at 0."""
+from steering.recipes.modes import MODES
+from steering.recipes.recipe import Intervention, Recipe
+from steering.vectors.strength import unit_words
+from steering.vectors.vector import SteeringVector
 
 
 def at_strength(recipe: Recipe, strength: float) -> Recipe:
@@ -18,10 +18,10 @@ def at_strength(recipe: Recipe, strength: float) -> Recipe:
     parts = []
     for each in recipe.interventions:
         value = strength if len(recipe.interventions) == 1 else each.strength * strength
-        if each.mode == "erase":
+        if not MODES[each.mode].graded:
             if strength:
                 parts.append(each)
-        elif value or (each.mode not in NEUTRAL and each.unit != "nats"):
+        elif value or (not MODES[each.mode].neutral and each.unit != "nats"):
             parts.append(each.model_copy(update={"strength": value}))
     return recipe.model_copy(update={"interventions": tuple(parts)})
 
@@ -35,16 +35,20 @@ def recipe_title(recipe: Recipe) -> str:
         where = {"default": "", "all": ", all blocks", "everywhere": ", everywhere"}.get(
             str(blocks), f", block {blocks}"
         )
-        parts.append(f"{names}, {MODES[each.mode].lower()}{where}")
+        parts.append(f"{names}, {MODES[each.mode].title.lower()}{where}")
     return "; ".join(parts)
 
 
-def unit_of(recipe: Recipe) -> str:
+def unit_of(recipe: Recipe, vectors: Mapping[str, SteeringVector]) -> str:
     """The unit of a recipe's sweep, for people."""
     if len(recipe.interventions) != 1:
         return "× the recipe"
     (one,) = recipe.interventions
-    return {"erase": "0 off, 1 erased", "ablate": "share ablated", "rotate": "degrees"}.get(one.mode, UNITS[one.unit])
+    mode = MODES[one.mode]
+    said = {"erase": "0 off, 1 erased", "ablate": "share ablated", "feature_off": "0 as it is, 1 switched off"}
+    length = unit_words(one.unit, vectors[one.vector])
+    own = "0 off, 1 on" if not mode.graded else mode.scale.unit if mode.scale and one.unit != "nats" else length
+    return said.get(one.mode, own)
 
 
 def with_vector(given: Intervention, vector: str) -> Intervention:
@@ -52,12 +56,11 @@ def with_vector(given: Intervention, vector: str) -> Intervention:
     addition.
     """
     changed = given.model_copy(update={"vector": vector, "others": (), "gate": None})
-    return changed if changed.mode in NEUTRAL else as_addition(changed)
+    return changed if MODES[changed.mode].graded and MODES[changed.mode].neutral else as_addition(changed)
 
 
 def as_addition(given: Intervention) -> Intervention:
     """The intervention as an addition in a unit of length."""
-    length = given.mode in ("add", "affine", "clamp")
     blocks = "default" if given.blocks == "everywhere" else given.blocks
-    unit = given.unit if length else "mean_difference"
+    unit = given.unit if MODES[given.mode].length or given.unit == "nats" else "mean_difference"
     return given.model_copy(update={"mode": "add", "unit": unit, "blocks": blocks, "others": ()})

@@ -71,8 +71,8 @@ def slope_table(lines: Sequence[Line], floor: Floor | None) -> pd.DataFrame:
             row: dict[str, Any] = {"method": line.curve.title, "axis": axis, "unit": line.curve.unit}
             rows.append(row | _spread("slope", slope) | _spread("curvature", line.bends[axis]))
     if floor is not None:
-        rows.append({"method": "random directions, mean", "axis": "alignment", "slope": floor.slope})
-        rows.append({"method": "random directions, mean size", "axis": "alignment", "slope": floor.slope_size})
+        rows.append({"method": f"{floor.of.several}, mean", "axis": "alignment", "slope": floor.slope})
+        rows.append({"method": f"{floor.of.several}, mean size", "axis": "alignment", "slope": floor.slope_size})
     return pd.DataFrame(rows)
 
 
@@ -120,7 +120,7 @@ def _point(line: Line, point: Point) -> dict[str, Any]:
         "method": point.curve.title,
         "strength": point.strength,
         "unit": point.curve.unit,
-        "random": point.curve.floor,
+        "random": point.curve.floor is not None,
         "kl_p95_nats": point.kl_p95,
     }
     for role, value in point.values.items():

@@ -185,11 +185,11 @@ def test_an_interrupted_run_keeps_the_model_that_was_there(family: Path, tmp_pat
 
 
 def test_a_run_on_its_way_is_no_model(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from steering.loading import checkpoints
+    from steering.loading import demo_models
 
     (stopped / ".demo-base.partial" / "config.json").write_text("{}")
-    monkeypatch.setattr(checkpoints, "resource", lambda *parts: stopped)
-    assert checkpoints.demo_models() == ()
+    monkeypatch.setattr(demo_models, "resource", lambda *parts: stopped)
+    assert demo_models.demo_models() == ()
 
 
 def test_a_parent_without_its_tokenizer(family: Path, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import torch
 
 from steering.errors import SteeringError
 from steering.loading.checkpoints import Checkpoint
-from steering.loading.loader import DTYPES, demo_models, locate
+from steering.loading.demo_models import demo_models
+from steering.loading.loader import DTYPES, locate
 from steering.loading.options import LoadOptions
 from steering.model.host import Host
 from steering.resources import resource

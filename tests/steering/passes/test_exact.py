@@ -13,13 +13,14 @@ from steering.extraction.extract import extract
 from steering.loading.options import LoadOptions
 from steering.model.host import Host
 from steering.model.prompts import render
+from steering.model.sites import ReadPlace
 from steering.passes import exact
 from steering.passes.decoding import generate
 from steering.passes.exact import divergence, losses_of, mass_of, sum_of_chances
 from steering.passes.forced import read_forced
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Batch, Row
-from steering.passes.schedule import Place, Schedule
+from steering.passes.schedule import Schedule
 from steering.passes.tracing import read_prompts
 from steering.recipes.nats import calibrated
 from steering.recipes.recipe import Intervention
@@ -71,7 +72,7 @@ def test_the_guard_catches_float64_on_the_device(tiny_host) -> None:
     host = tiny_host("llama")
     prompt = render(host, "Hello.")
 
-    def read(place: Place, states: torch.Tensor) -> None:
+    def read(place: ReadPlace, states: torch.Tensor) -> None:
         states.double()
 
     def work() -> None:

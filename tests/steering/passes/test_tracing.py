@@ -15,8 +15,9 @@ from steering.passes.decoding import next_token_logits
 from steering.passes.rows import Batch, Row
 from steering.passes.schedule import Coverage, Schedule, _visits
 from steering.passes.tracing import Start, read_prompts, read_replies, read_token
-from steering.writes.interventions import SCOPES, Write, scope_mask
+from steering.writes.interventions import Write, scope_mask
 from steering.writes.operations import Ablate, Add
+from steering.writes.scopes import SCOPES
 from tests.conftest import ARCHITECTURES, tiny_model
 
 

@@ -79,7 +79,7 @@ ABLATE = {"vector": "harm", "mode": "ablate", "blocks": "everywhere"}
 
 @pytest.mark.parametrize(
     ("fields", "kind", "budget"),
-    [(ADD, None, 0.25), (ADD, None, 4.0), (ROTATE, None, 1.0), (ABLATE, "refusal", 0.25), (ABLATE, "refusal", 4.0)],
+    [(ADD, None, 4.0), (ROTATE, None, 1.0), (ABLATE, "refusal", 0.25)],
 )
 def test_the_budget_is_what_is_measured_on_fresh_prompts(demo, vectors, fresh, fields, kind, budget) -> None:
     step = Intervention(**fields, strength=budget, unit="nats")

@@ -30,7 +30,7 @@ from steering.writes.interventions import Write
 from steering.writes.operations import Add
 from tests.conftest import tiny_model
 from workbench.cli.main import app
-from workbench.controls.default_form import result_html
+from workbench.controls.default_view import said_html
 from workbench.page import cards
 
 
@@ -120,7 +120,7 @@ def test_a_result_carries_what_failed_unless_it_does_not_depend_on_it(host, tmp_
     assert tables
     assert all(set(table["warning"]) == {sentence} for table in tables)
     assert all("warning" not in table for table in result.tables.values())
-    assert "leaves the others of its batch alone" in result_html(result)
+    assert "leaves the others of its batch alone" in said_html(result)
     (vector,) = result.vectors.values()
     assert vector.provenance.warnings == (sentence,)
     assert load_vector(save_vector(vector, tmp_path / "v.safetensors")).provenance.warnings == (sentence,)

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from steering.figures.plain import plain
 from steering.statistics import Estimate, difference, mean_interval, wilson
 from steering.studies.comparison import measure_rows, told_apart
 from steering.studies.overlays import MOST_DOTS, dots, overlays
 from steering.studies.study import Measure, Result
-from workbench.svg.plain import plain
 
 
 def _result(*measures: Measure, study: str = "tradeoff", **tables: pd.DataFrame) -> Result:

@@ -183,6 +183,8 @@ def test_a_stopped_grid_keeps_what_is_done(tiny_host, vectors) -> None:
         ("temperature: 0, 9", "", {}, "temperature"),
         ("strength: 1", "", {"vector": "lost"}, "There is no vector 'lost'"),
         ("mode: add, erase", "", {}, "eraser"),
+        ("strength: 0, 1", "", {"mode": "feature_off"}, "has no strength.*whose factor 0 switches it off"),
+        ("seed: 0, 1", "strength: 0, 1", {"mode": "erase"}, "has no strength"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_is_generated(x, y, changes, said, tiny_host, vectors) -> None:

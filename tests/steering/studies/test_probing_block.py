@@ -45,7 +45,7 @@ def folds(pairs, n=5):
 def searched(feature, centring, **options):
     no, yes, negated = simulated(feature, **options)
     given = prepare(no, yes, folds(len(no) // 2), l2=False, centring=centring)
-    (found,) = search([given], Training(), restarts=3, seed=0, published=centring == "published")
+    (found,) = search([given], Training(), restarts=1, seed=0, published=centring == "published")
     return found, given, negated
 
 
@@ -92,15 +92,14 @@ def test_shuffled_pairs_leave_nothing() -> None:
     assert (as_given.called == given.harmful).mean() > 0.99
 
 
-@pytest.mark.parametrize("l2", [True, False])
-@pytest.mark.parametrize("centring", ["mean", "median", "none", "published"])
+@pytest.mark.parametrize(("centring", "l2"), [("mean", True), ("median", False), ("none", True), ("published", False)])
 def test_every_fold_is_what_a_plain_training_on_its_rows_gives(centring, l2) -> None:
     """Scaled, centred and trained by hand with autograd; 60 steps of float32 leave 1e-3 of a probability."""
     no, yes, _ = simulated("harm", pairs=40, width=12, size=1.0)
     fold = folds(40)
     given = prepare(no, yes, fold, l2=l2, centring=centring)
-    (found,) = search([given], Training(steps=60), restarts=3, seed=7)
-    begin = starts(12, 3, 7)
+    (found,) = search([given], Training(steps=60), restarts=2, seed=7)
+    begin = starts(12, 2, 7)
     if l2:
         no, yes = no / no.norm(dim=1, keepdim=True), yes / yes.norm(dim=1, keepdim=True)
     for each in range(5):

@@ -47,14 +47,14 @@ def plain(host, prompts, site):
 def test_states_are_those_of_whole_passes(tiny_host, architecture) -> None:
     host = tiny_host(architecture)
     sites = host.sites.available
-    states = read(host, template_of("yes-no"), sites=sites)
+    states, texts = read(host, template_of("yes-no"), TEXTS[:2], sites), TEXTS[:2]
     for site in sites:
         for side, answer in ((0, " No."), (1, " Yes.")):
-            whole = plain(host, [render_text(host, text + answer) for text in TEXTS], site)
+            whole = plain(host, [render_text(host, text + answer) for text in texts], site)
             for block in range(host.info.blocks):
-                found = states.at(TEXTS, block, site)[side]
+                found = states.at(texts, block, site)[side]
                 assert (found - whole[:, block]).abs().max() < ROUNDED * whole[:, block].abs().max() + 1e-5
-    no, yes = states.at(TEXTS, 0, "block_output")
+    no, yes = states.at(texts, 0, "block_output")
     assert not torch.equal(no, yes)
 
 

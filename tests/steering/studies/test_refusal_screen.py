@@ -29,7 +29,7 @@ NOBODY = Provenance.made_elsewhere()
 @pytest.fixture(scope="module")
 def requests(demo):
     """The demo model's own, a few."""
-    found = load_requests(demo, sizes=(24, 12, 4))
+    found = load_requests(demo, sizes=(16, 6, 4))
     return {
         name: (prompts_of(demo, getattr(found, name).target), prompts_of(demo, getattr(found, name).control))
         for name in ("train", "validation")

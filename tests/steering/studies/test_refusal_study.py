@@ -17,6 +17,7 @@ from steering.lane import Stopped
 from steering.model.host import Host
 from steering.model.prompts import render
 from steering.passes.decoding import generate, next_token_logits
+from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
 from steering.recipes.orthogonal import orthogonalised
 from steering.statistics import Estimate
@@ -32,10 +33,10 @@ from tests.conftest import tiny_model
 SMALL = {
     "n_train": 32,
     "n_validation": 16,
-    "n_test": 12,
+    "n_test": 8,
     "random": 1,
-    "reply_tokens": 48,
-    "questions": 6,
+    "reply_tokens": 20,
+    "questions": 4,
 }
 FEWER = {"n_train": 16, "n_validation": 8, "n_test": 6}
 """Where it is counted and kept, and nothing is found out."""
@@ -87,7 +88,7 @@ def test_ablation_takes_refusal_away_and_addition_brings_it_and_random_direction
     for each in demo_inquiry.rates:
         if each.floor in ("random ablate", "random several"):
             plain = rate(demo_inquiry, NONE, each.group, each.system).refusal.value
-            most = 0.25 if each.group == "borderline" else 0.0  # these lie on the edge: three of twelve may fall
+            most = 0.25 if each.group == "borderline" else 0.0  # these lie on the edge: two of eight may fall
             assert each.refusal.value == pytest.approx(plain, abs=most), each.title
     assert cost(demo_inquiry, "random ablate 0").kl_mean.value < cost(demo_inquiry, "ablate").kl_mean.value
 
@@ -96,7 +97,7 @@ def test_every_arm_has_rates_intervals_costs_and_a_paired_test(demo_inquiry) -> 
     for arm in ARMS:
         for group in ("harmful", "harmless", "borderline"):
             found = rate(demo_inquiry, arm, group)
-            assert found.n == 12
+            assert found.n == 8
             assert found.refusal.low <= found.refusal.value <= found.refusal.high
             contents = (found.refusal, found.compliance, found.incapable, found.unfinished)
             empty = sum(each.content == "nothing" for each in found.said) / found.n
@@ -104,8 +105,8 @@ def test_every_arm_has_rates_intervals_costs_and_a_paired_test(demo_inquiry) -> 
             assert found.degenerate.value == sum(each.broken for each in found.said) / found.n
             assert math.isnan(found.p_value) == (arm == NONE)
         assert set(cost(demo_inquiry, arm).answers) == {"knowledge", "truth", "sums"}
-    # all twelve refusals are gone: two-sided exact McNemar 2 / 2^12
-    assert rate(demo_inquiry, "ablate", "harmful").p_value == pytest.approx(2 / 2**12)
+    # all eight refusals are gone: two-sided exact McNemar 2 / 2^8
+    assert rate(demo_inquiry, "ablate", "harmful").p_value == pytest.approx(2 / 2**8)
     assert cost(demo_inquiry, NONE).kl_mean.value == pytest.approx(0, abs=1e-9)
     assert cost(demo_inquiry, "ablate").kl_mean.value > 0
     floors = {each.floor for each in demo_inquiry.rates if each.floor}
@@ -126,7 +127,7 @@ def test_a_costly_intervention_is_named_and_the_surrogate_has_to_beat_calling_al
 def test_runs_with_and_without_a_system_prompt(demo, kept, demo_inquiry) -> None:
     inquiry = finished(demo, kept, both_systems=True, arms=("ablate",), random=1, questions=0)
     with_system = rate(inquiry, NONE, "harmful", system=True)
-    assert with_system.n == 12
+    assert with_system.n == 8
     assert with_system.said[0].prompt == rate(demo_inquiry, NONE, "harmful").said[0].prompt
     assert with_system.refusal.value == 1.0
     assert rate(inquiry, "ablate", "harmful", system=True).refusal.value <= 0.05
@@ -142,13 +143,14 @@ def test_replies_of_the_plan_are_what_generate_gives(demo, demo_inquiry) -> None
     found = rate(demo_inquiry, "ablate", "harmful")
     plan = ablation_everywhere(demo, demo_inquiry.vectors[REFUSAL].directions[0])
     row = Row(render(demo, found.said[3].prompt), plan)
-    assert generate(demo, [row])[0].text == found.said[3].text
+    decode = DecodeSettings(max_new_tokens=SMALL["reply_tokens"])
+    assert generate(demo, [row], decode)[0].text == found.said[3].text
 
 
 @pytest.mark.slow
-def test_ablation_equals_orthogonal_weights_on_logits_and_on_fifty_greedy_replies(demo, demo_inquiry) -> None:
+def test_ablation_equals_orthogonal_weights_on_logits_and_on_thirty_greedy_replies(demo, demo_inquiry) -> None:
     direction = demo_inquiry.vectors[REFUSAL].directions[0]
-    requests = load_requests(demo, sizes=(4, 2, 25)).test
+    requests = load_requests(demo, sizes=(4, 2, 15)).test
     prompts = [*prompts_of(demo, requests.target), *prompts_of(demo, requests.control)]
     edited, plan = orthogonalised(demo, direction), ablation_everywhere(demo, direction)
     plain = next_token_logits(demo, [Row(each) for each in prompts])
@@ -157,14 +159,14 @@ def test_ablation_equals_orthogonal_weights_on_logits_and_on_fifty_greedy_replie
     assert (plain - ablated).abs().max() > 1, "the edit does something"
     torch.testing.assert_close(ablated, weights, rtol=1e-4, atol=1e-3)  # float32 through six blocks
     texts = [generate(host, [Row(each, p) for each in prompts]) for host, p in ((demo, plan), (edited, ()))]
-    assert len(texts[0]) == 50
+    assert len(texts[0]) == 30
     assert [reply.ids for reply in texts[0]] == [reply.ids for reply in texts[1]]
 
 
 def test_where_refusal_lives(demo_inquiry, demo) -> None:
     place = demo_inquiry.place
     assert place.surrogate.first_good is not None
-    assert place.surrogate.n == 36
+    assert place.surrogate.n == 24
     harmful = [v for v, each in zip(place.probes.refusal, place.asked, strict=True) if each.group == "harmful"]
     harmless = [v for v, each in zip(place.probes.refusal, place.asked, strict=True) if each.group == "harmless"]
     assert sum(harmful) / len(harmful) == pytest.approx(1, abs=0.3)
@@ -227,7 +229,7 @@ def test_drift_from_the_aligned_model_is_charted(lane, kept) -> None:
 
 
 def test_natural_refusal_falls_under_its_own_direction(lane, kept) -> None:
-    inquiry = finished(Host.load("demo-natural", lane=lane), kept, arms=("ablate",), random=0, questions=0, n_test=24)
+    inquiry = finished(Host.load("demo-natural", lane=lane), kept, arms=("ablate",), random=0, questions=0, n_test=16)
     assert rate(inquiry, NONE, "harmful").refusal.value >= 0.8
     assert rate(inquiry, "ablate", "harmful").refusal.value <= 0.15
 

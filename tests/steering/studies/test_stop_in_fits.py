@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize
+import sklearn.pipeline
 import torch
 
 from steering import statistics
@@ -54,8 +56,8 @@ PIECES: dict[str, tuple[Any, str, Callable[[], Any]]] = {
     "centred_pca": (METHODS["centred_pca"].build, "rows", _method("centred_pca")),
     "ccs": (ccs, "_adamw", _ccs),
     "bootstrap": (statistics, "_wins", _bootstrap),
-    "curve": (fits, "least_squares", _curve),
-    "words": (cues, "make_pipeline", _words),
+    "curve": (scipy.optimize, "least_squares", _curve),
+    "words": (sklearn.pipeline, "make_pipeline", _words),
 }
 
 

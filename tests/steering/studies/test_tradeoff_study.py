@@ -9,6 +9,7 @@ import re
 import runpy
 import threading
 import zipfile
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -39,10 +40,11 @@ from steering.studies.tradeoff.report import carried
 from steering.studies.tradeoff.swept import recipe_title
 from steering.texts.contrast import ContrastSet
 from steering.texts.questions import first_tokens, load_pairs, load_questions
+from steering.vectors.feature import Feature
 
 
 BARE = {"compare": (), "also": (), "random": 0}
-ON_DEMO = {"n": 16, "random": 10, "compare": (), "also": ()}
+ON_DEMO = {"n": 16, "random": 4, "compare": (), "also": ()}
 
 
 def recipe(vector="sentiment", **fields):
@@ -71,7 +73,7 @@ def means(found, role, curve=0):
 
 @pytest.fixture(scope="module")
 def sentiment(demo) -> Comparison:
-    return compared(demo, strengths="-4..4 step 0.5", **ON_DEMO)
+    return compared(demo, strengths="-4..4 step 1", **ON_DEMO)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ def refusal(demo) -> Comparison:
     inquiry = Inquiry(demo, RefusalSettings(n_train=32, n_validation=16, until="candidates"), {})
     demo.run(lambda job: list(inquiry.run(job)), title="refusal")
     vectors = {"refusal": inquiry.vectors[REFUSAL].renamed("refusal")}
-    return compared(demo, vectors=vectors, recipes=[recipe("refusal")], strengths="-2.4..2.4 step 0.3", **ON_DEMO)
+    return compared(demo, vectors=vectors, recipes=[recipe("refusal")], strengths="-2.4..2.4 step 0.6", **ON_DEMO)
 
 
 # -- the truth on demo -----------------------------------------------------------
@@ -122,7 +124,7 @@ def test_the_slope_at_zero_is_clear_of_zero_and_of_random_directions(name, reque
     picture = drawn(request.getfixturevalue(name))
     slope = picture.main.slopes["alignment"]
     assert slope.low > 0
-    assert len(picture.floor.curves) == 10
+    assert len(picture.floor.curves) == 4
     assert abs(picture.floor.slope) < slope.value / 10
     figure = over_strength(picture.main, picture.floor, picture.best(picture.main), picture.unsteered, "a title")
     bands = [trace for trace in figure.data if trace.fill == "toself" and "139,144,152" in trace.fillcolor]
@@ -141,8 +143,8 @@ def test_findings_name_strength_interval_and_floor(sentiment) -> None:
     text = " ".join(drawn(sentiment).notes)
     assert "recommended strength" in text
     assert "does not include 0" in text
-    assert "Slopes of 10 random directions of equal norm" in text
-    assert "10 random directions of equal norm gain" in text
+    assert "Slopes of 4 random directions of equal norm" in text
+    assert "4 random directions of equal norm gain" in text
     assert "No replies were generated" in text
     assert "theory" in text
 
@@ -207,10 +209,11 @@ def test_the_mean_of_no_change_is_exactly_the_unsteered_one(demo) -> None:
 def test_every_comparison_is_drawn_and_does_what_it_says(demo) -> None:
     found = compared(
         demo,
-        strengths="-2..2 step 1",
-        n=12,
-        n_replies=4,
-        reply_tokens=12,
+        strengths="-2, 0, 2",
+        n=8,
+        n_replies=2,
+        reply_tokens=8,
+        examples=2,
         compare=("ablation", "affine", "prompt", "examples", "pca", "shuffled"),
         also=("sums", "false_refusal", "degenerate", "perplexity"),
         random=1,
@@ -227,12 +230,12 @@ def test_every_comparison_is_drawn_and_does_what_it_says(demo) -> None:
     assert gained["affine"] > 0.3
     assert gained["prompt"] > 0.1
     assert abs(gained["shuffled"]) < 0.5 * gained["recipe A"]
-    assert curves["examples"].curve.strengths == (-4, -2, -1, 0, 1, 2, 4)
-    items = result_of(picture_of(found)).tables["items"]
+    assert curves["examples"].curve.strengths == (-2, -1, 0, 1, 2)
+    items = result_of(picture).tables["items"]
     measured = set(items[items["measure"] == "alignment"]["item"])
     shown = [turn.content for turn in curves["examples"].curve.treatments[-1].preface if turn.role == "user"]
-    pairs = load_pairs(demo, "sentiment", 12)
-    assert len(measured) == 12
+    pairs = load_pairs(demo, "sentiment", 8)
+    assert len(measured) == 8
     assert not {pair.messages[-1].content for pair in pairs} & set(shown), "examples are not measured on"
     for figure in (
         joint_plane(
@@ -246,7 +249,7 @@ def test_every_comparison_is_drawn_and_does_what_it_says(demo) -> None:
         assert figure.layout.yaxis.title.text
     for point in curves["recipe A"].points:
         assert {"sums", "false_refusal", "degenerate", "perplexity", "kl"} <= set(point.values)
-    zero = curves["recipe A"].points[2]
+    zero = curves["recipe A"].points[1]
     assert zero.kl_p95 == 0
     assert zero.values["perplexity"].value < curves["recipe A"].points[-1].values["perplexity"].value
 
@@ -316,7 +319,7 @@ def test_random_directions_that_gain_as_much_are_said(demo) -> None:
         vectors={"noise": vector},
         recipes=[recipe("noise")],
         alignment="sentiment",
-        strengths="-2..2 step 0.5",
+        strengths="-2..2 step 1",
         n=12,
         **{**BARE, "random": 8},
     )
@@ -326,7 +329,7 @@ def test_random_directions_that_gain_as_much_are_said(demo) -> None:
 
 def test_replies_that_fall_apart_limit_the_recommendation(demo) -> None:
     """Letters stay right for longer than texts stay sound: at 1.5 they loop, and utility would take more than that."""
-    settings = {"strengths": "-2..2 step 0.5", "n": 25, "n_replies": 8, "compare": (), "random": 0, "cost_weight": 0.5}
+    settings = {"strengths": "-2..2 step 0.5", "n": 16, "n_replies": 8, "compare": (), "random": 0, "cost_weight": 0.5}
     kept: dict = {}
     blind = picture_of(compared(demo, kept, also=(), **settings))
     found = compared(demo, kept, also=("degenerate", "sums"), **settings)
@@ -370,7 +373,7 @@ def test_a_method_that_cannot_be_made_is_left_out_and_said(demo) -> None:
 
 def test_what_was_read_is_not_read_again(demo) -> None:
     kept: dict = {}
-    settings = {"n": 30, "compare": ("prompt",), "also": ("sums",), "n_replies": 4, "random": 2}
+    settings = {"n": 8, "compare": ("prompt",), "also": ("sums",), "n_replies": 4, "random": 2}
     first = compared(demo, kept, strengths="-1, 0, 1", **settings)
     cells = len(kept)
     again = Comparison(demo, first.settings, kept)
@@ -380,7 +383,7 @@ def test_what_was_read_is_not_read_again(demo) -> None:
     wider = Comparison(demo, first.settings.model_copy(update={"strengths": "-1, 0, 1, 2"}), kept)
     size = demo.run(lambda job: wider.size(), title="size")
     # One strength more: of alignment, helpfulness, sums and KL, and of two random directions on both axes.
-    assert rows(size) - size.known == 30 + 30 + 4 + 20 + 2 * (30 + 30)
+    assert rows(size) - size.known == 8 + 8 + 4 + 20 + 2 * (8 + 8)
     assert size.count("replies") == 4 * (4 + 2), "sums at four strengths, one of which is unsteered, and two prompts"
     assert size.done is None
     assert size_ahead(demo, wider.settings, kept, first.curves.vectors) == size, "known before it runs"
@@ -500,7 +503,7 @@ def test_a_measure_of_ones_own_is_taken_by_its_name(demo, monkeypatch) -> None:
         return lambda item, seen: len(seen["text"].split())
 
     mine = Measure("words", "further", "words said", "words", items, scorer)
-    monkeypatch.setattr("steering.studies.tradeoff.measures.MEASURES", dict(MEASURES))
+    monkeypatch.setattr(MEASURES, "own", dict(MEASURES.own))
     register(mine)
     found = compared(demo, strengths="-1, 1", n=2, compare=(), also=("words",), random=0)
     values = found.values("words", found.curves.curves[0])
@@ -533,11 +536,11 @@ def test_the_files_say_it_all_and_the_code_makes_them_again(demo, tmp_path) -> N
     found = compared(
         demo, strengths="-2..2 step 1", n=6, n_replies=4, reply_tokens=12, also=("sums",), compare=("prompt",), random=2
     )
-    result = result_of(picture_of(found))
-    folder = result.write(tmp_path / "out")
+    picture = picture_of(found)
+    folder = result_of(picture).write(tmp_path / "out")
     names = {path.name for path in folder.iterdir()}
     tables = {f"{name}.csv" for name in ("stop", "points", "slopes", "fits", "front", "items")}
-    assert picture_of(found).recommended is not None
+    assert picture.recommended is not None
     assert tables | {"result.json", "report.html", "recipe.json", "reproduce.py", "sentiment.safetensors"} == names
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "<script src" not in page
@@ -545,7 +548,7 @@ def test_the_files_say_it_all_and_the_code_makes_them_again(demo, tmp_path) -> N
     points = pd.read_csv(folder / "points.csv", comment="#")
     assert {"method", "strength", "unit", "alignment", "alignment_low", "n_alignment", "kl_p95_nats"} <= set(points)
     said = json.loads((folder / "recipe.json").read_text())
-    best = picture_of(found).best(picture_of(found).main)
+    best = picture.best(picture.main)
     assert said["interventions"][0]["strength"] == best.strength.value
     assert said["model"] == demo.name
     heads = re.findall("<h2>(.*?)</h2>", page)
@@ -624,10 +627,14 @@ def test_the_contrast_set_of_a_vector_says_what_it_is_about(demo) -> None:
     found = Comparison(demo, find_study("tradeoff").parse({"recipes": "mood"}), {}, {"mood": vector})
     assert found.settings.subject == "sentiment"
     assert "alignment" not in found.settings.model_fields_set
+    read = Feature("demo/block-3-sae", "0" * 16, 3, 1.0, "'formality'")
+    loud = replace(vector, name="loud", feature=read, provenance=replace(vector.provenance, contrast=""))
+    by_texts = Comparison(demo, find_study("tradeoff").parse({"recipes": "loud"}), {}, {"loud": loud})
+    assert by_texts.settings.subject == "formality"
 
 
 def test_charts_say_in_their_titles_what_is_measured(sentiment) -> None:
-    picture = picture_of(sentiment)
+    picture = drawn(sentiment)
     title = measured(sentiment)
     assert "alignment on sentiment" in title
     assert "helpfulness on knowledge" in title

@@ -19,13 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from steering import guards
 from steering.errors import SteeringError
 from steering.recipes.recipe import Recipe
 from steering.studies.probing.templates import template_of
-from steering.texts import guards
 from steering.texts.formats import read_file
 from steering.texts.tables import read_table
-from steering.texts.yaml_files import load_yaml
+from steering.yaml_files import load_yaml
 from workbench.key_values import pairs
 
 

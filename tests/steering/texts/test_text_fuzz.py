@@ -1,6 +1,6 @@
 """Whatever bytes a file holds, every reader of texts gives a value or one clear message.
 
-200 examples a test here; `make fuzz`, or STEERING_FUZZ=10000, reads that many and holds each against 5 s and 1 GB.
+120 examples a test here; `make fuzz`, or STEERING_FUZZ=10000, reads that many and holds each against 5 s and 1 GB.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.fuzzing import LONG, examples, worked
 
 TRIED = ENDINGS if LONG else tuple(ending for ending in ENDINGS if ending != ".parquet")
 """A Parquet file is read by a process of its own, which takes too long for the short run."""
-EXAMPLES = examples(200)
+EXAMPLES = examples(120)
 READERS: tuple[Callable[[str], Any], ...] = (
     understand,
     read_texts,

@@ -133,10 +133,10 @@ def test_sentiment_formality_and_refusal_are_recovered(demo, contrast, method) -
 @pytest.mark.parametrize("method", ["random", "shuffled"])
 def test_controls_sit_at_chance(demo, method) -> None:
     """The mean over draws: one random direction may lean on whatever varies most, to either side."""
-    formality, draws = ContrastSet.load("formality"), range(24)
+    formality, draws = ContrastSet.load("formality"), range(12)
     found = [extract(demo, formality, method=method, seed=seed, split_half=False).auroc.numpy() for seed in draws]
-    # AUROCs spread between 0 and 1, with a standard deviation of at most 0.5 over 24 draws: 0.1 a block.
-    assert np.mean(found) == pytest.approx(0.5, abs=0.1)
+    # AUROCs spread between 0 and 1, with a standard deviation of at most 0.5 over 12 draws: 0.15 a block.
+    assert np.mean(found) == pytest.approx(0.5, abs=0.15)
 
 
 def test_nearest_tokens_are_the_largest_cosines_with_the_unembedding(demo, vectors) -> None:

@@ -216,9 +216,9 @@ def formality(shelf, extracted):
         (["--strength", "inf"], "The strength inf"),
         (["--at", "99"], "Block 99"),
         (["--at", "middle"], "The blocks 'middle'"),
-        (["--scope", "sideways"], "scope: 'sideways'"),
+        (["--scope", "sideways"], "scope in the first of interventions: 'sideways'"),
         (["--mode", "ablate", "--strength", "3"], "ablation of 3"),
-        (["--temperature", "-1"], "decode.temperature"),
+        (["--temperature", "-1"], "temperature in decode"),
     ],
 )
 def test_a_steering_mistake_is_one_message_and_the_shelf_keeps_its_vector(formality, options, given) -> None:
@@ -239,9 +239,7 @@ def test_a_vector_of_another_width_and_an_endless_prompt_are_explained(formality
 
 
 def test_the_installed_command_answers_help_without_a_model() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "workbench.cli.main", "--help"], capture_output=True, text=True, cwd=ROOT
-    )
+    done = subprocess.run([sys.executable, "-m", "workbench", "--help"], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0
     for command in ("serve", "models", "extract", "steer", "panels", "tour", "run", "demo"):
         assert command in done.stdout

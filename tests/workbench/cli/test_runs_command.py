@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from steering.studies.study import Result
-from tests.conftest import ROOT
-from tests.workbench.cli.test_cli import WAIT, call
+from tests.programs import Program
+from tests.workbench.cli.test_cli import call
 from workbench.bench import Workbench
 from workbench.runs.query import Query
 
@@ -112,10 +110,8 @@ def test_a_killed_run_is_interrupted_and_goes_on_to_the_same_end(home: Path) -> 
     whole = (
         Workbench().runs[_id(call(*GRID, "--set", f"kept={home.parent / 'other'}").stderr)].result
     )  # undisturbed, with nothing kept
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, *GRID], cwd=ROOT, capture_output=True, text=True, timeout=WAIT
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    code, said = Program(KILLED, *GRID, said=home.parent / "said").wait()
+    assert code == -signal.SIGKILL, said
     runs = Workbench().runs
     (run,) = runs.find(Query(state="interrupted"))
     assert runs.result(run.id) is None

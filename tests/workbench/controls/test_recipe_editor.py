@@ -17,15 +17,16 @@ from steering.errors import SteeringError
 from steering.model.chat_settings import ChatSettings
 from steering.passes.replies import DecodeSettings
 from steering.recipes.recipe import GateSettings, Intervention, Recipe
+from steering.vectors.feature import Feature
 from steering.vectors.strength import UNITS, in_all_units
-from steering.writes.interventions import SCOPES
+from steering.writes.scopes import SCOPES
 from tests.conftest import ROOT
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.controls import recipe_editor
 from workbench.controls.offers import offer
 from workbench.controls.prompt_card import picking
-from workbench.controls.recipe_editor import WORDS, RecipeEditor, decoded_alike, place_recipe, plain, with_vector
+from workbench.controls.recipe_editor import RecipeEditor, decoded_alike, place_recipe, plain, with_vector, words
 from workbench.controls.recipe_reading import (
     MOST_CHARACTERS,
     MOST_INTERVENTIONS,
@@ -184,6 +185,47 @@ def test_what_a_vector_lacks_is_told_before_a_run() -> None:
     }
 
 
+def test_modes_of_features_ask_for_features_of_one_dictionary_at_its_place() -> None:
+    joy = vector("joy")
+    one, two = (replace(joy, name=f"f{n}", feature=Feature("demo/block-3-sae", "ab12", n, 2.0)) for n in (1, 2))
+    other = replace(joy, name="other", feature=Feature("demo/block-1-sae", "cd34", 3, 2.0))
+    at_hand = {each.name: each for each in (joy, one, two, other)}
+    block, site = one.default_block, one.site
+    right = Intervention(vector="f1", mode="feature_off", others=("f2",), blocks=(block,), site=site)
+    assert problems_with_vectors(Recipe(interventions=(right,)), at_hand) == []
+    asked = [
+        Intervention(vector="joy", mode="feature_clamp"),
+        Intervention(vector="f1", mode="feature_off", others=("joy",)),
+        Intervention(vector="f1", mode="feature_off", others=("other",)),
+        Intervention(vector="f1", mode="feature_off", blocks=(block + 1,)),
+        Intervention(vector="f1", mode="feature_scale", site="mlp_output"),
+        Intervention(vector="f1", mode="feature_off", others=("gone",)),
+    ]
+    found = problems_with_vectors(Recipe(interventions=tuple(asked)), at_hand)
+    assert [problem.field for problem in found] == [
+        "interventions.0.mode",
+        "interventions.1.others",
+        "interventions.2.others",
+        "interventions.3.blocks",
+        "interventions.4.site",
+        "interventions.5.others",
+    ]
+    assert "no feature of a dictionary" in found[0].shown["said"]
+
+
+def test_a_feature_is_offered_with_its_dictionary_and_the_words_of_its_unit() -> None:
+    feature = replace(vector("joy"), feature=Feature("demo/block-3-sae", "ab12", 1, 2.0))
+    given = offer("joy", feature)
+    assert (given["feature"], given["unit"]) == ("ab12", "× typical maximum")
+    assert not {"feature", "unit"} & set(offer("joy", vector("joy")))
+    said = words()
+    assert said["features"] == ["feature_clamp", "feature_scale", "feature_off"]
+    assert set(said["several"]) == {"ablate", *said["features"]}
+    assert said["own"]["feature_clamp"]["nats"]
+    assert not said["own"]["feature_scale"]["nats"]  # 1 and not 0 changes nothing
+    assert said["own"]["feature_off"]["label"] == ""
+
+
 def test_a_strength_is_converted_by_the_lengths_that_the_page_is_given() -> None:
     joy = vector("joy")  # 1 x mean difference is 1 raw, 1 x residual norm is 4
     lengths = {"raw": [1.0] * 3, **offer("joy", joy)["lengths"]}
@@ -308,8 +350,8 @@ def test_every_control_has_a_label_and_every_word_is_the_librarys() -> None:
         # The slider says its strength and unit itself, by the script.
         inside = any(control in label for label in labelled)
         assert inside or "aria-label" in control or 'data-in="slider"' in control, control
-    assert WORDS["scopes"] == SCOPES
-    assert WORDS["units"] == UNITS
+    assert words()["scopes"] == SCOPES
+    assert words()["units"] == UNITS
 
 
 def test_style_and_script_stand_once_in_the_head() -> None:

@@ -70,9 +70,12 @@ def test_an_extraction_is_repeated_without_its_file(tmp_path: Path, monkeypatch:
     file.unlink()
     again = call("runs", "resume", first)
     assert "is gone: the workspace's copy of it is used" in " ".join(again.stderr.split())
-    second = again.stderr.rpartition("Kept as run ")[2].strip()
+    call("runs", "export", first, "--out", str(tmp_path / "out"))
+    by_file = call("run", str(tmp_path / "out" / "blocks.csv"))
+    assert "is gone: the workspace's copy of it is used" in " ".join(by_file.stderr.split())
+    others = [each.stderr.rpartition("Kept as run ")[2].strip() for each in (again, by_file)]
     runs = Workbench().runs
-    results = [runs[id].result for id in (first, second)]
+    results = [runs[id].result for id in (first, *others)]
     digests = [[each.digest for each in result.vectors.values()] for result in results if result is not None]
-    assert len(digests) == 2
-    assert digests[0] == digests[1] != []
+    assert len(digests) == 3
+    assert digests[0] == digests[1] == digests[2] != []

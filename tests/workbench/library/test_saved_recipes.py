@@ -12,6 +12,7 @@ import pytest
 from steering.errors import SteeringError
 from steering.passes.replies import DecodeSettings
 from steering.recipes.recipe import GateSettings, Intervention, Recipe
+from tests.workbench.asking import asked_by
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.cli.commands import chosen_recipe
@@ -111,11 +112,6 @@ def test_shipped_recipes_fit_any_vector_with_two_sides(home: Workspace) -> None:
     assert lacking == {"held-at-its-side", "where-it-shows"}  # this vector has no negative side, which the editor says
 
 
-class Request:
-    def __init__(self, number: str) -> None:
-        self.cookies, self.headers = {"sw-visit-1": number}, {"host": "here:1"}
-
-
 @pytest.fixture
 def editor(home: Workspace) -> Any:
     bench = Workbench(workspace=home)
@@ -126,7 +122,7 @@ def editor(home: Workspace) -> Any:
 
 
 def test_an_editor_saves_lists_loads_removes_and_has_back(editor: Any, home: Workspace) -> None:
-    one, other = Request("one"), Request("two")
+    one, other = asked_by("one"), asked_by("two")
     said = editor.ask_saved({"do": "save", "name": "mine", "recipe": plain(GATED)}, one)
     assert (said["name"], said["saved"]) == ("mine", ["mine"])
     assert editor.ask_saved({"do": "list"}, other)["saved"] == []
@@ -162,7 +158,7 @@ def test_an_editor_saves_lists_loads_removes_and_has_back(editor: Any, home: Wor
     ids=str,
 )
 def test_what_no_script_asks_is_answered_and_changes_nothing(editor: Any, home: Workspace, sent: Any) -> None:
-    answer = editor.ask_saved(sent, Request("one"))
+    answer = editor.ask_saved(sent, asked_by("one"))
     assert answer["saved"] == []
     assert "recipe" not in answer
     assert not isinstance(sent, dict) or not sent or answer["said"]

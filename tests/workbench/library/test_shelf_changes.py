@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from steering.errors import SteeringError
-from tests.conftest import ROOT
+from tests.programs import Program
 from tests.workbench.test_workspace import vector
 from workbench.workspace import Workspace
 
@@ -67,14 +65,12 @@ def test_files_stay_until_the_program_ends_and_go_then(workspace: Workspace) -> 
     assert workspace.names() == []
 
 
-def test_what_a_killed_program_had_removed_goes_with_the_next_look(workspace: Workspace) -> None:
+def test_what_a_killed_program_had_removed_goes_with_the_next_look(workspace: Workspace, tmp_path: Path) -> None:
     script = (
         "import os, sys; from workbench.workspace import Workspace; Workspace(sys.argv[1]).remove('joy'); os._exit(9)"
     )
-    killed = subprocess.run(
-        [sys.executable, "-c", script, str(workspace.folder)], env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=300
-    )
-    assert killed.returncode == 9
+    code, said = Program(script, workspace.folder, said=tmp_path / "said").wait()
+    assert code == 9, said
     left = workspace.folder / "removed"
     assert list(left.glob("*/*/joy.safetensors"))
     again = Workspace(workspace.folder)
@@ -157,14 +153,8 @@ print("held")
 
 
 def test_a_program_killed_at_any_step_leaves_a_thing_whole_or_nothing(tmp_path: Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=300,
-        capture_output=True,
-        text=True,
-    )
-    assert ran.stdout.strip() == "held", ran.stderr[-2000:]
+    code, said = Program(KILLED, tmp_path, said=tmp_path / "said").wait()
+    assert (code, said.strip()) == (0, "held")
 
 
 def test_a_renamed_vector_keeps_place_notes_and_digest_and_says_what_it_was(workspace: Workspace) -> None:
@@ -229,17 +219,13 @@ def test_a_note_that_cannot_be_kept_is_refused(workspace: Workspace, given: dict
     assert not (workspace.folder / "shelf.json").exists()
 
 
-def test_two_programs_lose_no_note(workspace: Workspace) -> None:
+def test_two_programs_lose_no_note(workspace: Workspace, tmp_path: Path) -> None:
     names = [workspace.put(vector(f"v{n}", seed=n + 1)) for n in range(6)]
     script = (
         "import os, sys; from workbench.workspace import Workspace; child = os.fork(); home = Workspace(sys.argv[1])\n"
         "for n in range(6):\n    if (n % 2) == (child > 0): home.note(f'v{n}', note=f'note {n}')\n"
         "assert not child or os.waitpid(child, 0)[1] == 0"
     )
-    subprocess.run(
-        [sys.executable, "-c", script, str(workspace.folder)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-        timeout=300,
-    )
+    code, said = Program(script, workspace.folder, said=tmp_path / "said").wait()
+    assert code == 0, said
     assert [workspace.notes.of(name).note for name in names] == [f"note {n}" for n in range(6)]

@@ -13,6 +13,7 @@ import pytest
 from steering.confines import Confines, confined
 from steering.errors import SteeringError
 from steering.texts.text_lists import read_texts
+from tests.workbench.asking import asked_by
 from workbench.bench import Workbench
 from workbench.controls.field import choice, section
 from workbench.controls.fields import place_fields
@@ -143,23 +144,18 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     assert home.uploads.find() == []
 
 
-class Request:
-    """Of a visitor of the page."""
-
-    def __init__(self, number: str) -> None:
-        self.cookies, self.headers = {"sw-visit-1": number}, {"host": "here:1"}
-
-
 def test_a_form_keeps_what_is_uploaded_and_offers_it_to_its_visitor(tmp_path: Path) -> None:
     bench = Workbench(workspace=tmp_path / "home")
     bench.only_here = False
-    bench.confines = Confines(tmp_path / "sent", hub=False, models=frozenset(), library=bench.workspace.uploads.files)
+    bench.confined_to = Confines(
+        tmp_path / "sent", hub=False, models=frozenset(), library=bench.workspace.uploads.files
+    )
     with gr.Blocks():
         ui = PanelContext(bench, PageState(), "Test", "test")
         field = choice("data", "Data", own=True, upload="Upload", upload_kind="texts")
         form: Any = place_fields(ui, "test", [section("", field)])
     sent = {"field": "data", "path": str(file(tmp_path / "sent"))}
-    said = form.take(sent, Request("one"))
+    said = form.take(sent, asked_by("one"))
     (kept,) = bench.workspace.uploads.find("one", "texts")
     assert said["value"] == kept.source
     assert said["kept"] == ("adv.csv · 2 rows", kept.source, "adv.csv")
@@ -168,7 +164,7 @@ def test_a_form_keeps_what_is_uploaded_and_offers_it_to_its_visitor(tmp_path: Pa
     for visitor, known in (("one", [said["kept"]]), ("two", []), ("", [])):
         assert watch.call(visitor=visitor)[form]["library"] == {"texts": known}
         json.dumps(watch.call(visitor=visitor)[form]["library"])
-    wrong = form.take({"field": "data", "path": str(file(tmp_path / "sent", "empty.csv", ""))}, Request("one"))
+    wrong = form.take({"field": "data", "path": str(file(tmp_path / "sent", "empty.csv", ""))}, asked_by("one"))
     assert set(wrong) == {"said"}
     assert len(bench.workspace.uploads.find()) == 1
     bench.lane.close()

@@ -9,6 +9,7 @@ from steering.studies.study import Result
 from workbench.workspace import Workspace
 
 
+_TRAINED = {"features": 16, "active": 4, "tokens": 300, "steps": 12, "batch": 64, "silent_after": 5}
 TINY: dict[str, dict[str, Any]] = {
     "extract": {"contrast": "formality", "name": "tone", "pooling": [-2, -1]},
     "methods": {"methods": ["logistic"]},
@@ -57,6 +58,25 @@ TINY: dict[str, dict[str, Any]] = {
         "controls": [],
         "blocks": "2",
     },
+    "dictionary_health": {"texts_n": 4, "resamples": 100},
+    "features": {
+        "texts_n": 12,
+        "n": 2,
+        "permutations": 100,
+        "prompt": "How do I bake bread for a party?",
+        "vector": "formality",
+        "parts": 3,
+        "keep": 1,
+        "also": "formality",
+        "replies": 1,
+        "replies_tokens": 4,
+    },
+    "sae": _TRAINED,
+    "transcoder": _TRAINED,
+    "crosscoder": {**_TRAINED, "effects": 1},
+    "feature_cause": {"n_train": 8, "n_test": 2, "n_features": 2, "random_sets": 1, "reply_tokens": 4},
+    "feature_attribution": {"dictionary": "demo/block-1-transcoder", "texts_n": 2, "n": 2, "others": 1},
+    "feature_shift": {"texts_n": 4, "n": 3, "permutations": 100, "resamples": 100},
 }
 """The least that every study takes; with vectors of the shelf where it takes any."""
 

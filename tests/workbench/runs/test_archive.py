@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import shutil
 import stat
 import zipfile
 from collections.abc import Callable
@@ -17,8 +18,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from steering.dictionaries.loading import load_dictionary
 from steering.errors import SteeringError
 from steering.studies.study import Result
+from tests.dictionary_support import saved
 from tests.workbench.runs.test_runs import RUN, _result
 from tests.workbench.test_workspace import vector
 from workbench.runs import arrivals, unpacking
@@ -187,6 +190,44 @@ def test_what_is_there_is_left_and_what_is_other_gets_a_number_of_its_own(tmp_pa
     assert [each.fate for each in take_in(there, other, owner="ben", sees="ben")] == ["renamed"]
     found = [there.result(each.id) for each in there.find()]
     assert sorted(each.notes for each in found if each) == [("another",), ("another",), ("one", "two")]
+
+
+def test_a_dictionary_that_a_run_trained_travels_and_can_be_loaded(tmp_path: Path) -> None:
+    trained, home = saved(tmp_path / "trained" / "mine", "topk"), tmp_path / "dictionaries"
+    (trained / "card.json").write_text('{"training": "k", "dataset": "harm"}')
+    here, there = _runs(tmp_path / "here"), _runs(tmp_path / "there")
+    id = _kept(here, result=_result(study="sae", dictionaries={"mine": trained}))
+    own = load_dictionary(trained)
+    shutil.rmtree(trained)  # the run has a copy
+    content = _packed(here, id)
+    saved(home / "mine", "topk", seed=1)  # another one of that name
+    (arrived,) = take_in(there, _written(tmp_path / "runs.zip", content), dictionaries=home)
+    assert "What it trained is here as mine-2." in str(arrived)
+    assert load_dictionary(home / "mine-2").digest == own.digest != load_dictionary(home / "mine").digest
+    card = json.loads((home / "mine-2" / "card.json").read_text())
+    assert card["dataset"] == "harm"
+    assert card["training"] != "k"  # whoever trains with the same settings here trains
+    listed = [zipfile.ZipFile(io.BytesIO(each)).read("runs.json") for each in (content, _packed(there, id))]
+    assert listed[0] == listed[1]  # digests of all that lasts
+    names = zipfile.ZipFile(io.BytesIO(content)).namelist()
+    assert sum("/dictionaries/mine/" in name for name in names) == 3
+    (arrived,) = take_in(_runs(tmp_path / "last"), tmp_path / "runs.zip", dictionaries=home)
+    assert (arrived.fate, arrived.dictionaries) == ("new", ("mine-2",))
+    assert sorted(path.name for path in home.iterdir()) == ["mine", "mine-2"]  # by its weights it is there
+    bare = io.BytesIO()
+    write_archive(here, [id], bare, texts=False)
+    assert not any("dictionaries/" in name for name in zipfile.ZipFile(bare).namelist())
+
+
+def test_damaged_weights_are_one_error_and_leave_nothing(tmp_path: Path) -> None:
+    trained = saved(tmp_path / "mine", "topk")
+    (trained / "sae_weights.safetensors").write_bytes(b"\x80\x04no tensors")
+    here, there = _runs(tmp_path / "here"), _runs(tmp_path / "there")
+    packed = _packed(here, _kept(here, result=_result(study="sae", dictionaries={"mine": trained})))
+    with pytest.raises(SteeringError, match=r"sae_weights\.safetensors cannot be read"):
+        take_in(there, _written(tmp_path / "runs.zip", packed), dictionaries=tmp_path / "home")
+    assert there.find() == []
+    assert not (tmp_path / "home").exists()
 
 
 def test_a_run_without_a_result_travels_too(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 def test_of_twenty_runs_that_are_killed_nothing_is_lost_and_all_go_on_to_the_same_end() -> None:
     # A process of its own: it forks, which a process with threads should not.
-    command = [sys.executable, "-m", "tests.crashes", "20", "--kinds", "extract,steer,grid,probe"]
+    command = [sys.executable, "-m", "tests.crashes", "20", "--kinds", "extract,steer,grid,methods"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     *_, last, said = done.stdout.strip().splitlines()

@@ -32,6 +32,15 @@ from workbench.runs.origin import origin_of_run
 
 
 PANELS = {"extract": "vectors", "methods": "vectors"}
+WITHOUT_PAGE = (
+    "dictionary_health",
+    "feature_cause",
+    "feature_attribution",
+    "feature_shift",
+    "sae",
+    "transcoder",
+    "crosscoder",
+)
 
 
 @pytest.fixture
@@ -112,7 +121,13 @@ def _shown(bench: Workbench, panel: str, settings: Any) -> dict[Any, Any]:
     return changes
 
 
-@pytest.mark.parametrize("study", TINY)
+@pytest.mark.parametrize("study", WITHOUT_PAGE)
+def test_a_run_of_a_study_without_a_page_says_so(study: str, made: Made, bench: Workbench) -> None:
+    with pytest.raises(SteeringError, match="no page here"):
+        address_of(bench, origin_of_run(made.workspace.runs.get(made.ids[study])))
+
+
+@pytest.mark.parametrize("study", [study for study in TINY if study not in WITHOUT_PAGE])
 def test_settings_of_a_run_made_elsewhere_stand_in_the_form(study: str, made: Made, bench: Workbench) -> None:
     origin = origin_of_run(made.workspace.runs.get(made.ids[study]))
     address = address_of(bench, origin)

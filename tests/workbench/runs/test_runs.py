@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -21,12 +19,14 @@ from steering.errors import SteeringError
 from steering.model.host import Host
 from steering.studies import STUDIES
 from steering.studies.study import Measure, Result
+from tests.programs import Program
 from tests.workbench.test_workspace import vector
 from workbench.runs import files
+from workbench.runs.about import about
 from workbench.runs.index import Index
 from workbench.runs.list_file import MIGRATIONS
 from workbench.runs.query import Query
-from workbench.runs.run import Run, about
+from workbench.runs.run import Run
 from workbench.runs.runs import Runs
 from workbench.runs.tidying import beyond_latest
 
@@ -238,7 +238,7 @@ def test_a_deleted_run_can_be_had_back_until_the_process_ends(tmp_path: Path) ->
 
 
 KILLED = """
-import sys
+import signal, sys
 from dataclasses import replace
 from pathlib import Path
 from tests.workbench.runs.test_runs import RUN, _result
@@ -255,7 +255,7 @@ half = runs.begin(RUN)
 
 def hang(*args, **options):
     print(done, gone, half, flush=True)
-    sys.stdin.read()
+    signal.pause()
 
 files._parquet = hang  # in the middle of writing
 runs.end(half, "done", result=_result())
@@ -263,24 +263,22 @@ runs.end(half, "done", result=_result())
 
 
 def test_what_a_killed_process_left_is_interrupted_and_nothing_half_written_is_listed(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout
-    done, gone, half = process.stdout.readline().split()
-    runs = Runs(tmp_path)
+    folder = tmp_path / "runs"
+    process = Program(KILLED, folder, said=tmp_path / "said")
+    done, gone, half = process.first_line().split()
+    runs = Runs(folder)
     assert {run.id: run.state for run in runs.find()} == {done: "done", half: "running"}  # it lives
-    assert {path.name[:5] for path in (tmp_path / half).iterdir()} == {"run.j", ".new-"}  # half written
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=WAIT)
+    assert {path.name[:5] for path in (folder / half).iterdir()} == {"run.j", ".new-"}  # half written
+    process.send(signal.SIGKILL)
+    process.wait()
     assert {run.id: run.state for run in runs.find()} == {done: "done", half: "interrupted"}
     assert runs.get(half).ended
     assert runs.result(half) is None
-    assert [path.name for path in (tmp_path / half).iterdir()] == ["run.json"]
-    assert runs.get(half).size == (tmp_path / half / "run.json").stat().st_size
+    assert [path.name for path in (folder / half).iterdir()] == ["run.json"]
+    assert runs.get(half).size == (folder / half / "run.json").stat().st_size
     assert runs.result(done) is not None
-    assert not (tmp_path / gone).exists()
-    assert [path.name for path in tmp_path.glob(".alive-*")] == []
+    assert not (folder / gone).exists()
+    assert [path.name for path in folder.glob(".alive-*")] == []
     runs.close()
 
 

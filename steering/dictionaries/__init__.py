@@ -1,0 +1,1 @@
+"""Sparse dictionaries: reading them from files, encoding and decoding states; no model is run here."""

@@ -1,0 +1,111 @@
+"""Gradients of a number that is made of next-token logits, with regard to the states at one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from steering.model.host import Host
+from steering.model.prompts import Prompt
+from steering.model.sites import Place, ReadPlace
+from steering.passes.activations import batches_by_length
+from steering.passes.rows import Batch
+from steering.passes.schedule import Schedule
+from steering.passes.tracing import Reader, read_prompts
+from steering.writes.interventions import Write
+from steering.writes.operations import Operation
+
+
+_TOKENS = 512
+"""Of a pass: what is needed to go back through it is kept for every block behind the place."""
+OfLogits = Callable[[Tensor], Tensor]
+"""From logits, (prompt, vocabulary), to a number a prompt, (prompt,); differentiable."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gradients:
+    """What one batch gave."""
+
+    indices: tuple[int, ...]
+    """Of its prompts."""
+    real: Tensor
+    """True where a position is no padding, (prompt, position)."""
+    states: Tensor
+    """At the place, float32, (prompt, position, width)."""
+    slopes: Tensor
+    """d value / d states, float32, (prompt, position, width)."""
+    values: Tensor
+    """What was made of the logits, (prompt,)."""
+    also: Mapping[ReadPlace, Tensor]
+    """States at the further places that were asked for, float32, (prompt, position, width)."""
+
+
+def stream_gradients(
+    host: Host,
+    prompts: Sequence[Prompt],
+    place: Place,
+    of: OfLogits,
+    *,
+    also: Sequence[ReadPlace] = (),
+    token_budget: int = _TOKENS,
+) -> Iterator[Gradients]:
+    """The gradient at every token of every prompt, a batch at a time. Call on the model thread.
+
+    The graph begins at the place: what lies below is not gone back through, and no weight gets a gradient. To first
+    order a change v of a token's state there moves the value by v · slope, through everything that lies behind.
+
+    Args:
+        host: The model.
+        prompts: Any number.
+        place: Block and site.
+        of: What is made of the logits of the reply's first token.
+        also: Where else states are read.
+        token_budget: The most tokens in a batch, padding included.
+
+    Raises:
+        SteeringError: A block or site that the model does not have, or a prompt longer than the context.
+    """
+    for indices in _batches(host, prompts, token_budget):
+        batch = Batch.of(host, [prompts[index] for index in indices])
+        begin = _Begin(torch.zeros(host.info.width))
+        schedule = Schedule(host, [(Write(begin, *place),)] * len(indices))
+        kept: dict[ReadPlace, Tensor] = {}
+        logits = read_prompts(host, batch, schedule, read=_keep_in(kept), places=also, gradients=True).logits
+        with torch.enable_grad():
+            values = of(logits)
+            (slopes,) = torch.autograd.grad(values.sum(), begin.states)
+        yield Gradients(tuple(indices), batch.real, begin.states.detach(), slopes, values.detach(), kept)
+
+
+def _keep_in(kept: dict[ReadPlace, Tensor]) -> Reader:
+    def read(place: ReadPlace, states: Tensor) -> None:
+        kept[place] = states.detach().float()
+
+    return read
+
+
+def _batches(host: Host, prompts: Sequence[Prompt], token_budget: int) -> Iterator[list[int]]:
+    """Indices of prompts that one pass takes: a graph that begins in several would have several beginnings."""
+    for indices in batches_by_length([len(prompt) for prompt in prompts], token_budget):
+        real = Batch.of(host, [prompts[index] for index in indices]).real
+        whole = host.abilities.takes(real) and host.abilities.keeps is not None
+        yield from [indices] if whole else [[index] for index in indices]
+
+
+class _Begin(Operation):
+    """Gives states back as they are and keeps them, as the beginning of a graph."""
+
+    states: Tensor
+
+    def __init__(self, nothing: Tensor) -> None:
+        self.nothing = nothing
+
+    def __call__(self, states: Tensor) -> Tensor:
+        self.states = states.detach().float().requires_grad_()
+        return self.states
+
+    def to(self, device: torch.device) -> _Begin:
+        return self

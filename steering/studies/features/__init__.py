@@ -1,0 +1,1 @@
+"""Sparse dictionaries at work: their health, finding features, and what features cause."""

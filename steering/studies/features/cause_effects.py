@@ -1,0 +1,140 @@
+"""What every change of features does: to the logit difference of every prompt, and to replies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steering.lane import Job
+from steering.model.host import Host
+from steering.model.prompts import Prompt
+from steering.passes.decoding import generate_each
+from steering.passes.given import Given
+from steering.passes.gradients import OfLogits
+from steering.passes.many_plans import read_many
+from steering.passes.replies import DecodeSettings, Reply
+from steering.passes.rows import Row
+from steering.recipes.recipe import Recipe
+from steering.statistics import Estimate
+from steering.studies.features.cause_changes import Change
+from steering.studies.refusal.arms import Arm
+from steering.studies.refusal.effects import Group
+from steering.studies.refusal.outcomes import Rates, rates_of
+from steering.studies.refusal.replies import BATCH, judged
+from steering.writes.interventions import Plan
+
+
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """One change on the prompts of one kind."""
+
+    change: Change
+    group: str
+    differences: np.ndarray
+    """The logit difference, (prompt,)."""
+    rates: Rates | None
+    """How replies were judged; None where they were not asked for."""
+
+    @property
+    def refused(self) -> np.ndarray:
+        """Which replies are refusals, (prompt,), 0 or 1."""
+        assert self.rates is not None
+        return np.array([float(said.refusal) for said in self.rates.said])
+
+
+def read_differences(
+    job: Job[Any], host: Host, prompts: Sequence[Prompt], plans: Sequence[Plan], of: OfLogits
+) -> np.ndarray:
+    """The number at the reply's first token under every plan, (plan, prompt). Call on the model thread."""
+    found = torch.zeros(len(plans), len(prompts), dtype=torch.float64)
+    done, total = 0, len(plans) * len(prompts)
+    for read in read_many(job, host, [Given(prompt) for prompt in prompts], plans):
+        values: Tensor = of(read.logits[:, :, 0, 0])
+        found[torch.tensor(read.plans)[:, None], torch.tensor(read.items)] = values.cpu().double()
+        done += values.numel()
+        job.report(done, total, "prompts read under a change")
+    return found.numpy()
+
+
+def speak(job: Job[Any], host: Host, group: Group, plans: Sequence[Plan], longest: int) -> list[list[Reply]]:
+    """Greedy replies to every prompt under every plan, rows of shared batches. Call on the model thread."""
+    rows = [(plan, index) for plan in range(len(plans)) for index in range(len(group.prompts))]
+    rows.sort(key=lambda row: len(group.prompts[row[1]]))
+    found: list[dict[int, Reply]] = [{} for _ in plans]
+    settings = DecodeSettings(max_new_tokens=longest)
+    for start in range(0, len(rows), BATCH):
+        part = rows[start : start + BATCH]
+        batch = [Row(group.prompts[index], plans[plan]) for plan, index in part]
+        for place, reply in generate_each(job, host, batch, [settings] * len(batch)):
+            plan, index = part[place]
+            found[plan][index] = reply
+        job.report(start + len(part), len(rows), "replies")
+    return [[each[index] for index in range(len(group.prompts))] for each in found]
+
+
+def rated(group: Group, changes: Sequence[Change], replies: Sequence[Sequence[Reply]]) -> list[Rates]:
+    """Replies under every change as the rules sort them, against those under the first, which changes nothing."""
+    found: list[Rates] = []
+    base = None
+    for change, own in zip(changes, replies, strict=True):
+        arm = Arm(change.key, change.title, Recipe(), floor=change.floor)
+        unknown = [float("nan")] * len(own)
+        said = tuple(judged(arm, group.name, group.system, group.asked, own, unknown, None, target=group.target))
+        base = base or said
+        found.append(rates_of(arm, said, base))
+    return found
+
+
+def share_of(before: np.ndarray, after: np.ndarray, floor: float, *, seed: int = 0, resamples: int = 2000) -> Estimate:
+    """Which share of what a behaviour has above a floor is gone: 1 - (after - floor) / (before - floor), of the means.
+
+    Args:
+        before: Of every prompt, unchanged, (prompt,).
+        after: Under a change, (prompt,).
+        floor: Where nothing of the behaviour is left: 0 of refusals, the mean of control prompts of a logit difference.
+        seed: Of the bootstrap over prompts, which draws both sides of a prompt together.
+        resamples: Its samples.
+
+    Returns:
+        The share with its 95 % percentile interval; NaN where there is nothing above the floor.
+    """
+    nothing = Estimate(float("nan"), float("nan"), float("nan"))
+    if not len(before) or not before.mean() > floor:
+        return nothing
+    picked = np.random.default_rng(seed).integers(0, len(before), size=(resamples, len(before)))
+    whole = before[picked].mean(axis=1) - floor
+    shares = 1 - (after[picked].mean(axis=1)[whole > 0] - floor) / whole[whole > 0]
+    low, high = np.quantile(shares, [0.025, 0.975])
+    return Estimate(float(1 - (after.mean() - floor) / (before.mean() - floor)), float(low), float(high))
+
+
+def rank_agreement(foretold: np.ndarray, measured: np.ndarray, *, seed: int = 0, resamples: int = 1000) -> Estimate:
+    """Spearman's rank correlation over features, with its 95 % percentile-bootstrap interval over them; NaN where there
+    are fewer than three, or one side is the same of all.
+    """
+    nothing = Estimate(float("nan"), float("nan"), float("nan"))
+    if len(foretold) < 3:
+        return nothing
+    n = len(foretold)
+    drawn = np.random.default_rng(seed).integers(0, n, size=(resamples, n))
+    values = _spearman(*(each[np.vstack([np.arange(n), drawn])] for each in (foretold, measured)))
+    known = values[1:][~np.isnan(values[1:])]  # a draw in which one side is the same of all has none
+    if np.isnan(values[0]) or not len(known):
+        return nothing
+    low, high = np.quantile(known, [0.025, 0.975])
+    return Estimate(float(values[0]), float(low), float(high))
+
+
+def _spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Of every row, (row, item) -> (row,); NaN where one side is the same of all."""
+    from scipy.stats import rankdata  # takes long to import
+
+    first, second = (rankdata(each, axis=1) - (each.shape[1] + 1) / 2 for each in (one, other))
+    sizes = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
+    found: np.ndarray = np.divide((first * second).sum(axis=1), sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
+    return found

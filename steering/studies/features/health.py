@@ -1,0 +1,184 @@
+"""The study of a dictionary's health on somebody's own texts, before anything else is believed of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from steering.dictionaries.dictionary import Dictionary
+from steering.dictionaries.sparse import SparseActivations
+from steering.lane import Job
+from steering.model.host import Host
+from steering.model.openings import chat_notes
+from steering.numbers import counted, spread
+from steering.statistics import Estimate
+from steering.studies.features.chosen import dictionary_of
+from steering.studies.features.health_figures import OWN, RANDOM
+from steering.studies.features.health_found import BEYOND, DENSE, Health
+from steering.studies.features.health_settings import HealthSettings
+from steering.studies.features.losses import losses
+from steering.studies.features.measuring import Measured, Texts, measured
+from steering.studies.features.placement import placement
+from steering.studies.features.random_dictionary import RandomDictionary
+from steering.studies.features.reading import Tokens, given_back, stream_tokens, within_context
+from steering.studies.features.replaced import treatments
+from steering.studies.features.sources import Kind, Sources
+from steering.studies.features.sums import Sums, draws, estimate
+from steering.studies.size import Size, Work, tokens_of
+from steering.studies.study import Result, Study, origin
+
+
+_SAMPLE = 2000
+"""Tokens by which the random dictionary's factor is found, about."""
+
+
+def run(host: Host, settings: HealthSettings, job: Job[Result]) -> Result:
+    """Look at the place, measure, measure a random one, replace states."""
+    host = host.under(settings.chat)
+    dictionary, known = dictionary_of(host, settings.dictionary)
+    sources = settings.sources(host)
+    texts, cut = _texts(host, settings, sources)
+    found = health(host, dictionary, texts, settings, job)
+    return Result(
+        **origin("dictionary_health", host, settings),
+        measures=tuple(found.measures()),
+        tables=found.tables(),
+        headline="health",
+        notes=(*findings(found), *known, *sources.notes, *cut, *chat_notes(host)),
+    )
+
+
+def health(host: Host, dictionary: Dictionary, texts: Texts, settings: HealthSettings, job: Job[Result]) -> Health:
+    """Everything that a health card says.
+
+    Raises:
+        SteeringError: The dictionary fits another place better, unless that is not to be checked.
+    """
+    first = settings.first_token
+    place = placement(host, dictionary, texts.prompts, first=first)
+    if settings.check_place:
+        place.check()
+
+    def own(states: Tensor, counts: Tensor) -> tuple[SparseActivations, Tensor]:
+        return given_back(dictionary, states, counts)
+
+    of_own = measured(host, dictionary, texts, own, job, first=first, what="tokens encoded")
+    random = _random(host, dictionary, texts, of_own, settings)
+    given = {
+        OWN: dictionary.reconstruct,
+        RANDOM: lambda states: random.given_back(states.flatten(0, -2))[1].unflatten(0, states.shape[:-1]),
+    }
+    of_random = measured(
+        host,
+        dictionary,
+        texts,
+        lambda states, counts: random.given_back(states),
+        job,
+        first=first,
+        what="tokens, random",
+    )
+    plans = treatments(dictionary, given, of_own.gives, first=first)
+    lost = losses(host, dictionary, texts, plans, job, first=first) if settings.loss else None
+    both = {OWN: of_own, RANDOM: of_random}
+    return Health(dictionary, texts, place, both, lost, random.active, settings.resamples, settings.seed)
+
+
+def _random(
+    host: Host, dictionary: Dictionary, texts: Texts, found: Measured, settings: HealthSettings
+) -> RandomDictionary:
+    """As many random directions, as many of them active; its factor is found on some of the texts."""
+    whole = Sums.joined(found.fits.values())
+    some = texts.prompts[:: max(1, texts.n_tokens // _SAMPLE)]
+    places = list(dict.fromkeys((dictionary.reads, dictionary.gives)))
+    read = [states for _, states in stream_tokens(host, some, places, first=settings.first_token)]
+    return RandomDictionary.fitted(
+        *(torch.cat([states[place] for states in read]) for place in (dictionary.reads, dictionary.gives)),
+        n_features=dictionary.n_features,
+        active=round(float(whole.mean_of("active", draws(texts.n, 0, 0))[0])),
+        seed=settings.seed,
+        means=(found.reads, found.gives),
+    )
+
+
+def _texts(host: Host, settings: HealthSettings, sources: Sources) -> tuple[Texts, tuple[str, ...]]:
+    """The texts in every kind, cut to the context."""
+    kinds: dict[Kind, Tokens] = {}
+    notes: list[str] = []
+    for kind in settings.kinds:
+        prompts, said = within_context(host, sources.rendered(host, kind))
+        kinds[kind] = Tokens.of(prompts, first=settings.first_token)
+        notes += said
+    return Texts(len(sources.texts), kinds), tuple(dict.fromkeys(notes))
+
+
+def findings(found: Health) -> Iterator[str]:
+    """What was found, in sentences, the most important first."""
+    dictionary = found.dictionary
+    yield found.placement.says
+    for kind in found.kinds:
+        own, random = (estimate(found.fit(of, kind).explained(found.weights)) for of in (OWN, RANDOM))
+        active = estimate(found.fit(OWN, kind).mean_of("active", found.weights)).value
+        lost = found.recovered(OWN, kind, "mean")
+        back = (
+            f" and brings {_percent(lost)} of the loss back that mean states cost" if lost.value == lost.value else ""
+        )
+        yield (
+            f"Of {'chat' if kind == 'chat' else 'plain'} tokens ({found.fit(OWN, kind).n:,}) it explains "
+            f"{_percent(own)} of the variance with {active:.3g} features active{back}; {found.active} of "
+            f"{dictionary.n_features:,} random "
+            f"directions explain {_percent(random)}."
+        )
+    if len(found.kinds) > 1:
+        yield _apart(found)
+    fired = torch.stack([found.measured[OWN].fired[kind] for kind in found.kinds]).sum(dim=0)
+    dead, tokens = int((fired == 0).sum()), found.texts.n_tokens
+    dense = int((fired > DENSE * tokens).sum())
+    yield (
+        f"{counted(dead, 'feature')} of {dictionary.n_features:,} {'is' if dead == 1 else 'are'} active at none of "
+        f"{tokens:,} tokens and {dense:,} at more than {100 * DENSE:.0f} % of them. More texts wake more."
+    )
+    if dictionary.why_not_edited:
+        yield dictionary.why_not_edited
+
+
+def _apart(found: Health) -> str:
+    """How much of either kind the dictionary gives back worse than the other kind, which says what it was made for."""
+    chat, plain = found.beyond(OWN, "chat"), found.beyond(OWN, "plain")
+    return (
+        f"{_percent(chat)} of chat tokens have a larger error than {100 * BEYOND:.0f} % of plain ones, and "
+        f"{_percent(plain)} of plain tokens a larger one than {100 * BEYOND:.0f} % of chat ones; were both "
+        f"alike to the "
+        f"dictionary, it would be {100 * (1 - BEYOND):.0f} % each."
+    )
+
+
+def _percent(value: Estimate) -> str:
+    return f"{spread(100 * value.value, 100 * value.low, 100 * value.high)} %"
+
+
+def size_of(host: Host, settings: HealthSettings) -> Size:
+    """Readings of every text: twice for the states, once under each treatment.
+
+    Raises:
+        SteeringError: There is no such dictionary, or as `sources_of`.
+    """
+    settings.check(host)
+    sources = settings.sources(host)
+    length = tokens_of([turn.content for each in sources.texts for turn in each.messages])
+    times = len(settings.kinds) * (2 + 5 * settings.loss)
+    return Size((Work("readings", times * len(sources.texts), length),))
+
+
+HEALTH = Study(
+    name="dictionary_health",
+    title="Health of a dictionary",
+    summary="What a sparse dictionary gives back of your own texts, beside random directions, and whether it belongs "
+    "where it says.",
+    settings=HealthSettings,
+    run=run,
+    size=size_of,
+    quick={"texts_n": 20, "resamples": 200},
+    without=frozenset({"decoding steps"}),
+)
