@@ -108,8 +108,10 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first; within a file, and among the others, the order stays. A test in a browser that fails is run once
-    more, and named: on a busy machine Chromium has lost clicks and streams that nobody could make it lose again.
+    """Long files first; within a file, and among the others, the order stays.
+
+    A test in a browser that fails is run once more, and named: on a busy machine Chromium has lost clicks and streams
+    that nobody could make it lose again.
     """
     for item in items:
         if item.get_closest_marker("browser"):
