@@ -11,7 +11,7 @@ import pandas as pd
 from steering.dictionaries.dictionary import Dictionary
 from steering.names import upper_first
 from steering.numbers import plain_number
-from steering.studies.features.placement import pair_words
+from steering.studies.features.placement import where_words
 from steering.studies.features.snippets import MARKS
 from workbench.page.markup import escape, fold, heading, note, pills
 from workbench.page.picks import pick_table
@@ -34,6 +34,7 @@ COLUMNS = {
     "label": "label",
 }
 """Columns of the table that are shown, where a run gives them."""
+_LOOK = "Find and Health look at it; Cause and Steer take none of its features."
 _WORDS = ("found_by", "promotes", "label")
 _PROMOTED = 3
 """Tokens of a feature in the table."""
@@ -65,14 +66,15 @@ def about_html(dictionary: Dictionary, notes: Sequence[str]) -> str:
         notes: What to mind on the model at hand.
     """
     trained = f" It says that it was trained on {dictionary.model}." if dictionary.model else ""
+    sort = "" if dictionary.kind == dictionary.architecture else f" ({dictionary.architecture})"
     said = (
-        f"{dictionary.name}: {upper_first(dictionary.kind)} ({dictionary.architecture}), {dictionary.n_features:,} "
-        f"features of states of width {dictionary.width:,}, "
-        f"{pair_words((dictionary.reads, dictionary.gives))}.{trained}"
+        f"{dictionary.name}: {upper_first(dictionary.kind)}{sort}, {dictionary.n_features:,} features of states of "
+        f"width {dictionary.width_in:,}, {where_words(dictionary)}.{trained}"
     )
+    only = f"{dictionary.read_only} {_LOOK}" if dictionary.read_only else ""
     held = dictionary.card.get("held_out")
     measured = _held_out(held) if isinstance(held, Mapping) else ""
-    return "".join(map(note, filter(None, (said, measured, *dictionary.notes, *notes))))
+    return "".join(map(note, filter(None, (said, only, measured, *dictionary.notes, *notes))))
 
 
 def table_html(rows: Sequence[Row]) -> str:

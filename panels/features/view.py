@@ -15,6 +15,7 @@ from panels.features.replies_markup import group_html, group_name, replies_html
 from steering.errors import SteeringError
 from steering.recipes.recipe import Recipe
 from steering.studies.drawn import drawn
+from steering.studies.features.chosen import READ_ONLY
 from steering.studies.features.replies import EVERYDAY
 from steering.studies.features.tables import set_names
 from steering.studies.steer import SteerSettings
@@ -66,6 +67,11 @@ class Shown:
             with suppress(SteeringError):  # its file is gone
                 found.append(ContrastSet.load(str(source)))
         return cls(result, run, dict(zip(set_names(each.name for each in found), found, strict=True)))
+
+    @property
+    def read_only(self) -> str:
+        """Why nothing is written by these features; "" where they can be steered with."""
+        return next((said for said in self.result.notes if READ_ONLY in said), "")
 
     def contrast(self, row: Row) -> ContrastSet | None:
         """The set by which a feature was found."""
@@ -221,9 +227,9 @@ class FoundView:
             return {}
         vector = found.vectors.get(pick)
         shelve = (vector.name, found.run) if vector is not None else ("", "")
-        tables = found.result.tables
+        tables, only = found.result.tables, note(found.read_only) if found.read_only else ""
         return {
-            self._feature: feature_html(row, tables, found.sides(row), shelve),
+            self._feature: feature_html(row, tables, found.sides(row), shelve) + only,
             self._texts: texts_html(row["feature"], tables),
             self.chosen: pick if vector is not None else "",
         }
@@ -238,6 +244,12 @@ class FoundView:
     def _sent(self, pick: str, found: Shown | None) -> Sendable:
         chosen, mode = parted(pick)
         vectors = found.chosen(chosen) if found is not None else ()
+        if found is not None and found.read_only:
+            raise SteeringError(
+                f"There is nothing to steer with. {found.read_only}",
+                "features of a dictionary of one state: an autoencoder, or a transcoder of one MLP.",
+                "Choose another dictionary above, and press Find.",
+            )
         if found is None or not vectors or mode not in _HOW:
             raise SteeringError(
                 "There is no such feature to steer with.",

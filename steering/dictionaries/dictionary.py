@@ -3,25 +3,29 @@
 A state x is written as x ≈ Σ a_i d_i + b, with few of the activations a_i above 0 (Cunningham et al. 2023,
 arXiv:2309.08600; Bricken et al. 2023). An autoencoder gives back the state that it reads; a transcoder reads what
 enters an MLP and gives what the MLP gives (Dunefsky et al. 2024, arXiv:2406.11944). Changing a feature changes the
-state by `contribution`, so that what the dictionary does not explain stays as it is.
+state by `contribution`, so that what the dictionary does not explain stays as it is. Crosscoders and cross-layer
+transcoders are looked at and never written by: encoding takes what they read, decoder rows are those of one place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from steering.dictionaries import encoding
+from steering.dictionaries.asked import check_given, check_states, numbers_of
+from steering.dictionaries.inputs import Input
+from steering.dictionaries.layers import Layers
 from steering.dictionaries.sparse import SparseActivations
 from steering.errors import SteeringError
 from steering.model.sites import ReadPlace, Site
 
 
-Kind = Literal["autoencoder", "transcoder"]
+Kind = Literal["autoencoder", "transcoder", "crosscoder", "cross-layer transcoder"]
 Where = ReadPlace
 """A block, counted from 0, and what is read there."""
 PIECE = 1 << 24
@@ -42,7 +46,7 @@ class Dictionary:
     """As sae-lens names it: `topk`, `jumprelu_transcoder`."""
     reads: Where
     gives: tuple[int, Site]
-    """Equal to `reads` for an autoencoder."""
+    """Equal to `reads` for an autoencoder; of a crosscoder both are the place whose decoder rows are looked at."""
     model: str
     """Which model it says it was trained on; "" where it does not."""
     sae: Any
@@ -59,10 +63,18 @@ class Dictionary:
     """Whether it reads the normed state that enters the MLP as it is before the norm's learnt weight."""
     norm: tuple[Tensor, Tensor] | None = None
     """Of such a one on a model: the norm's factor and addend, (width,) each; see `steering.dictionaries.normed`."""
+    inputs: tuple[Input, ...] = ()
+    """What it reads where that is more than the state at `reads`."""
+    read_only: str = ""
+    """Why it can be looked at and nothing be written by it, a sentence; "" where it is a dictionary of one state."""
+    layers: Layers | None = None
+    """The files of all blocks of a cross-layer transcoder, whose features together give what a block's MLP gives."""
+    others: Mapping[str, Any] = field(default_factory=dict)
+    """The other models that it reads, by name, once it was brought to one; see `steering.dictionaries.beside`."""
 
     def __repr__(self) -> str:
         places = " to ".join(dict.fromkeys(f"block {block} {site}" for block, site in (self.reads, self.gives)))
-        kind = self.architecture if "transcoder" in self.architecture else f"{self.architecture} autoencoder"
+        kind = f"{self.architecture} autoencoder" if self.kind == "autoencoder" else self.architecture
         model = f" of {self.model}" if self.model else ""
         return f"<Dictionary '{self.name}': {kind}{model}, {places}, {self.n_features:,} features, width {self.width}>"
 
@@ -72,8 +84,18 @@ class Dictionary:
 
     @property
     def width(self) -> int:
-        """Of the states that it reads."""
+        """Of what it reads; of several states side by side, of all of them."""
         return int(self.sae.cfg.d_in)
+
+    @property
+    def read_from(self) -> tuple[Input, ...]:
+        """What it reads, side by side."""
+        return self.inputs or (Input((self.reads,)),)
+
+    @property
+    def width_in(self) -> int:
+        """Of each state that it reads."""
+        return self.width // len(self.read_from)
 
     @property
     def width_out(self) -> int:
@@ -83,12 +105,37 @@ class Dictionary:
     @property
     def why_not_edited(self) -> str:
         """Why its features cannot be changed one by one at a token; "" where they can."""
+        if self.read_only:
+            return self.read_only
         if self.architecture == "temporal":
             return (
                 "What a temporal dictionary gives at a token also comes from the tokens before, so that a feature's "
                 "change at one token is not what it adds there."
             )
         return ""
+
+    @property
+    def why_not_given(self) -> str:
+        """Why its own features do not give a state back; "" where they do."""
+        return "One block's features give a part of what an MLP gives." if self.layers is not None else ""
+
+    def check_edited(self, what: str) -> None:
+        """Raise where its features cannot be changed.
+
+        Args:
+            what: What was to be done, a sentence.
+
+        Raises:
+            SteeringError: With why.
+        """
+        if self.why_not_edited:
+            raise SteeringError(
+                f"{what} {self.why_not_edited}",
+                "a dictionary of one state: an autoencoder, or a transcoder of one MLP."
+                if self.read_only
+                else "a dictionary that reads each token by itself.",
+                "Choose another dictionary; this one can be looked at.",
+            )
 
     def to(self, device: torch.device | str) -> Dictionary:
         """Itself, with its weights on a device."""
@@ -100,8 +147,8 @@ class Dictionary:
         """The active features of states, piece by piece, so that they never stand densely for all tokens.
 
         Args:
-            states: Raw states, (token, width); of a temporal dictionary (text, token, width), since each activation
-                depends on the tokens before. The result has the tokens of all texts one behind the other.
+            states: Raw states, (token, width), several inputs side by side; of a temporal dictionary (text, token,
+                width), since each activation depends on the tokens before, which gives all texts' tokens in a row.
 
         Raises:
             SteeringError: Another width, or tokens of a temporal dictionary without their texts.
@@ -113,11 +160,7 @@ class Dictionary:
     def activations(self, states: Tensor, features: Sequence[int] | Tensor) -> Tensor:
         """Activations of some features, as `encode` gives them: (..., len(features)), on the states' device.
 
-        Gradients reach the states where these want them.
-
-        Args:
-            states: Raw states, (..., width); of a temporal dictionary (text, token, width).
-            features: Which, by number.
+        Gradients reach the states where these want them; states and features as `encode` and `decoder` take them.
         """
         states, index = self._checked(states), self._index(features)
         pieces = [self._some(piece, index) for piece in self._pieces(states)]
@@ -129,6 +172,7 @@ class Dictionary:
 
         Decoding is a sum of decoder rows plus a bias, put back to the units that the states had on their way in.
         """
+        check_given(self.name, self.why_not_given)
         sae, device = self.sae, activations.values.device
         features, values = activations.features.to(sae.device), activations.values.to(sae.device)
         if getattr(sae.cfg, "rescale_acts_by_decoder_norm", False):
@@ -179,12 +223,7 @@ class Dictionary:
         Raises:
             SteeringError: A dictionary whose features cannot be changed one by one.
         """
-        if self.why_not_edited:
-            raise SteeringError(
-                f"A feature of '{self.name}' was to be changed. {self.why_not_edited}",
-                "a dictionary that reads each token by itself.",
-                "Choose another dictionary; this one can be looked at.",
-            )
+        self.check_edited(f"A feature of '{self.name}' was to be changed.")
         scale = encoding.normalised(self.sae, states.float().to(self.sae.device), centred=self.centred)[1]
         added = changes.float().to(self.sae.device) @ self.decoder(features)
         return (added if scale is None else added * scale).to(changes.device)
@@ -240,18 +279,7 @@ class Dictionary:
         yield from (piece.to(self.sae.device) for piece in flat.split(rows))
 
     def _checked(self, states: Tensor) -> Tensor:
-        if states.shape[-1] != self.width:
-            raise SteeringError(
-                f"States of width {states.shape[-1]} were given to the dictionary '{self.name}'.",
-                f"width {self.width}, which it reads.",
-                "Load the model that it was trained on, or choose another dictionary.",
-            )
-        if self.architecture == "temporal" and states.ndim != 3:
-            raise SteeringError(
-                f"Tokens were given to '{self.name}' without their texts, in a tensor of {states.ndim} axes.",
-                "texts, tokens and width: what a temporal dictionary finds at a token depends on those before.",
-                "Give the states of one text at a time.",
-            )
+        check_states(self.name, states, self.width, texts=self.architecture == "temporal")
         return self._before_weight(states.float()) if self.before_weight else states.float()
 
     def _before_weight(self, states: Tensor) -> Tensor:
@@ -265,12 +293,4 @@ class Dictionary:
         return (states - addend) / factor
 
     def _index(self, features: Sequence[int] | Tensor) -> Tensor:
-        index = torch.as_tensor(features, dtype=torch.long)  # looked at where it is: no device is waited for
-        if index.numel() and (int(index.min()) < 0 or int(index.max()) >= self.n_features):
-            wrong = index[(index < 0) | (index >= self.n_features)]
-            raise SteeringError(
-                f"Feature {int(wrong[0])} of '{self.name}' was asked for.",
-                f"a number from 0 to {self.n_features - 1}.",
-                "Features are counted from 0; choose one of them.",
-            )
-        return index.to(self.sae.device)
+        return numbers_of(self.name, features, self.n_features).to(self.sae.device)

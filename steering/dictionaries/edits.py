@@ -35,13 +35,7 @@ class _OfDictionary(Operation):
     dictionary: Dictionary
 
     def __post_init__(self) -> None:
-        why = self.dictionary.why_not_edited
-        if why:
-            raise SteeringError(
-                f"States were to be written by the dictionary '{self.dictionary.name}'. {why}",
-                "a dictionary that reads each token by itself.",
-                "Choose another dictionary; this one can be looked at.",
-            )
+        self.dictionary.check_edited(f"States were to be written by the dictionary '{self.dictionary.name}'.")
 
     @property
     def reads(self) -> ReadPlace | None:

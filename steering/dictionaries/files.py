@@ -33,6 +33,8 @@ class Content:
     """As sae-lens names them, in float32."""
     card: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    several: Any = None
+    """What is known of one that reads or gives several states: a `RawCrosscoder`, or the `Layers` of all its blocks."""
     scale: float | None = None
     """The factor that its training multiplied states by, where that is known beside its files."""
 
@@ -112,11 +114,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # safetensors raises its own
         raise unreadable(path, error) from error
     for name, tensor in tensors.items():
-        if not bool(tensor.isfinite().all()):
-            raise SteeringError(
-                f"'{name}' in {path} holds numbers that are not finite.", "finite weights.", "Fetch the file again."
-            )
+        check_finite(path, name, tensor)
     return tensors
+
+
+def check_finite(path: Path, name: str, tensor: Tensor) -> None:
+    """
+    Raises:
+        SteeringError: A tensor holds numbers that are not finite.
+    """
+    if not bool(tensor.isfinite().all()):
+        raise SteeringError(
+            f"'{name}' in {path} holds numbers that are not finite.", "finite weights.", "Fetch the file again."
+        )
 
 
 def check_tensor_file(path: Path) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from steering.dictionaries.dictionary import Dictionary, Where
 from steering.dictionaries.hooks import check_hook, read_hook
+from steering.dictionaries.inputs import Input
 from steering.dictionaries.releases import plain_name
 from steering.errors import SteeringError
 from steering.model.host import Host
@@ -78,7 +79,7 @@ def check_model(dictionary: Dictionary, host: Host) -> tuple[str, ...]:
     Raises:
         SteeringError: It cannot be this model's.
     """
-    for width, what in ((dictionary.width, "reads"), (dictionary.width_out, "gives")):
+    for width, what in ((dictionary.width_in, "reads"), (dictionary.width_out, "gives")):
         if width != host.info.width:
             raise SteeringError(
                 f"'{dictionary.name}' {what} states of width {width}.",
@@ -95,6 +96,8 @@ def check_model(dictionary: Dictionary, host: Host) -> tuple[str, ...]:
         host.sites.check_read(site, block)
         if name:
             check_hook(read_hook(name), host.sites, name)
+    for block, site in (place for each in dictionary.inputs for place in each.places):
+        host.sites.check_read(site, block)
     if not dictionary.model:
         return ("Its files do not say which model it was trained on.",)
     if plain_name(dictionary.model) != plain_name(host.info.name):
@@ -107,11 +110,13 @@ def candidates(dictionary: Dictionary, host: Host) -> tuple[Pair, ...]:
     where it is an autoencoder.
     """
     (block, reads), (gives_block, gives) = dictionary.reads, dictionary.gives
-    around = [step for step in (-2, -1, 1, 2) if 0 <= block + step < host.sites.n_blocks]
     found: list[Pair] = [(dictionary.reads, dictionary.gives)]
-    for step in around:
+    for step in (-2, -1, 1, 2):
         ends = (block + step, reads), (gives_block + step, gives)
-        if all(0 <= at < host.sites.n_blocks and site in host.sites.blocks[at].readable for at, site in ends):
+        places = [place for each in all_inputs(dictionary) for place in each.moved(step).places]
+        if all(
+            0 <= at < host.sites.n_blocks and site in host.sites.blocks[at].readable for at, site in (*places, *ends)
+        ):
             found.append(ends)
     if dictionary.kind == "autoencoder":
         found += [((block, site), (block, site)) for site in host.sites.at(block) if site != reads]
@@ -129,7 +134,19 @@ def judge(dictionary: Dictionary, states: Mapping[Pair, tuple[Tensor, Tensor]]) 
     """
     named = (dictionary.reads, dictionary.gives)
     explained = {pair: explained_variance(dictionary, *both) for pair, both in states.items()}
-    counts = dictionary.encode(_texts(dictionary, states[named][0])).counts.float()
+    return judged(dictionary, explained, states[named][0])
+
+
+def judged(dictionary: Dictionary, explained: Mapping[Pair, float], read: Tensor) -> Fit:
+    """As `judge`, where it is known what is explained.
+
+    Args:
+        dictionary: Which.
+        explained: Explained variance by place, the named one among them; NaN where it cannot be known.
+        read: What it reads at the named place, (token, width).
+    """
+    named = (dictionary.reads, dictionary.gives)
+    counts = dictionary.encode(_texts(dictionary, read)).counts.float()
     l0, here = float(counts.mean()), explained[named]
     best = max(explained, key=lambda pair: explained[pair])
     fits_there = explained[best] >= max(LEAST, here + _SEEN) and 1 - explained[best] < _BETTER * (1 - here)
@@ -158,7 +175,11 @@ def explained_variance(dictionary: Dictionary, read: Tensor, given: Tensor) -> f
         read: What it reads, (token, width).
         given: What it is to give, (token, width_out).
     """
-    found = dictionary.reconstruct(_texts(dictionary, read)).reshape(given.shape)
+    return share_explained(dictionary.reconstruct(_texts(dictionary, read)).reshape(given.shape), given)
+
+
+def share_explained(found: Tensor, given: Tensor) -> float:
+    """1 - Σ|x - x̂|² / Σ|x - mean|², over all tokens, of what was found for the states that are to be given."""
     given = given.float().to(found.device)
     spread = float((given - given.mean(dim=0)).pow(2).sum())
     return 1 - float((given - found).pow(2).sum()) / spread if spread else 0.0
@@ -167,6 +188,22 @@ def explained_variance(dictionary: Dictionary, read: Tensor, given: Tensor) -> f
 def _texts(dictionary: Dictionary, states: Tensor) -> Tensor:
     """Tokens as one text, for a dictionary that asks for texts."""
     return states[None] if dictionary.architecture == "temporal" else states
+
+
+def all_inputs(dictionary: Dictionary) -> tuple[Input, ...]:
+    """What has to be read for its states to be given: of a cross-layer transcoder what every block up to it reads."""
+    if dictionary.layers is None:
+        return dictionary.read_from
+    return tuple(dictionary.read_from[0].moved(step) for step in source_steps(dictionary))
+
+
+def source_steps(dictionary: Dictionary) -> tuple[int, ...]:
+    """How many blocks further on each layer of a cross-layer transcoder stands than the dictionary's own, which is the
+    last of those that give to it.
+    """
+    layers = dictionary.layers
+    assert layers is not None
+    return tuple(layers.blocks[source] - layers.blocks[layers.own] for source in layers.sources())
 
 
 def _same(where: Where, host: Host) -> Where | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -13,12 +13,16 @@ from typing import Any
 import torch
 
 from steering.confines import check_hub
+from steering.dictionaries import cross_layer, crosscoder_files, sources
 from steering.dictionaries.checks import check_content, check_topk, normalisation
-from steering.dictionaries.dictionary import Dictionary, Where
+from steering.dictionaries.dictionary import Dictionary, Kind, Where
 from steering.dictionaries.encoding import architecture, is_transcoder
 from steering.dictionaries.files import CFG, WEIGHTS, Content
-from steering.dictionaries.hooks import Hook, read_hook, say_where
-from steering.dictionaries.releases import HUB, read_release, release_of
+from steering.dictionaries.hooks import read_hook, say_where
+from steering.dictionaries.inputs import Input
+from steering.dictionaries.layers import Layers
+from steering.dictionaries.releases import HUB, read_release, release_of, why_summed
+from steering.dictionaries.said_places import said_places
 from steering.dictionaries.sources import dictionaries_at_hand, placed, read, stamp
 from steering.dictionaries.told import Told, parted, told
 from steering.errors import SteeringError
@@ -27,7 +31,7 @@ from steering.model.sites import SITES
 
 MOST_KEPT = 400_000_000
 """Weights of dictionaries that stay loaded: 1.6 GB, as one of 65,000 features has at width 2,304. One always stays."""
-__all__ = ["MOST_KEPT", "check_source", "dictionaries_at_hand", "load_dictionary"]
+__all__ = ["MOST_KEPT", "check_source", "dictionaries_at_hand", "load_dictionary", "why_read_only"]
 _kept: OrderedDict[Any, Dictionary] = OrderedDict()
 _lock = Lock()
 
@@ -56,7 +60,7 @@ def load_dictionary(
     plain, said = parted(str(source))
     if reads is not None or gives is not None or scale is not None:
         given = told(reads, gives, scale)
-        said = Told(*(a if b is None else b for a, b in zip(_parts(said), _parts(given), strict=True)))
+        said = _joined(said, given)
     if plain.startswith(HUB):
         check_hub(plain)  # also where somebody else has loaded it before
     place = None if plain.startswith(HUB) else placed(plain)
@@ -70,9 +74,9 @@ def load_dictionary(
         _kept[key] = found
         while len(_kept) > 1 and sum(map(_size, _kept.values())) > MOST_KEPT:
             _kept.popitem(last=False)
-    if width is not None and found.width != width:
+    if width is not None and found.width_in != width:
         raise SteeringError(
-            f"The dictionary '{found.name}' reads states of width {found.width}.",
+            f"The dictionary '{found.name}' reads states of width {found.width_in}.",
             f"width {width}, the model's own.",
             "Load the model that it was trained on, or choose another dictionary.",
         )
@@ -90,6 +94,17 @@ def check_source(source: str) -> None:
         check_hub(plain)
     if (plain.startswith(HUB) or placed(plain) is None) and release_of(plain) is None:
         raise _missing(plain)
+
+
+def why_read_only(source: str) -> str:
+    """Why nothing is written by a dictionary's features, as far as its files tell before they are read; "" for others.
+
+    Raises:
+        SteeringError: It may not be read here.
+    """
+    plain, _ = parted(source)
+    place = None if plain.startswith(HUB) else placed(plain)
+    return sources.why_read_only(place[0]) if place else why_summed(plain)
 
 
 def _size(dictionary: Dictionary) -> int:
@@ -123,15 +138,24 @@ def built(content: Content, source: str, said: Told) -> Dictionary:
     Raises:
         SteeringError: What the files hold is wrong, or does not say where it belongs.
     """
+    inputs: tuple[Input, ...] = ()
+    where = said
+    if isinstance(content.several, crosscoder_files.RawCrosscoder):
+        content, inputs = crosscoder_files.placed_at(content, said)
+        where = Told(scale=said.scale)  # its places are said by now
     sae, notes = _made(content, said)
     metadata = vars(sae.cfg.metadata)  # which has any names, those of its own methods, too
-    reads, gives, hooks, more = _places(content.name, metadata, is_transcoder(sae), said)
+    reads, gives, hooks, more = said_places(content.name, metadata, is_transcoder(sae), where)
     if gives[1] not in SITES:
         raise SteeringError(
             f"'{content.name}' is said to give {gives[1]} of block {gives[0]}, which is only read.",
             f"one of {', '.join(SITES)}.",
             say_where("Say what it gives"),
         )
+    layers = content.several if isinstance(content.several, Layers) else None
+    if layers is not None and said.reads is None:
+        inputs = cross_layer.inputs_of(content, reads[0])
+    kind, named, read_only = _sort(sae, inputs, layers)
     before_weight = bool(hooks[0]) and read_hook(hooks[0]).before_weight
     if before_weight:
         more = (
@@ -143,8 +167,8 @@ def built(content: Content, source: str, said: Told) -> Dictionary:
         name=content.name,
         source=source + said.words,
         digest=digest_of(sae),
-        kind="transcoder" if is_transcoder(sae) else "autoencoder",
-        architecture=architecture(sae),
+        kind=kind,
+        architecture=named,
         reads=reads,
         gives=gives,  # type: ignore[arg-type]
         model=str(metadata.get("model_name") or ""),
@@ -154,7 +178,19 @@ def built(content: Content, source: str, said: Told) -> Dictionary:
         hooks=hooks,
         before_weight=before_weight,
         centred=bool((metadata.get("model_from_pretrained_kwargs") or {}).get("center_writing_weights")),
+        inputs=inputs,
+        read_only=read_only,
+        layers=layers,
     )
+
+
+def _sort(sae: Any, inputs: tuple[Input, ...], layers: Layers | None) -> tuple[Kind, str, str]:
+    """What it is, as what that is named, and why it is read only."""
+    if layers is not None:
+        return cross_layer.CLT, cross_layer.CLT, cross_layer.READ_ONLY
+    if inputs:
+        return crosscoder_files.CROSSCODER, crosscoder_files.CROSSCODER, crosscoder_files.READ_ONLY
+    return "transcoder" if is_transcoder(sae) else "autoencoder", architecture(sae), ""
 
 
 def digest_of(sae: Any) -> str:
@@ -224,56 +260,7 @@ def _scaled(sae: Any, content: Content, said: Told) -> tuple[str, ...]:
     return (f"Its training multiplied states by {factor:g}, as {said_by}; that is folded into its weights.",)
 
 
-def _places(
-    name: str, metadata: Mapping[str, Any], transcoder: bool, said: Told
-) -> tuple[Where, Where, tuple[str, str], tuple[str, ...]]:
-    """What it reads and gives: as told, else as its files say; never guessed."""
-    reads, reading, notes = _place(name, "reads", said.reads, metadata.get("hf_hook_name"), metadata.get("hook_name"))
-    if not transcoder:
-        if said.gives not in (None, reads):
-            raise SteeringError(
-                f"'{name}' is an autoencoder, which gives the state that it reads: {reads[0]}:{reads[1]}.",
-                "no other place for what it gives.",
-                "Leave `gives` out.",
-            )
-        return reads, reads, (reading, reading), notes
-    gives, giving, more = _place(
-        name, "gives", said.gives, metadata.get("hf_hook_name_out"), metadata.get("hook_name_out")
-    )
-    return reads, gives, (reading, giving), (*notes, *more)
-
-
-def _place(name: str, end: str, told: Where | None, path: Any, lens: Any) -> tuple[Where, str, tuple[str, ...]]:
-    """One end, by what was told, or by a module's path and TransformerLens' name, whichever the files have."""
-    if told is not None:
-        said = [each for each in (path, lens) if each]
-        return told, "", (f"What it {end} was told; its files say {said[0]}.",) if said else ()
-    hooks: dict[str, Hook] = {}
-    wrong: list[SteeringError] = []
-    for each in (path, lens):
-        if each:
-            try:
-                hooks[str(each)] = read_hook(str(each))
-            except SteeringError as error:
-                wrong.append(error)
-    if not hooks:
-        raise (
-            wrong[0]
-            if wrong
-            else SteeringError(
-                f"The files of '{name}' do not say what it {end}.", "a block and a site.", say_where("Say it")
-            )
-        )
-    first, *others = hooks
-    meant = [(hooks[each].where, hooks[each].before_weight) for each in hooks]
-    if others and meant[0] != meant[1]:
-        raise SteeringError(
-            f"The files of '{name}' name two places for what it {end}: {first} and {others[0]}.",
-            "one block and site.",
-            say_where("Say which is right"),
-        )
-    return hooks[first].where, first, ()
-
-
-def _parts(said: Told) -> tuple[Any, Any, Any]:
-    return said.reads, said.gives, said.scale
+def _joined(said: Told, more: Told) -> Told:
+    """What stands behind a source, and what else is said, which goes first."""
+    known = {each.name: value for each in fields(Told) if (value := getattr(more, each.name)) not in (None, ())}
+    return replace(said, **known)

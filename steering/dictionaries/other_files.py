@@ -74,10 +74,10 @@ def check_kind(config: Mapping[str, Any], folder: Path) -> None:
     kind = str(config.get("model_kind", "transcoder_set"))
     if kind == "cross_layer_transcoder":
         raise SteeringError(
-            f"{folder} is a cross-layer transcoder of {config.get('model_name') or 'a model'}: each feature reads one "
-            "block and gives to that block and all behind it, so that no block can be replaced alone.",
-            "a set of transcoders of single blocks (model_kind: transcoder_set).",
-            "Choose such a set.",
+            f"{folder} is a cross-layer transcoder of {config.get('model_name') or 'a model'}, and has no file of its "
+            "layers.",
+            "W_enc_0.safetensors, W_dec_0.safetensors and so on beside config.yaml.",
+            "Fetch it again.",
         )
     if kind != "transcoder_set":
         raise SteeringError(

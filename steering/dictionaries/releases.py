@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from steering.confines import check_hub
+from steering.dictionaries.cross_layer import READ_ONLY, read_layer
 from steering.dictionaries.files import Content
 from steering.errors import SteeringError
 
@@ -21,8 +22,9 @@ from steering.errors import SteeringError
 HUB = "hub:"
 PATIENCE = 8.0
 """Seconds until the Hub counts as out of reach, so that nobody waits through every retry of what fetches files."""
-_SUMMED = "mntss_clt_layer_transcoder"
-"""sae-lens adds up the decoders of a cross-layer transcoder, so that activations are right and what it gives is not."""
+SUMMED = "mntss_clt_layer_transcoder"
+"""sae-lens adds up the decoders of a cross-layer transcoder, so that activations are right and what it gives is not: so
+its files are read here."""
 _CASES = 5
 _OTHERWISE = {"gpt2-small": "gpt2", "mistral-7b": "mistral-7b-v0.1"}
 """Names of models in sae-lens' list -> on the Hub."""
@@ -82,11 +84,7 @@ def releases_of(model: str) -> dict[str, tuple[str, ...]]:
     for (release, first), last in zip(begins.items(), ends, strict=True):
         block = lines[first:last]
         trained = plain_name(next((line[8:].strip(" '\"") for line in block if line.startswith("  model:")), ""))
-        if (
-            trained
-            and (name == trained or name.startswith(f"{trained}-"))
-            and not any(_SUMMED in line for line in block)
-        ):
+        if trained and (name == trained or name.startswith(f"{trained}-")):
             ids = tuple(found[1] for line in block if (found := re.fullmatch(r"\s*- id: ['\"]?(.*?)['\"]?", line)))
             (own if name == trained else base)[release] = ids
     return {**own, **base}
@@ -116,6 +114,13 @@ def registered(release: str) -> Release | None:
     )
 
 
+def why_summed(source: str) -> str:
+    """Why nothing is written by what a release names, if it is a cross-layer transcoder; "" for others."""
+    found = release_of(source)
+    known = registered(found[0]) if found else None
+    return READ_ONLY if known is not None and known.loader == SUMMED else ""
+
+
 def read_release(release: str, name: str) -> Content:
     """Fetch a dictionary, or take it from the Hub's folder on this machine.
 
@@ -124,7 +129,7 @@ def read_release(release: str, name: str) -> Content:
         name: The dictionary's id in it.
 
     Raises:
-        SteeringError: No such id, the Hub out of reach, a cross-layer transcoder, or a page that may fetch nothing.
+        SteeringError: No such id, the Hub out of reach, or a page that may fetch nothing.
     """
     from sae_lens.loading.pretrained_sae_loaders import NAMED_PRETRAINED_SAE_LOADERS
 
@@ -136,13 +141,8 @@ def read_release(release: str, name: str) -> Content:
         raise SteeringError(
             f"The release {release} has no dictionary '{name[:80]}'.", f"one of its ids, such as {near}.", "Correct it."
         )
-    if known.loader == _SUMMED:
-        raise SteeringError(
-            f"{release} is a cross-layer transcoder: each feature reads one block and gives to all behind it, so that "
-            "no block can be replaced alone.",
-            "a transcoder of single blocks, or an autoencoder.",
-            "Choose another release.",
-        )
+    if known.loader == SUMMED:
+        return _layer(known, name, source)
     _check_reach(source)
     overrides = {**known.overrides, "device": "cpu", "dtype": "float32"}
     try:
@@ -159,6 +159,20 @@ def read_release(release: str, name: str) -> Content:
         raise _unfetched(source, error) from error
     tensors = {key: tensor.float().contiguous() for key, tensor in tensors.items()}
     return Content(source, config, tensors, {}, scale=known.scales.get(name))
+
+
+def _layer(release: Release, name: str, source: str) -> Content:
+    """One layer of a cross-layer transcoder: its encoder's and decoder's files, which lie beside one another then."""
+    from huggingface_hub import hf_hub_download
+
+    _check_reach(source)
+    number = release.folders[name]
+    try:
+        for file in ("config.yaml", f"W_dec_{number}.safetensors", f"W_enc_{number}.safetensors"):
+            path = hf_hub_download(release.repository, file)
+    except Exception as error:  # the Hub's and the network's own
+        raise _unfetched(source, error) from error
+    return replace(read_layer(Path(path)), name=source)
 
 
 def _check_reach(source: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from steering.confines import UPLOAD, dictionary_homes, named_dictionary
+from steering.dictionaries import cross_layer, crosscoder_files
 from steering.dictionaries.files import CFG, WEIGHTS, Content, check_tensor_file, read_json, read_sae_lens
 from steering.dictionaries.other_files import (
     CONFIG,
@@ -40,17 +41,28 @@ def _trained() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for home in dictionary_homes():
         for path in home.glob(f"*/{CFG}"):
-            if not path.parent.name.startswith(".") and not _of_several(path):
+            if not path.parent.name.startswith("."):
                 found.setdefault(path.parent.name, path.parent)
     return found
 
 
-def _of_several(config: Path) -> bool:
-    """Whether a folder holds a crosscoder, which lies among dictionaries and is none of one state."""
+def why_read_only(path: Path) -> str:
+    """Why what lies there can be looked at only, as far as names and configuration tell; "" where they do not."""
+    if cross_layer.is_layer(path) or cross_layer.has_layers(path):
+        return cross_layer.READ_ONLY
+    folder = path if path.is_dir() else path.parent
+    if _is_crosscoder(folder) or crosscoder_files.is_dictionary_learning(folder):
+        return crosscoder_files.READ_ONLY
+    return ""
+
+
+def _is_crosscoder(folder: Path) -> bool:
+    """Whether a folder holds what the study crosscoder writes."""
     try:
-        return read_json(config).get("architecture") == "crosscoder"
-    except SteeringError:  # damaged: named, it says so
+        said = read_json(folder / CFG) if is_file(folder / CFG) else {}
+    except SteeringError:  # damaged: whoever reads it says so
         return False
+    return said.get("architecture") == crosscoder_files.CROSSCODER and "n_models" in said
 
 
 def placed(source: str) -> tuple[Path, str] | None:
@@ -84,6 +96,8 @@ def read(path: Path) -> Content:
 def stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
     """What changes when a dictionary's files do: names, times and sizes."""
     files = sorted(path.iterdir()) if path.is_dir() else [path, *path.parent.glob("*.json"), path.parent / CONFIG]
+    if cross_layer.is_layer(path):
+        files = sorted(path.parent.iterdir())
     return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file())
 
 
@@ -94,6 +108,12 @@ def _home(name: str) -> Path:
 def _read_folder(folder: Path) -> Content:
     if is_file(folder / CFG) and is_file(folder / SPARSIFY):
         return read_sparsify(folder)
+    if _is_crosscoder(folder):
+        return crosscoder_files.read_trained(folder)
+    if cross_layer.has_layers(folder):
+        raise cross_layer.choose_layer(folder)
+    if crosscoder_files.is_dictionary_learning(folder):
+        return crosscoder_files.read_dictionary_learning(folder / crosscoder_files.MODEL)
     if is_file(folder / CONFIG) and not is_file(folder / CFG):
         check_kind(read_set(folder / CONFIG), folder)
         files = files_of_set(folder)
@@ -108,6 +128,8 @@ def _read_folder(folder: Path) -> Content:
 
 
 def _read_file(path: Path) -> Content:
+    if cross_layer.is_layer(path):
+        return cross_layer.read_layer(path)
     if is_of_set(path):
         return read_transcoder_of_set(path)
     check_tensor_file(path)
@@ -116,4 +138,8 @@ def _read_file(path: Path) -> Content:
         return _read_folder(path.parent)
     if path.name == SPARSIFY and is_file(path.parent / CFG):
         return read_sparsify(path.parent)
+    if _is_crosscoder(path.parent):
+        return crosscoder_files.read_trained(path.parent)
+    if crosscoder_files.is_dictionary_learning(path.parent):
+        return crosscoder_files.read_dictionary_learning(path)
     return read_sae_lens(path.parent, path)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from steering.dictionaries.dictionary import Where
 from steering.dictionaries.hooks import told_where
 from steering.errors import SteeringError
 
 
-_KEYS = ("reads", "gives", "scale")
+_KEYS = ("reads", "gives", "scale", "base")
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,23 @@ class Told:
     gives: Where | None = None
     scale: float | None = None
     """The factor that gave the states of training their length, where the files ask for one and do not have it."""
+    also: tuple[Where, ...] = ()
+    """What a crosscoder of several blocks reads behind `reads`."""
+    base: str | None = None
+    """The other model that a crosscoder of two models reads, by name or folder."""
+
+    @property
+    def every(self) -> tuple[Where, ...]:
+        """All places that it reads."""
+        return (self.reads, *self.also) if self.reads else ()
 
     @property
     def words(self) -> str:
         """As it stands behind a source; "" for nothing."""
-        said = [f"{key}={where[0]}:{where[1]}" for key in ("reads", "gives") if (where := getattr(self, key))]
+        places = {"reads": self.every, "gives": (self.gives,) if self.gives else ()}
+        said = [f"{key}={','.join(f'{each[0]}:{each[1]}' for each in own)}" for key, own in places.items() if own]
         said += [f"scale={self.scale!r}"] if self.scale is not None else []
+        said += [f"base={quote(self.base)}"] if self.base else []
         return f"?{'&'.join(said)}" if said else ""
 
 
@@ -35,7 +46,7 @@ def parted(source: str) -> tuple[str, Told]:
     """A source without what stands behind it, and that.
 
     Raises:
-        SteeringError: Something else than `reads`, `gives` and `scale`, or no place or number.
+        SteeringError: Something else than `reads`, `gives`, `scale` and `base`, or no place or number.
     """
     plain, mark, behind = source.rpartition("?")
     if not mark:
@@ -47,11 +58,13 @@ def parted(source: str) -> tuple[str, Told]:
             f"{', '.join(_KEYS)}, such as ?reads=3:mlp_input&gives=3:mlp_output.",
             "Correct it.",
         )
-    return plain, told(said.get("reads"), said.get("gives"), said.get("scale"))
+    return plain, told(said.get("reads"), said.get("gives"), said.get("scale"), said.get("base"))
 
 
-def told(reads: str | Where | None, gives: str | Where | None, scale: str | float | None) -> Told:
-    """What the user says, read.
+def told(
+    reads: str | Where | None, gives: str | Where | None, scale: str | float | None, base: str | None = None
+) -> Told:
+    """What the user says, read; several places that are read stand with commas between.
 
     Raises:
         SteeringError: No place, or no factor above 0.
@@ -64,5 +77,7 @@ def told(reads: str | Where | None, gives: str | Where | None, scale: str | floa
             factor = math.nan
         if not (math.isfinite(factor) and factor > 0):
             raise SteeringError(f"The scale '{str(scale)[:40]}' was given.", "a number above 0.", "Correct it.")
-    read, given = (None if each is None else told_where(each).where for each in (reads, gives))
-    return Told(read, given, factor)
+    several = reads.split(",") if isinstance(reads, str) else [reads]
+    read, *also = (None if each is None else told_where(each).where for each in several)
+    given = None if gives is None else told_where(gives).where
+    return Told(read, given, factor, tuple(each for each in also if each), base or None)

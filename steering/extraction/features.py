@@ -60,12 +60,7 @@ def vector_of_feature(
             f"width {host.info.width}, as {host.name} has.",
             "Load the model that it was trained on, or choose another dictionary.",
         )
-    if dictionary.why_not_edited:
-        raise SteeringError(
-            f"Feature {index} of '{dictionary.name}' was to be a vector. {dictionary.why_not_edited}",
-            "a dictionary whose features each add the same direction.",
-            "Choose another dictionary; this one can be looked at.",
-        )
+    dictionary.check_edited(f"Feature {index} of '{dictionary.name}' was to be a vector.")
     row = dictionary.decoder([index])[0].cpu()
     length = float(row.norm())
     if not length > 0:
@@ -107,6 +102,7 @@ def typical_maxima(
     Returns:
         (feature,) each; the maximum is NaN where a feature is active nowhere.
     """
+    dictionary.check_edited(f"Typical maxima of '{dictionary.name}' were asked for, to write by its features.")
     dictionary = on_model(dictionary, host)
     place: ReadPlace = (dictionary.reads[0], host.sites.check_read(dictionary.reads[1], dictionary.reads[0]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,14 +13,16 @@ import pytest
 from panels.features.form import cause_settings, checked, find_settings, of_cause
 from panels.features.markup import about_html, feature_html, table_html, texts_html
 from panels.features.replies_markup import replies_html
-from panels.features.view import Shown, _recipe
+from panels.features.view import FoundView, Shown, _recipe
 from steering.dictionaries.loading import load_dictionary
 from steering.errors import SteeringError
 from steering.studies.features.replies import COLUMNS
 from steering.texts.contrast import ContrastSet
+from tests.cross_layer_support import circuit
 from tests.markup_support import HOSTILE
 from workbench.controls.field import names
 from workbench.controls.filled import WrongField
+from workbench.page.answers import selected
 from workbench.page.cleaning import clean
 
 
@@ -124,6 +127,20 @@ def test_files_say_what_they_hold() -> None:
     assert "1,024 features" in markup
     assert "block 3, block output" in markup
     assert "&lt;b&gt;note" in markup
+
+
+def test_a_dictionary_that_is_read_only_says_so_before_and_after_a_run(tmp_path: Path) -> None:
+    circuit(tmp_path)
+    path = str(tmp_path / "W_enc_1.safetensors")
+    markup = about_html(load_dictionary(path), ())
+    assert "A cross-layer transcoder is read only here: each" in markup
+    assert "Cause and Steer take none of its features" in markup
+    assert "block 1, block input plus attention output" in markup
+    result = SimpleNamespace(settings={}, tables={}, vectors={}, notes=("found", "It is read only here: because."))
+    found = Shown(result, "run", {})  # type: ignore[arg-type]
+    with pytest.raises(SteeringError, match=r"nothing to steer with\. It is read only here: because"):
+        FoundView._sent(SimpleNamespace(), selected("3", "feature_off"), found)  # type: ignore[arg-type]
+    assert Shown(SimpleNamespace(notes=("found",)), "run", {}).read_only == ""  # type: ignore[arg-type]
 
 
 def _values(**given: Any) -> dict[str, Any]:

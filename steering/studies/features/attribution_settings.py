@@ -11,6 +11,8 @@ from steering.studies.setting_kinds import ContrastSource, LongText, typed_list
 class AttributionSettings(TextsSettings):
     """Which logit of which prompt, and whose features."""
 
+    writes = True
+
     prompt: LongText = Field("", description="A prompt; the first target request of the model's own where empty.")
     system: LongText = Field("", description="System prompt before it; none where empty.")
     toward: tuple[str, ...] = Field(

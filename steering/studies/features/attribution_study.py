@@ -39,6 +39,7 @@ from steering.studies.study import Measure, Result, Study
 def run(host: Host, settings: AttributionSettings, job: Job[Result]) -> Result:
     """Follow a logit back to the features, and measure what the largest ones do."""
     host = host.under(settings.chat)
+    settings.check(host)
     dictionary, known = dictionary_of(host, settings.dictionary)
     switched_off(dictionary, (0,))  # before anything is read: a dictionary whose features cannot be changed
     prompt = prompt_of(host, settings)

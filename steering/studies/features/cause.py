@@ -32,6 +32,7 @@ __all__ = ["STUDY", "CauseSettings"]
 def run(host: Host, settings: CauseSettings, job: Job[Result]) -> Result:
     """Measure everything and put it into tables, measures and sentences."""
     host = host.under(settings.chat)
+    settings.check(host)
     dictionary, said = dictionary_of(host, settings.dictionary)
     found = find(job, host, settings, dictionary)
     vectors = _vectors(found)

@@ -17,6 +17,8 @@ Do = Literal["off", "up", "both"]
 class CauseSettings(DictionarySettings):
     """Which features, of which behaviour, and beside what."""
 
+    writes = True
+
     features: FeatureNumbers = Field(
         (), description="Features, by number; those that add most to the logit difference where empty."
     )

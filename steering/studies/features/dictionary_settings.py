@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -10,7 +10,7 @@ from steering.bounds import LARGEST_SEED, Place
 from steering.dictionaries.loading import check_source
 from steering.model.chat_settings import CHAT, ChatSettings
 from steering.model.host import Host
-from steering.studies.features.chosen import DICTIONARY, source_of
+from steering.studies.features.chosen import DICTIONARY, check_written, source_of
 from steering.studies.features.sources import KINDS, Sources, sources_of
 from steering.studies.setting_kinds import ContrastSource, TextSource, once, typed_list
 
@@ -38,6 +38,8 @@ class DictionarySettings(BaseModel):
     """Which dictionary, on which terms."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    writes: ClassVar[bool] = False
+    """Whether states are written by the features."""
 
     dictionary: str = Field("", description=DICTIONARY)
     check_place: bool = Field(
@@ -50,9 +52,11 @@ class DictionarySettings(BaseModel):
         """Refuse a dictionary that is not there, before anything is read.
 
         Raises:
-            SteeringError: As `source_of` and `check_source`.
+            SteeringError: As `source_of` and `check_source`, and as `check_written` where states are written.
         """
         check_source(source_of(host, self.dictionary))
+        if self.writes:
+            check_written(host, self.dictionary)
 
 
 class TextsSettings(DictionarySettings):

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from steering.dictionaries.dictionary import Dictionary
+from steering.dictionaries.loading import why_read_only
 from steering.errors import SteeringError
 from steering.extraction.features import vector_of_feature
 from steering.lane import Job
 from steering.model.host import Host
 from steering.model.openings import chat_notes
 from steering.model.prompts import Prompt, render_text
-from steering.studies.features.chosen import dictionary_of
+from steering.studies.features.chosen import dictionary_of, source_of
 from steering.studies.features.finding import find, texts_words
 from steering.studies.features.findings import findings, told_findings
 from steering.studies.features.found import Found, Made
@@ -40,6 +41,9 @@ from steering.studies.study import Result, Study, origin
 from steering.vectors.vector import SteeringVector
 
 
+_LOOKED_AT = "So its features become no vectors, have no output scores, and are not changed in replies."
+
+
 @dataclass(frozen=True, eq=False)
 class _Part:
     """What was found by one contrast set; by all else that the settings name, too, of the first one."""
@@ -58,6 +62,8 @@ def run(host: Host, settings: FeaturesSettings, job: Job[Result]) -> Result:
     """Read the texts, look by every way that the settings name, and tabulate what is known of each feature found."""
     host = host.under(settings.chat)
     dictionary, known = dictionary_of(host, settings.dictionary)
+    if dictionary.read_only:
+        known = (f"{known[0]} {_LOOKED_AT}", *known[1:])
     parts: list[_Part] = []
     for each in _by_set(settings):
         parts.append(_part(host, dictionary, each, job, parts))
@@ -101,7 +107,7 @@ def _part(
     vectors, left_out = _vectors(host, found, settings)
     tables = _tables(host, found, rows, settings)
     said = [*(told_findings if before else findings)(found, rows, settings)]
-    if settings.replies and found.told is not None:
+    if settings.replies and found.told is not None and not dictionary.read_only:
         tables["replies"], words = replies_or_why(host, found, settings)
         said.append(words)
     more = (*(() if before else (place.says, *unscored)), *left_out, *sources.notes, *cut)
@@ -119,6 +125,8 @@ def _scores(
     features = list(found.chosen)
     scores = {"input_score": input_scores(found.reading, features, tokens)}
     if end is None or not features:
+        return scores, ()
+    if found.dictionary.read_only:
         return scores, ()
     if found.dictionary.why_not_edited:
         return scores, (f"No output scores: {found.dictionary.why_not_edited}",)
@@ -148,6 +156,8 @@ def _vectors(host: Host, found: Found, settings: FeaturesSettings) -> tuple[dict
     """The first features as vectors and those that are changed in replies, without those that never are active on what
     was read.
     """
+    if found.dictionary.read_only:
+        return {}, ()
     vectors: dict[str, SteeringVector] = {}
     notes: list[str] = []
     read_on = texts_words(found.sources)
@@ -206,15 +216,16 @@ def size_of(host: Host, settings: FeaturesSettings) -> Size:
         SteeringError: There is no such dictionary, or as `sources_of`.
     """
     settings.check(host)
+    looked_at = bool(why_read_only(source_of(host, settings.dictionary)))
     works: list[Work] = []
     for each in _by_set(settings):
         sources = each.sources(host)
         times = 3 if each.contrast and each.beside_random else 1
         works.append(Work("readings", times * len(sources.texts), tokens_of(_words(sources))))
         ways = sum(map(bool, (each.contrast, each.vector, each.prompt.strip())))
-        if each.effect:
+        if each.effect and not looked_at:
             works.append(Work("readings", ways * each.n + len(each.features), tokens_of([each.effect_prompt])))
-        if each.contrast and each.replies:
+        if each.contrast and each.replies and not looked_at:
             works += works_of(each)
     return Size(tuple(works))
 

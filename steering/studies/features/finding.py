@@ -28,7 +28,7 @@ from steering.studies.features.found import (
 from steering.studies.features.placement import Placement, placement
 from steering.studies.features.pooled import pooled
 from steering.studies.features.random_dictionary import RandomDictionary
-from steering.studies.features.reading import FeatureReading, read_features, stream_tokens, within_context
+from steering.studies.features.reading import FeatureReading, read_features, stream_inputs, within_context
 from steering.studies.features.settings import FeaturesSettings
 from steering.studies.features.sources import Sources
 from steering.studies.features.telling import Sides, Told, splits_of, tell_apart
@@ -107,8 +107,8 @@ def _random(
     host: Host, dictionary: Dictionary, prompts: Sequence[Prompt], reading: FeatureReading, settings: FeaturesSettings
 ) -> FeatureReading:
     """As many random directions as there are features on the same texts, as many of them active at a token."""
-    first, place = settings.first_token, dictionary.reads
-    parts = [states[place].sum(dim=0).cpu() for _, states in stream_tokens(host, prompts, [place], first=first)]
+    first = settings.first_token
+    parts = [states.sum(dim=0).cpu() for _, states, _ in stream_inputs(host, prompts, dictionary, first=first)]
     mean = torch.stack(parts).sum(dim=0) / len(reading.tokens)
     active = round(float(reading.activations.counts.double().mean()))
     random = RandomDictionary.drawn(

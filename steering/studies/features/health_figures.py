@@ -33,19 +33,21 @@ def health_figures(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, go
     """Title, figure and caption of each."""
     rows = tables["health"]
     texts, tokens = int(rows["texts"].max()), int(rows["tokens"].max())
-    yield (
-        "What the dictionary gives back, by kind of token",
-        given_back_figure(rows),
-        f"n = {texts} texts, up to {tokens:,} tokens a kind; bars: 95 % intervals by bootstrap over texts; grey: as "
-        "many random directions with as many of them active. Loss recovered: against mean states. What lies under 0 "
-        "stands at the edge.",
-    )
+    if any(rows[name].notna().any() for name in SHARES):  # of one layer of several nothing is known
+        yield (
+            "What the dictionary gives back, by kind of token",
+            given_back_figure(rows),
+            f"n = {texts} texts, up to {tokens:,} tokens a kind; bars: 95 % intervals by bootstrap over texts; grey: "
+            "as many random directions with as many of them active. Loss recovered: against mean states. What lies "
+            "under 0 stands at the edge.",
+        )
     places = tables["places"]
-    yield (
-        "Explained variance where it says that it belongs, and around",
-        places_figure(places),
-        f"n = {int(places['tokens'].max()):,} tokens. What lies under 0 stands at the edge.",
-    )
+    if places["explained_variance"].notna().any():
+        yield (
+            "Explained variance where it says that it belongs, and around",
+            places_figure(places),
+            f"n = {int(places['tokens'].max()):,} tokens. What lies under 0 stands at the edge.",
+        )
     yield (
         "How often features are active",
         frequencies_figure(tables["frequencies"]),

@@ -90,7 +90,7 @@ class Health:
     def beyond(self, of: str, row: str) -> Estimate:
         """Share of a kind's tokens with a larger error than all but 5 % of the other kind's tokens have."""
         other: Kind = "plain" if row == "chat" else "chat"
-        if row not in get_args(Kind) or len(self.kinds) < 2:
+        if row not in get_args(Kind) or len(self.kinds) < 2 or self.dictionary.why_not_given:
             return _NAN
         errors = self.measured[of].errors
         bound = torch.quantile(errors[other].double()[:_MOST], BEYOND)

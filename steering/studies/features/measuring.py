@@ -14,7 +14,7 @@ from steering.dictionaries.sparse import SparseActivations
 from steering.lane import Job
 from steering.model.host import Host
 from steering.model.prompts import Prompt
-from steering.studies.features.reading import Tokens, stream_tokens
+from steering.studies.features.reading import Tokens, stream_inputs
 from steering.studies.features.sources import Kind
 from steering.studies.features.sums import Sums
 
@@ -79,7 +79,15 @@ class Measured:
 
 
 def measured(
-    host: Host, dictionary: Dictionary, texts: Texts, gives_back: GivesBack, job: Job[Any], *, first: bool, what: str
+    host: Host,
+    dictionary: Dictionary,
+    texts: Texts,
+    gives_back: GivesBack,
+    job: Job[Any],
+    *,
+    first: bool,
+    what: str,
+    on_given: bool = False,
 ) -> Measured:
     """Read all texts where a dictionary reads and gives, and sum up what is given back.
 
@@ -91,17 +99,20 @@ def measured(
         job: Told of every batch.
         first: Whether first tokens are read, too.
         what: What the progress calls it.
+        on_given: Whether it reads the states that are to be given, in place of all that the dictionary reads.
     """
     found, done = Measured(), 0
     for kind, tokens in texts.kinds.items():
         groups, counts = texts.groups(kind), tokens.offsets.diff()
         found.fits |= {group: Sums(texts.n, dictionary.width_out) for group in groups}
-        found.inputs[kind] = Sums(texts.n, dictionary.width)
+        found.inputs[kind] = Sums(texts.n, dictionary.width_out if on_given else dictionary.width)
         found.errors[kind] = torch.zeros(len(tokens))
         fired = torch.zeros(dictionary.n_features, dtype=torch.long)
-        places = list(dict.fromkeys((dictionary.reads, dictionary.gives)))
-        for indices, states in stream_tokens(host, tokens.prompts, places, first=first):
-            inputs, wanted = states[dictionary.reads], states[dictionary.gives]
+        for indices, read, states in stream_inputs(
+            host, tokens.prompts, dictionary, also=[dictionary.gives], first=first
+        ):
+            wanted = states[dictionary.gives]
+            inputs = wanted if on_given else read
             active, given = gives_back(inputs, counts[indices])
             here = own_tokens(tokens, indices)
             fired += torch.bincount(active.features.cpu(), minlength=dictionary.n_features)

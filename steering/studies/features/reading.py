@@ -6,7 +6,7 @@ States are read in batches and go as soon as they are encoded; what stays of a t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from steering.dictionaries.dictionary import Dictionary
+from steering.dictionaries.inputs import ModelPlace, needed, side_by_side
 from steering.dictionaries.sparse import SparseActivations
 from steering.errors import SteeringError
 from steering.lane import Job
@@ -141,6 +142,74 @@ def stream_tokens(
         yield indices, host.run(lambda job, read=read: read(), title="Reading states")  # type: ignore[misc]
 
 
+def stream_places(
+    host: Host,
+    others: Mapping[str, Host],
+    prompts: Sequence[Prompt],
+    wanted: Sequence[ModelPlace],
+    *,
+    first: bool = False,
+    token_budget: int = DEFAULT_TOKEN_BUDGET,
+) -> Iterator[tuple[list[int], dict[ModelPlace, Tensor]]]:
+    """As `stream_tokens`, of several models that read the same tokens, each in one pass.
+
+    Args:
+        host: The model at hand, which is called "".
+        others: Further models by name.
+        prompts: What all of them read.
+        wanted: Which model is read where.
+        first: Whether the first token of each is read, too.
+        token_budget: The most tokens of a pass, padding included.
+    """
+    places: dict[str, list[ReadPlace]] = {"": []}
+    for model, place in dict.fromkeys(wanted):
+        places.setdefault(model, []).append(place)
+    streams = {
+        model: stream_tokens(others[model] if model else host, prompts, own, first=first, token_budget=token_budget)
+        for model, own in places.items()
+        if own
+    }
+    for batch in zip(*streams.values(), strict=True):  # batches depend on the lengths alone
+        found = {
+            (model, place): states
+            for model, (_, own) in zip(streams, batch, strict=True)
+            for place, states in own.items()
+        }
+        yield batch[0][0], found
+
+
+def stream_inputs(
+    host: Host,
+    prompts: Sequence[Prompt],
+    dictionary: Dictionary,
+    *,
+    also: Sequence[ReadPlace] = (),
+    first: bool = False,
+    token_budget: int = DEFAULT_TOKEN_BUDGET,
+) -> Iterator[tuple[list[int], Tensor, dict[ReadPlace, Tensor]]]:
+    """What a dictionary reads at every token, its inputs side by side, and states of the model at hand.
+
+    Args:
+        host: The model.
+        prompts: What it reads.
+        dictionary: What reads its states.
+        also: Further places, of the same pass.
+        first: Whether the first token of each is read, too.
+        token_budget: The most tokens of a pass, padding included.
+
+    Yields:
+        Indices into `prompts`; (token, width of all inputs); and by place (token, width).
+    """
+    wanted = (*needed(dictionary.read_from), *(("", place) for place in also))
+    streamed = stream_places(host, dictionary.others, prompts, wanted, first=first, token_budget=token_budget)
+    for indices, found in streamed:
+        yield (
+            indices,
+            side_by_side(dictionary.read_from, found, host.device),
+            {place: found["", place] for place in also},
+        )
+
+
 def read_features(
     host: Host,
     prompts: Sequence[Prompt],
@@ -168,9 +237,8 @@ def read_features(
 
     def work(job: Job[FeatureReading]) -> FeatureReading:
         parts: dict[int, SparseActivations] = {}
-        place = dictionary.reads
-        for indices, states in stream_tokens(host, prompts, [place], first=first, token_budget=token_budget):
-            own = (states[place], counts[indices])
+        for indices, states, _ in stream_inputs(host, prompts, dictionary, first=first, token_budget=token_budget):
+            own = (states, counts[indices])
             active = encoded(dictionary, *own) if encode is None else encode(*own)
             parts |= zip(indices, _by_text(active, counts[indices].tolist()), strict=True)
             job.report(len(parts), len(prompts), "texts read")

@@ -95,6 +95,7 @@ class Shifts:
 def run(host: Host, settings: ShiftSettings, job: Job[Result]) -> Result:
     """Read the texts with both models, encode them with one dictionary, and compare."""
     host = host.under(settings.chat)
+    settings.check(host)
     dictionary, known = dictionary_of(host, settings.dictionary)
     sources = settings.sources(host)
     prompts, cut = within_context(host, sources.rendered(host, settings.kind))

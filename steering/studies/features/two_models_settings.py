@@ -11,6 +11,9 @@ from steering.studies.features.sources import Kind
 class ShiftSettings(TextsSettings):
     """Which two models, which dictionary, and on which texts."""
 
+    writes = True
+    """What it gives is held against both models' states, so that it has to be of one state."""
+
     reference: str = Field(
         "",
         description="The model that this one was tuned from: a name, folder or Hub id; a demo model's own where empty.",

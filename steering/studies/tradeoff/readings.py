@@ -83,9 +83,9 @@ class Treatment:
         return self.identity, self.preface
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chunk:
-    """Items of one kind that are read together; equal where the items are, whoever chose them."""
+    """Items of one kind that are read together."""
 
     items: tuple[Item, ...]
 

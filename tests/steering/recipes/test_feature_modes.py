@@ -216,7 +216,7 @@ def test_what_is_no_vector_is_refused(demo, tiny_host) -> None:
         vector_of_feature(demo, sae, 1024, maximum=1.0)
     with pytest.raises(SteeringError, match="gives states of width 192"):
         vector_of_feature(tiny_host("llama"), sae, 48, maximum=1.0)
-    with pytest.raises(SteeringError, match="each add the same direction"):
+    with pytest.raises(SteeringError, match="reads each token by itself"):
         vector_of_feature(demo, replace(sae, architecture="temporal"), 48, maximum=1.0)
     counts = typical_maxima(demo, sae, range(1024), own_replies(demo, calibration_prompts()))[1]
     silent = int(counts.argmin())
