@@ -9,6 +9,7 @@ dictionary_learning's `CrossCoder` and `BatchTopKCrossCoder` as `save_pretrained
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,6 +76,8 @@ def read_trained(folder: Path) -> Content:
     encoder, bias, decoder, centre = _shaped(folder / WEIGHTS, found, names)
     try:
         scales, threshold = torch.tensor([float(each) for each in config["scales"]]), float(config["threshold"])
+        if len(scales) != len(encoder) or not (math.isfinite(threshold) and bool(scales.isfinite().all())):
+            raise ValueError(f"{len(scales)} scales")
         lengths = (decoder.norm(dim=-1) * scales[:, None]).sum(dim=0)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise SteeringError(
@@ -104,7 +107,8 @@ def read_dictionary_learning(path: Path) -> Content:
         path, found, ("encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias")
     )
     threshold = found.get("threshold")
-    kind = int(found["code_normalization_id"]) if "code_normalization_id" in found else 1
+    told = found.get("code_normalization_id", torch.ones(1))
+    kind = int(told) if told.numel() == 1 else 0
     if threshold is None:
         over = None
     elif _NORMS.get(kind) == "CROSSCODER" and threshold.numel() == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,6 @@ def test_files_of_crosscoders_that_are_damaged(trained: tuple[Path, Crosscoder],
         weights,
     )
     assert "neither a threshold nor a scale" in refusal(trained[0])
+    for said in ({"threshold": 1}, {"threshold": 1, "scales": [1]}, {"threshold": math.nan, "scales": [1, 1]}):
+        (trained[0] / "cfg.json").write_text(json.dumps({"architecture": "crosscoder", "n_models": 2, **said}))
+        assert "neither a threshold nor a scale" in refusal(trained[0])
