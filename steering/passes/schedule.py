@@ -164,7 +164,7 @@ class Schedule:
         """What a pass over one more token covers."""
         return Coverage({turn.scope: None for turn in self._distinct if in_reply(turn.scope)}, self._decided)
 
-    def active(self, coverage: Coverage) -> dict[Place, Visit]:
+    def active(self, coverage: Coverage) -> dict[ReadPlace, Visit]:
         """The visits at which anything is written."""
         return {
             place: visit
@@ -172,7 +172,7 @@ class Schedule:
             if any(coverage.touches(turn.scope) for turn in visit.turns)
         }
 
-    def sources(self, visits: Mapping[Place, Visit]) -> set[ReadPlace]:
+    def sources(self, visits: Mapping[ReadPlace, Visit]) -> set[ReadPlace]:
         """The other places whose states visits need."""
         reads = (turn.operation.reads for visit in visits.values() for turn in visit.turns)
         return {place for place in reads if place is not None}

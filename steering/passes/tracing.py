@@ -21,9 +21,10 @@ from steering.lane import look_for_stop
 from steering.model.abilities import alike
 from steering.model.caches import repeated
 from steering.model.host import Host
-from steering.model.outputs import as_output, hidden, with_hidden
+from steering.model.outputs import as_output
 from steering.model.sites import ReadPlace
 from steering.passes.exact import rows_at_once
+from steering.passes.hooked import ends, one_step
 from steering.passes.pass_inputs import accepted, inputs_of, options_of
 from steering.passes.rows import Batch
 from steering.passes.schedule import Coverage, Schedule
@@ -39,7 +40,8 @@ from steering.passes.split_batches import (
     joined,
     split,
 )
-from steering.passes.stops import Stop, blocks_of, in_forward_order
+from steering.passes.stops import blocks_of
+from steering.passes.visitor import Route, Visitor
 
 
 __all__ = ["Forward", "Reader", "Start", "read_on", "read_prompts", "read_replies", "read_token", "starts"]
@@ -169,7 +171,9 @@ def read_token(host: Host, tokens: Tensor, seen: Tensor, cache: Any, schedule: S
         return replace(step, written=new)
     positions = seen.long().sum(dim=1, keepdim=True) - 1
     inputs = {"input_ids": tokens[:, None], "attention_mask": seen.long(), "position_ids": positions}
-    return _forward(host, inputs, cache, schedule, schedule.of_step(), None, None, ())
+    look_for_stop()
+    taken, options = accepted(host, inputs, steps=True), options_of(host, inputs, cache, 1, use_cache=True)
+    return one_step(host, taken, options, schedule, _traced)
 
 
 def _read(
@@ -218,60 +222,44 @@ def _forward(
     gradients: bool = False,
 ) -> Forward:
     look_for_stop()  # whatever loop the pass belongs to
-    can, n_kept = host.abilities, max(1, keep)  # none are wanted where keep is 0, but 0 would mean all
+    n_kept = max(1, keep)  # none are wanted where keep is 0, but 0 would mean all
     start = start if start is not None and starts(host) else None
     taken = accepted(host, inputs, steps=last is None)
     options = options_of(host, inputs, cache, n_kept, start is None if use_cache is None else use_cache)
-    visits, gates = schedule.active(coverage), schedule.gates
-    sources = schedule.sources(visits)
-    stops = in_forward_order(host, {*visits, *gates, *sources, *places})
-    wanted, n_rows = frozenset(places), len(inputs["input_ids"])
+    route = Route.of(host, schedule, coverage, places)
+    visitor = Visitor(route, coverage, len(inputs["input_ids"]), last, read, frozenset(places))
+    output = _traced(host, taken, options, visitor, n_kept, start, gradients)
+    logits = output["logits"] if keep > 1 else output["logits"][:, 0]
+    return Forward(logits=logits, cache=output["cache"], written=schedule.written(coverage))
+
+
+def _traced(
+    host: Host,
+    taken: dict[str, Tensor],
+    options: dict[str, Any],
+    visitor: Visitor,
+    n_kept: int = 1,
+    start: Start | None = None,
+    gradients: bool = False,
+) -> dict[str, Any]:
+    """Logits at the last positions, (batch, n_kept, vocabulary), and the cache, of a pass that nnsight runs."""
     skipped = blocks_of(host)[: start.block] if start is not None else []
     stands_in = (
         [as_output(start.states, host.sites.blocks[n].entries) for n in range(start.block)] if start is not None else []
     )
-    kept: dict[str, Any] = {}
-    sums: dict[ReadPlace, Any] = {}
+    found: dict[str, Any] = {}
     with torch.set_grad_enabled(gradients):
         with host.model.trace(taken, **options):
             for module, output in zip(skipped, stands_in, strict=True):
                 module.skip(output)
-            for stop in stops:
-                place, scale = stop.place, stop.part.scale
-                value = stop.module.input if stop.is_input else stop.module.output
-                states = own = hidden(value, n_rows)
-                if scale != 1 or place in sums or not stop.last:
-                    states = sums.pop(place, 0) + scale * (own.float() if own.dtype.itemsize < 4 else own)
-                if not stop.last:
-                    sums[place] = states
-                    continue
-                for gate in gates.get(place, ()):
-                    coverage.decide(gate, states, last)
-                if place in visits:
-                    new = visits[place].write(states, coverage)
-                    # The module gives what the model is yet to scale, or the last of several summands; the change alone
-                    # is carried back to it, so that what is not written stays as it is to the bit.
-                    _put(stop, value, new if states is own else (own + (new - states) / scale).to(own.dtype))
-                    states = new
-                if place in sources:
-                    coverage.keep(place, states)
-                if place in wanted and read is not None:
-                    read(place, states.clone())  # Falcon adds to its MLP's output in place
-            output = host.model.output
-            # A copy where there are more, which a view would hold in memory.
-            more = output.logits.shape[1] > n_kept
-            kept["logits"] = output.logits[:, -n_kept:].to(torch.float32, copy=more)
-            kept["cache"] = getattr(output, can.cache, None) if can.cache else None
-    logits = kept["logits"] if keep > 1 else kept["logits"][:, 0]
-    return Forward(logits=logits, cache=kept["cache"], written=schedule.written(coverage))
-
-
-def _put(stop: Stop, value: Any, states: Tensor) -> None:
-    """Write states into what a module is given or gives."""
-    if stop.is_input:
-        stop.module.input = with_hidden(value, states)
-    else:
-        stop.module.output = with_hidden(value, states)
+            for stop in visitor.route.stops:
+                new = visitor.meet(stop, stop.module.input if stop.is_input else stop.module.output)
+                if new is not None and stop.is_input:
+                    stop.module.input = new
+                elif new is not None:
+                    stop.module.output = new
+            found |= ends(host, host.model.output, n_kept)
+    return found
 
 
 def starts(host: Host) -> bool:
