@@ -60,6 +60,13 @@ def one_step(
     return Forward(output["logits"][:, 0], output["cache"], schedule.written(coverage))
 
 
+def hooks_hold(host: Host, schedule: Schedule) -> bool | None:
+    """Whether steps of a schedule run by hooks, since those gave the traced step's logits; None where no step was tried
+    yet, or a model has none.
+    """
+    return _PROOFS.get(host.base, {}).get(_ROUTES[schedule].shape) if schedule in _ROUTES else None
+
+
 def ends(host: Host, output: Any, n_kept: int) -> Ends:
     """What is kept of a model's output: logits at the last `n_kept` positions, and its cache."""
     # A copy where there are more, which a view would hold in memory.

@@ -14,6 +14,7 @@ from steering.model.host import Host
 from steering.model.prompts import Message, Prompt, render
 from steering.model.thought_markers import markers_of
 from steering.passes.decoding import generate
+from steering.passes.hooked import hooks_hold
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Batch, Row
 from steering.passes.schedule import Schedule
@@ -25,6 +26,11 @@ from steering.writes.operations import Ablate
 
 _TOKENS, _ROUNDS = 6, 2
 _REPLY = "Good day."
+_BY = {
+    True: "; by plain hooks, which gave the traced step's logits to the bit",
+    False: "; each traced, since plain hooks gave other logits",
+    None: "",
+}
 
 
 def _hook_parity(bench: Bench) -> str:
@@ -70,7 +76,8 @@ def _decode_steps(bench: Bench) -> str:
     whole = read_replies(
         bench.host, Batch.of(bench.host, [prompt], replies=[ids]), Schedule(bench.host, [plan]), n=len(ids) + 1
     )
-    return bench.same_steps(torch.stack(steps), whole[0].cpu(), prompt, ids, plan[0])
+    said = bench.same_steps(torch.stack(steps), whole[0].cpu(), prompt, ids, plan[0])
+    return said + _BY[hooks_hold(bench.host, schedule)]
 
 
 def _block_index(bench: Bench) -> str:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from steering import selfcheck
 from steering.model.host import Host
 from steering.model.sites import Part
-from steering.passes import schedule, tracing
+from steering.passes import schedule, tracing, visitor
 from steering.passes.rows import Batch
 from steering.selfcheck import CHECKS, Check, Failed, checks, self_check
 from steering.selfcheck.short import short_check
@@ -169,7 +169,7 @@ def test_a_block_list_that_is_one_short_is_caught(tokenizer, lane) -> None:
 
 def test_blocks_in_another_order_are_caught(tokenizer, lane, monkeypatch) -> None:
     """Reads and writes agree with each other, but both are one block off."""
-    rightly = tracing.in_forward_order
+    rightly = visitor.in_forward_order
 
     def shifted(host, places):
         stops = {stop.place: stop for stop in rightly(host, {(b, s) for b in range(4) for _, s in places})}
@@ -178,7 +178,7 @@ def test_blocks_in_another_order_are_caught(tokenizer, lane, monkeypatch) -> Non
 
     host = _wrapped(tokenizer, lane, lambda host: None)
     assert outcomes(host, "block index")["block index"] == "pass"
-    monkeypatch.setattr(tracing, "in_forward_order", shifted)
+    monkeypatch.setattr(visitor, "in_forward_order", shifted)
     assert outcomes(host, "block index")["block index"] == "fail"
 
 

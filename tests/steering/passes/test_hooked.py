@@ -1,0 +1,134 @@
+"""Decoding steps by plain hooks against traced ones, and that nothing else is used where they differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from steering.model.host import Host
+from steering.model.prompts import Prompt, render
+from steering.passes import hooked, visitor
+from steering.passes.decoding import generate
+from steering.passes.hooked import traced_steps
+from steering.passes.replies import DecodeSettings
+from steering.passes.rows import Batch, Row
+from steering.passes.schedule import Schedule
+from steering.passes.tracing import read_prompts, read_token
+from steering.writes.interventions import Gate, Plan, Write
+from steering.writes.operations import Ablate, Add, Clamp
+from tests.steering.passes.test_passes import TEXTS, model_of
+
+
+STEPS = 5
+
+
+def unit(seed: int, width: int = 32) -> torch.Tensor:
+    return torch.nn.functional.normalize(torch.randn(width, generator=torch.Generator().manual_seed(seed)), dim=0)
+
+
+def plans() -> list[Plan]:
+    """Four rows: none, adds at several sites, a gated clamp, and an ablation of the prompt alone."""
+    gate = Gate(unit(3), threshold=0.0, block=0, site="block_output", per="token")
+    return [
+        (),
+        (Write(Add(unit(0), 3.0), 0, "block_input"), Write(Add(unit(1), 2.0), 2, "attention_output")),
+        (Write(Clamp(unit(2), 4.0), 1, "mlp_output", gate=gate), Write(Ablate(unit(2)), 3, "block_output")),
+        (Write(Ablate(unit(1)), 1, "block_output", scope="prompt"),),
+    ]
+
+
+def steps(host: Host, all_plans: list[Plan]) -> list[tuple[torch.Tensor, list[int]]]:
+    """Logits and writes of each step, on tokens that do not depend on them."""
+    return host.run(lambda job: _steps(host, all_plans), title="Steps")
+
+
+def _steps(host: Host, all_plans: list[Plan]) -> list[tuple[torch.Tensor, list[int]]]:
+    schedule = Schedule(host, all_plans)
+    batch = Batch.of(host, [render(host, text) for text in TEXTS[: len(all_plans)]])
+    forward, seen, found = read_prompts(host, batch, schedule), batch.real, []
+    for step in range(STEPS):
+        seen = torch.cat([seen, torch.ones(len(all_plans), 1, dtype=torch.bool)], dim=1)
+        forward = read_token(host, torch.full((len(all_plans),), 7 + step), seen, forward.cache, schedule)
+        found.append((forward.logits, list(forward.written)))
+    return found
+
+
+def hooks_of(host: Any) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in host.model._module.modules())
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2", "gemma2", "qwen2_moe", "phi3", "gpt_neox"])
+def test_steps_by_hooks_are_the_traced_ones_to_the_bit(tiny_host, name: str) -> None:
+    host = tiny_host(name)
+    before = hooks_of(host)
+    with traced_steps():
+        traced = steps(host, plans())
+        bare = steps(host, [()] * 4)
+    assert not any(torch.equal(a, b) for (a, _), (b, _) in zip(traced, bare, strict=True))  # the plans do something
+    ran = []
+    original = hooked._hooked
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hooked, "_hooked", lambda *given: (ran.append(1), original(*given))[1])
+        again = steps(host, plans())
+    assert len(ran) >= STEPS - 1  # the first is tried, the others run by hooks
+    for (logits, written), (expected, wrote) in zip(again, traced, strict=True):
+        assert torch.equal(logits, expected)
+        assert written == wrote
+    assert hooks_of(host) == before
+
+
+@pytest.mark.parametrize("name", ["bamba", "lfm2", "recurrent_gemma", "gemma4_text", "mamba", "rwkv"])
+def test_odd_caches_are_tried_on_a_copy(tokenizer, lane, name: str) -> None:
+    """A state that a step changes in place would be one step ahead, were the trial run on the cache itself."""
+    host = Host.wrap(model_of(name), tokenizer, name=f"tiny {name}", lane=lane)
+    with traced_steps():
+        traced = steps(host, [(Write(Add(unit(0), 3.0), 1, "block_output"),), ()])
+    again = steps(host, [(Write(Add(unit(0), 3.0), 1, "block_output"),), ()])
+    for (logits, _), (expected, _) in zip(again, traced, strict=True):
+        assert torch.equal(logits, expected)
+
+
+def test_where_hooks_give_something_else_steps_go_on_being_traced(tiny_host, monkeypatch) -> None:
+    host = tiny_host("olmo2")
+    rows, settings = [Row(_prompt(host), plans()[1])], DecodeSettings(max_new_tokens=6)
+    with traced_steps():
+        (right,) = generate(host, rows, settings)
+    original, ran = hooked._gave, []
+
+    def wrong(stop, visitor, module, args, output):
+        ran.append(stop.place)
+        new = original(stop, visitor, module, args, output)
+        return new if new is None else (new[0] * 1.001, *new[1:]) if isinstance(new, tuple) else new * 1.001
+
+    monkeypatch.setattr(hooked, "_gave", wrong)
+    (reply,) = generate(host, rows, settings)
+    assert ran  # it was tried,
+    tried = len(ran)
+    assert reply.ids == right.ids
+    generate(host, rows, settings)
+    assert len(ran) == tried  # once
+
+
+def test_hooks_go_where_a_step_fails(tiny_host, monkeypatch) -> None:
+    host = tiny_host("qwen3")
+    rows, settings = [Row(_prompt(host), plans()[1])], DecodeSettings(max_new_tokens=6)
+    generate(host, rows, settings)  # shows that hooks hold
+    before, met = hooks_of(host), []
+    original = visitor.Visitor.meet
+
+    def fails(self, stop, value):
+        met.append(stop)
+        if len(met) > 8 and self.last is None:
+            raise RuntimeError("in the middle of a step")
+        return original(self, stop, value)
+
+    monkeypatch.setattr(visitor.Visitor, "meet", fails)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        generate(host, rows, settings)
+    assert hooks_of(host) == before
+
+
+def _prompt(host: Any) -> Prompt:
+    return render(host, TEXTS[0])
