@@ -23,6 +23,7 @@ ORDER = (
     "steering.texts",
     "steering.vectors",
     "steering.recipes",
+    "steering.engines",
     "steering.extraction",
     "steering.judges",
     "steering.origins",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from steering.passes.schedule import Schedule
 from steering.passes.tracing import read_prompts
 from steering.vectors.vector import SteeringVector
 from steering.writes.interventions import Write
-from steering.writes.operations import Ablate, check_unit
+from steering.writes.operations import Ablate
 
 
 _WRITERS = (
@@ -42,14 +42,14 @@ are no longer quite orthogonal.
 
 def orthogonalised(host: Host, direction: Tensor, *, name: str = "") -> Host:
     """A copy of the model in which W becomes W - u uᵀ W for every matrix W that writes into the residual stream, the
-    embedding included, so that nothing is ever written along u.
+    embedding included, so that nothing is ever written along u; of several directions, none along their span.
 
     Arditi et al. 2024, arXiv 2406.11717, section 4.1. Its logits are those of ablating u at every block's input,
     attention and MLP output; that is checked on a few prompts, and a copy that fails is refused.
 
     Args:
         host: The model; it stays as it is, and the copy takes as much memory again.
-        direction: u, a unit vector, (width,).
+        direction: u, a unit vector, (width,); or several directions as rows, (n, width).
         name: Of the copy.
 
     Raises:
@@ -57,7 +57,7 @@ def orthogonalised(host: Host, direction: Tensor, *, name: str = "") -> Host:
             (Gemma 2 and 3, OLMo 2), weights that are stored quantised, or a model whose copy does not give the logits
             of ablation.
     """
-    check_unit(direction)
+    ablation = Ablate(direction)  # which checks it
     host.sites.everywhere()  # raises where ablation everywhere, which the copy must equal, cannot be written
     if any("norm" in path.split(".")[-1] for path in host.sites.inner_paths):
         raise SteeringError(
@@ -73,35 +73,35 @@ def orthogonalised(host: Host, direction: Tensor, *, name: str = "") -> Host:
         with torch.no_grad():
             for weight, axis in _writers(copy, host):
                 job.check()
-                _project(weight, direction, axis)
+                _project(weight, ablation.basis, axis)
         edited = Host.wrap(copy, host.tokenizer, name=name or f"{host.name} orthogonalised", lane=host.lane)
         edited = edited.under(host.chat)
-        _check_parity(host, edited, direction)
+        _check_parity(host, edited, ablation)
         return edited
 
     return host.run(work, title="Orthogonalising")
 
 
-def save_model(edited: Host, folder: Path, *, made_from: Host, vector: SteeringVector) -> Path:
+def save_model(edited: Host, folder: Path, *, made_from: Host, vectors: Sequence[SteeringVector]) -> Path:
     """Write an edited model as a folder that the workbench and transformers can load, and how it was made.
 
     Args:
         edited: From `orthogonalised`.
         folder: New or empty.
         made_from: The model before.
-        vector: Whose direction is gone.
+        vectors: Whose directions are gone.
 
     Raises:
         SteeringError: The folder cannot be written, or holds something already.
     """
     check_replaceable(folder)
+    of_vectors = [vector.provenance.warnings for vector in vectors]
     how = {
         "made_from": made_from.name,
         "revision": made_from.info.revision,
-        "edit": "weights orthogonalised to a direction (Arditi et al. 2024, arXiv 2406.11717)",
-        "vector": vector.name,
-        "vector_digest": vector.digest,
-        "warnings": list(dict.fromkeys((*made_from.warnings, *vector.provenance.warnings))),
+        "edit": "weights orthogonalised to the directions (Arditi et al. 2024, arXiv 2406.11717)",
+        "vectors": {vector.name: vector.digest for vector in vectors},
+        "warnings": list(dict.fromkeys((*made_from.warnings, *(said for each in of_vectors for said in each)))),
     }
     try:
         edited.model._module.save_pretrained(folder)
@@ -143,24 +143,24 @@ def _axis(module: nn.Module, path: str, name: str, parameter: Tensor, width: int
     return 2 if turned and parameter.shape[2] == width else 1
 
 
-def _project(weight: Tensor, direction: Tensor, axis: int) -> None:
+def _project(weight: Tensor, basis: Tensor, axis: int) -> None:
     if not weight.is_floating_point():
         raise SteeringError(
             "The weights are quantised.", "weights that can be edited.", "Load the model in bfloat16 or float32."
         )
-    if weight.shape[axis] != len(direction):
+    if weight.shape[axis] != basis.shape[-1]:
         raise SteeringError(
             f"A matrix that seems to write into the residual stream has the shape {tuple(weight.shape)}.",
-            f"matrices with the stream's width of {len(direction)} on the side that writes.",
+            f"matrices with the stream's width of {basis.shape[-1]} on the side that writes.",
             "Ablate the direction everywhere instead.",
         )
-    u = direction.to(weight.device, torch.float32)
+    u = basis.to(weight.device, torch.float32)
     turned = weight.float().movedim(axis, -1)
-    weight.copy_((turned - (turned @ u)[..., None] * u).movedim(-1, axis))
+    weight.copy_((turned - (turned @ u.T) @ u).movedim(-1, axis))
 
 
-def _check_parity(host: Host, edited: Host, direction: Tensor) -> None:
-    plan = tuple(Write(Ablate(direction), block, site) for block, site in host.sites.everywhere())
+def _check_parity(host: Host, edited: Host, ablation: Ablate) -> None:
+    plan = tuple(Write(ablation, block, site) for block, site in host.sites.everywhere())
     prompts = [render(host, text) for text in _PROBES]
     ablated = next_token_logits(host, [Row(prompt, plan) for prompt in prompts])
     found = next_token_logits(edited, [Row(prompt) for prompt in prompts])
@@ -169,19 +169,19 @@ def _check_parity(host: Host, edited: Host, direction: Tensor) -> None:
     if not apart <= _TOLERANCE.get(itemsize, _TOLERANCE[2]):
         raise SteeringError(
             f"On {host.name} orthogonal weights do not give the logits of ablation: they differ by {apart:.1%} of the "
-            f"largest{_still_writing(edited, direction)}.",
+            f"largest{_still_writing(edited, ablation.basis)}.",
             "a model whose matrices write into the residual stream themselves.",
             "Ablate the direction everywhere instead.",
         )
 
 
-def _still_writing(edited: Host, direction: Tensor) -> str:
+def _still_writing(edited: Host, basis: Tensor) -> str:
     """What is still written along the direction, in words."""
     found: list[str] = []
 
     def read(place: ReadPlace, states: Tensor) -> None:
         block, site = place
-        along, size = (states.float() @ direction.to(states.device)).abs().max(), states.float().norm(dim=-1).max()
+        along, size = (states.float() @ basis.T.to(states.device)).abs().max(), states.float().norm(dim=-1).max()
         if float(along / size) <= _STILL or (site == "block_input" and block > 0):
             return
         parts = edited.sites.blocks[block].parts(site)

@@ -48,10 +48,28 @@ def save_gguf(vector: SteeringVector, path: str | Path, lengths: Mapping[int, fl
     lengths = mean_differences(vector) if lengths is None else lengths
     if not any(lengths.values()):
         raise not_additive("nothing is added at the blocks from 1 on")
+    rows = {block: length * vector.directions[block] for block, length in lengths.items()}
+    card = {"name": vector.name, "blocks": vector.n_blocks, "lengths": lengths}
+    card |= {"warnings": vector.provenance.warnings}
+    return save_rows(rows, path, hint=vector.provenance.architecture, card=card)
+
+
+def save_rows(rows: Mapping[int, torch.Tensor], path: str | Path, *, hint: str, card: Mapping[str, Any]) -> Path:
+    """Write what is added at each block as a control vector.
+
+    Args:
+        rows: Block -> what llama.cpp adds at scale 1, raw units, (width,).
+        path: Where to; the file appears whole or not at all.
+        hint: The model's architecture.
+        card: What the workbench writes down beside it: at least `name` and `blocks`, how many the model has.
+
+    Raises:
+        SteeringError: Something of somebody else's is there, or the place cannot be written.
+    """
     path = Path(path)
     try:
         with temporary_beside(path) as temporary:
-            _write(vector, lengths, temporary)
+            _write(rows, temporary, hint, card)
             publish(temporary, path, over=_is_ours)
     except OSError as error:
         raise SteeringError(
@@ -62,14 +80,13 @@ def save_gguf(vector: SteeringVector, path: str | Path, lengths: Mapping[int, fl
     return path
 
 
-def _write(vector: SteeringVector, lengths: Mapping[int, float], path: Path) -> None:
+def _write(rows: Mapping[int, torch.Tensor], path: Path, hint: str, card: Mapping[str, Any]) -> None:
     writer = GGUFWriter(path, ARCHITECTURE)
-    writer.add_string(f"{ARCHITECTURE}.model_hint", vector.provenance.architecture.lower())
-    writer.add_uint32(f"{ARCHITECTURE}.layer_count", len(lengths))
-    card = {"name": vector.name, "blocks": vector.n_blocks, "lengths": lengths}
-    writer.add_string(_CARD, json.dumps({**card, "warnings": vector.provenance.warnings}))
-    for block, length in lengths.items():
-        writer.add_tensor(f"direction.{block}", (length * vector.directions[block]).numpy())
+    writer.add_string(f"{ARCHITECTURE}.model_hint", hint.lower())
+    writer.add_uint32(f"{ARCHITECTURE}.layer_count", len(rows))
+    writer.add_string(_CARD, json.dumps(card))
+    for block, row in rows.items():
+        writer.add_tensor(f"direction.{block}", row.numpy())
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -146,6 +163,18 @@ def _numbers(tensor: Any) -> torch.Tensor:
     return torch.from_numpy(tensor.data.copy()).float()
 
 
+def _rows(reader: _Reader) -> dict[int, torch.Tensor]:
+    architecture = reader.get_field("general.architecture")
+    if architecture is None or architecture.contents() != ARCHITECTURE:
+        raise ValueError("its architecture is not 'controlvector'")
+    return {_block(tensor): _numbers(tensor) for tensor in reader.tensors if tensor.name.startswith("direction.")}
+
+
+def written_rows(path: Path) -> dict[int, torch.Tensor]:
+    """What a control vector that was just written adds at each block, float32, (width,)."""
+    return _rows(_Reader(path))
+
+
 def load_gguf(path: str | Path, *, blocks: int | None = None, name: str | None = None) -> SteeringVector:
     """Read a GGUF control vector: 1 x mean difference is what the file adds at scale 1.
 
@@ -165,10 +194,7 @@ def load_gguf(path: str | Path, *, blocks: int | None = None, name: str | None =
         raise SteeringError(f"There is no file '{path}'.", "a GGUF control vector.", "Check the path.")
     try:
         reader = _Reader(path)
-        architecture = reader.get_field("general.architecture")
-        if architecture is None or architecture.contents() != ARCHITECTURE:
-            raise ValueError("its architecture is not 'controlvector'")
-        found = {_block(tensor): _numbers(tensor) for tensor in reader.tensors if tensor.name.startswith("direction.")}
+        found = _rows(reader)
         hint, card = (reader.get_field(key) for key in (f"{ARCHITECTURE}.model_hint", _CARD))
         said = json.loads(card.contents()) if card else {}
         return _vector(path, found, said, hint.contents() if hint else "", blocks or said.get("blocks"), name)

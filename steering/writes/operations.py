@@ -115,8 +115,13 @@ class Ablate(Operation):
                 "Choose 1 to remove the direction wholly.",
             )
 
+    @property
+    def basis(self) -> Tensor:
+        """An orthonormal basis of what is removed, (n, width)."""
+        return self._basis  # type: ignore[attr-defined]
+
     def __call__(self, states: Tensor) -> Tensor:
-        basis = self._basis.to(states.dtype)  # type: ignore[attr-defined]
+        basis = self.basis.to(states.dtype)
         return states - self.share * (states @ basis.T) @ basis
 
 

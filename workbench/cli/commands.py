@@ -235,7 +235,7 @@ def print_checks(host: Host, *, as_json: bool) -> bool:
 _OUTCOMES = {"pass": "green", "fail": "bold red", "not applicable": "dim"}
 
 
-def export(vector: SteeringVector, out: Path, *, at: str, strength: float, unit: str) -> list[str]:
+def export_vector(vector: SteeringVector, out: Path, *, at: str, strength: float, unit: str) -> list[str]:
     """Write a vector as the file's ending says, and say what was written.
 
     Raises:
@@ -293,4 +293,4 @@ def save_orthogonalised(host: Host, vector: SteeringVector, out: Path, *, block:
     """
     direction = vector.check(host).directions[host.sites.check_block(vector.default_block if block is None else block)]
     edited = orthogonalised(host, direction)
-    return f"Written to {save_model(edited, out, made_from=host, vector=vector)}"
+    return f"Written to {save_model(edited, out, made_from=host, vectors=[vector])}"

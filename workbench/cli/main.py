@@ -9,6 +9,7 @@ import typer
 from workbench.cli.console import OUT, reported, table
 from workbench.cli.data import data
 from workbench.cli.demo import demo
+from workbench.cli.exports import export
 from workbench.cli.options import Model, load_host, loads_model
 from workbench.cli.panels import panels
 from workbench.cli.run import extract, run, settings
@@ -18,7 +19,7 @@ from workbench.cli.serve import link, password, serve
 from workbench.cli.shelf import vectors
 from workbench.cli.space import space
 from workbench.cli.steer import steer
-from workbench.cli.vectors import export_vector, import_vector, orthogonalise
+from workbench.cli.vectors import import_vector, orthogonalise
 
 
 # torch, transformers and Gradio take seconds to import, so each command imports what it needs: `workbench --help` is
@@ -112,7 +113,7 @@ def selfcheck(
 
 
 app.command("data")(data)
-app.command("export")(export_vector)
+app.command()(export)
 app.command("import")(import_vector)
 app.command("orthogonalise")(orthogonalise)
 

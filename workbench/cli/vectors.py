@@ -1,4 +1,4 @@
-"""Commands on vectors and files: export, import, and the weights that a vector makes."""
+"""Commands on vectors and files: import, and the weights that a vector makes."""
 
 from __future__ import annotations
 
@@ -9,23 +9,6 @@ import typer
 
 from workbench.cli.console import OUT, reported
 from workbench.cli.options import Model, WorkspaceFolder, load_host, loads_model
-
-
-def export_vector(
-    vector: Annotated[str, typer.Argument(help="Name on the shelf, or a vector file.")],
-    out: Annotated[Path, typer.Argument(help="File to write: .safetensors or .gguf.")],
-    at: Annotated[str, typer.Option("--at", help="GGUF: all, default, or blocks such as 4 or 2,5-7.")] = "",
-    strength: Annotated[float, typer.Option(help="GGUF: what scale 1 adds, in `unit`.")] = 1.0,
-    unit: Annotated[str, typer.Option(help="GGUF: mean_difference, residual_norm or raw.")] = "mean_difference",
-    workspace: WorkspaceFolder = None,
-) -> None:
-    """Write a vector to a file; GGUF is what llama.cpp adds at the blocks' outputs."""
-    with reported():
-        from workbench.cli.commands import export, named_vectors
-
-        (found,) = named_vectors([vector], workspace).values()
-        for line in export(found, out, at=at, strength=strength, unit=unit):
-            OUT.print(line, highlight=False)
 
 
 def import_vector(

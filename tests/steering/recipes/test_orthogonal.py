@@ -117,7 +117,7 @@ def test_a_saved_copy_loads_again_with_the_same_logits(demo, tmp_path, lane) -> 
 
     vector = planted_vector("demo")
     edited = orthogonalised(demo, vector.directions[0])
-    folder = save_model(edited, tmp_path / "model", made_from=demo, vector=vector)
+    folder = save_model(edited, tmp_path / "model", made_from=demo, vectors=[vector])
     again = Host.load(str(folder), lane=lane)
     rows = [Row(render(host, "How do I rob a bank?")) for host in (demo, edited, again)]
     plain, here, there = (next_token_logits(host, [row]) for host, row in zip((demo, edited, again), rows, strict=True))

@@ -18,7 +18,7 @@ from steering.texts.contrast import ContrastSet
 from steering.vectors.card import LAST_BLOCK, compare, nearest_tokens
 from steering.vectors.gguf import load_gguf
 from steering.vectors.vector import SteeringVector
-from workbench.cli.commands import export, import_note
+from workbench.cli.commands import export_vector, import_note
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_methods_agree_as_they_should_on_the_demo_model(vectors) -> None:
     table = compare(vectors.values(), block=block)
     assert list(table.index) == list(table.columns) == list(METHODS)
     np.testing.assert_allclose(np.diag(table), 1, atol=1e-5)
-    np.testing.assert_allclose(table, table.T)
+    np.testing.assert_allclose(table, table.T, atol=1e-6)  # float32: the sums of the two halves differ in order
     cosines = table["mean_difference"]
     assert cosines["pairwise_pca"] >= 0.9
     assert cosines["logistic"] > 0.5
@@ -167,9 +167,9 @@ def test_the_last_block_before_the_final_norm_is_said_where_it_is_exported_impor
     vector = vectors["mean_difference"]
     last = vector.n_blocks - 1
     path = tmp_path / "tone.gguf"
-    assert LAST_BLOCK in export(vector, path, at="", strength=1, unit="mean_difference")
+    assert LAST_BLOCK in export_vector(vector, path, at="", strength=1, unit="mean_difference")
     assert import_note(load_gguf(path)) == LAST_BLOCK
-    assert LAST_BLOCK not in export(vector, path, at="1-2", strength=1, unit="mean_difference")
+    assert LAST_BLOCK not in export_vector(vector, path, at="1-2", strength=1, unit="mean_difference")
     assert import_note(load_gguf(path, blocks=vector.n_blocks)) == ""
     assert import_note(vector) == ""
     assert "final norm" in cosines_html({"tone": vector}, last)

@@ -1,0 +1,1 @@
+"""A recipe for other engines: vLLM, llama.cpp, and whatever loads a checkpoint of transformers."""
