@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from steering.dictionaries.files import CFG, WEIGHTS, Content, read_json, read_tensors
@@ -59,9 +60,16 @@ class RawCrosscoder:
     model: str = ""
 
 
-def is_dictionary_learning(folder: Path) -> bool:
-    """Whether a folder may hold a crosscoder of dictionary_learning."""
-    return is_file(folder / MODEL) and is_file(folder / CONFIG) and not is_file(folder / CFG)
+def is_dictionary_learning(path: Path) -> bool:
+    """Whether a file may hold a crosscoder of dictionary_learning, by its header; a whole model may lie there, too."""
+    if path.suffix.lower() != ".safetensors" or not is_file(path) or is_file(path.parent / CFG):
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = {name.removeprefix("_orig_mod."): name for name in file.keys()}  # noqa: SIM118
+            return "encoder.weight" in names and len(file.get_slice(names["encoder.weight"]).get_shape()) == 3
+    except Exception:  # safetensors raises its own; whoever reads it says what is wrong
+        return path.name == MODEL and is_file(path.parent / CONFIG)
 
 
 def read_trained(folder: Path) -> Content:

@@ -50,8 +50,8 @@ def why_read_only(path: Path) -> str:
     """Why what lies there can be looked at only, as far as names and configuration tell; "" where they do not."""
     if cross_layer.is_layer(path) or cross_layer.has_layers(path):
         return cross_layer.READ_ONLY
-    folder = path if path.is_dir() else path.parent
-    if _is_crosscoder(folder) or crosscoder_files.is_dictionary_learning(folder):
+    folder, file = (path, path / crosscoder_files.MODEL) if path.is_dir() else (path.parent, path)
+    if _is_crosscoder(folder) or crosscoder_files.is_dictionary_learning(file):
         return crosscoder_files.READ_ONLY
     return ""
 
@@ -112,7 +112,7 @@ def _read_folder(folder: Path) -> Content:
         return crosscoder_files.read_trained(folder)
     if cross_layer.has_layers(folder):
         raise cross_layer.choose_layer(folder)
-    if crosscoder_files.is_dictionary_learning(folder):
+    if crosscoder_files.is_dictionary_learning(folder / crosscoder_files.MODEL):
         return crosscoder_files.read_dictionary_learning(folder / crosscoder_files.MODEL)
     if is_file(folder / CONFIG) and not is_file(folder / CFG):
         check_kind(read_set(folder / CONFIG), folder)
@@ -140,6 +140,6 @@ def _read_file(path: Path) -> Content:
         return read_sparsify(path.parent)
     if _is_crosscoder(path.parent):
         return crosscoder_files.read_trained(path.parent)
-    if crosscoder_files.is_dictionary_learning(path.parent):
+    if crosscoder_files.is_dictionary_learning(path):
         return crosscoder_files.read_dictionary_learning(path)
     return read_sae_lens(path.parent, path)

@@ -109,8 +109,13 @@ def test_files_of_crosscoders_that_are_damaged(trained: tuple[Path, Crosscoder],
     assert "width 64" in refusal(f"{tmp_path / 'a'}{LAYERS}", width=64)
     save_file({**own, "encoder.bias": own["encoder.bias"][:-1].contiguous()}, tmp_path / "a" / "model.safetensors")
     assert "(39,)" in refusal(f"{tmp_path / 'a'}{LAYERS}")
-    save_file({"encoder.weight": own["encoder.weight"][0].contiguous()}, tmp_path / "a" / "model.safetensors")
+    save_file({"encoder.weight": own["encoder.weight"]}, tmp_path / "a" / "model.safetensors")
     assert "has no encoder.bias, decoder.weight, decoder.bias" in refusal(f"{tmp_path / 'a'}{LAYERS}")
+    save_file({"lm_head.weight": torch.ones(3, 3)}, tmp_path / "a" / "model.safetensors")  # a model, and not read whole
+    assert "no 'sae_weights.safetensors'" in refusal(tmp_path / "a")
+    assert why_read_only(str(tmp_path / "a")) == ""
+    (tmp_path / "a" / "model.safetensors").write_bytes(b"12")
+    assert "cannot be read" in refusal(tmp_path / "a")
     learned(tmp_path / "b", code_normalization_id=torch.tensor(5))
     assert "by DECOUPLED" in refusal(f"{tmp_path / 'b'}{LAYERS}")
     (tmp_path / "c").mkdir()
