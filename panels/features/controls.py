@@ -25,6 +25,7 @@ from steering.errors import SteeringError
 from steering.model.host import Host
 from steering.studies import STUDIES
 from steering.studies.features.cause_settings import CauseSettings
+from steering.studies.features.chosen import READ_ONLY
 from steering.studies.features.health_settings import HealthSettings
 from steering.studies.features.settings import FeaturesSettings
 from workbench.controls.estimate_words import in_short
@@ -114,4 +115,5 @@ class FeaturesControls:
         try:
             return in_short(size(host, self.settings(kind, form)), host)
         except SteeringError as error:
-            return str(error)
+            # What the dictionary's card says in full beside it is not said again under the buttons.
+            return "the dictionary is read only" if READ_ONLY in error.given else str(error)
