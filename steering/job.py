@@ -195,7 +195,7 @@ class Job(Generic[T]):
 
     def events(self, heartbeat: float = 0.2) -> Iterator[Any]:
         """Everything the job emits, in order, until it ends: items, `Progress` objects, and None every `heartbeat`
-        s.
+        s. Of several who read, each gets a part of it, and the end.
 
         Raises:
             Interrupted: Whoever waited was interrupted; the job has stopped.
@@ -204,6 +204,8 @@ class Job(Generic[T]):
             try:
                 event = self._events.get(timeout=heartbeat)
             except queue.Empty:
+                if self.finished:  # which somebody else was told who follows it, too
+                    return
                 event = None
             except KeyboardInterrupt:
                 raise interrupted(self) from None

@@ -135,6 +135,8 @@ class ReplyPanes:
                 self.chat: chat.answer(_answers(shown)),
                 self._rows: (host.info, rows),
             }
+        else:  # it ended before its first token
+            yield {self._panes: panes_of(shown, state="stopped")}
         job.result()
 
     def _measure(

@@ -63,6 +63,20 @@ def test_events_carry_items_and_progress_in_order(own_lane: Lane) -> None:
     assert job.state == "done"
 
 
+def test_all_who_follow_a_job_are_told_of_its_end(own_lane: Lane) -> None:
+    release = threading.Event()
+    job = own_lane.submit(lambda job: release.wait(5), title="load")
+    following = [threading.Thread(target=lambda: list(job.events(heartbeat=0.02)), daemon=True) for _ in range(3)]
+    for each in following:
+        each.start()
+    assert all(each.is_alive() for each in following)
+    release.set()
+    for each in following:
+        each.join(5)
+    assert not any(each.is_alive() for each in following)
+    assert list(job.events(heartbeat=0.02)) == []  # nor does somebody wait who comes too late
+
+
 def test_stop_ends_a_running_job_at_its_next_check_and_the_next_job_runs(own_lane: Lane) -> None:
     steps = []
     started = threading.Event()

@@ -136,6 +136,21 @@ def test_a_run_ends_and_shows_what_it_found_though_its_workspace_is_gone(
     assert "could not be kept" in bench.runs.find()[1].error
 
 
+def test_a_run_that_ends_before_its_first_token_leaves_no_pane_that_waits(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = build(bench)
+
+    def broken(*args: Any, **options: Any) -> Any:
+        raise RuntimeError("broken before the first token")
+
+    monkeypatch.setattr(decoding, "read_prompts", broken)
+    shown = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
+    assert "Waiting \\u2026" in shown
+    assert "broken before the first token" in shown
+    assert "Nothing was written." in shown.rpartition("Waiting")[2]
+
+
 def test_a_run_of_every_panel_is_shown_again_without_a_model_and_without_a_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,7 +41,8 @@ class Pane:
     foot: str = ""
     """What was really done to the model, and how the reply ended."""
     state: str = ""
-    """"empty" before any run, "waiting" before the first token, "writing" while it streams, "" otherwise."""
+    """"empty" before any run, "waiting" before the first token, "writing" while it streams, "stopped" where it ended
+    early, "" otherwise."""
 
 
 class Panes(gr.HTML, metaclass=Unwritten):
@@ -105,7 +106,7 @@ def now_html(text: str, state: str, *, tokens: str = "") -> str:
     return f"{tokens or words}{caret}"
 
 
-_SILENCE = {"empty": "Press Run.", "waiting": "Waiting …", "writing": "…"}
+_SILENCE = {"empty": "Press Run.", "waiting": "Waiting …", "writing": "…", "stopped": "Nothing was written."}
 
 
 def _said(user: str) -> str:
