@@ -18,7 +18,7 @@ QUICK := tests/test_arrows.py tests/steering/writes tests/steering/passes/test_t
 	tests/workbench/test_jobs.py tests/workbench/test_workspace.py tests/workbench/test_panel.py \
 	tests/workbench/controls/test_recipe_editor.py
 
-.PHONY: run test tests test-quick check format fuzz crash notebook space visitors abroad bench clean
+.PHONY: run test tests test-quick check format fuzz crash soak notebook space visitors abroad bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/workbench serve
@@ -53,6 +53,12 @@ N := 200
 SEED := 0
 crash: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.crashes $(N) --seed $(SEED)
+
+# 8 visitors who run, stop, leave, fail, switch models and send nonsense for an hour: no wrong text, nothing stuck, nothing
+# left behind. `make soak MINUTES=10 SEED=1` for another storm; what clients do follows from the seed.
+MINUTES := 60
+soak: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED) --clients 8
 
 # The wheel in an environment of its own: the tour, and a panel below a cell of JupyterLab; some minutes.
 FRESH := build/notebook

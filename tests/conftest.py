@@ -96,6 +96,7 @@ LONGEST = (
     "test_without_texts",
     "test_page_fuzz",
     "test_many_visitors",
+    "test_soak",
     "test_serve",
     "test_vector_card",
     "test_show",
