@@ -143,6 +143,12 @@ def built(content: Content, source: str, said: Told) -> Dictionary:
     if isinstance(content.several, crosscoder_files.RawCrosscoder):
         content, inputs = crosscoder_files.placed_at(content, said)
         where = Told(scale=said.scale)  # its places are said by now
+    elif said.also or said.base:
+        raise SteeringError(
+            f"Several places or a second model were told of '{content.name}', which reads one state.",
+            "one place; only a crosscoder reads several.",
+            "Leave the others out.",
+        )
     sae, notes = _made(content, said)
     metadata = vars(sae.cfg.metadata)  # which has any names, those of its own methods, too
     reads, gives, hooks, more = said_places(content.name, metadata, is_transcoder(sae), where)

@@ -93,6 +93,8 @@ def test_which_states_it_reads_is_not_guessed(tmp_path: Path) -> None:
     for behind in ("", "?reads=1:block_output", f"{LAYERS},2:block_output", f"{LAYERS}&base=other"):
         assert "reads 2 states" in refusal(f"{tmp_path}{behind}")
     assert "1:block_output, 3:block_output" in refusal(f"{tmp_path}{LAYERS}&gives=2:block_output")
+    for behind in (LAYERS, "?base=other"):
+        assert "which reads one state" in refusal(f"demo/block-3-sae{behind}")
     two = load_dictionary(f"{tmp_path}?reads=3:block_output&base=some/base%26more")
     assert [each.model for each in two.read_from] == ["some/base&more", ""]
 
