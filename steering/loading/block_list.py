@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from steering.errors import SteeringError
 from steering.loading.configurations import stated_width
+from steering.loading.placement import entrance
 
 
 ROWS, TOKENS, SHARED = 2, 7, 4
@@ -192,7 +193,7 @@ def run(model: nn.Module) -> None:
         SteeringError: The model does not run on token ids alone.
     """
     vocabulary = model.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
-    device = model.get_input_embeddings().weight.device  # type: ignore[operator]
+    device = entrance(model)
     numbers = torch.rand(ROWS, TOKENS, generator=torch.Generator().manual_seed(0))
     ids = (numbers * vocabulary).long().clamp(max=vocabulary - 1).to(device)
     ids[1, :SHARED] = ids[0, :SHARED]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 import torch
 
@@ -21,6 +23,7 @@ from steering.loading.missing_weights import check_finite, check_loaded
 from steering.loading.model_kinds import about_head, is_wrapper, model_class, text_generator
 from steering.loading.model_sizes import check_size
 from steering.loading.options import LoadOptions
+from steering.loading.placement import check_at_hand, placement_note, placing
 from steering.loading.quantised import on_load, stored_quantisation
 from steering.loading.tokenizer_files import about_tokens, quiet, read_tokenizer
 from steering.loading.weight_files import Stored, check_weights
@@ -81,6 +84,7 @@ def _load_adapted(name: str, checkpoint: Checkpoint, adapter: Adapter, options: 
         said = f"The base of the {adapter.kind} adapter '{name}' cannot be loaded. {error.given}"
         remedy = f"{error.remedy} Or name the base that you have: --base (LoadOptions.base; on the page under More)."
         raise SteeringError(said, error.expected, remedy) from error
+    check_at_hand(base.model, adapter.base, "adding an adapter to them")
     model, note = apply_adapter(name, adapter, base.model)
     check_finite(name, model)
     return replace(
@@ -118,7 +122,7 @@ def _load_whole(
     job.report(1, 3, "reading the weights")
     model, loading = _weights(name, checkpoint, loader, options, device, dtype)
     name_outputs(model)
-    notes = check_loaded(name, model, loading, allow=options.allow_missing)
+    notes = [placement_note(model), *check_loaded(name, model, loading, allow=options.allow_missing)]
     notes.append(about_head(model, next(iter(getattr(config, "architectures", None) or ()), None)))
     check_finite(name, model)
     if is_wrapper(model.config):
@@ -173,11 +177,13 @@ def _weights(
         from transformers import GgufConfig
 
         keywords |= {"gguf_file": checkpoint.gguf, "quantization_config": GgufConfig(dequantize=True)}
-    if options.device_map or options.quantisation:
-        keywords["device_map"] = options.device_map or {"": device}
+    keywords |= placing(options, device)
+    written = keywords.get("offload_folder")
     try:
         with quiet():
             model, loading = loader.from_pretrained(checkpoint.path, **keywords)
+            if written:
+                finalize(model, shutil.rmtree, written, ignore_errors=True)  # with the model, or the program
             return model if getattr(model, "hf_device_map", None) else model.to(device), loading
     except torch.OutOfMemoryError:
         raise

@@ -17,6 +17,10 @@ class LoadOptions:
     """A torch device, or auto: CUDA, then Apple's MPS, then the CPU."""
     device_map: str | None = None
     """Accelerate's placement over several devices, such as "auto"; overrides `device`."""
+    max_memory: str | None = None
+    """With `device_map`: the most memory by device, such as "0=20GB,cpu=60GB"; what fits nowhere lies on the disk and
+    is fetched for every pass. What accelerate finds free where None.
+    """
     revision: str | None = None
     """Branch, tag or commit on the Hub."""
     quantisation: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,13 @@ def quiet() -> Iterator[None]:
     bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity(logging.CRITICAL)
+    placing = getLogger("accelerate.big_modeling")  # says where weights lie, as a note of the model does
+    before = placing.level
+    placing.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
+        placing.setLevel(before)
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()

@@ -19,6 +19,7 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from steering.errors import SteeringError
 from steering.loading.block_list import first_tensor
 from steering.loading.missing_weights import check_logits
+from steering.loading.placement import entrance
 from steering.model.caches import repeated
 from steering.model.forwards import ARGUMENTS, CACHES, KEEP, arguments
 
@@ -112,7 +113,7 @@ class _Probe:
 
     def _check_positions(self) -> None:
         """Refuse a model that counts otherwise by itself than from 0: what it says of a text would hang on who asks."""
-        device = self._model.get_input_embeddings().weight.device
+        device = entrance(self._model)
         by_itself = self._try_by_itself(torch.tensor([[*self._short, *self._next]], device=device))
         if "position_ids" in self._named and by_itself is not None and not self._same(by_itself, self._whole):
             raise SteeringError(
@@ -252,7 +253,7 @@ class _Probe:
             use_cache: Whether to ask for something to go on from.
             masked: Whether to say where padding stands.
         """
-        device = self._model.get_input_embeddings().weight.device
+        device = entrance(self._model)
         ids = torch.tensor(rows)
         mask = torch.ones(len(rows), known + ids.shape[1], dtype=torch.long)
         for row, n in enumerate(padding or ()):

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from steering.lane import Job
+from steering.loading.placement import fetched
 from steering.model.host import Host
 
 
@@ -35,9 +36,10 @@ def fingerprint(host: Host) -> str:
 def _read(host: Host, job: Job[str]) -> str:
     info = host.info
     digest = hashlib.sha256(repr((info.name, info.dtype, info.template_digest)).encode())
-    for name, tensor in sorted(host.model._module.state_dict().items()):
+    model = host.model._module
+    for name, tensor in sorted(model.state_dict().items()):
         job.check()
-        flat = tensor.detach().reshape(-1)
+        flat = (fetched(model, name) if tensor.is_meta else tensor).detach().reshape(-1)
         # Through float, since half precision and packed bytes have no common way to become bytes.
         values = flat[:: max(1, len(flat) // _SAMPLES)][:_SAMPLES].to("cpu", torch.float32)
         digest.update(repr((name, tuple(tensor.shape), values.tolist())).encode())

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
+from steering.loading.placement import entrance
+
 
 ARGUMENTS = ("attention_mask", "position_ids", "use_cache")
 KEEP = "logits_to_keep"
@@ -61,7 +63,7 @@ def likeliest(model: PreTrainedModel, ids: Sequence[int]) -> int:
     """The likeliest token behind some, by one pass without hooks. Call on the model thread."""
     given = {"use_cache": False} if "use_cache" in arguments(model) else {}
     with torch.inference_mode():
-        output = model(input_ids=torch.tensor([list(ids)], device=model.device), **given)
+        output = model(input_ids=torch.tensor([list(ids)], device=entrance(model)), **given)
     return int(output.logits[0, -1].argmax())
 
 

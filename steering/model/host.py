@@ -21,6 +21,7 @@ from steering.loading.configurations import number_of_blocks
 from steering.loading.generation_settings import end_ids
 from steering.loading.loader import load_model
 from steering.loading.options import LoadOptions
+from steering.loading.placement import as_from_one_place, entrance
 from steering.loading.tokenizer_files import quiet
 from steering.model.abilities import Abilities, find_abilities
 from steering.model.chat_settings import ChatSettings
@@ -45,6 +46,14 @@ _MOST_VIEWS = 32
 """Chat settings under which what was found of a model is remembered."""
 
 
+class _Traced(TransformersModel):
+    """nnsight sends inputs to where the first weight lies, which is nowhere while that one is on the disk."""
+
+    @property
+    def device(self) -> torch.device:
+        return entrance(self._module)
+
+
 class Host(Shown):
     """A model on its lane. Every read and write goes through `run`, whatever thread asks."""
 
@@ -58,8 +67,8 @@ class Host(Shown):
         # nnsight wants a task by which transformers builds a pipeline; nothing here goes through it. A model's own code
         # may lack `generate`, without which there is no pipeline of text generation.
         task = "text-generation" if model.can_generate() else "feature-extraction"
-        with quiet():  # the pipeline knows no wrappers, and says so at length
-            self.model = TransformersModel(model, tokenizer=tokenizer, task=task)
+        with quiet(), as_from_one_place(model):  # the pipeline knows no wrappers, and says so at length
+            self.model = _Traced(model, tokenizer=tokenizer, task=task)
         self.end_ids = end_ids(model, tokenizer)
         self.chat = ChatSettings()
         """How the chat template is used; never changed, since what is known of a host is known under it: see
@@ -186,7 +195,7 @@ class Host(Shown):
     @property
     def device(self) -> torch.device:
         """Where token ids go in: the device of the embedding."""
-        return self.model._module.get_input_embeddings().weight.device
+        return entrance(self.model._module)
 
     def put_on(self, device: str) -> None:
         """Put the weights on another device, for all that is done from now on."""

@@ -10,6 +10,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from steering.loading.configurations import context_of, stated_width
+from steering.loading.placement import places
 from steering.model.sites import Sites
 from steering.names import short_name
 
@@ -120,8 +121,7 @@ def _width(model: PreTrainedModel) -> int:
 
 
 def _device_name(model: PreTrainedModel) -> str:
-    devices = sorted({str(p.device) for p in model.parameters()})
-    return devices[0] if len(devices) == 1 else f"{len(devices)} devices"
+    return " + ".join(places(model))
 
 
 def _si(number: int) -> str:

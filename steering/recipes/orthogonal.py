@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from steering.errors import SteeringError
 from steering.lane import Job
+from steering.loading.placement import check_at_hand
 from steering.model.host import Host
 from steering.model.prompts import render
 from steering.model.sites import ReadPlace
@@ -58,6 +59,7 @@ def orthogonalised(host: Host, direction: Tensor, *, name: str = "") -> Host:
             of ablation.
     """
     ablation = Ablate(direction)  # which checks it
+    check_at_hand(host.model._module, host.name, "a copy with edited weights")
     host.sites.everywhere()  # raises where ablation everywhere, which the copy must equal, cannot be written
     if any("norm" in path.split(".")[-1] for path in host.sites.inner_paths):
         raise SteeringError(

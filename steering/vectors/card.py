@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from steering.lane import Job
+from steering.loading.placement import weight_of
 from steering.model.host import Host
 from steering.model.token_pieces import readable
 from steering.vectors.vector import SteeringVector
@@ -55,7 +56,7 @@ def nearest_tokens(host: Host, vector: SteeringVector, *, block: int | None = No
     block = vector.default_block if block is None else host.sites.check_block(block)
 
     def work(job: Job[NearestTokens]) -> NearestTokens:
-        rows = host.model._module.get_output_embeddings().weight.detach()
+        rows = weight_of(host.model._module.get_output_embeddings()).detach()
         direction = vector.directions[block].to(rows.device, torch.float32)
         cosines = torch.cat(
             [torch.nn.functional.cosine_similarity(part.float(), direction[None], dim=-1) for part in rows.split(8192)]

@@ -23,6 +23,7 @@ _OPTIONS: dict[str, tuple[Any, Any, str]] = {
     "dtype": (str, "auto", "auto, float32, bfloat16 or float16."),
     "device": (str, "auto", "auto, cpu, cuda, cuda:1, mps …"),
     "device_map": (str | None, None, "Placement over several devices, such as auto."),
+    "max_memory": (str | None, None, "With --device-map: 0=20GB,cpu=60GB. The rest lies on the disk."),
     "revision": (str | None, None, "Branch, tag or commit on the Hub."),
     "quantisation": (str | None, None, "8bit or 4bit (needs the quantisation extra)."),
     "trust_remote_code": (bool, False, "Run Python code that comes with the model."),

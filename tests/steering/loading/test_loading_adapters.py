@@ -238,3 +238,9 @@ def test_what_merging_would_change_stands_beside_the_weights(options, base, tmp_
     host = Host.load(str(say(folder, base_model_name_or_path=str(base))), lane=lane)
     assert "applied beside the weights" in host.info.notes[0]
     torch.testing.assert_close(logits(host), of_peft(base, folder, host), rtol=1e-4, atol=1e-3)
+
+
+def test_an_adapter_is_not_added_to_weights_on_the_disk(lora, lane) -> None:
+    options = LoadOptions(device_map="auto", max_memory="cpu=1kB")
+    with pytest.raises(SteeringError, match="adding an adapter to them needs all at once"):
+        Host.load(str(lora), lane=lane, options=options)
