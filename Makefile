@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 # A file of tests is a process's, since models and servers are built once a file; tests/conftest.py puts long files first.
 EVERY_CORE := -n auto --dist loadfile --no-loadscope-reorder
 # The mathematics, who is written where, recipes, the files of vectors and stores, one study whole, the pages' layout.
-QUICK := tests/test_arrows.py tests/steering/writes tests/steering/passes/test_tracing.py tests/steering/passes/test_decoding.py \
+INNER := tests/test_arrows.py tests/steering/writes tests/steering/passes/test_tracing.py tests/steering/passes/test_decoding.py \
 	tests/steering/passes/test_passes.py tests/steering/passes/test_gates.py tests/steering/passes/test_sampling.py \
 	tests/steering/recipes/test_recipes.py tests/steering/vectors/test_vectors.py tests/steering/extraction/test_extraction.py \
 	tests/steering/texts/test_contrast.py tests/steering/test_statistics.py tests/steering/test_store.py \
@@ -31,7 +31,7 @@ tests: $(VENV)/.installed-dev $(VENV)/.browser
 	$(PYTEST) $(EVERY_CORE)
 
 test-quick: $(VENV)/.installed-dev
-	$(PYTEST) $(EVERY_CORE) $(QUICK)
+	$(PYTEST) $(EVERY_CORE) $(INNER)
 
 # Formatter, linter, types.
 check: $(VENV)/.installed-dev
@@ -87,18 +87,11 @@ space: $(VENV)/.installed
 	$(BIN)/workbench space new build/space --model $(MODEL)
 	$(BIN)/workbench space check build/space
 
-# Speed, printed as ratios against something measured in the same run; never a test.
-bench: $(VENV)/.installed-dev
-	$(BIN)/python bench/startup.py
-	$(BIN)/python bench/decoding.py
-	$(BIN)/python bench/vocabulary.py
-	$(BIN)/python bench/extraction.py
-	$(BIN)/python bench/dictionaries.py
-	$(BIN)/python bench/refusal.py
-	$(BIN)/python bench/tradeoff.py
-	$(BIN)/python bench/probing.py
-	$(BIN)/python bench/page.py
-	$(BIN)/python bench/runs.py
+# Speed, as ratios against something measured in the same run; never a test. It writes bench/RESULTS.md; `make bench QUICK=1`
+# takes some minutes. Other libraries get environments of their own below build/bench the first time (gigabytes where
+# torch comes with CUDA).
+bench: $(VENV)/.installed-dev $(VENV)/.browser
+	$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,11 +1,25 @@
-"""What a page costs the browser: milliseconds of its main thread, and its longest task."""
+"""A served page in Chromium, and what it costs the browser: milliseconds of its main thread, and its longest task."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, CDPSession, Page
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
+
+from workbench.bench import Workbench
+from workbench.doors.entrance import Entrance
+from workbench.frame.shell import launch
+
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+import chromium
 
 
 WAIT = 120_000
@@ -18,6 +32,42 @@ LONG_TASKS = """() => {
     window.longest = Math.max(window.longest, each.duration);
   })).observe({entryTypes: ['longtask']});
 }"""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A workbench with a model, served by this process."""
+
+    bench: Workbench
+    address: str
+    browser: Browser
+
+
+@contextmanager
+def site(model: str = "demo") -> Iterator[Site]:
+    """Serve one and open Chromium."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        bench = Workbench(workspace=Path(folder))
+        page = launch(model, Entrance(port=0, token=""), bench=bench, prevent_thread_lock=True)
+        browser = playwright.chromium.launch(executable_path=chromium.executable(), args=chromium.ARGUMENTS)
+        try:
+            yield Site(bench, str(page.local_url), browser)
+        finally:
+            browser.close()
+            page.close(verbose=False)
+            bench.lane.close()
+
+
+@contextmanager
+def opened(at: Site, path: str, *, own_time: bool = False) -> Iterator[tuple[Page, CDPSession]]:
+    """A panel's page, with its model, for a visitor of its own."""
+    page, client = fresh(at.browser, own_time=own_time)
+    try:
+        page.goto(f"{at.address}{path}")
+        stands(page)
+        yield page, client
+    finally:
+        page.context.close()
 
 
 def fresh(browser: Browser, *, own_time: bool = False) -> tuple[Page, CDPSession]:

@@ -1,20 +1,23 @@
-"""Speed of steered decoding beside Hugging Face `generate`, in one run: ratios, since machines differ. `make bench`."""
+"""Steered decoding beside Hugging Face `generate`, and beside whatever else steers it.
+
+Every side makes as many tokens from the same prompt; an opponent is first held against plain hooks, token by token.
+"""
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
-from transformers import LlamaConfig, LlamaForCausalLM
 
-from steering.loading.options import LoadOptions
+from bench.harness.pairs import Paired, Work, clocked, paired
+from bench.harness.row import Aim, BenchRow, skipped
+from bench.models import GPU_MODELS, NO_GPU, Model, endless, host, model, random_direction
+from bench.opponents.environments import LIBRARIES, Unavailable
+from bench.opponents.player import Failed, Player, unmeasured
 from steering.model.host import Host
-from steering.model.prompts import render
+from steering.model.prompts import Prompt, render
 from steering.passes.decoding import generate
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
@@ -22,82 +25,201 @@ from steering.writes.interventions import Write
 from steering.writes.operations import Add
 
 
-NEW_TOKENS, ROUNDS = 32, 5
+SECTION, PEERS = "Steered decoding", "Steered decoding, other libraries"
+TEXT = "Write a review of the hotel."
+HOOKS = "raw hooks"
+WEAK = 1e-3
+"""Added where time counts; texts stay what they are."""
+STRENGTHS = (1.0, 4.0, 16.0, 64.0, 256.0)
+"""Of the check, until the hooks change the reply."""
+PARITY = Aim(1.0)
+WHY = (
+    "A prompt is traced, every written block of a step is a visit in Python, and a stop can take effect between two "
+    "tokens: fixed costs, which are a larger share where a step or a reply is short."
+)
 
 
-def hosts() -> dict[str, Host]:
-    """The demo model, and a random-weight Llama of about 100 million parameters."""
-    demo = Host.load("demo", options=LoadOptions(dtype="float32"))
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=demo.info.vocabulary,
-        hidden_size=768,
-        intermediate_size=3072,
-        num_hidden_layers=10,
-        num_attention_heads=12,
-        max_position_embeddings=512,
-        eos_token_id=None,
-    )
-    model = LlamaForCausalLM(config).to(demo.device)
-    return {"demo": demo, "random 100 M": Host.wrap(model, demo.tokenizer, name="random", lane=demo.lane)}
+@dataclass(frozen=True)
+class Setting:
+    """What is decoded."""
+
+    batch: int
+    everywhere: bool
+    """Whether every block is written; else the middle one."""
+    sampled: bool = False
+    tokens: int = 32
+
+    @property
+    def words(self) -> str:
+        kind = "sampled" if self.sampled else "greedy"
+        return f"{'all blocks' if self.everywhere else 'one block'}, batch {self.batch}, {kind}"
+
+    def blocks(self, of: Host) -> list[int]:
+        return list(range(of.info.blocks)) if self.everywhere else [of.info.blocks // 2]
+
+    def settings(self) -> DecodeSettings:
+        drawn = {"temperature": 0.8, "top_p": 0.95} if self.sampled else {}
+        return DecodeSettings(max_new_tokens=self.tokens, **drawn)
+
+    @property
+    def aim(self) -> Aim | None:
+        """Against `generate`, at batch 1."""
+        return Aim(0.93 if self.everywhere else 0.97) if self.batch == 1 else None
 
 
-def plan(host: Host, blocks: int) -> tuple[Write, ...]:
-    """An Add at so many blocks, too weak to change the text's length."""
-    direction = torch.nn.functional.normalize(torch.ones(host.info.width), dim=0)
-    return tuple(Write(Add(direction, 1e-3), block, "block_output") for block in range(blocks))
+def rows(quick: bool) -> Iterator[BenchRow]:
+    """Against `generate`, then against other libraries, model by model."""
+    for name in ("demo", "random 100 M", *GPU_MODELS):
+        if name in GPU_MODELS and not torch.cuda.is_available():
+            yield skipped(SECTION, name, "steered", "transformers generate", NO_GPU)
+            continue
+        with endless(host(name)):
+            yield from _model(model(name), quick)
 
 
-def plain(host: Host, batch: int) -> Callable[[], Any]:
-    """Hugging Face `generate` on the same tokens, on the same thread."""
-    ids = torch.tensor([render(host, "Write a review of the hotel.").ids] * batch, device=host.device)
-    model = host.model._module
+def settings(tokens: int, quick: bool) -> list[Setting]:
+    """All that are held against `generate`."""
+    batches = ((1, False), (1, True), (16, False)) if quick else [(n, s) for n in (1, 16, 64) for s in (False, True)]
+    return [Setting(n, every, sampled, tokens) for n, sampled in batches for every in (False, True)]
 
-    def run() -> None:
-        with torch.no_grad():
-            model.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
-                max_new_tokens=NEW_TOKENS,
-                min_new_tokens=NEW_TOKENS,
-                do_sample=False,
-                pad_token_id=0,
+
+def _model(of: Model, quick: bool) -> Iterator[BenchRow]:
+    own, rounds = host(of.name), (5 if of.name == "demo" else 3) if quick else 9
+    tokens = (32 if of.name == "demo" else 8) if quick else 32
+    prompt = render(own, TEXT)
+    every = settings(tokens, quick)
+    with Player(HOOKS, of.folder) as hooks:
+        for each in every:
+            yield _beside_generate(of, hooks, prompt, each, rounds)
+        first = Setting(1, True, tokens=1)
+        yield replace(
+            _beside_generate(of, hooks, prompt, first, 3 * rounds), name=f"{of.name}: first token, all blocks", aim=None
+        )
+        reference = Reference(of.name, hooks, prompt)
+        yield from _own_check(of, own, reference)
+        chosen = [each for each in every if not (quick and (each.sampled or each.batch > 1))]
+        yield from _peers(of, prompt, reference, chosen, rounds)
+
+
+def _beside_generate(of: Model, hooks: Player, prompt: Prompt, each: Setting, rounds: int) -> BenchRow:
+    hooks.prepare({**task_of(host(of.name), prompt, each, WEAK), "blocks": []})
+    found = paired(_ours(of.name, prompt, each), hooks.run, rounds)
+    return found.row(
+        SECTION, f"{of.name}: {each.words}", "steered", "transformers generate, unsteered",
+        aim=each.aim, why=WHY, note=_pace(found, each),
+    )  # fmt: skip
+
+
+def _pace(found: Paired, each: Setting) -> str:
+    return f"ours {each.batch * each.tokens / found.ours:,.0f} tokens/s"
+
+
+def _ours(name: str, prompt: Prompt, each: Setting) -> Work:
+    own = host(name)
+    row = Row(prompt, plan(own, each.blocks(own), WEAK))
+    return clocked(lambda: generate(own, [row] * each.batch, each.settings(), batch_size=each.batch))
+
+
+def plan(of: Host, blocks: Sequence[int], strength: float) -> tuple[Write, ...]:
+    """An Add at the output of some blocks."""
+    direction = random_direction(of.info.width)
+    return tuple(Write(Add(direction, strength), block, "block_output") for block in blocks)
+
+
+def task_of(of: Host, prompt: Prompt, each: Setting, strength: float) -> dict[str, Any]:
+    """The same as an opponent takes it."""
+    return {
+        "kind": "decode",
+        "ids": list(prompt.ids),
+        "batch": each.batch,
+        "new_tokens": each.tokens,
+        "blocks": each.blocks(of),
+        "strength": strength,
+        "direction": random_direction(of.info.width).tolist(),
+        "sampled": each.sampled,
+    }
+
+
+class Reference:
+    """What plain hooks write under a vector that is strong enough to change it, and not in the first pass alone."""
+
+    def __init__(self, name: str, hooks: Player, prompt: Prompt) -> None:
+        self.tasks: list[dict[str, Any]] = []
+        self.replies: list[Any] = []
+        for everywhere in (False, True):
+            given = task_of(host(name), prompt, Setting(2, everywhere, tokens=12), 0.0)
+            plain = self._of(hooks, given)
+            for strength in STRENGTHS:
+                given = {**given, "strength": strength}
+                steered, once = (self._of(hooks, {**given, "once": each}) for each in (False, True))
+                if plain != steered != once:
+                    break
+            else:
+                raise AssertionError("no strength changes the reply at every step, so nothing could be told apart")
+            self.tasks.append(given)
+            self.replies.append(steered)
+
+    def _of(self, player: Player, given: dict[str, Any]) -> Any:
+        player.prepare(given)
+        player.run()
+        return player.result()
+
+    def differs(self, answer: Callable[[dict[str, Any]], Any]) -> str:
+        """How an answer differs from that of the hooks; "" where it is the same."""
+        for given, right in zip(self.tasks, self.replies, strict=True):
+            said = answer(given)
+            alike = sum(
+                one == other
+                for row, true in zip(said, right, strict=False)
+                for one, other in zip(row, true, strict=False)
             )
+            total = sum(map(len, right))
+            if said != right:
+                where = "every block" if len(given["blocks"]) > 1 else "one block"
+                return f"{alike} of {total} tokens as plain hooks give them, {where} written"
+        return ""
 
-    return lambda: host.run(lambda job: run(), title="plain")
-
-
-def steered(host: Host, batch: int, blocks: int) -> Callable[[], Any]:
-    """The workbench's own decoding."""
-    host.end_ids = frozenset()  # as many tokens as `generate` was told to make
-    row = Row(render(host, "Write a review of the hotel."), plan(host, blocks))
-    return lambda: generate(host, [row] * batch, DecodeSettings(max_new_tokens=NEW_TOKENS), batch_size=batch)
-
-
-def ratio(first: Callable[[], Any], second: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
-    """Median of the time of `second` over the time of `first`, run in turn so that a drifting machine cancels out."""
-    ratios = []
-    for _ in range(ROUNDS + 1):
-        times = []
-        for run in (first, second):
-            start = clock()
-            run()
-            times.append(clock() - start)
-        ratios.append(times[1] / times[0])
-    return statistics.median(ratios[1:])  # the first round warms up
+    def of_player(self, player: Player) -> str:
+        """The same of a library."""
+        return self.differs(lambda given: self._of(player, given))
 
 
-def main() -> None:
-    table = Table(title="Tokens per second, as a multiple of Hugging Face generate (higher is faster)", box=None)
-    for column in ("model", "batch", "unsteered", "one block", "all blocks"):
-        table.add_column(column, justify="left" if column == "model" else "right")
-    for name, host in hosts().items():
-        for batch in (1, 16):
-            base = plain(host, batch)
-            cells = [f"{ratio(steered(host, batch, n), base):.2f}" for n in (0, 1, host.info.blocks)]
-            table.add_row(name, str(batch), *cells)
-    Console().print(table)
+def _own_check(of: Model, own: Host, reference: Reference) -> Iterator[BenchRow]:
+    def answer(given: dict[str, Any]) -> list[list[int]]:
+        row = Row(render(own, TEXT), plan(own, given["blocks"], given["strength"]))
+        made = generate(own, [row] * given["batch"], DecodeSettings(max_new_tokens=given["new_tokens"]))
+        return [list(reply.ids) for reply in made]
+
+    if differs := reference.differs(answer):
+        yield BenchRow(SECTION, f"{of.name}: check", "steered", HOOKS, note=differs, status="wrong")
 
 
-if __name__ == "__main__":
-    main()
+def _peers(
+    of: Model, prompt: Prompt, reference: Reference, chosen: Sequence[Setting], rounds: int
+) -> Iterator[BenchRow]:
+    found: dict[Setting, list[BenchRow]] = {each: [] for each in chosen}
+    for library in LIBRARIES:
+        try:
+            with Player(library, of.folder) as player:
+                if differs := reference.of_player(player):
+                    yield BenchRow(PEERS, of.name, "steered", library, note=differs, status="wrong")
+                    continue
+                for each in chosen:
+                    player.prepare(task_of(host(of.name), prompt, each, WEAK))
+                    times = paired(_ours(of.name, prompt, each), player.run, rounds)
+                    name = f"{of.name}: {each.words}"
+                    found[each].append(times.row(PEERS, name, "steered", library, why=WHY, note=_pace(times, each)))
+        except (Unavailable, Failed) as error:
+            yield unmeasured((PEERS, of.name, "steered", library), error)
+    for each in chosen:
+        yield from with_fastest(found[each])
+
+
+def with_fastest(measured: Sequence[BenchRow]) -> list[BenchRow]:
+    """Rows of one setting, the aim on the fastest of the opponents: against it, against all."""
+    if not measured:
+        return []
+    fastest = min(measured, key=lambda row: row.value or float("inf"))
+    return [
+        replace(row, aim=PARITY, opponent=f"{row.opponent} (fastest)") if row is fastest else row for row in measured
+    ]

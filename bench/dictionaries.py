@@ -1,26 +1,27 @@
-"""How fast states become active features, beside sae-lens' own loop over the same pieces in the same run.
+"""How fast states become active features, beside sae-lens' own loop over the same pieces.
 
 Random weights, with thresholds and biases at which some 50 features are active a token. sae-lens' loop encodes pieces
-of as many tokens densely and, as anybody must who keeps them, takes what is not 0; the last column is encoding alone,
-with nothing kept. `make bench`.
+of as many tokens densely and, as anybody must who keeps them, takes what is not 0; beside it stands encoding alone,
+with nothing kept.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
+from bench.harness.pairs import clocked, paired
+from bench.harness.row import Aim, BenchRow
 from steering.dictionaries.dictionary import PIECE, Dictionary
 
 
-WIDTH, TOKENS, ROUNDS, ACTIVE = 256, 512, 3, 50
+SECTION = "Features of a dictionary"
+WIDTH, TOKENS, ACTIVE = 256, 512, 50
 FEATURES = (16_384, 65_536)
+WHY = "The product of states and encoder is most of the time where nothing is kept, and it is the same on both sides."
 KINDS = ("topk", "jumprelu", "standard", "gated", "jumprelu_transcoder")
 
 
@@ -59,54 +60,29 @@ def own_loop(sae: Any, states: Tensor, *, keep: bool) -> int:
     return found
 
 
-def seconds(*works: Callable[[], Any]) -> list[float]:
-    """The least computing that some pieces of work took, taken in turns; other programs on the machine do not count."""
-    times: list[list[float]] = [[] for _ in works]
-    for _ in range(ROUNDS):
-        for kept, work in zip(times, works, strict=True):
-            started = time.process_time()
-            work()
-            kept.append(time.process_time() - started)
-    return [min(each) for each in times]
-
-
 @torch.no_grad()
-def main() -> None:
-    """Print the table."""
-    table = Table(
-        title=f"{TOKENS} tokens of width {WIDTH}, {torch.get_num_threads()} threads: as a multiple of sae-lens"
-    )
-    for column in (
-        "kind",
-        "features",
-        "active",
-        "features a second and core",
-        "beside keeping",
-        "beside encoding alone",
-    ):
-        table.add_column(column, justify="right")
+def rows(quick: bool) -> Iterator[BenchRow]:
+    """Every kind and size."""
+    for features in FEATURES[:1] if quick else FEATURES:
+        for kind in KINDS[:2] if quick else KINDS:
+            yield from _beside(kind, features, 3 if quick else 5)
+
+
+def _beside(kind: str, features: int, rounds: int) -> Iterator[BenchRow]:
     states = torch.randn(TOKENS, WIDTH, generator=torch.Generator().manual_seed(1))
-    for features in FEATURES:
-        for kind in KINDS:
-            dictionary = build(kind, features)
-            found = dictionary.encode(states[:200])
-            assert own_loop(dictionary.sae, states[:200], keep=True) == len(found.values)
-            ours, kept, alone = seconds(
-                lambda: dictionary.encode(states),  # noqa: B023
-                lambda: own_loop(dictionary.sae, states, keep=True),  # noqa: B023
-                lambda: own_loop(dictionary.sae, states, keep=False),  # noqa: B023
-            )
-            rate = TOKENS * features / ours
-            table.add_row(
-                kind,
-                f"{features:,}",
-                f"{found.counts.float().mean():.0f}",
-                f"{rate / 1e6:,.0f} M",
-                f"{kept / ours:.2f}",
-                f"{alone / ours:.2f}",
-            )
-    Console(width=120).print(table)
-
-
-if __name__ == "__main__":
-    main()
+    dictionary = build(kind, features)
+    found = dictionary.encode(states[:200])
+    name = f"{kind}, {features:,} features, {TOKENS} tokens of width {WIDTH}"
+    if own_loop(dictionary.sae, states[:200], keep=True) != len(found.values):
+        yield BenchRow(SECTION, name, "encode", "sae-lens", note="other features are active", status="wrong")
+        return
+    active = f"{found.counts.float().mean():.0f} active"
+    for keep in (True, False):
+        times = paired(
+            clocked(lambda: dictionary.encode(states)),
+            clocked(lambda k=keep: own_loop(dictionary.sae, states, keep=k)),  # type: ignore[misc]
+            rounds,
+        )
+        against = "sae-lens, what is active kept" if keep else "sae-lens, nothing kept"
+        note = f"{active}, {TOKENS * features / times.ours / 1e6:,.0f} M features/s"
+        yield times.row(SECTION, name, "encode", against, aim=Aim(1.0) if keep else None, note=note, why=WHY)

@@ -1,140 +1,157 @@
-"""What every page costs: `python bench/page.py`.
+"""What every page costs: until it stands, until a first click is answered, idle, and under an extraction and a reply.
 
-Components, events and configuration of each page, then in Chromium: time until it stands, until a first click is
-answered, a first and a second switch to it, and what an idle page, an extraction, replies, pasted texts and what
-streams on each panel cost the browser.
-All times are of this machine and this run; the last column is a ratio to the page with least of it. Beside them stands
-the single page that held every panel before (`single_page.py`).
+A reply through the page is held against the same run without a page, in the same process.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from browser_work import LONG_TASKS, WAIT, extraction, fresh, idle_share, stands, work
-from playwright.sync_api import Browser, sync_playwright
-from single_page import print_single_page
-
+from bench.browser_work import LONG_TASKS, Site, extraction, fresh, idle_share, opened, site, stands, work
+from bench.harness.pairs import Timed, alone, clocked, paired
+from bench.harness.row import BenchRow
+from bench.models import endless
+from steering.studies import STUDIES
+from steering.studies.steer import SteerSettings
 from workbench.bench import Workbench
-from workbench.doors.entrance import Entrance
-from workbench.frame.shell import build, launch
+from workbench.frame.shell import build
 
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-
-import chromium
-from page_replies import print_replies
-from page_streams import print_streams
-
-
-def main() -> None:
-    """Print the tables."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--model", default="demo")
-    arguments.add_argument("--sizes", action="store_true", help="only what needs no browser")
-    given = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        sizes = page_sizes(Path(folder) / "sizes")
-        print_sizes(sizes)
-        if given.sizes:
-            return
-        served = launch(
-            given.model, Entrance(port=0, token=""), workspace=Path(folder) / "served", prevent_thread_lock=True
-        )
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium.executable(), args=chromium.ARGUMENTS)
-            try:
-                print_times(browser, served.local_url, list(sizes))
-                print_work(browser, served.local_url)
-                print_replies(browser, served.local_url)
-                print_streams(browser, served.local_url)
-                print_single_page(browser, given.model)
-            finally:
-                browser.close()
-                served.close(verbose=False)
+SECTION = "The page"
+OFTEN = ("vectors", "steer")
+"""Pages of a short run."""
+OVER = ".sw-strip .sw-over"
 
 
-def page_sizes(workspace: Path) -> dict[str, tuple[int, int, int, int]]:
-    """By page: components, events, inputs and outputs of all events, bytes of its configuration."""
-    bench = Workbench(workspace=workspace)
-    config = build(bench).get_config_file()
-    bench.lane.close()
+def rows(quick: bool) -> Iterator[BenchRow]:
+    """Sizes without a browser, then times and work in Chromium."""
+    sizes = page_sizes()
+    heaviest = max(sizes, key=lambda page: sizes[page].kilobytes)
+    yield alone(
+        SECTION, f"configuration of the heaviest page, /{heaviest}", "sent once", [sizes[heaviest].kilobytes],
+        unit="kB", note=sizes[heaviest].words,
+    )  # fmt: skip
+    with site() as at:
+        with opened(at, "vectors"):
+            pass  # the first page that anybody asks for is put together
+        for page in OFTEN if quick else sizes:
+            yield from _times(at, page, sizes[page], 2 if quick else 5)
+        yield from _work(at)
+        yield _tokens(at, 3 if quick else 9)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a page's configuration."""
+
+    components: int
+    events: int
+    ends: int
+    """Inputs and outputs of all events."""
+    kilobytes: float
+
+    @property
+    def words(self) -> str:
+        return f"{self.components} components, {self.events} events with {self.ends:,} ends, {self.kilobytes:.0f} kB"
+
+
+def page_sizes() -> dict[str, Size]:
+    """By page."""
+    with TemporaryDirectory() as folder:
+        bench = Workbench(workspace=Path(folder))
+        config = build(bench).get_config_file()
+        bench.lane.close()
     sizes = {}
     for page, here in config["page"].items():
         parts = [each for each in config["components"] if each["id"] in set(here["components"])]
         events = [each for each in config["dependencies"] if each["id"] in set(here["dependencies"])]
         ends = sum(len(each["inputs"]) + len(each["outputs"]) for each in events)
-        sizes[page] = (len(parts), len(events), ends, len(json.dumps([parts, events, here["layout"]], default=str)))
+        size = len(json.dumps([parts, events, here["layout"]], default=str)) / 1000
+        sizes[page] = Size(len(parts), len(events), ends, size)
     return sizes
 
 
-def print_sizes(sizes: dict[str, tuple[int, int, int, int]]) -> None:
-    """The first table."""
-    least = min(size[3] for size in sizes.values())
-    print(f"{'page':12}{'components':>12}{'events':>8}{'in + out':>10}{'kB':>8}{'ratio':>8}")
-    for page, (parts, events, ends, size) in sizes.items():
-        print(f"{'/' + page:12}{parts:12}{events:8}{ends:10}{size / 1000:8.0f}{size / least:8.1f}")
+def _times(at: Site, path: str, size: Size, rounds: int) -> Iterator[BenchRow]:
+    found = [_opened(at, path) for _ in range(rounds)]
+    for n, what in enumerate(("stands", "first click handled", "stands again after a switch")):
+        note = size.words if n == 0 else ""
+        yield alone(
+            SECTION, f"/{path or 'start'}: {what}", "from asking for it", [each[n] for each in found], note=note
+        )
 
 
-def print_times(browser: Browser, address: str, pages: list[str]) -> None:
-    """Seconds until a page stands, until its first click is answered, and of two switches to it from the start page."""
-    print(f"\n{'page':12}{'stands':>8}{'click':>8}{'switch':>8}{'again':>8}{'ratio':>8}")
-    rows = {page: _times(browser, address, page) for page in pages}
-    least = min(stood for stood, *_ in rows.values())
-    for page, row in rows.items():
-        print(f"{'/' + page:12}" + "".join(f"{value:8.1f}" for value in (*row, row[0] / least)))
-
-
-def _times(browser: Browser, address: str, path: str) -> tuple[float, float, float, float]:
-    page = browser.new_context().new_page()
-    page.set_default_timeout(WAIT)
+def _opened(at: Site, path: str) -> tuple[float, float, float]:
+    """Seconds until a page stands and until it has handled a click, from asking for it; and of a switch to it."""
+    page, _ = fresh(at.browser)
     began = time.perf_counter()
-    page.goto(f"{address}{path}", wait_until="commit")
+    page.goto(f"{at.address}{path}", wait_until="commit")
     stands(page)
     stood = time.perf_counter() - began
     page.get_by_role("button", name="Switch model").click()
     page.locator("#model-name").wait_for()
     click = time.perf_counter() - began
-    switches = []
-    for _ in range(2):
-        page.goto(address)
-        stands(page)
-        began = time.perf_counter()
-        page.locator(f'.sw-nav a[href="./{path}"]').click()
-        page.wait_for_url(f"{address}{path}*")
-        stands(page)
-        switches.append(time.perf_counter() - began)
-    page.context.close()
-    return stood, click, switches[0], switches[1]
-
-
-def print_work(browser: Browser, address: str) -> None:
-    """Browser work (ms of the page's main thread) of an idle page, an extraction and a streamed reply."""
-    page, client = fresh(browser, own_time=True)
-    page.goto(f"{address}vectors")
+    page.goto(at.address)
     stands(page)
-    print(f"\n/vectors idle: {idle_share(page, client):.1f} % of a core")
-    print("/vectors extraction: {:.0f} ms, longest task {:.0f} ms".format(*extraction(page, client)))
-    page.goto(f"{address}steer")
-    stands(page)
-    page.evaluate(LONG_TASKS)
-
-    def steer() -> None:
-        page.click("#run")
-        page.locator(".sw-strip .sw-over", has_text="done").wait_for()
-
     began = time.perf_counter()
-    steered = work(client, steer)
-    seconds = time.perf_counter() - began
-    longest = page.evaluate("window.longest")
-    print(f"/steer reply: {steered:.0f} ms in {seconds:.1f} s, longest task {longest:.0f} ms")
+    page.locator(f'.sw-nav a[href="./{path}"]').first.click()
+    page.wait_for_url(f"{at.address}{path}*")
+    stands(page)
+    switch = time.perf_counter() - began
     page.context.close()
+    return stood, click, switch
 
 
-if __name__ == "__main__":
-    main()
+def _work(at: Site) -> Iterator[BenchRow]:
+    """The browser's own work: an idle page, an extraction, and a streamed reply."""
+    with opened(at, "vectors", own_time=True) as (page, client):
+        yield alone(SECTION, "/vectors idle", "browser", [idle_share(page, client)], unit="% of a core")
+        spent, longest = extraction(page, client)
+        note = f"longest task {longest:.0f} ms"
+        yield alone(SECTION, "/vectors extraction", "browser's thread", [spent], unit="ms", note=note)
+    with opened(at, "steer", own_time=True) as (page, client):
+        page.evaluate(LONG_TASKS)
+
+        def steer() -> None:
+            page.click("#run")
+            page.locator(OVER, has_text="done").wait_for()
+
+        spent = work(client, steer)
+        note = f"longest task {page.evaluate('window.longest'):.0f} ms"
+        yield alone(SECTION, "/steer reply", "browser's thread", [spent], unit="ms", note=note)
+
+
+def _tokens(at: Site, rounds: int) -> BenchRow:
+    """The default run of Steer through a page, from the click until it is done, beside the same settings without; no
+    reply ends before its 60 tokens.
+    """
+    with endless(at.bench.model.require()):
+        return _beside_headless(at, rounds)
+
+
+def _beside_headless(at: Site, rounds: int) -> BenchRow:
+    own = at.bench.model.require()
+
+    def through_page() -> Timed:
+        with opened(at, "steer") as (page, _):
+            page.locator("#run:visible").wait_for()
+            began, computed = time.perf_counter(), time.process_time()
+            page.click("#run")
+            page.locator(OVER, has_text="done").wait_for()
+            return Timed(time.perf_counter() - began, time.process_time() - computed)
+
+    through_page()
+    run = next(run for run in at.bench.runs.find() if run.kind == "steer")
+    study, said = STUDIES["steer"], at.bench.runs.result(run.id)
+    assert said is not None
+    settings = SteerSettings.model_validate({**said.settings, "vectors": str(at.bench.workspace.shelf)})
+    found = paired(through_page, clocked(lambda: study.start(own, settings).result()), rounds, warm=0)
+    made = sum(settings.recipes[0].decode.max_new_tokens for _ in said.tables["replies"].index)
+    note = (
+        f"{made / found.ours:,.0f} tokens/s through the page, {made / found.theirs:,.0f} headless, two replies at once"
+    )
+    return found.row(SECTION, "tokens per second of a reply", "through the page", "the same run headless", note=note)

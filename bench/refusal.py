@@ -1,4 +1,4 @@
-"""Time to score all candidates of a refusal direction, beside the plain loop over candidates, in one run. `make bench`.
+"""Scoring all candidates of a refusal direction, beside the plain loop over candidates.
 
 How much is saved where dropped candidates are left alone depends on how many are dropped. On the random model the rule
 for induce is set so that 72 % break it, the mean over the five models whose scores Arditi et al. published; on demo the
@@ -7,18 +7,14 @@ rules are the usual ones.
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
-from plain_screen import plain_scores
-from rich.console import Console
-from rich.table import Table
-from transformers import LlamaConfig, LlamaForCausalLM
 
-from steering.loading.options import LoadOptions
+from bench.harness.pairs import clocked, paired
+from bench.harness.row import Aim, BenchRow
+from bench.models import VOCABULARY, host
+from bench.plain_screen import plain_scores
 from steering.model.host import Host
 from steering.model.prompts import Prompt
 from steering.passes.tail_states import tail_length
@@ -29,95 +25,66 @@ from steering.studies.refusal.screen import Screen
 from steering.vectors.vector import Provenance
 
 
-ROUNDS = 3
+SECTION = "Refusal screen"
 DROPPED = 0.72
-VOCABULARY = 32_000
-"""Of the random model: as large as Llama 2's, since logits are a part of the work."""
+WHY = (
+    "Ablation runs every block for every candidate, so what can be saved is what the rules drop; on demo they drop few."
+)
 Sides = tuple[Sequence[Prompt], Sequence[Prompt]]
 
 
-def random_host(demo: Host) -> Host:
-    """A random-weight Llama of about 100 million parameters, its embedding among them."""
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=768,
-        intermediate_size=2304,
-        num_hidden_layers=10,
-        num_attention_heads=12,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-        eos_token_id=None,
-    )
-    return Host.wrap(LlamaForCausalLM(config).to(demo.device), demo.tokenizer, name="random", lane=demo.lane)
+def rows(quick: bool) -> Iterator[BenchRow]:
+    """On demo, and on random weights."""
+    demo = host("demo")
+    refusals = [demo.tokenizer(text, add_special_tokens=False)["input_ids"][0] for text in ("I", "Sorry", "No")]
+    yield from _screens("demo", refusals, 8 if quick else 32, 1 if quick else 3, published=False)
+    if not quick:
+        # Half the vocabulary, so that the log-odds lie around zero.
+        yield from _screens("random 100 M", range(0, VOCABULARY, 2), 8, 2, published=True)
 
 
-def screened(
-    host: Host, sides: Sides, directions: Directions, tokens: Sequence[int], rules: Rules, complete: bool
-) -> list[Score]:
-    """Every candidate's last score."""
-    found = {}
-    screen = Screen(host, *sides, directions, tokens)
-    host.run(
-        lambda job: found.update({s.candidate: s for s in screen.scores(job, rules, complete=complete)}), title="screen"
-    )
-    return list(found.values())
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Seconds that something takes, the median of a few runs."""
-    times = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def row(name: str, host: Host, tokens: Sequence[int], n: int, *, published: bool) -> list[str]:
-    """One line of the table."""
-    requests = load_requests(host, data="demo", sizes=(64, n, 2))
-    train, validation = (
-        (prompts_of(host, each.target), prompts_of(host, each.control))
-        for each in (requests.train, requests.validation)
+def _screens(name: str, tokens: Sequence[int], n: int, rounds: int, *, published: bool) -> Iterator[BenchRow]:
+    of = host(name)
+    requests = load_requests(of, data="demo", sizes=(64, n, 2))
+    train, sides = (
+        (prompts_of(of, each.target), prompts_of(of, each.control)) for each in (requests.train, requests.validation)
     )
     tail = tail_length([*train[0], *train[1]])
     nobody = Provenance.made_elsewhere()
-    directions = host.run(lambda job: read_directions(host, *train, tail, nobody), title="read")
-    rules = Rules()
-    if published:
-        induced = [
-            s.induce for s in screened(host, validation, directions, tokens, rules, True) if s.induce is not None
-        ]
-        rules = Rules(min_induce=float(np.quantile(induced, DROPPED)), max_kl=float("inf"))
-    base = timed(
-        lambda: host.run(lambda job: plain_scores(host, *validation, directions.differences, tokens), title="plain")
-    )
-    parts = [timed(lambda c=c: screened(host, validation, directions, tokens, rules, c)) for c in (True, False)]  # type: ignore[misc]
-    scores = [screened(host, validation, directions, tokens, rules, complete) for complete in (True, False)]
-    chosen = [choose(each, rules, host.info.blocks).score.candidate for each in scores]
+    directions = of.run(lambda job: read_directions(of, *train, tail, nobody), title="read")
+    rules = _as_published(of, sides, directions, tokens) if published else Rules()
+    scores = [screened(of, sides, directions, tokens, rules, complete) for complete in (True, False)]
+    chosen = [choose(each, rules, of.info.blocks).score.candidate for each in scores]
+    alone = sum(score.kl is None for score in scores[1] if not score.flat)
     total = sum(not score.flat for score in scores[1])
-    early = sum(score.kl is None for score in scores[1] if not score.flat)
-    return [
-        name,
-        f"{base / parts[0]:.1f}",
-        f"{base / parts[1]:.1f}",
-        f"{early} of {total}",
-        "yes" if chosen[0] == chosen[1] else "NO",
-    ]
+    same = "the same choice" if chosen[0] == chosen[1] else "ANOTHER CHOICE"
+
+    def plain() -> None:
+        of.run(lambda job: plain_scores(of, *sides, directions.differences, tokens), title="plain")
+
+    for complete in (True, False):
+        ours = clocked(lambda c=complete: screened(of, sides, directions, tokens, rules, c))  # type: ignore[misc]
+        what = "every score" if complete else "dropped ones left alone"
+        note = "" if complete else f"{alone} of {total} left alone, {same}"
+        yield paired(ours, clocked(plain), rounds, warm=0).row(
+            SECTION, f"{name}: {what}", "Screen", "plain loop with hooks",
+            aim=None if complete else Aim(5.0), note=note, why=WHY,
+        )  # fmt: skip
 
 
-def main() -> None:
-    table = Table(title="Scoring candidates, as a multiple of the plain loop's speed (higher is faster)", box=None)
-    for column in ("model", "every score", "dropped ones left alone", "left alone", "same choice"):
-        table.add_column(column, justify="left" if column == "model" else "right")
-    demo = Host.load("demo", options=LoadOptions(dtype="float32"))
-    refusals = [demo.tokenizer(text, add_special_tokens=False)["input_ids"][0] for text in ("I", "Sorry", "No")]
-    table.add_row(*row("demo", demo, refusals, 32, published=False))
-    # Half the vocabulary, so that the log-odds lie around zero.
-    table.add_row(*row("random 100 M", random_host(demo), range(0, VOCABULARY, 2), 8, published=True))
-    Console().print(table)
+def _as_published(of: Host, sides: Sides, directions: Directions, tokens: Sequence[int]) -> Rules:
+    found = screened(of, sides, directions, tokens, Rules(), True)
+    induced = [score.induce for score in found if score.induce is not None]
+    return Rules(min_induce=float(np.quantile(induced, DROPPED)), max_kl=float("inf"))
 
 
-if __name__ == "__main__":
-    main()
+def screened(
+    of: Host, sides: Sides, directions: Directions, tokens: Sequence[int], rules: Rules, complete: bool
+) -> list[Score]:
+    """Every candidate's last score."""
+    found = {}
+    screen = Screen(of, *sides, directions, tokens)
+    of.run(
+        lambda job: found.update({s.candidate: s for s in screen.scores(job, rules, complete=complete)}), title="screen"
+    )
+    return list(found.values())

@@ -1,29 +1,23 @@
-"""Time of a sweep of strengths over questions by letter, beside the plain loop and other libraries. `make bench`.
+"""A sweep of strengths over questions by letter, beside the plain loop with hooks and beside other libraries.
 
-21 strengths x 100 questions x one vector at the middle block, each side with the same batches of 32. Others' libraries
-run where STEERING_SIDE_PYTHON names the interpreter of an environment that has them (see bench/README.md).
+21 strengths x 100 questions x one vector at the middle block, each side with the same batches of 32.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from plain_sweep import plain_chances
-from refusal import random_host
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
-from steering.loading.options import LoadOptions
+from bench.harness.pairs import clocked, paired
+from bench.harness.row import Aim, BenchRow
+from bench.models import host, model, random_direction
+from bench.opponents.environments import Unavailable
+from bench.opponents.player import Failed, Player, unmeasured
+from bench.plain_sweep import plain_chances
 from steering.model.host import Host
 from steering.model.prompts import Message, Prompt, render
 from steering.passes.many_plans import Given, read_many
@@ -32,18 +26,66 @@ from steering.writes.interventions import Plan, Write
 from steering.writes.operations import Add
 
 
+SECTION = "Sweep of strengths over questions by letter"
 STRENGTHS = [float(value) for value in np.linspace(-4, 4, 21).round(10)]
-QUESTIONS = 100
-SHOTS = 5
-"""Questions with their answers before each, as MMLU is often asked."""
-SIDE = os.environ.get("STEERING_SIDE_PYTHON", "")
+QUESTIONS, SHOTS = 100, 5
+"""Questions, and those with their answers before each, as MMLU is often asked."""
+CLOSE = 1e-4
+"""Most by which an opponent's probability may differ from the plain loop's: float32 passes of other batches."""
+WHY = "What is saved are the blocks below the write, of which a model with a large head has few in its whole time."
 
 
-def prompts_of(demo: Host, shots: int) -> list[Prompt]:
+def rows(quick: bool) -> Iterator[BenchRow]:
+    """Every model and length of prompt."""
+    for name, shots in (("demo", 0), ("demo", SHOTS), ("random 100 M", 0)):
+        if not (quick and name != "demo"):
+            yield from _sweep(name, shots, 2 if quick else 5)
+        else:
+            yield from _sweep(name, shots, 1, strengths=STRENGTHS[::4], questions=32)
+
+
+def _sweep(
+    name: str, shots: int, rounds: int, strengths: Sequence[float] = STRENGTHS, questions: int = QUESTIONS
+) -> Iterator[BenchRow]:
+    own, demo = host(name), host("demo")
+    prompts, block = prompts_of(demo, shots, questions), own.info.blocks // 2
+    letters, direction = first_tokens(demo, "ABCD"), random_direction(own.info.width)
+    module, ids = own.model._module, [prompt.ids for prompt in prompts]
+    ours = clocked(lambda: swept(own, prompts, direction, block, letters, strengths))
+
+    def loop() -> Tensor:
+        return plain_chances(module, module.model.layers[block], direction, strengths, ids, letters)
+
+    right, apart = loop(), swept(own, prompts, direction, block, letters, strengths)
+    mean = sum(map(len, prompts)) / len(prompts)
+    words = f"{name}: {len(strengths)} strengths, {len(prompts)} prompts of {mean:.0f} tokens"
+    note = f"ours differ by {float((right - apart).abs().max()):.0e} at most"
+    yield paired(ours, clocked(loop), rounds).row(
+        SECTION, words, "read_many", "plain loop with hooks", aim=Aim(3.0), note=note, why=WHY
+    )
+    task = {"kind": "sweep", "prompts": ids, "letters": letters, "strengths": strengths, "block": block}
+    task |= {"direction": direction.tolist()}
+    for library in ("steering-vectors", "repeng"):
+        about = (SECTION, words, "read_many", library)
+        try:
+            with Player(library, model(name).folder) as player:
+                player.prepare(task)
+                player.run()
+                differs = float((torch.tensor(player.result(), dtype=torch.float64) - right).abs().max())
+                if differs > CLOSE:
+                    note = f"probabilities differ from plain hooks' by {differs:.0e}"
+                    yield BenchRow(*about, note=note, status="wrong")
+                    continue
+                yield paired(ours, player.run, rounds, warm=0).row(*about, aim=Aim(1.0), why=WHY)
+        except (Unavailable, Failed) as error:
+            yield unmeasured(about, error)
+
+
+def prompts_of(demo: Host, shots: int, count: int = QUESTIONS) -> list[Prompt]:
     """The questions, rendered; the last ones as examples before each."""
-    questions = load_questions(demo, "knowledge", QUESTIONS + SHOTS)
-    before = tuple(turn for question in questions[QUESTIONS : QUESTIONS + shots] for turn in _answered(question))
-    return [render(demo, (*before, *question.messages)) for question in questions[:QUESTIONS]]
+    questions = load_questions(demo, "knowledge", count + SHOTS)
+    before = tuple(turn for question in questions[count : count + shots] for turn in _answered(question))
+    return [render(demo, (*before, *question.messages)) for question in questions[:count]]
 
 
 def _answered(question: Question) -> tuple[Message, ...]:
@@ -51,84 +93,22 @@ def _answered(question: Question) -> tuple[Message, ...]:
 
 
 def swept(
-    host: Host, prompts: Sequence[Prompt], direction: Tensor, block: int, letters: Sequence[Sequence[int]]
+    of: Host,
+    prompts: Sequence[Prompt],
+    direction: Tensor,
+    block: int,
+    letters: Sequence[Sequence[int]],
+    strengths: Sequence[float],
 ) -> Tensor:
     """What the workbench reads, (strength, prompt, letter)."""
-    plans: list[Plan] = [(Write(Add(direction, s), block, "block_output"),) if s else () for s in STRENGTHS]
+    plans: list[Plan] = [(Write(Add(direction, s), block, "block_output"),) if s else () for s in strengths]
     found = torch.zeros(len(plans), len(prompts), len(letters), dtype=torch.float64)
 
     def work(job: Any) -> None:
-        for read in read_many(job, host, [Given(prompt) for prompt in prompts], plans):
+        for read in read_many(job, of, [Given(prompt) for prompt in prompts], plans):
             chances = torch.softmax(read.logits[:, :, 0, 0].double(), dim=-1)
             of_letters = torch.stack([chances[..., list(tokens)].sum(dim=-1) for tokens in letters], dim=-1)
             found[torch.tensor(read.plans)[:, None], torch.tensor(read.items)] = of_letters
 
-    host.run(work, title="sweep")
+    of.run(work, title="sweep")
     return found
-
-
-def elsewhere(model: Any, task: dict[str, Any]) -> dict[str, Any]:
-    """The same with other libraries; nothing where they are not at hand."""
-    if not SIDE:
-        return {}
-    with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
-        (Path(folder) / "task.json").write_text(json.dumps(task))
-        script = Path(__file__).with_name("side_sweep.py")
-        command = [SIDE, str(script), folder, str(torch.get_num_threads())]
-        said = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": ""})
-    found: dict[str, Any] = json.loads(said.stdout.splitlines()[-1])
-    return found
-
-
-def row(name: str, host: Host, demo: Host, shots: int) -> list[str]:
-    """One line of the table."""
-    prompts, block = prompts_of(demo, shots), host.info.blocks // 2
-    letters = first_tokens(demo, "ABCD")
-    generator = torch.Generator().manual_seed(0)
-    direction = torch.nn.functional.normalize(torch.randn(host.info.width, generator=generator), dim=0)
-    model = host.model._module
-    ids = [prompt.ids for prompt in prompts]
-    swept(host, prompts, direction, block, letters)  # the first run sets things up
-    ours, seconds = clocked(lambda: swept(host, prompts, direction, block, letters))
-    theirs, plain_seconds = clocked(
-        lambda: plain_chances(model, model.model.layers[block], direction, STRENGTHS, ids, letters)
-    )
-    task = {
-        "prompts": ids,
-        "letters": letters,
-        "strengths": STRENGTHS,
-        "block": block,
-        "direction": direction.tolist(),
-    }
-    others = elsewhere(model, task)
-    apart = [float((ours - theirs).abs().max())]
-    apart += [float((torch.tensor(each["chances"]) - theirs).abs().max()) for each in others.values()]
-    libraries = ("steering-vectors", "repeng")
-    ratios = [f"{others[each]['seconds'] / seconds:.1f}" if each in others else "–" for each in libraries]
-    mean = sum(map(len, prompts)) / len(prompts)
-    return [name, f"{mean:.0f}", f"{plain_seconds / seconds:.1f}", *ratios, f"{seconds:.1f} s", f"{max(apart):.0e}"]
-
-
-def clocked(work: Callable[[], Tensor]) -> tuple[Tensor, float]:
-    """What something gives, and its seconds."""
-    start = time.perf_counter()
-    found = work()
-    return found, time.perf_counter() - start
-
-
-def main() -> None:
-    table = Table(title="A sweep's speed, as a multiple of others' (higher is faster)", box=None)
-    columns = ("model", "tokens", "plain loop", "steering-vectors", "repeng", "ours", "largest difference")
-    for column in columns:
-        table.add_column(column, justify="left" if column == "model" else "right")
-    demo = Host.load("demo", options=LoadOptions(dtype="float32"))
-    random = random_host(demo)
-    for name, host, shots in (("demo", demo, 0), ("demo", demo, SHOTS), ("random 100 M", random, 0)):
-        before = f", behind {shots} examples" if shots else ""
-        table.add_row(*row(f"{name}{before}", host, demo, shots))
-    Console(width=120).print(table)
-
-
-if __name__ == "__main__":
-    main()

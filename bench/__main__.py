@@ -1,0 +1,63 @@
+"""`python -m bench`: measure everything, and write `results.json` and `RESULTS.md` beside this file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+from bench.harness.machine import describe
+from bench.harness.row import BenchRow
+from bench.harness.run import MODULES, modules, rows_of
+from bench.harness.table import figure, page
+from bench.models import about
+from bench.opponents.environments import versions
+
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    arguments.add_argument("--quick", action="store_true", help="fewer rounds and settings: some minutes")
+    arguments.add_argument("--only", nargs="+", choices=MODULES, default=(), help="these benchmarks alone")
+    arguments.add_argument(
+        "--out", type=Path, help="the folder that gets results.json and RESULTS.md; this one, where nothing is left out"
+    )
+    given = arguments.parse_args()
+    held = {f"others, {name}": packages for name, packages in versions().items()}
+    machine, rows = {**describe(), **held, **{name: about(name) for name in ("demo", "random 100 M")}}, []
+    started = time.perf_counter()
+    for name in modules(tuple(given.only)):
+        began = time.perf_counter()
+        for row in rows_of(name, quick=given.quick):
+            rows.append(row)
+            print(_line(row), flush=True)
+        print(f"  ({name}: {time.perf_counter() - began:.0f} s)", flush=True)
+    machine["took"] = f"{(time.perf_counter() - started) / 60:.0f} minutes"
+    folder = given.out or (None if given.only else HERE)
+    if folder is not None:
+        write(rows, machine, quick=given.quick, folder=folder)
+
+
+def write(rows: list[BenchRow], machine: dict[str, str], *, quick: bool, folder: Path) -> None:
+    """Both files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = {"machine": machine, "quick": quick, "rows": [row.as_data() for row in rows]}
+    (folder / "results.json").write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = page(rows, machine, quick=quick, cores=os.cpu_count() or 1)
+    (folder / "RESULTS.md").write_text(text, encoding="utf-8")
+
+
+def _line(row: BenchRow) -> str:
+    """A row as it is printed while the rest goes on."""
+    against = f" against {row.opponent}" if row.opponent else ""
+    value = row.status if row.value is None else figure(row.value, row.unit)
+    met = {True: "", False: "  MISSED", None: ""}[row.met]
+    return f"{row.section}, {row.name}{against}: {value}{met}{'  ' + row.note if row.note else ''}"
+
+
+if __name__ == "__main__":
+    main()

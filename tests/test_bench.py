@@ -1,0 +1,120 @@
+"""The table of the benchmarks: which aims are met, how a miss is told, pairs whose drift cancels out. No times."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from bench.decoding import with_fastest
+from bench.harness.pairs import Timed, paired, quartiles
+from bench.harness.row import Aim, BenchRow, skipped
+from bench.harness.run import MODULES, modules
+from bench.harness.table import page
+from bench.opponents.environments import LIBRARIES
+from bench.opponents.playing import MODULES as PLAYED
+from tests.conftest import ROOT
+
+
+MACHINE = {"processor": "a processor | of two cores"}
+ROW = BenchRow("Decoding", "demo: one block", "steered", "generate", 0.99, 0.98, 1.02, 9, load=1.0)
+
+
+def told(*rows: BenchRow) -> str:
+    return page(rows, MACHINE, quick=True, cores=2)
+
+
+@pytest.mark.parametrize(
+    ("value", "aim", "met", "missed_by"),
+    [
+        (0.97, Aim(0.97), True, 0.0),
+        (0.96, Aim(0.97), False, 0.01 / 0.97),
+        (150.0, Aim(200.0, least=False), True, 0.0),
+        (260.0, Aim(200.0, least=False), False, 0.3),
+    ],
+)
+def test_an_aim_is_met_at_its_bound_and_missed_by_a_share_of_it(
+    value: float, aim: Aim, met: bool, missed_by: float
+) -> None:
+    row = replace(ROW, value=value, aim=aim)
+    assert row.met is met
+    assert aim.missed_by(value) == pytest.approx(missed_by)
+
+
+def test_nothing_is_met_by_what_is_no_number_or_was_not_measured() -> None:
+    assert replace(ROW, aim=Aim(1.0), value=float("nan")).met is False
+    assert replace(ROW, aim=Aim(1.0), value=None).met is None
+    assert ROW.met is None
+
+
+def test_the_page_counts_aims_and_says_by_how_much_and_why_one_is_missed() -> None:
+    good, bad = replace(ROW, aim=Aim(0.97)), replace(ROW, name="demo: all blocks", aim=Aim(1.1), why="A visit costs.")
+    text = told(good, bad, skipped("Decoding", "1 B", "steered", "generate", "no GPU here"))
+    assert "**1 of 2 aims met.**" in text
+    assert "- Decoding, demo: all blocks against generate: 0.99×, aim ≥ 1.10×, missed by 10%. A visit costs." in text
+    assert "- Decoding, 1 B against generate (skipped): no GPU here" in text
+    lines = {line.split(" | ")[0]: line for line in text.splitlines() if line.startswith("| demo")}
+    assert "0.99× [0.98× – 1.02×], n = 9" in lines["| demo: one block"]
+    assert "| yes |" in lines["| demo: one block"]
+    assert "| **no** |" in lines["| demo: all blocks"]
+    assert "busy" not in text.split("missed by")[0].split("aims met")[1]
+    assert "a processor \\| of two cores" in text  # a bar of its own would be another column
+
+
+def test_the_page_says_how_many_rows_a_busy_machine_measured() -> None:
+    assert "1 of 2 rows were measured while other programs kept the 2 cores busy" in told(ROW, replace(ROW, load=5.0))
+
+
+def test_rows_stay_what_they_are_as_json() -> None:
+    rows = [replace(ROW, aim=Aim(200.0, least=False), unit="ms"), skipped("a", "b", "c", "d", "e")]
+    assert [BenchRow.of_data(json.loads(json.dumps(row.as_data()))) for row in rows] == rows
+
+
+def _slowing(*shares: float) -> list[Callable[[], Timed]]:
+    """Pieces of work of so many units on a machine that slows down steadily."""
+    turns = iter(range(1000))
+
+    def work(share: float) -> Timed:
+        speed = 1 + 0.1 * next(turns)
+        return Timed(share * speed, 2 * share * speed)
+
+    return [lambda share=share: work(share) for share in shares]  # type: ignore[misc]
+
+
+def test_a_steady_drift_cancels_out_of_pairs_and_warming_up_does_not_count() -> None:
+    found = paired(*_slowing(2.0, 3.0), rounds=5, warm=2)
+    assert len(found.ratios) == 5
+    assert found.ratios == pytest.approx([1.5] * 5)  # held against ours of the same round alone it would be above
+    assert found.computing == pytest.approx([1.5] * 5)
+    row = found.row("a", "b", "c", "d", times=2.0)
+    assert (row.value, row.low, row.high) == pytest.approx((3.0, 3.0, 3.0))
+
+
+def test_the_spread_is_the_quartiles() -> None:
+    assert quartiles([5.0, 1.0, 2.0, 4.0, 3.0]) == (2.0, 3.0, 4.0)
+    assert quartiles([7.0]) == (7.0, 7.0, 7.0)
+
+
+def test_parity_is_asked_against_the_fastest_opponent_alone() -> None:
+    rows = [replace(ROW, opponent=name, value=value) for name, value in (("slow", 1.8), ("fast", 0.9), ("even", 1.0))]
+    slow, fast, even = with_fastest(rows)
+    assert (slow.aim, even.aim) == (None, None)
+    assert fast.aim == Aim(1.0)
+    assert fast.met is False
+    assert fast.opponent == "fast (fastest)"
+
+
+def test_every_benchmark_and_every_opponent_has_its_file() -> None:
+    assert set(MODULES) - set(modules()) <= {"workers"}
+    assert modules(("startup", "decoding")) == ["decoding", "startup"]
+    assert set(LIBRARIES) == set(PLAYED)
+
+
+def test_no_opponent_that_needs_its_own_environment_is_a_dependency() -> None:
+    own = {environment for environment in LIBRARIES.values() if environment}
+    project = (ROOT / "pyproject.toml").read_text() + (ROOT / "constraints.txt").read_text()
+    names = {name for environment in own for name in environment.needs} - {"transformers"}
+    assert names == {"pyvene", "steering-vectors", "repeng", "dialz"}
+    assert not [name for name in names if f'"{name}' in project or f"\n{name}=" in project]
