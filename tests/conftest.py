@@ -102,6 +102,7 @@ LONGEST = (
     "test_show",
     "test_visitors_runs",
     "test_odd_models",
+    "test_tensor_parallel",
     "test_selfcheck",
     "test_archive",
 )

@@ -8,6 +8,7 @@ from typing import Any
 from steering.errors import SteeringError
 from steering.lane import Job, Lane
 from steering.loading.options import LoadOptions
+from steering.loading.tensor_parallel import check_undivided
 from steering.model.chat_settings import ChatSettings
 from steering.model.host import Host
 from steering.model.openings import chat_notes
@@ -75,6 +76,7 @@ class ModelSlot:
         Raises:
             SteeringError: Another model is being loaded.
         """
+        check_undivided(host.model._module, "A page")
         with self._lock:
             if self.loading is not None:
                 raise SteeringError(f"'{self.wanted}' is still being loaded.", remedy="Wait until it stands.")

@@ -25,6 +25,7 @@ from steering.loading.model_sizes import check_size
 from steering.loading.options import LoadOptions
 from steering.loading.placement import check_at_hand, placement_note, placing
 from steering.loading.quantised import on_load, stored_quantisation
+from steering.loading.tensor_parallel import check_alone, dividing, parts
 from steering.loading.tokenizer_files import about_tokens, quiet, read_tokenizer
 from steering.loading.weight_files import Stored, check_weights
 
@@ -74,6 +75,7 @@ def load_model(name: str, options: LoadOptions, job: Job[Any]) -> Loaded:
 
 
 def _load_adapted(name: str, checkpoint: Checkpoint, adapter: Adapter, options: LoadOptions, job: Job[Any]) -> Loaded:
+    check_alone(options, adapter=True)
     base_options = replace(options, revision=adapter.base_revision, base=None)
     try:
         where = locate(adapter.base)
@@ -114,13 +116,15 @@ def _load_whole(
     _check_embedding_model(name, checkpoint, options)
     device = _device(options.device)
     dtype = _dtype(options.dtype, device)
-    placed = None if options.device_map or options.quantisation or quantisation else device
+    placed = (
+        None if options.device_map or options.tensor_parallel > 1 or options.quantisation or quantisation else device
+    )
     precision = dtype if isinstance(dtype, torch.dtype) else getattr(config, "dtype", None) or torch.float32
     check_size(name, loader, config, stored=stored, dtype=precision, device=placed, own_code=own_code)
     tokenizer = read_tokenizer(name, checkpoint, options, tokenizer_from)
     check_generation_file(checkpoint.folder)
     job.report(1, 3, "reading the weights")
-    model, loading = _weights(name, checkpoint, loader, options, device, dtype)
+    model, loading = _weights(name, checkpoint, config, loader, options, device, dtype)
     name_outputs(model)
     notes = [placement_note(model), *check_loaded(name, model, loading, allow=options.allow_missing)]
     notes.append(about_head(model, next(iter(getattr(config, "architectures", None) or ()), None)))
@@ -166,7 +170,7 @@ def _check_embedding_model(name: str, checkpoint: Checkpoint, options: LoadOptio
 
 
 def _weights(
-    name: str, checkpoint: Checkpoint, loader: Any, options: LoadOptions, device: torch.device, dtype: Any
+    name: str, checkpoint: Checkpoint, config: Any, loader: Any, options: LoadOptions, device: torch.device, dtype: Any
 ) -> tuple[Any, dict[str, Any]]:
     keywords: dict[str, Any] = {"revision": options.revision, "dtype": dtype, "output_loading_info": True}
     # What does not fit is named by `check_loaded`, all of it at once.
@@ -178,13 +182,15 @@ def _weights(
 
         keywords |= {"gguf_file": checkpoint.gguf, "quantization_config": GgufConfig(dequantize=True)}
     keywords |= placing(options, device)
+    keywords |= dividing(name, config, options, GGUF=checkpoint.gguf)
     written = keywords.get("offload_folder")
     try:
         with quiet():
             model, loading = loader.from_pretrained(checkpoint.path, **keywords)
             if written:
                 finalize(model, shutil.rmtree, written, ignore_errors=True)  # with the model, or the program
-            return model if getattr(model, "hf_device_map", None) else model.to(device), loading
+            placed = getattr(model, "hf_device_map", None) or parts(model) > 1
+            return model if placed else model.to(device), loading
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # transformers, torch and a model's own code raise what they like

@@ -21,6 +21,8 @@ class LoadOptions:
     """With `device_map`: the most memory by device, such as "0=20GB,cpu=60GB"; what fits nowhere lies on the disk and
     is fetched for every pass. What accelerate finds free where None.
     """
+    tensor_parallel: int = 1
+    """Processes among which each matrix is divided, all started together by torchrun; see `docs/big-models.md`."""
     revision: str | None = None
     """Branch, tag or commit on the Hub."""
     quantisation: str | None = None

@@ -16,9 +16,11 @@ from typing import Any
 import torch
 from accelerate.utils import align_module_device, has_offloaded_params
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from steering.errors import SteeringError
 from steering.loading.options import LoadOptions
+from steering.loading.tensor_parallel import parts
 
 
 _SIZE = re.compile(r"\s*([\w:]+)\s*=\s*(\d+(?:\.\d+)?)\s*([KMGT]?)I?B?\s*", re.IGNORECASE)
@@ -100,9 +102,12 @@ def fetched(model: nn.Module, name: str) -> Tensor:
 
 
 def weight_of(module: nn.Module, own: str = "weight") -> Tensor:
-    """A module's own weight or buffer with its numbers, wherever it lies; it stays there."""
+    """A module's own weight or buffer with its numbers, wherever it lies; it stays there. Of one that is divided among
+    processes all of it, for which every process has to ask.
+    """
     if not has_offloaded_params(module):
-        return getattr(module, own)
+        given = getattr(module, own)
+        return given.full_tensor() if isinstance(given, DTensor) else given
     with align_module_device(module):
         value: Tensor = getattr(module, own)
         return value.detach().clone()
@@ -122,11 +127,12 @@ def check_at_hand(model: nn.Module, name: str, what: str) -> None:
         what: What needs them.
 
     Raises:
-        SteeringError: Some are fetched for every pass.
+        SteeringError: Some are fetched for every pass, or lie in other processes.
     """
-    if offloaded(model):
+    if offloaded(model) or parts(model) > 1:
+        where = "lie in other processes" if parts(model) > 1 else "lie on no device but are fetched for every pass"
         raise SteeringError(
-            f"Some weights of {name} lie on no device but are fetched for every pass, and {what} needs all at once.",
+            f"Some weights of {name} {where}, and {what} needs all at once.",
             "a model whose weights lie on devices.",
             "Load it with more memory, or in bfloat16 or 8bit.",
         )

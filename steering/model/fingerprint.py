@@ -37,9 +37,10 @@ def _read(host: Host, job: Job[str]) -> str:
     info = host.info
     digest = hashlib.sha256(repr((info.name, info.dtype, info.template_digest)).encode())
     model = host.model._module
-    for name, tensor in sorted(model.state_dict().items()):
+    for name in sorted(model.state_dict()):
         job.check()
-        flat = (fetched(model, name) if tensor.is_meta else tensor).detach().reshape(-1)
+        tensor = fetched(model, name).detach()
+        flat = tensor.reshape(-1)
         # Through float, since half precision and packed bytes have no common way to become bytes.
         values = flat[:: max(1, len(flat) // _SAMPLES)][:_SAMPLES].to("cpu", torch.float32)
         digest.update(repr((name, tuple(tensor.shape), values.tolist())).encode())

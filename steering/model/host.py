@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from nnsight import TransformersModel
 from nnsight._c import unmount
+from nnsight.modeling.tp import UnsupportedParallelStyle
 from transformers import PreTrainedModel
 
 from steering.errors import SteeringError
@@ -67,8 +68,15 @@ class Host(Shown):
         # nnsight wants a task by which transformers builds a pipeline; nothing here goes through it. A model's own code
         # may lack `generate`, without which there is no pipeline of text generation.
         task = "text-generation" if model.can_generate() else "feature-extraction"
-        with quiet(), as_from_one_place(model):  # the pipeline knows no wrappers, and says so at length
-            self.model = _Traced(model, tokenizer=tokenizer, task=task)
+        try:
+            with quiet(), as_from_one_place(model):  # the pipeline knows no wrappers, and says so at length
+                self.model = _Traced(model, tokenizer=tokenizer, task=task)
+        except UnsupportedParallelStyle as error:
+            raise SteeringError(
+                f"{info.name} is divided among processes in a way that nnsight cannot trace: {cause(error)}",
+                "a model whose parts nnsight can put together.",
+                "Use --device-map auto instead.",
+            ) from error
         self.end_ids = end_ids(model, tokenizer)
         self.chat = ChatSettings()
         """How the chat template is used; never changed, since what is known of a host is known under it: see

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from steering.loading.configurations import context_of, stated_width
 from steering.loading.placement import places
+from steering.loading.tensor_parallel import parts
 from steering.model.sites import Sites
 from steering.names import short_name
 
@@ -121,7 +122,8 @@ def _width(model: PreTrainedModel) -> int:
 
 
 def _device_name(model: PreTrainedModel) -> str:
-    return " + ".join(places(model))
+    several = f"{parts(model)} × " if parts(model) > 1 else ""
+    return several + " + ".join(places(model))
 
 
 def _si(number: int) -> str:

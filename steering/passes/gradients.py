@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from steering.loading.tensor_parallel import check_undivided
 from steering.model.host import Host
 from steering.model.prompts import Prompt
 from steering.model.sites import Place, ReadPlace
@@ -66,8 +67,10 @@ def stream_gradients(
         token_budget: The most tokens in a batch, padding included.
 
     Raises:
-        SteeringError: A block or site that the model does not have, or a prompt longer than the context.
+        SteeringError: A block or site that the model does not have, a prompt longer than the context, or a model that
+            is divided among processes.
     """
+    check_undivided(host.model._module, "A gradient")
     for indices in _batches(host, prompts, token_budget):
         batch = Batch.of(host, [prompts[index] for index in indices])
         begin = _Begin(torch.zeros(host.info.width))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from steering.errors import SteeringError
+from steering.loading.tensor_parallel import apart, parts
 from steering.model.host import Host
 from steering.model.prompts import Message, Prompt, render
 from steering.model.thought_markers import markers_of
@@ -147,6 +148,8 @@ def _ablation(bench: Bench) -> str:
 def threads_apart(bench: Bench) -> str:
     """Several threads ask at once, each with another direction; each must get what it gets alone."""
     host, settings = bench.host, DecodeSettings(max_new_tokens=_TOKENS)
+    if parts(host.model._module) > 1:
+        raise NotApplicable("a model that is divided among processes is asked by one thread in each")
     plans = [host.run(lambda job, n=n: bench.push(n), title="Self-check") for n in range(len(bench.directions))]  # type: ignore[misc]
     rows = [Row(bench.prompt(SHORT), plan) for plan in plans]
     alone = [generate(host, [row], settings)[0].ids for row in rows]
@@ -166,6 +169,18 @@ def threads_apart(bench: Bench) -> str:
     if len(set(alone)) == 1:
         raise NotApplicable("the directions changed no reply, so that nothing could have leaked")
     return f"{len(rows) * _ROUNDS} replies to {len(rows)} threads at once are those of each alone"
+
+
+def _processes(bench: Bench) -> str:
+    n = parts(bench.model())
+    if n == 1:
+        raise NotApplicable("one process holds the whole model")
+    states = bench.states()
+    difference = apart(states.values(), bench.host.device)
+    if difference > 0:
+        raise Failed(f"the {n} processes hold other states: they differ by up to {difference:.2g}")
+    sites = sorted({site for _, site in states})
+    return f"{len(states)} places ({', '.join(sites)}) are whole and the same in {n} processes"
 
 
 def _overflow(bench: Bench) -> str:
@@ -243,6 +258,7 @@ CHECKS: dict[str, tuple[str, Callable[[Bench], str]]] = {
     "residual stream": ("Attention and MLP output are what is added to the stream.", _stream_sum),
     "ablation": ("Ablation everywhere leaves nothing of a direction.", _ablation),
     "threads": ("Users at the same time do not get each other's steering.", threads_apart),
+    "processes": ("Every process of a divided model holds the same whole states.", _processes),
     "overflow": ("States leave room in the model's precision.", _overflow),
     "template": ("The chat template is applied once and opens the reply.", _template),
 }

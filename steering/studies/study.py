@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from steering.lane import Job
+from steering.loading.tensor_parallel import check_undivided
 from steering.model.host import Host
 from steering.names import short_name
 from steering.recipes.recipe import Recipe
@@ -63,7 +64,13 @@ class Study:
         return validated(self.settings, all_given, f"Settings of {self.name}")
 
     def start(self, host: Host, settings: BaseModel) -> Job[Result]:
-        """Queue a run on the model thread; the notes say that a model is a demo model, or failed a self-check."""
+        """Queue a run on the model thread; the notes say that a model is a demo model, or failed a self-check.
+
+        Raises:
+            SteeringError: The model is divided among processes, which would keep and time their parts each by itself.
+        """
+
+        check_undivided(host.model._module, f"The study '{self.name}'")
 
         def work(job: Job[Result]) -> Result:
             return told(self.run(host, settings, job), host, job.notes, without=self.without)

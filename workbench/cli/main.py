@@ -108,7 +108,7 @@ def selfcheck(
     with reported():
         from workbench.cli.commands import print_checks
 
-        if not print_checks(load_host(model, load), as_json=as_json):
+        if not print_checks(load_host(model, load, together=True), as_json=as_json):
             raise typer.Exit(1)
 
 

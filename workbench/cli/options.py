@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import io
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +26,7 @@ _OPTIONS: dict[str, tuple[Any, Any, str]] = {
     "device": (str, "auto", "auto, cpu, cuda, cuda:1, mps …"),
     "device_map": (str | None, None, "Placement over several devices, such as auto."),
     "max_memory": (str | None, None, "With --device-map: 0=20GB,cpu=60GB. The rest lies on the disk."),
+    "tensor_parallel": (int, 1, "Processes that divide each matrix, started by torchrun (steer and selfcheck)."),
     "revision": (str | None, None, "Branch, tag or commit on the Hub."),
     "quantisation": (str | None, None, "8bit or 4bit (needs the quantisation extra)."),
     "trust_remote_code": (bool, False, "Run Python code that comes with the model."),
@@ -129,19 +132,25 @@ def load_defaults() -> dict[str, Any]:
     return {name: default for name, (_, default, _) in _OPTIONS.items()}
 
 
-def load_host(name: str, load: Mapping[str, Any], chat: ChatSettings | None = None) -> Host:
+def load_host(name: str, load: Mapping[str, Any], chat: ChatSettings | None = None, *, together: bool = False) -> Host:
     """Load a model and say on standard error what was loaded.
 
     Args:
         name: As `Host.load` takes it.
         load: The options, as `loads_model` gives them.
         chat: How its template is used where no option says it.
+        together: Whether the command may be done by several processes at once, which share the model.
+
+    Raises:
+        SteeringError: Several were asked for, and it may not; what `Host.load` raises.
     """
     from steering.loading.options import LoadOptions
     from steering.model.host import Host
     from steering.model.openings import chat_notes
 
     options = {key: value for key, value in load.items() if key != "chat"}
+    if options["tensor_parallel"] != 1:
+        _one_of_several(together=together)
     typed = chat_of(load["chat"])
     chat = typed if chat is None or not typed.default else chat
     with ERR.status(f"Loading {name}"):
@@ -153,3 +162,13 @@ def load_host(name: str, load: Mapping[str, Any], chat: ChatSettings | None = No
     for warning in host.warnings:
         ERR.print(warning, markup=False, highlight=False, style="bold red")
     return host
+
+
+def _one_of_several(*, together: bool) -> None:
+    """This process is one of several that do the same: the first one speaks."""
+    from steering.loading.tensor_parallel import only_by_script, place_among_others
+
+    if not together:
+        raise only_by_script("A command that does more than pass after pass")
+    if place_among_others()[0]:
+        sys.stdout, ERR.quiet = io.StringIO(), True

@@ -26,8 +26,11 @@ def serve(
     """Open the workbench on a model, as a local web page."""
     with reported():
         from steering.loading.options import LoadOptions
+        from steering.loading.tensor_parallel import only_by_script
         from workbench.frame.shell import launch
 
+        if load["tensor_parallel"] != 1:
+            raise only_by_script("A page")
         launch(
             model,
             entrance_of(**door),

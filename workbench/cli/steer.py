@@ -53,6 +53,7 @@ def steer(
 ) -> None:
     """Print the unsteered and the steered reply to a prompt, generated in one batch."""
     with reported():
+        from steering.loading.tensor_parallel import place_among_others
         from steering.model.model_info import DEMO_CAVEAT
         from steering.model.openings import chat_notes
         from steering.names import short_name
@@ -63,12 +64,13 @@ def steer(
         from workbench.cli.commands import chosen_recipe, print_replies
         from workbench.cli.kept_runs import kept_run, named_plainly
         from workbench.runs.run import Run, titled
+        from workbench.temporary import passing_folder
         from workbench.workspace import Workspace
 
         fields = {"mode": mode, "blocks": at, "unit": unit, "scope": scope, "strength": strength}
         decode = {"max_new_tokens": length, "temperature": temperature, "seed": seed}
         chosen, vectors = chosen_recipe(recipe, vector or [], fields, decode, workspace)
-        host = load_host(model, load)
+        host = load_host(model, load, together=True)
         chosen = chosen.stamped(host)
         for caution in cautions(host, vectors):
             ERR.print(f"[yellow]Caution:[/] {escape(caution)}", highlight=False)
@@ -78,7 +80,15 @@ def steer(
         settings = SteerSettings(user=prompt, system=system, recipes=(plain,))
         rows = rows_for(host, settings.conversation, {"a": chosen}, vectors)
         asked = Run("", "steer", titled("Steer", prompt), short_name(host.name))
-        with kept_run(Workspace(workspace), host, asked, settings, recipes=(plain,), vectors=used) as record:
+        first = place_among_others()[0] == 0  # the others do the same, and what they find is kept once
+        with kept_run(
+            Workspace(workspace if first else passing_folder("steering-workbench-beside-")),
+            host,
+            asked,
+            settings,
+            recipes=(plain,),
+            vectors=used,
+        ) as record:
             replies = follow(stream(host, rows, chosen.decode))
             record.result = told(steer_result(host, settings, replies, used), host)
         done, prefill = applied(host, chosen, vectors), chosen.on(host).chat.prefill
