@@ -111,7 +111,7 @@ def _check_config(name: str, config: Any, n: int) -> None:
 
 
 def _let_nnsight_find_plans() -> None:
-    """nnsight 0.8.1 imports a function from where transformers 5.19 to 5.22 had it; later versions have moved it."""
+    """nnsight 0.8.1 imports a function from where transformers 5.19 had it; 5.23 has moved it."""
     from transformers.distributed import tensor_parallel
 
     if not hasattr(tensor_parallel, "_get_parameter_plan"):

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from steering.errors import SteeringError
+from steering.loading.tensor_parallel import parts
 from steering.model.host import Host, cause
 from steering.model.outcome import Check
 from steering.selfcheck.bench import Bench, Failed, NotApplicable, random_directions
-from steering.selfcheck.checks import CHECKS, threads_apart
+from steering.selfcheck.checks import CHECKS, DIVIDED, threads_apart
 
 
 __all__ = ["CHECKS", "Check", "Failed", "NotApplicable", "self_check"]
@@ -28,7 +29,8 @@ def self_check(host: Host, *, seed: int = 0) -> Iterator[Check]:
         seed: Of the random directions that are written.
     """
     bench = Bench(host, random_directions(host, seed))
-    for name, (meaning, check) in CHECKS.items():
+    divided = parts(host.model._module) > 1
+    for name, (meaning, check) in {**CHECKS, **(DIVIDED if divided else {})}.items():
         yield _outcome(name, meaning, check, bench)
 
 

@@ -172,10 +172,7 @@ def threads_apart(bench: Bench) -> str:
 
 
 def _processes(bench: Bench) -> str:
-    n = parts(bench.model())
-    if n == 1:
-        raise NotApplicable("one process holds the whole model")
-    states = bench.states()
+    n, states = parts(bench.model()), bench.states()
     difference = apart(states.values(), bench.host.device)
     if difference > 0:
         raise Failed(f"the {n} processes hold other states: they differ by up to {difference:.2g}")
@@ -258,8 +255,9 @@ CHECKS: dict[str, tuple[str, Callable[[Bench], str]]] = {
     "residual stream": ("Attention and MLP output are what is added to the stream.", _stream_sum),
     "ablation": ("Ablation everywhere leaves nothing of a direction.", _ablation),
     "threads": ("Users at the same time do not get each other's steering.", threads_apart),
-    "processes": ("Every process of a divided model holds the same whole states.", _processes),
     "overflow": ("States leave room in the model's precision.", _overflow),
     "template": ("The chat template is applied once and opens the reply.", _template),
 }
 """Name -> what a pass means, and the check; it returns what was measured, or raises."""
+DIVIDED = {"processes": ("Every process of a divided model holds the same whole states.", _processes)}
+"""The same, of a model whose matrices are divided among processes."""
