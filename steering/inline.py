@@ -28,13 +28,13 @@ class Inline(Lane):
         self._one = threading.RLock()
         self._begun: list[Job[Any]] = []
 
-    def submit(self, work: Callable[[Job[T]], T], *, title: str) -> Job[T]:
+    def submit(self, work: Callable[[Job[T]], T], *, title: str, joins: bool = False) -> Job[T]:
         """Do `work`, and give its job, which has ended.
 
         Raises:
             RuntimeError: The lane was closed.
         """
-        job = Job(self, work, title)
+        job = Job(self, work, title, joins=joins)
         self.do(job)
         return job
 

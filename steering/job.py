@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
+from steering.turns import Turns
 from steering.waiting import Progress, interrupted, wait_for
 
 
@@ -88,28 +89,16 @@ class Stopped(Exception):
         return [f"Stopped: {self}"]
 
 
-class Turns(Protocol):
-    """What a job asks of its lane."""
-
-    def withdraw(self, job: Job[Any]) -> None:
-        """Let a job that is to stop do so soon."""
-
-    def give_way(self, job: Job[Any]) -> None:
-        """Let others go first, where it is their turn."""
-
-    def place_of(self, job: Job[Any]) -> int:
-        """How many come before it."""
-
-    def instead_of(self, job: Job[Any]) -> str:
-        """Title of the job that has its turn, "" where it has it itself."""
-
-
 class Job(Generic[T]):
     """One piece of work on the lane. Made by `Lane.submit`, never by hand."""
 
     _ids = itertools.count(1)
 
-    def __init__(self, lane: Turns, work: Callable[[Job[T]], T], title: str) -> None:
+    def __init__(self, lane: Turns, work: Callable[[Job[T]], T], title: str, *, joins: bool = False) -> None:
+        self.joins = joins
+        """Whether it does its work together with others of its kind, once it has begun."""
+        self.carried = self.ready = False
+        """Whether another job does its work meanwhile, and whether all of it is done; see `carry`."""
         self.id = next(self._ids)
         self.title = title
         self.state: State = "queued"
@@ -162,8 +151,8 @@ class Job(Generic[T]):
 
     @property
     def place(self) -> int:
-        """0 while running or finished, else the number of jobs that come before this one."""
-        return self._lane.place_of(self)
+        """0 while running, carried or finished, else the number of jobs that come before this one."""
+        return 0 if self.carried else self._lane.place_of(self)
 
     @property
     def elapsed(self) -> float:
@@ -191,7 +180,7 @@ class Job(Generic[T]):
     @property
     def instead(self) -> str:
         """Title of the job that this one gives way to; "" while it gives way to none."""
-        return self._lane.instead_of(self)
+        return "" if self.carried else self._lane.instead_of(self)
 
     def events(self, heartbeat: float = 0.2) -> Iterator[Any]:
         """Everything the job emits, in order, until it ends: items, `Progress` objects, and None every `heartbeat`
@@ -255,13 +244,24 @@ class Job(Generic[T]):
             message: What the units are.
             share: See `Progress`.
         """
+        self.tell(done, total, message, share=share)
+        self.check()
+
+    def tell(self, done: int, total: int | None, message: str = "", *, share: float | None = None) -> None:
+        """Say how far the work has come, as `report`, and no more: also where another job did it."""
         before, used = self.progress, self.used
         self.progress = Progress(done, total, message, share)
         if before.total is not None and total != before.total:
             self._counted = self._reported
         self._reported = used
         self._events.put(self.progress)
-        self.check()
+
+    def carry(self, seconds: float, *, ends: bool) -> None:
+        """Another job did a part of this one's work with its own, in so many seconds; with `ends` all that was left of
+        it, so that this one needs its turn only to end.
+        """
+        self._earlier += seconds
+        self.carried, self.ready = True, ends
 
     def emit(self, item: Any) -> None:
         """Hand a partial result to whoever reads `events`."""
@@ -285,6 +285,7 @@ class Job(Generic[T]):
 
     def _begin_turn(self) -> None:
         self.state, self._turn = "running", time.monotonic()
+        self.carried = self.ready = False
 
     def _end_turn(self) -> None:
         self._earlier, self._turn, self.state = self.used, None, "paused"

@@ -54,8 +54,14 @@ class Lane:
         """Threads that would begin a job; those of jobs that gave way would not."""
         self._closed = False
 
-    def submit(self, work: Callable[[Job[T]], T], *, title: str) -> Job[T]:
+    def submit(self, work: Callable[[Job[T]], T], *, title: str, joins: bool = False) -> Job[T]:
         """Queue `work`; it is called with its own job, on the lane's thread.
+
+        Args:
+            work: What to do.
+            title: What it is called.
+            joins: Whether it shares its steps with others of its kind: it begins when its turn comes, without waiting
+                until whoever has the thread has had its own.
 
         Raises:
             RuntimeError: The lane was closed.
@@ -63,7 +69,7 @@ class Lane:
         with self._changed:
             if self._closed:
                 raise RuntimeError("The lane is closed.")
-            job = Job(self, work, title)
+            job = Job(self, work, title, joins=joins)
             self._waiting.append(job)
             self._pass_on()
         return job
@@ -124,9 +130,9 @@ class Lane:
         return None
 
     def _in_turn(self) -> list[Job[Any]]:
-        """Those that wait in the order of their turns: first what is to stop, then in each round one of everybody's."""
-        order = [each for each in self._waiting if each.stopping]  # they have begun, and end soon
-        left = [each for each in self._waiting if not each.stopping]
+        """Those that wait in the order of their turns: first what ends soon, then in each round one of everybody's."""
+        order = [each for each in self._waiting if each.stopping or each.ready]  # they have begun
+        left = [each for each in self._waiting if each not in order]
         served, turn = dict(self._served), self._turns
         while left:
             first = min(left, key=lambda each: served.get(each.asker, -1))  # of equals the one that came first
@@ -174,7 +180,11 @@ class Lane:
             return
         with self._changed:
             turn, used = job._had()
-            if not self._waiting or self._running is not job or turn < self._turn or used < self._first:
+            if not self._waiting or self._running is not job:
+                return
+            first = self._in_turn()[0]
+            at_once = first.ready or (first.joins and first.state == "queued")
+            if not at_once and (turn < self._turn or used < self._first):
                 return
             job._end_turn()
             self._waiting.append(job)

@@ -214,9 +214,9 @@ class Host(Shown):
         """Do `work` on the model thread and return its result; joins the current job when already there."""
         return self.lane.run(lambda job: guarded(work, job), title=title)
 
-    def submit(self, work: Callable[[Job[T]], T], *, title: str) -> Job[T]:
-        """Queue `work` on the model thread."""
-        return self.lane.submit(lambda job: guarded(work, job), title=title)
+    def submit(self, work: Callable[[Job[T]], T], *, title: str, joins: bool = False) -> Job[T]:
+        """Queue `work` on the model thread, as `Lane.submit`."""
+        return self.lane.submit(lambda job: guarded(work, job), title=title, joins=joins)
 
 
 def guarded(work: Callable[[Job[Any]], T], job: Job[Any]) -> T:

@@ -4,44 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from steering.lane import Job
 from steering.model.host import Host
-from steering.model.pace import ENOUGH, note_length, note_reading, note_step, seconds_per_step
+from steering.model.pace import ENOUGH, note_length, note_reading, seconds_per_step
 from steering.model.prompts import render
-from steering.model.token_pieces import decoded, readable
-from steering.passes.replies import DecodeSettings, Divergence, Finish, Replies, Reply, Step, Written
-from steering.passes.reply_parts import parts_of, thought_length
+from steering.passes.company import Member, company_of
+from steering.passes.replies import DecodeSettings, Replies, Reply, Step
+from steering.passes.row_states import RowState, reply_of
 from steering.passes.rows import Batch, Row
-from steering.passes.sampling import choose
+from steering.passes.running import Running
 from steering.passes.schedule import Schedule
-from steering.passes.tracing import read_prompts, read_token
+from steering.passes.tracing import read_prompts
 
 
-_SHOWN_CANDIDATES = 3
 _READ = 96
 """Rows that a warm-up reads."""
 _QUICK = 0.2
 """Seconds a step under which a warm-up also times a batch."""
-
-
-@dataclass
-class _RowState:
-    row: Row
-    settings: DecodeSettings
-    ids: list[int] = field(default_factory=list)
-    finish: Finish | None = None
-    prompt_written: int = 0
-    generated_written: int = 0
-    divergence: Divergence | None = None
-    before_answer: int | None = 0
-    """Tokens of the thought; None while it goes on, or may still begin."""
 
 
 def next_token_logits(host: Host, rows: Sequence[Row]) -> Tensor:
@@ -85,7 +69,7 @@ def generate(
             part = slice(start, start + batch_size)
             for states in _steps(host, rows[part], each[part]):
                 job.report(start + sum(bool(state.finish) for state in states), len(rows), "replies")
-            replies += [_reply(host, state) for state in states]
+            replies += [reply_of(host, state) for state in states]
         return Replies(replies, rows)
 
     return host.run(work, title="Generating")
@@ -109,7 +93,7 @@ def generate_each(
         for index, state in enumerate(states):
             if state.finish and index not in given:
                 given.add(index)
-                yield index, _reply(host, state)
+                yield index, reply_of(host, state)
         job.check()
 
 
@@ -122,7 +106,8 @@ def stream(
         SteeringError: As `next_token_logits`, here and not in the job.
     """
     check(host, rows)
-    return host.submit(lambda job: streamed(job, host, rows, settings or DecodeSettings()), title=title)
+    work = partial(streamed, host=host, rows=rows, settings=settings or DecodeSettings())
+    return host.submit(work, title=title, joins=True)
 
 
 def check(host: Host, rows: Sequence[Row]) -> None:
@@ -132,13 +117,25 @@ def check(host: Host, rows: Sequence[Row]) -> None:
 
 
 def streamed(job: Job[Any], host: Host, rows: Sequence[Row], settings: DecodeSettings) -> Replies:
-    """Decode one batch as a part of a job, which emits a `Step` per token. Call on the model thread."""
-    replies = Replies((), rows)
-    for index, states in enumerate(_steps(host, rows, [settings] * len(rows))):
-        replies = Replies((_reply(host, state) for state in states), rows)
-        job.emit(Step(index, replies))
-        job.report(index + 1, settings.max_new_tokens, "tokens")
-    return replies
+    """Decode one batch as a part of a job, which emits a `Step` per token; rows of other such jobs are decoded with it.
+    Call on the model thread.
+    """
+
+    def replies(member: Member) -> Replies:
+        return Replies((reply_of(host, state) for state in member.states), rows)
+
+    def tell(member: Member) -> None:
+        job.emit(Step(member.steps, replies(member)))
+        job.tell(member.steps + 1, settings.max_new_tokens, "tokens")
+
+    company = company_of(host)
+    with company.joined(host, job, rows, [settings] * len(rows), tell) as member:
+        job.check()
+        while not member.done:
+            company.step(member)
+            job.check()
+    note_length(host, member.steps + 1, settings.max_new_tokens)
+    return replies(member)
 
 
 def warm_up(host: Host) -> None:
@@ -174,90 +171,11 @@ def _settings(
     return settings
 
 
-def _steps(host: Host, rows: Sequence[Row], settings: Sequence[DecodeSettings]) -> Iterator[list[_RowState]]:
+def _steps(host: Host, rows: Sequence[Row], settings: Sequence[DecodeSettings]) -> Iterator[list[RowState]]:
     """The rows' states after each token, the same objects every time, until all rows have ended."""
-    schedule = Schedule(host, [row.plan for row in rows])
-    batch = Batch.of(host, [row.prompt for row in rows])
-    states = [
-        _RowState(row, each, before_answer=None if row.prompt.thought_tokens else 0)
-        for row, each in zip(rows, settings, strict=True)
-    ]
-    forward = read_prompts(host, batch, schedule)
-    for state, written in zip(states, forward.written, strict=True):
-        state.prompt_written = written
-    seen = batch.real
-    for step in count():
-        tokens = _choose(host, states, forward.logits)
-        yield states
-        if all(state.finish for state in states):
-            note_length(host, step + 1, max(each.max_new_tokens for each in settings))
-            return
-        seen = torch.cat([seen, torch.ones(len(rows), 1, dtype=torch.bool)], dim=1)
-        began = time.perf_counter()
-        forward = read_token(host, tokens, seen, forward.cache, schedule)
-        if step:  # the first one may still be setting something up
-            note_step(host, len(rows), time.perf_counter() - began)
-        for state, written in zip(states, forward.written, strict=True):
-            state.generated_written += 0 if state.finish else written
-
-
-def _choose(host: Host, states: list[_RowState], logits: Tensor) -> Tensor:
-    """Append a token to every unfinished row and return the token each row feeds into the next step, (rows,)."""
-    tokens = choose(logits, [state.settings for state in states], [len(state.ids) for state in states])
-    # Compare before appending: up to here the two rows have the same reply.
-    for state, token, scores in zip(states, tokens, logits, strict=True):
-        other = state.row.against
-        if other is None or state.divergence is not None or token == tokens[other]:
-            continue
-        if state.ids == states[other].ids and state.row.prompt.ids == states[other].row.prompt.ids:
-            state.divergence = _divergence(host, state, logits[other], scores, (tokens[other], token))
-    for state, token in zip(states, tokens, strict=True):
-        if state.finish:
-            continue
-        if token in host.end_ids:
-            state.finish = "end"
-            continue
-        state.ids.append(token)
-        if len(state.row.prompt) + len(state.ids) >= host.info.context:
-            state.finish = "context"
-        else:
-            state.finish = _spent(host, state)
-    # A finished row goes on being fed something, so that the batch keeps its shape; nobody reads what it answers.
-    return torch.tensor(tokens)
-
-
-def _spent(host: Host, state: _RowState) -> Finish | None:
-    """Why a reply ends here, where its thought or its answer has all its tokens."""
-    if state.before_answer is None:
-        state.before_answer = thought_length(host, state.row.prompt, state.ids)
-    if state.before_answer is None:
-        return "thought" if len(state.ids) >= state.row.prompt.thought_tokens else None
-    return "length" if len(state.ids) - state.before_answer >= state.settings.max_new_tokens else None
-
-
-def _divergence(host: Host, state: _RowState, theirs: Tensor, ours: Tensor, taken: tuple[int, int]) -> Divergence:
-    base, steered = torch.softmax(theirs, dim=-1), torch.softmax(ours, dim=-1)
-    likely = torch.maximum(base, steered).topk(min(_SHOWN_CANDIDATES, len(base))).indices.tolist()
-    # What both rows took stands first, however unlikely it was.
-    best = list(dict.fromkeys((*taken, *likely)))[: max(_SHOWN_CANDIDATES, len(taken))]
-    return Divergence(
-        context=_text(host, state.ids),
-        candidates=tuple((readable(host.tokenizer, i), base[i].item(), steered[i].item()) for i in best),
-    )
-
-
-def _reply(host: Host, state: _RowState) -> Reply:
-    return Reply(
-        text=_text(host, state.ids),
-        ids=tuple(state.ids),
-        finish=state.finish,
-        written=Written(state.prompt_written, state.generated_written),
-        divergence=state.divergence,
-        parts=parts_of(host, state.row.prompt, state.ids),
-        thought_tokens=len(state.ids) if state.before_answer is None else state.before_answer,
-    )
-
-
-def _text(host: Host, ids: list[int]) -> str:
-    # A character whose bytes are split over tokens shows as U+FFFD until its last token is there.
-    return decoded(host.tokenizer, ids, special=False).rstrip("\ufffd").lstrip()
+    running = Running.begin(host, rows, settings)
+    yield running.states
+    while not all(state.finish for state in running.states):
+        running.step()
+        yield running.states
+    note_length(host, running.steps + 1, max(each.max_new_tokens for each in settings))

@@ -150,6 +150,20 @@ class Schedule:
         self._distinct = list({(tuple(t.rows.tolist()), t.scope, t.gate): t for t in turns}.values())
         self._decided: dict[Gate, Tensor] = {}
 
+    @classmethod
+    def joined(cls, parts: Sequence[tuple[Schedule, Sequence[int]]]) -> Schedule:
+        """One schedule of some rows of several, in the middle of their replies: what gates decided on prompts stays."""
+        host = parts[0][0].host
+        new = cls(host, [schedule.plans[row] for schedule, rows in parts for row in rows])
+        for gate in {gate for gates in new.gates.values() for gate in gates if gate.per == "prompt"}:
+            decided = [schedule._decided_on(gate)[list(rows)] for schedule, rows in parts]
+            new._decided[gate] = torch.cat([each.to(decided[0].device) for each in decided])
+        return new
+
+    def _decided_on(self, gate: Gate) -> Tensor:
+        """Where a gate is open, boolean, (row, 1); nowhere before it was read, and for those who have no such gate."""
+        return self._decided.get(gate, torch.zeros(self.n_rows, 1, dtype=torch.bool))
+
     def of_prompts(self, batch: Batch) -> Coverage:
         """What a pass over the prompts covers; forgets what gates decided before."""
         self._decided = {}

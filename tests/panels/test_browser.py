@@ -18,7 +18,7 @@ from browser_support import drawn, go, hold_open, opened, until
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from steering.origins.carriers import file_origin
-from steering.passes import decoding
+from steering.passes import running
 from steering.vectors.files import save_vector
 from workbench.bench import Workbench
 
@@ -50,14 +50,14 @@ def brake(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> Iterator[threadi
     until(lambda: not bench.lane.jobs())  # the model has warmed up
     held, tokens = threading.Event(), count(2)
     held.set()
-    read_token = decoding.read_token
+    read_token = running.read_token
 
     def slowly(*args: Any, **options: Any) -> Any:
         if held.is_set() and next(tokens) > 5:
             hold_open(held.is_set)
         return read_token(*args, **options)
 
-    monkeypatch.setattr(decoding, "read_token", slowly)
+    monkeypatch.setattr(running, "read_token", slowly)
     yield held
     held.clear()
 

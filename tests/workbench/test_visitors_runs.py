@@ -13,7 +13,7 @@ import gradio as gr
 import pytest
 from gradio.state_holder import SessionState
 
-from steering.passes import decoding
+from steering.passes import running
 from steering.studies import STUDIES
 from tests.workbench.asking import asked_by, tiny_bench
 from tests.workbench.test_workspace import vector
@@ -110,7 +110,7 @@ def test_each_of_two_visitors_gets_their_own_replies_thirty_times_of_thirty(benc
 def test_a_run_ends_and_shows_what_it_found_though_its_workspace_is_gone(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page, read, steps = build(bench), decoding.read_token, []
+    page, read, steps = build(bench), running.read_token, []
     folder, elsewhere = bench.workspace.folder, tmp_path.with_name(f"{tmp_path.name}-elsewhere")
 
     def vanishing(*args: Any, **options: Any) -> Any:
@@ -119,7 +119,7 @@ def test_a_run_ends_and_shows_what_it_found_though_its_workspace_is_gone(
             folder.rename(elsewhere)
         return read(*args, **options)
 
-    monkeypatch.setattr(decoding, "read_token", vanishing)
+    monkeypatch.setattr(running, "read_token", vanishing)
     shown = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
     assert len(steps) > 3
     assert "sw-tok" in shown  # the replies, read to their end
@@ -129,7 +129,7 @@ def test_a_run_ends_and_shows_what_it_found_though_its_workspace_is_gone(
     again = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
     assert "There is no vector" in again
     elsewhere.rename(folder)  # the disk is back
-    monkeypatch.setattr(decoding, "read_token", read)
+    monkeypatch.setattr(running, "read_token", read)
     whole = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
     assert "sw-error" not in whole
     assert [run.state for run in bench.runs.find()] == ["done", "failed"]
@@ -144,7 +144,7 @@ def test_a_run_that_ends_before_its_first_token_leaves_no_pane_that_waits(
     def broken(*args: Any, **options: Any) -> Any:
         raise RuntimeError("broken before the first token")
 
-    monkeypatch.setattr(decoding, "read_prompts", broken)
+    monkeypatch.setattr(running, "read_prompts", broken)
     shown = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
     assert "Waiting \\u2026" in shown
     assert "broken before the first token" in shown

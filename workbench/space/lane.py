@@ -42,7 +42,7 @@ class DoorLane(Lane):
         """The model; set before the first job."""
         self._door, self._seconds = door, seconds
 
-    def submit(self, work: Callable[[Job[T]], T], *, title: str) -> Job[T]:
+    def submit(self, work: Callable[[Job[T]], T], *, title: str, joins: bool = False) -> Job[T]:
         """Queue `work` for the other side.
 
         Raises:
@@ -51,7 +51,7 @@ class DoorLane(Lane):
         """
         crossing, seconds = Crossing(self.host), self._seconds(self.host)
         sent = crossing.pack(work)
-        return super().submit(lambda job: self._through(job, sent, crossing, seconds), title=title)
+        return super().submit(lambda job: self._through(job, sent, crossing, seconds), title=title, joins=joins)
 
     def _through(self, job: Job[Any], sent: bytes, crossing: Crossing, seconds: int) -> Any:
         known = [_known(store) for store in crossing.stores]  # now, with what jobs before this one have added

@@ -172,7 +172,7 @@ def steer(host: Host, rows: Sequence[Row], decode: DecodeSettings, vector: Steer
         replies = streamed(job, host, rows, decode)
         return Steered(replies, read_tokens(host, rows, [reply.ids for reply in replies], vector=vector))
 
-    return host.submit(work, title=f"Steering {short_name(host.name)}")
+    return host.submit(work, title=f"Steering {short_name(host.name)}", joins=True)
 
 
 def cautions(host: Host, vectors: Mapping[str, SteeringVector]) -> list[str]:

@@ -13,7 +13,7 @@ from steering import ContrastSet, Message, extract
 from steering.errors import SteeringError
 from steering.model.chat_settings import ChatSettings
 from steering.model.prompts import conversation, render
-from steering.passes import decoding, own_thoughts
+from steering.passes import own_thoughts, row_states
 from steering.passes.decoding import generate
 from steering.passes.own_thoughts import behind_thoughts
 from steering.passes.replies import DecodeSettings
@@ -56,7 +56,7 @@ def thinks(host, monkeypatch):
     def scripted(logits, settings, steps):
         return [said[step % len(said)] for step in steps]
 
-    monkeypatch.setattr(decoding, "choose", scripted)
+    monkeypatch.setattr(row_states, "choose", scripted)
     return host.under(THINKS)
 
 
@@ -110,7 +110,7 @@ def test_a_model_that_answers_at_once_has_no_thought(host, monkeypatch) -> None:
     host.tokenizer.chat_template = SWITCHED
     thinks = host.under(THINKS)
     said = ids_of(host, "Yes, of course it is.")
-    monkeypatch.setattr(decoding, "choose", lambda logits, settings, steps: [said[step] for step in steps])
+    monkeypatch.setattr(row_states, "choose", lambda logits, settings, steps: [said[step] for step in steps])
     prompt = render(thinks, "Hello.")
     assert prompt.thought_tokens
     (reply,) = generate(thinks, [Row(prompt)], DecodeSettings(max_new_tokens=3))

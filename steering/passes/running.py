@@ -1,0 +1,108 @@
+"""A batch that is being decoded: rows leave it when they end, and others may come in between two tokens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from steering.model.host import Host
+from steering.model.pace import note_step
+from steering.passes.replies import DecodeSettings
+from steering.passes.row_states import RowState, states_of, take
+from steering.passes.rows import Batch, Row
+from steering.passes.schedule import Schedule
+from steering.passes.tracing import read_prompts, read_token
+
+
+@dataclass(eq=False)
+class Running:
+    """Rows between two tokens. Call everything on the model thread."""
+
+    host: Host
+    states: list[RowState]
+    """One a row."""
+    schedule: Schedule
+    seen: Tensor
+    """True at every position that is no padding, boolean, (row, position)."""
+    cache: Any
+    """Of all positions."""
+    steps: int = 0
+    """Tokens that were read one by one."""
+
+    @classmethod
+    def begin(cls, host: Host, rows: Sequence[Row], settings: Sequence[DecodeSettings]) -> Running:
+        """Read the prompts and take the first token of each reply.
+
+        Raises:
+            SteeringError: As `steering.passes.decoding.next_token_logits`.
+        """
+        schedule = Schedule(host, [row.plan for row in rows])
+        batch, states = Batch.of(host, [row.prompt for row in rows]), states_of(rows, settings)
+        forward = read_prompts(host, batch, schedule)
+        for state, written in zip(states, forward.written, strict=True):
+            state.prompt_written = written
+        take(host, states, forward.logits)
+        return cls(host, states, schedule, batch.real, forward.cache)
+
+    def step(self) -> float:
+        """Read one token of every row and take the next one; gives the seconds that it took.
+
+        Raises:
+            Stopped: Somebody asked the job at hand to end; all is as before.
+        """
+        seen = torch.cat([self.seen, torch.ones(len(self.states), 1, dtype=torch.bool)], dim=1)
+        tokens = torch.tensor([state.next for state in self.states])
+        began = time.perf_counter()
+        forward = read_token(self.host, tokens, seen, self.cache, self.schedule)
+        taken = time.perf_counter() - began
+        if self.steps:  # the first one may still be setting something up
+            note_step(self.host, len(self.states), taken)
+        self.seen, self.cache, self.steps = seen, forward.cache, self.steps + 1
+        for state, written in zip(self.states, forward.written, strict=True):
+            state.generated_written += 0 if state.finish else written
+        take(self.host, self.states, forward.logits)
+        return taken
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether rows can come and go: the cache is keys and values by position, and padding leaves a row alone."""
+        return (
+            self.host.abilities.shares
+            and type(self.cache) is DynamicCache
+            and all(type(layer) is DynamicLayer for layer in self.cache.layers)
+        )
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with some of the rows, without the positions at which all that are left have padding."""
+        if len(rows) == len(self.states):
+            return
+        seen = self.seen[rows]
+        first = int(seen.any(dim=0).int().argmax())
+        for layer in self.cache.layers:
+            layer.keys, layer.values = (each[rows, :, first:] for each in (layer.keys, layer.values))
+        self.seen, self.states = seen[:, first:], [self.states[row] for row in rows]
+        self.schedule = Schedule.joined([(self.schedule, rows)])
+
+    def take_in(self, other: Running) -> None:
+        """Go on with the rows of another batch beside one's own; the shorter texts get padding in front."""
+        length = max(self.seen.shape[1], other.seen.shape[1])
+        both = [(each, length - each.seen.shape[1]) for each in (self, other)]
+        for own, others in zip(self.cache.layers, other.cache.layers, strict=True):
+            own.keys = torch.cat([_longer(part.keys, n) for part, (_, n) in zip((own, others), both, strict=True)])
+            own.values = torch.cat([_longer(part.values, n) for part, (_, n) in zip((own, others), both, strict=True)])
+        self.seen = torch.cat([pad(each.seen, (n, 0)) for each, n in both])
+        parts = [(each.schedule, range(len(each.states))) for each, _ in both]
+        self.schedule, self.states = Schedule.joined(parts), [*self.states, *other.states]
+
+
+def _longer(part: Tensor, n: int) -> Tensor:
+    """Keys or values, (row, head, position, width), with `n` empty positions in front."""
+    return pad(part, (0, 0, n, 0)) if n else part
