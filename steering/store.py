@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -184,6 +184,32 @@ class Store(MutableMapping[str, dict[str, Any]]):
             raise
         except sqlite3.DatabaseError as error:
             self._begin_anew(error)
+
+
+class Carried(MutableMapping[str, dict[str, Any]]):
+    """A store away from its file: what was known there, and a word of everything that is added."""
+
+    def __init__(self, known: dict[str, dict[str, Any]]) -> None:
+        """What is known, by key."""
+        self._known = known
+        self.tell: Callable[[str, dict[str, Any]], None] = lambda key, value: None
+        """Called with what is added."""
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        return self._known[key]
+
+    def __setitem__(self, key: str, value: dict[str, Any]) -> None:
+        self._known[key] = value
+        self.tell(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        del self._known[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 def _is_store(path: Path) -> bool:

@@ -28,6 +28,7 @@ ORDER = (
     "steering.judges",
     "steering.origins",
     "steering.selfcheck",
+    "steering.parts",
     "steering.demo",
     "steering.studies",
     "steering.demo.check",

@@ -74,17 +74,27 @@ def read_many(job: Job[Any], host: Host, given: Sequence[Given], plans: Sequence
 
 def _read_slice(job: Job[Any], host: Host, given: Sequence[Given], plans: Sequence[Plan]) -> Iterator[Read]:
     moved = [_from_next_block(host, plan) for plan in plans]
-    groups: dict[int | None, list[int]] = defaultdict(list)
-    for index, plan in enumerate(moved):
-        groups[_first_block(host, plan)].append(index)
-    stem = _Stem(host, shared(given), sorted(block for block in groups if block is not None and block > 0))
+    groups = together(host, plans)
+    stem = _Stem(host, shared(given), sorted({block for block, _ in groups if block is not None and block > 0}))
     parts = [_Part(stem, given, indices) for indices in buckets(given, len(stem.ids))]
-    for block, of_group in groups.items():
-        for start in range(0, len(of_group), _PLANS):
-            chosen = of_group[start : start + _PLANS]
-            stem.take([moved[index] for index in chosen], block)
-            for part in parts:
-                yield from part.read(job, chosen, [moved[index] for index in chosen], block)
+    for block, chosen in groups:
+        stem.take([moved[index] for index in chosen], block)
+        for part in parts:
+            yield from part.read(job, chosen, [moved[index] for index in chosen], block)
+
+
+def together(host: Host, plans: Sequence[Plan]) -> list[tuple[int | None, list[int]]]:
+    """Indices of plans that share passes, with the block from which they are read: None where nothing is written, and
+    -1 where texts must be read whole. Each may be read without the others, with the same numbers.
+    """
+    groups: dict[int | None, list[int]] = defaultdict(list)
+    for index, plan in enumerate(plans):
+        groups[_first_block(host, _from_next_block(host, plan))].append(index)
+    return [
+        (block, of_group[start : start + _PLANS])
+        for block, of_group in groups.items()
+        for start in range(0, len(of_group), _PLANS)
+    ]
 
 
 class _Stem:

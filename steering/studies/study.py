@@ -51,6 +51,8 @@ class Study:
     """Counts from the settings what a run will do, at most, without touching the model; None where nobody counts."""
     without: frozenset[str] = frozenset()
     """Self-checks on which its results do not depend."""
+    spreads: bool = False
+    """Whether workers can compute its parts (`steering.parts`)."""
     uses: Callable[[Any], Collection[str] | None] = named_vectors
     """Names of the vectors that a run with these settings looks for; None where it takes all that there are."""
 

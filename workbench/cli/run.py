@@ -9,8 +9,10 @@ import typer
 
 from workbench.cli.console import OUT, reported
 from workbench.cli.options import Model, WithoutTexts, WorkspaceFolder, load_host, loads_model
+from workbench.cli.workers import check_workers, spread_as, takes_workers
 
 
+@takes_workers
 @loads_model
 def run(
     study: Annotated[
@@ -27,6 +29,7 @@ def run(
     workspace: WorkspaceFolder = None,
     *,
     load: dict[str, Any],
+    workers: dict[str, Any],
 ) -> None:
     """Run a study without a screen and print its main table; vectors come from the shelf by their names.
 
@@ -47,6 +50,7 @@ def run(
 
         file, typed = run_file(study), pairs(settings or [])
         chosen = find_study(file.origin.study if file else study)
+        check_workers(chosen, workers)
         if out:
             check_folder(out)
         given = in_workspace(chosen, file.given(typed, Workspace(workspace)) if file else typed, Workspace(workspace))
@@ -54,7 +58,8 @@ def run(
         kept_in(getattr(parsed, "kept", ""))  # refuses somebody else's file before a model is loaded
         host = host_of(file, load) if file and not model else load_host(model or "demo", load)
         tell_size(host, chosen, parsed)
-        result = run_kept(Workspace(workspace), host, chosen, parsed)
+        with spread_as(host, workers):
+            result = run_kept(Workspace(workspace), host, chosen, parsed)
         try:
             finish(chosen, result, out, texts=not bare)
         finally:  # also where the files cannot be written

@@ -9,6 +9,7 @@ import typer
 from workbench.cli.console import OUT, reported, table
 from workbench.cli.options import Model, WorkspaceFolder, load_host, loads_model
 from workbench.cli.run_exchange import compare_runs, export, import_runs, open_run
+from workbench.cli.workers import check_workers, spread_as, takes_workers
 
 
 runs = typer.Typer(no_args_is_help=True, help="Find, show, note, exchange, delete and go on with what was run.")
@@ -149,8 +150,11 @@ def tidy(
 
 
 @runs.command()
+@takes_workers
 @loads_model
-def resume(id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load: dict[str, Any]) -> None:
+def resume(
+    id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load: dict[str, Any], workers: dict[str, Any]
+) -> None:
     """Run a study again with the settings of a run, such as one that was interrupted.
 
     What was finished is kept, so that it goes on from there. Where no model is named it is the run's own, loaded and
@@ -168,6 +172,7 @@ def resume(id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load
         shelf = Workspace(workspace)
         run = shelf.runs.get(id)
         study = find_study(run.kind)
+        check_workers(study, workers)
         asked = {name: run.about["settings"][name] for name in run.about.get("given", ())}
         given = {name: value for name, value in asked.items() if name not in PLACES}
         given = from_copies(shelf, given, run.about.get("data", {}))
@@ -178,7 +183,9 @@ def resume(id: Id, model: Model = "", workspace: WorkspaceFolder = None, *, load
         file = RunFile(origin, shelf.runs.folder / run.id, trusts_code=bool(origin.load.get(RUNS_CODE)))
         host = load_host(model, load) if model else host_of(file, load)
         tell_size(host, study, settings)
-        finish(study, run_kept(shelf, host, study, settings), None)
+        with spread_as(host, workers):
+            result = run_kept(shelf, host, study, settings)
+        finish(study, result, None)
 
 
 def _time(iso: str) -> str:

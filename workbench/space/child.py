@@ -21,7 +21,8 @@ from steering.inline import Inline
 from steering.lane import Job, Progress, Stopped
 from steering.model.host import Host
 from steering.model.learnt import facts, learn
-from workbench.space.crossing import Carried, Crossing
+from steering.store import Carried
+from workbench.space.crossing import Crossing
 
 
 EVERY = 0.2

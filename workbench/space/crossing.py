@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Sequence
 from mmap import mmap
 from typing import Any
 
@@ -21,39 +21,13 @@ from steering.errors import SteeringError
 from steering.lane import Job, Lane
 from steering.model.chat_settings import ChatSettings
 from steering.model.host import Host
-from steering.store import Kept, Store
+from steering.store import Carried, Kept, Store
 from workbench.bench import Workbench
 from workbench.workspace import Workspace
 
 
 _REFUSED = (torch.nn.Module, Host, Workbench, Workspace, Job)
 """What only one of the processes has; of hosts, others than the one that both have."""
-
-
-class Carried(MutableMapping[str, dict[str, Any]]):
-    """A store away from its file: what was known there, and a word of everything that is added."""
-
-    def __init__(self, known: dict[str, dict[str, Any]]) -> None:
-        """What is known, by key."""
-        self._known = known
-        self.tell: Callable[[str, dict[str, Any]], None] = lambda key, value: None
-        """Called with what is added."""
-
-    def __getitem__(self, key: str) -> dict[str, Any]:
-        return self._known[key]
-
-    def __setitem__(self, key: str, value: dict[str, Any]) -> None:
-        self._known[key] = value
-        self.tell(key, value)
-
-    def __delitem__(self, key: str) -> None:
-        del self._known[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._known)
-
-    def __len__(self) -> int:
-        return len(self._known)
 
 
 class Crossing:

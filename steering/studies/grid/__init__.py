@@ -129,6 +129,7 @@ GRID = Study(
     settings=GridSettings,
     run=run,
     size=size_of,
+    spreads=True,
     quick={"x": "strength: 0, 0.4"},
     uses=lambda settings: settings.grid.vectors,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,6 +14,7 @@ from steering.lane import Job
 from steering.model.fingerprint import fingerprint
 from steering.model.host import Host
 from steering.model.prompts import conversation, render
+from steering.parts.part import parts
 from steering.passes.decoding import check, generate_each
 from steering.passes.replies import Reply
 from steering.passes.rows import Row
@@ -169,35 +171,40 @@ def run_cells(
             yield Cell(*at, recipe=asked[at].recipe, user=asked[at].user, **store[key], known=True)
     missing = [at for at, key in keys.items() if key not in store]
     known = done = len(asked) - len(missing)
-
-    def report() -> None:
-        """Only cells that are computed take time."""
-        job.report(done, len(asked), "cells", share=(done - known) / max(1, len(missing)))
-
-    for start in range(0, len(missing), BATCH):
-        part = missing[start : start + BATCH]
-        report()
-        for at, row, reply in _generated(job, host, grid, [(at, asked[at]) for at in part], vectors):
-            values = _values(host, row, reply)
-            store[keys[at]] = values
-            done += 1
-            report()
-            yield Cell(*at, recipe=asked[at].recipe, user=asked[at].user, **values)
+    groups = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
+    batches = [Cells(tuple((keys[at], asked[at]) for at in group), grid.system, vectors) for group in groups]
+    with closing(parts(job, host, batches, store)) as told:
+        for each in told:
+            done += each.n
+            job.report(done, len(asked), "cells", share=(done - known) / max(1, len(missing)))
+            for at in [at for at in groups[each.part] if keys[at] in store]:
+                groups[each.part].remove(at)
+                yield Cell(*at, recipe=asked[at].recipe, user=asked[at].user, **store[keys[at]])
 
 
-def _generated(
-    job: Job[Any],
-    host: Host,
-    grid: Grid,
-    part: Sequence[tuple[tuple[int, int], Asked]],
-    vectors: Mapping[str, SteeringVector],
-) -> Iterator[tuple[tuple[int, int], Row, Reply]]:
-    rows = [
-        Row(render(each.recipe.on(host), conversation(each.user, grid.system)), plan_of(each.recipe, host, vectors))
-        for _, each in part
-    ]
-    for index, reply in generate_each(job, host, rows, [each.recipe.decode for _, each in part]):
-        yield part[index][0], rows[index], reply
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Cells that are decoded together."""
+
+    asked: tuple[tuple[str, Asked], ...]
+    """What each does, behind the key that it is kept by."""
+    system: str
+    vectors: Mapping[str, SteeringVector]
+
+    def compute(self, job: Job[Any], host: Host, kept: Kept) -> Iterator[int]:
+        """Generate them; each is kept as it ends."""
+        rows = [self._row(host, each) for _, each in self.asked]
+        for index, reply in generate_each(job, host, rows, [each.recipe.decode for _, each in self.asked]):
+            kept[self.asked[index][0]] = _values(host, rows[index], reply)
+            yield 1
+
+    def pieces(self, host: Host) -> tuple[Cells]:
+        """Itself: a reply's digits may depend on which others are decoded beside it."""
+        return (self,)
+
+    def _row(self, host: Host, asked: Asked) -> Row:
+        prompt = render(asked.recipe.on(host), conversation(asked.user, self.system))
+        return Row(prompt, plan_of(asked.recipe, host, self.vectors))
 
 
 def _values(host: Host, row: Row, reply: Reply) -> dict[str, Any]:

@@ -124,5 +124,6 @@ STUDY = Study(
     settings=TradeoffSettings,
     run=run,
     size=size_of,
+    spreads=True,
     quick={"strengths": "-2..2 step 0.5", "n": 25, "n_replies": 8, "random": 5, "reply_tokens": 32},
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from steering.judges.second import Second
 from steering.lane import Job
 from steering.model.host import Host
 from steering.model.openings import chat_notes
+from steering.parts.part import parts
 from steering.store import Kept, kept_in
 from steering.studies.size import Done, Size, shares
 from steering.studies.tradeoff.further import KL
@@ -20,6 +22,7 @@ from steering.studies.tradeoff.measures import Measure, Score, checked_items, fi
 from steering.studies.tradeoff.methods import UNSTEERED, Curve, Curves, make_curves
 from steering.studies.tradeoff.readings import Chunk, Item, Reader, Seen, Treatment, chunks_of
 from steering.studies.tradeoff.settings import TradeoffSettings
+from steering.studies.tradeoff.spread import unread
 from steering.texts.system_prompts import left_out
 from steering.vectors.vector import SteeringVector
 
@@ -134,18 +137,22 @@ class Comparison:
         yield
         # What is kept from before takes no time, so the time that is left is told from the others.
         works, steps = self.size().works, list(self._steps())
+        items = unread(self._reader, steps)
         self.total = sum(work.n for work in works)
         self.done, passed, left, spent = 0, 0, self.total - sum(work.known for work in works), 0.0
-        for work, share, (chunk, what, treatments) in zip(works, shares(self.host, works), steps, strict=True):
-            passed += work.known
-            self.done += len(chunk) * self._known(chunk, treatments)
-            job.report(self.done - passed, left, what, share=spent)
-            for n in self._reader.read(job, chunk, treatments):
-                self.done += n
-                spent += share * n / max(n, work.n - work.known)
-                job.report(self.done - passed, left, what, share=spent)
-            self.finished = self.done >= self.total
-            yield
+        each = shares(self.host, works)
+        with closing(parts(job, self.host, items, self._kept)) as told:
+            for at in told:
+                work, item = works[at.part], items[at.part]
+                self.done += at.n
+                spent += each[at.part] * at.n / max(1, work.n - work.known)
+                if at.ended:
+                    passed += work.known
+                    self.done += work.n - len(item.chunk) * len(item.treatments)
+                job.report(self.done - passed, left, steps[at.part][1], share=spent)
+                if at.ended:
+                    self.finished = self.done >= self.total
+                    yield
         if self.second:
             yield from self._judge(job, self.second)
 

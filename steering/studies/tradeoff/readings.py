@@ -117,9 +117,10 @@ class Reader:
 
     def __init__(self, host: Host, kept: Kept) -> None:
         self._host, self._kept = host, kept
-        # What the last reader of this model has rendered already: a count before a run asks for the same.
+        # What the last reader of this model has rendered already: a count before a run asks for the same, and so does
+        # each part of the run.
         last = _RENDERED.get(host, {})
-        self._rendered: Rendered = dict(last) if len(last) <= _MOST_RENDERED else {}
+        self._rendered: Rendered = last if len(last) <= _MOST_RENDERED else {}
         _RENDERED[host] = self._rendered
 
     def known(self, chunk: Chunk, treatment: Treatment) -> bool:
