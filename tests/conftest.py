@@ -105,6 +105,7 @@ LONGEST = (
     "test_tensor_parallel",
     "test_selfcheck",
     "test_archive",
+    "test_ray",
 )
 """Files that take longest; behind those with a browser they come first, so that every core is busy to the end."""
 

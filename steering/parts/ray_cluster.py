@@ -21,7 +21,7 @@ class Workers:
 
     count: int
     address: str = ""
-    """Of a Ray cluster that this machine is part of, such as auto or 10.0.0.1:6379; processes of its own where empty."""
+    """Of a Ray cluster that this machine is part of, auto or such as 10.0.0.1:6379; processes of its own without."""
     gpus: float = 0.0
     """GPUs a worker; a share of one where less than 1, and the CPU where 0."""
     threads: int = 1

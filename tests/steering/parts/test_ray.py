@@ -1,0 +1,206 @@
+"""Workers on a local Ray: the numbers of one process, whatever is killed or stopped; nothing of other weights."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steering.errors import SteeringError
+from steering.extraction.extract import extract
+from steering.lane import Progress, Stopped
+from steering.model.host import Host
+from steering.parts import part
+from steering.parts.part import parts, spread_over
+from steering.parts.ray_cluster import Workers, check_ray
+from steering.studies import find_study
+from steering.studies.tradeoff import Comparison, picture_of, result_of
+from steering.texts.contrast import ContrastSet
+from tests.conftest import ROOT
+
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'steering-workbench[ray]'")
+cloudpickle = pytest.importorskip("cloudpickle")
+
+
+@pytest.fixture(scope="module")
+def pool(demo: Host) -> Iterator[Any]:
+    """Two workers of one thread each, which load `demo`."""
+    from steering.parts.ray_pool import RayPool
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers know no tests
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+        ray.init(
+            "local",
+            num_cpus=2,
+            include_dashboard=False,
+            object_store_memory=100 * 2**20,
+            log_to_driver=False,
+            configure_logging=False,
+        )
+        made = RayPool(demo, Workers(2))
+        yield made
+        made.close()
+        ray.shutdown()
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A part that goes on until a file is there; it says by files that it has begun, and in which process."""
+
+    folder: str
+    number: int
+
+    def compute(self, job, host, kept):
+        (Path(self.folder) / f"begun {self.number} {os.getpid()}").touch()
+        kept[f"first {self.number}"] = {"value": self.number}
+        yield 1
+        while not (Path(self.folder) / f"go on {self.number}").exists():
+            job.check()
+        kept[f"last {self.number}"] = {"value": self.number}
+        yield 1
+
+    def pieces(self, host):
+        return [self]
+
+
+def begun(folder: Path, number: int) -> list[int]:
+    """Processes that have begun a part."""
+    return [int(path.name.split()[2]) for path in folder.glob(f"begun {number} *")]
+
+
+def waited(job, pool, host, items, kept, until) -> list[part.Told]:
+    """Compute parts; `until` is called at every beat."""
+    told = []
+    with spread_over(host, pool), closing(parts(job, host, items, kept)) as found:
+        pool_ready = pool._ready
+
+        def ready():
+            until()
+            return pool_ready()
+
+        pool._ready = ready
+        try:
+            told += list(found)
+        finally:
+            pool._ready = pool_ready
+    return told
+
+
+def test_a_trade_off_of_workers_has_the_numbers_of_one_process(demo, pool, monkeypatch) -> None:
+    given = {"recipes": ["sentiment"], "strengths": "-1..1 step 1", "n": 3, "n_replies": 2, "random": 1}
+    settings = find_study("tradeoff").parse({**given, "compare": ["prompt"], "also": ["sums"], "reply_tokens": 4})
+    vectors = {"sentiment": extract(demo, ContrastSet.load("sentiment"))}
+
+    def run(kept) -> Comparison:
+        found = Comparison(demo, settings, kept, vectors)
+        demo.run(lambda job: list(found.run(job)), title="trade-off")
+        assert found.finished
+        assert found.done == found.total
+        return found
+
+    here: dict[str, Any] = {}
+    there: dict[str, Any] = {}
+    first = result_of(picture_of(run(here)))
+    with spread_over(demo, pool), monkeypatch.context() as patch:
+        patch.setattr("steering.studies.tradeoff.readings.Reader.read", None)  # this process reads nothing
+        second = result_of(picture_of(run(there)))
+    assert first.measures
+    assert repr(second.measures) == repr(first.measures)
+    assert {key: repr(value) for key, value in there.items()} == {key: repr(value) for key, value in here.items()}
+    for name, table in first.tables.items():
+        assert repr(second.tables[name].to_dict()) == repr(table.to_dict())
+
+
+def test_a_grid_of_workers_has_the_cells_of_one_process(demo, pool) -> None:
+    recipe = {"interventions": [], "decode": {"max_new_tokens": 6, "temperature": 1}}
+    settings = find_study("grid").parse({"recipe": recipe, "x": "seed: 0..19"})
+    here = find_study("grid").start(demo, settings).result()
+    with spread_over(demo, pool):
+        job = find_study("grid").start(demo, settings)
+        reported = [each.done for each in job.events() if isinstance(each, Progress)]
+        there = job.result()
+    assert there.main.to_dict() == here.main.to_dict()
+    assert len(set(here.main["text"])) > 5
+    assert {0, 20} <= set(reported)
+
+
+def test_a_killed_worker_loses_nothing(demo, pool, tmp_path) -> None:
+    items, kept, killed = [Waiting(str(tmp_path), number) for number in range(3)], dict[str, Any](), list[int]()
+    (tmp_path / "go on 1").touch()
+    (tmp_path / "go on 2").touch()
+
+    def kill() -> None:
+        if not killed and (found := begun(tmp_path, 0)):
+            killed.extend(found)
+            os.kill(found[0], signal.SIGKILL)
+            (tmp_path / "go on 0").touch()
+
+    job = demo.submit(lambda job: waited(job, pool, demo, items, kept, kill), title="parts")
+    told = job.result()
+    assert kept == {f"{word} {n}": {"value": n} for word in ("first", "last") for n in range(3)}
+    assert [sum(each.n for each in told if each.part == n) for n in range(3)] == [2, 2, 2]
+    assert sum(each.ended for each in told) == 3
+    assert len(begun(tmp_path, 0)) == 2, "another has computed it"
+    assert job.notes == ["1 worker was lost; what it had not finished was given to another."]
+
+
+def test_a_stop_is_heard_within_a_part_and_what_was_done_of_it_is_kept(demo, pool, tmp_path) -> None:
+    kept: dict[str, Any] = {}
+    items = [Waiting(str(tmp_path), number) for number in range(3)]
+
+    def stop() -> None:
+        if begun(tmp_path, 0):
+            job.stop()
+
+    job = demo.submit(lambda job: waited(job, pool, demo, items, kept, stop), title="parts")
+    with pytest.raises(Stopped):
+        job.result()
+    assert kept["first 0"] == {"value": 0}
+    assert not any(key.startswith("last") for key in kept)
+    for number in range(3):
+        (tmp_path / f"go on {number}").touch()
+    again = demo.submit(lambda job: waited(job, pool, demo, items, kept, lambda: None), title="parts")
+    assert sum(each.ended for each in again.result()) == 3, "the workers are free for more"
+    assert len(kept) == 6
+
+
+@pytest.mark.parametrize("other", ["weights", "version", "none"])
+def test_a_worker_with_something_else_computes_nothing(other, demo, pool, tmp_path, monkeypatch) -> None:
+    here = pool._about
+    said = {
+        "weights": (replace(here, fingerprint="0123"), "other weights"),
+        "version": (replace(here, versions={**here.versions, "torch": "1.0"}), "has torch 1.0; here it is"),
+        "none": (SteeringError("There is no model 'demo'."), "cannot load the model. There is no model 'demo'"),
+    }
+    about, expected = said[other]
+    monkeypatch.setattr(pool, "_idle", [])
+    monkeypatch.setattr(pool, "_loading", {ray.put(about): None})
+    (tmp_path / "go on 0").touch()
+    kept: dict[str, Any] = {}
+    items = [Waiting(str(tmp_path), 0)]
+    with pytest.raises(SteeringError, match=expected):
+        demo.run(lambda job: waited(job, pool, demo, items, kept, lambda: None), title="parts")
+    assert not kept
+    assert not begun(tmp_path, 0)
+
+
+def test_what_is_missing_or_has_no_room_is_said(demo, pool, monkeypatch) -> None:
+    from steering.parts.ray_pool import spread
+
+    with pytest.raises(SteeringError, match="3 workers of 1 thread and 0 GPUs"), spread(demo, Workers(3)):
+        pass
+    with pytest.raises(SteeringError, match="at least one worker"):
+        Workers(0)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(SteeringError, match=r"steering-workbench\[ray\]"):
+        check_ray()
