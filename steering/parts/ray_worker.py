@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,8 +42,6 @@ class Answer:
     n: int
     """Units that were done."""
     notes: tuple[str, ...]
-    seconds: float
-    """Of computing."""
     error: SteeringError | Stopped | None = None
 
 
@@ -94,7 +91,6 @@ class Worker:
                 done += n
                 job.check()
 
-        began = time.perf_counter()
         self._job = job = self._host.submit(compute, title="Computing a part")
         if number <= self._stopped:  # which came before there was a job
             job.stop()
@@ -103,7 +99,7 @@ class Worker:
             job.result()
         except (SteeringError, Stopped) as ended:
             error = ended
-        return Answer(found, done, tuple(job.notes), time.perf_counter() - began, error)
+        return Answer(found, done, tuple(job.notes), error)
 
     def stop(self, number: int) -> None:
         """End the part of a call, or of any before it, at its next step."""
