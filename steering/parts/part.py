@@ -8,7 +8,7 @@ that each have the same model, several at a time.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -80,6 +80,31 @@ def parts(job: Job[Any], host: Host, items: Sequence[Part], kept: Kept) -> Gener
         for n in item.compute(job, host, kept):
             yield Told(index, n)
         yield Told(index, ended=True)
+
+
+def spreads(host: Host) -> bool:
+    """Whether workers compute parts for this model."""
+    return host.base in _POOLS
+
+
+def ahead(job: Job[Any], host: Host, items: Sequence[Part], kept: Kept, what: str) -> None:
+    """Have workers compute parts that a study comes to one by one afterwards, and finds kept. Where there are none, it
+    comes to them all the same.
+
+    Args:
+        job: Told how many units are done.
+        host: As for `parts`.
+        items: The parts.
+        kept: As for `parts`.
+        what: What the units are.
+    """
+    if not spreads(host):
+        return
+    done = ended = 0
+    with closing(parts(job, host, items, kept)) as told:
+        for each in told:
+            done, ended = done + each.n, ended + each.ended
+            job.report(done, None, what, share=ended / len(items))
 
 
 @contextmanager

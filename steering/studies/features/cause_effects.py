@@ -23,7 +23,7 @@ from steering.recipes.recipe import Recipe
 from steering.statistics import Estimate
 from steering.studies.features.cause_changes import Change
 from steering.studies.refusal.arms import Arm
-from steering.studies.refusal.effects import Group
+from steering.studies.refusal.groups import Group
 from steering.studies.refusal.outcomes import Rates, rates_of
 from steering.studies.refusal.replies import BATCH, judged
 from steering.writes.interventions import Plan

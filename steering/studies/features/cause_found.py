@@ -26,7 +26,7 @@ from steering.studies.features.cause_settings import CauseSettings
 from steering.studies.features.placement import Placement, placement
 from steering.studies.features.pooled import maxima
 from steering.studies.features.reading import read_features
-from steering.studies.refusal.effects import Group
+from steering.studies.refusal.groups import Group
 from steering.studies.refusal.outcomes import Rates
 from steering.studies.refusal.requests import Requests, Sides, load_requests
 from steering.writes.interventions import Plan

@@ -121,5 +121,6 @@ STUDY = Study(
     settings=RefusalSettings,
     run=run,
     size=size_of,
+    spreads=True,
     quick={"n_train": 32, "n_validation": 16, "n_test": 24, "random": 2, "reply_tokens": 48, "questions": 20},
 )

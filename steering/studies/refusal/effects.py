@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,18 @@ from steering.judges.second import Second
 from steering.lane import Job
 from steering.model.host import Host
 from steering.model.prompts import Prompt
+from steering.parts.part import ahead, spreads
 from steering.passes.forced import Replied, read_forced, replies_at_once
 from steering.passes.replies import Reply
 from steering.passes.reply_parts import answer_of
 from steering.recipes.orthogonal import orthogonalised
 from steering.statistics import mcnemar, mean_interval, wilson
 from steering.store import Kept
-from steering.studies.refusal.arms import NONE, REFUSAL, Arms
+from steering.studies.refusal.arms import NONE, REFUSAL, Arm, Arms
+from steering.studies.refusal.groups import Group
 from steering.studies.refusal.outcomes import Answers, Cost, Rates, rates_of
 from steering.studies.refusal.replies import Judge, Said, Speaker, judged
-from steering.studies.refusal.requests import Messages, prompts_of, read_prompts_of
+from steering.studies.refusal.requests import prompts_of, read_prompts_of
 from steering.texts.questions import (
     QUESTION_SETS,
     Question,
@@ -41,38 +44,6 @@ _FORCED_ROWS = 16
 ANSWER_TOKENS = 24
 """The most tokens of an answer to a sum."""
 _NEGLIGIBLE = 1e-12
-
-
-@dataclass(frozen=True)
-class Group:
-    """Requests of one kind, rendered with or without a system prompt."""
-
-    name: str
-    system: bool
-    asked: tuple[str, ...]
-    """The users' messages."""
-    prompts: tuple[Prompt, ...]
-    """What is answered."""
-    read: tuple[Prompt, ...]
-    """The same, up to where the answer begins: behind the unsteered model's thought where it is let think."""
-    target: bool = False
-    """Whether they are those that a model is made to refuse, so that a reply may refuse them by a lecture."""
-
-    @classmethod
-    def of(
-        cls,
-        host: Host,
-        name: str,
-        requests: Sequence[Messages],
-        system: str,
-        kept: Kept | None = None,
-        *,
-        target: bool = False,
-    ) -> Group:
-        """Render requests; thoughts are kept by digest."""
-        prompts, read = prompts_of(host, requests, system), read_prompts_of(host, requests, system, kept)
-        asked = tuple(each[-1].content for each in requests)
-        return cls(name, bool(system.strip()), asked, tuple(prompts), tuple(read), target)
 
 
 class Effects:
@@ -116,6 +87,7 @@ class Effects:
         self._right: dict[str, tuple[bool, ...]] = {}
         self._replied: list[Replied] = []
         self._done = self._found = 0
+        self._again = partial(Effects, tokens=tuple(tokens), longest=longest, questions=questions, control=control)
 
     def _sets(self, n: int) -> dict[str, tuple[Question, ...]]:
         """The question sets that the model's letters can answer."""
@@ -140,17 +112,66 @@ class Effects:
 
     def run(self, job: Job[Any]) -> Iterator[Rates | Cost]:
         """Rates of every group and the cost of every intervention, as they are done."""
+        self._ahead(job, costs=False)
         for arm in self._arms.arms:
             try:
-                host = self._edited() if arm.weights else self._host
+                speaker = self._speaker(arm)
             except SteeringError as error:
                 self.notes.append(error.left_out(arm.title))
                 continue
-            speaker = Speaker(host, arm, self._arms.vectors, self._kept, self._host)
             for group in self._groups:
                 yield self._rates(job, speaker, group)
+            if arm is self._arms.arms[0]:
+                self._ahead(job, costs=True)
             yield self._cost(job, speaker)
             self._found += speaker.found
+
+    def alone(self, job: Job[Any], replied: Sequence[Replied] | None) -> Iterator[int]:
+        """What a single intervention makes of the groups, and what it costs; gives replies as they come."""
+        (arm,) = self._arms.arms
+        try:
+            speaker = self._speaker(arm)
+        except SteeringError:  # who comes to it says so
+            return
+        for group in self._groups:
+            self._replies(job, speaker, group.name, group.prompts, self._longest)
+            speaker.odds(group.read, self._tokens)
+            yield len(group.prompts)
+        if replied is not None:
+            self._replied = list(replied)
+            self._cost(job, speaker)
+            yield sum(len(each) for each in self._questions.values() if not each[0].words)
+
+    def _ahead(self, job: Job[Any], *, costs: bool) -> None:
+        """Have workers, where there are any, read what comes next: all groups under no intervention; then, since it is
+        said now on what damage is read, all others and the costs.
+        """
+        if not spreads(self._host):
+            return
+        items, replied = [], tuple(self._replied) if costs else None
+        for arm in self._arms.arms if costs else self._arms.arms[:1]:
+            groups = () if costs and arm is self._arms.arms[0] else tuple(self._groups)
+            if arm.weights:  # edited once for all groups
+                items.append(self._part(arm, groups, replied))
+                continue
+            items += [self._part(arm, (group,), None) for group in groups]
+            items += [self._part(arm, (), replied)] if costs else []
+        ahead(job, self._host, [each for each in items if each], self._kept, "replies of all interventions")
+
+    def _part(self, arm: Arm, groups: tuple[Group, ...], replied: tuple[Replied, ...] | None) -> Ahead | None:
+        """One intervention on some groups, for a worker; None where all of it is kept."""
+        names = {*arm.recipe.vectors, *([REFUSAL] if arm.weights else [])}
+        arms = Arms((arm,), {name: self._arms.vectors[name] for name in names})
+        speaker = Speaker(self._host, arm, arms.vectors, self._kept, self._host)
+        prompts = [prompt for group in groups for prompt in group.prompts]
+        known, missing = speaker.known(prompts, self._longest)
+        if not missing and (replied is None or speaker.remembers(_damage_of(replied))):
+            return None
+        return Ahead(arms, groups, replied, known, self._again)
+
+    def _speaker(self, arm: Arm) -> Speaker:
+        host = self._edited() if arm.weights else self._host
+        return Speaker(host, arm, self._arms.vectors, self._kept, self._host)
 
     def _edited(self) -> Host:
         vector = self._arms.vectors[REFUSAL]
@@ -185,8 +206,8 @@ class Effects:
         return [replies[index] for index in range(len(prompts))]
 
     def _cost(self, job: Job[Any], speaker: Speaker) -> Cost:
-        replied = [(prompt.ids, ids) for prompt, ids in self._replied]
-        damage = speaker.remembered(("damage", replied), lambda: self._damage(job, speaker))
+        replied = self._replied
+        damage = speaker.remembered(_damage_of(replied), lambda: self._damage(job, speaker))
         return Cost(
             arm=speaker.arm.key,
             title=speaker.arm.title,
@@ -247,3 +268,32 @@ class Effects:
         self._right.setdefault(name, right)
         p_value = math.nan if known is None else mcnemar(known, right)
         return Answers(wilson(sum(right), len(right)), chance, mass, len(right), p_value, right)
+
+
+@dataclass(frozen=True, eq=False)
+class Ahead:
+    """What one intervention makes of some groups, and perhaps what it costs: a part for a worker."""
+
+    arms: Arms
+    """One, with the vectors that it needs."""
+    groups: tuple[Group, ...]
+    replied: tuple[Replied, ...] | None
+    """What damage is read on; None where costs are not asked for."""
+    known: Mapping[str, dict[str, Any]]
+    """Replies that are kept, so that those that are missing are decoded beside the same others as here."""
+    effects: Callable[..., Effects]
+
+    def compute(self, job: Job[Any], host: Host, kept: Kept) -> Iterator[int]:
+        """As `Effects.alone`."""
+        kept.update(self.known)
+        some = {"questions": 0} if self.replied is None else {}
+        yield from self.effects(host, self.arms, self.groups, kept=kept, **some).alone(job, self.replied)
+
+    def pieces(self, host: Host) -> tuple[Ahead]:
+        """Itself."""
+        return (self,)
+
+
+def _damage_of(replied: Sequence[Replied]) -> tuple[str, Any]:
+    """What damage depends on beside the intervention."""
+    return "damage", [(prompt.ids, ids) for prompt, ids in replied]

@@ -19,7 +19,8 @@ from steering.recipes.recipe import Recipe
 from steering.store import Kept, digest
 from steering.studies.refusal.arms import ARMS, NONE, Arm, Arms, make_arms
 from steering.studies.refusal.candidates import Candidate, Directions, read_directions
-from steering.studies.refusal.effects import Effects, Group
+from steering.studies.refusal.effects import Effects
+from steering.studies.refusal.groups import Group
 from steering.studies.refusal.requests import Requests, Sides, load_requests, read_prompts_of
 from steering.studies.refusal.rules import Score
 from steering.studies.refusal.screen import Screen

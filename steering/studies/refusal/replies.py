@@ -104,7 +104,7 @@ class Speaker:
 
     def say(self, job: Job[Any], prompts: Sequence[Prompt], longest: int) -> Iterator[tuple[int, Reply]]:
         """Greedy replies as (index, reply), those known first; every new one is kept at once."""
-        keys = [digest("reply", self._identity, prompt.ids, longest) for prompt in prompts]
+        keys = self._keys(prompts, longest)
         missing = []
         for index, key in enumerate(keys):
             known = self._kept.get(key)
@@ -129,6 +129,15 @@ class Speaker:
                 }
                 yield index, reply
 
+    def known(self, prompts: Sequence[Prompt], longest: int) -> tuple[dict[str, dict[str, Any]], int]:
+        """Replies that are kept, by key, and how many are not."""
+        keys = self._keys(prompts, longest)
+        found = {key: value for key in keys if (value := self._kept.get(key)) is not None}
+        return found, sum(key not in found for key in keys)
+
+    def _keys(self, prompts: Sequence[Prompt], longest: int) -> list[str]:
+        return [digest("reply", self._identity, prompt.ids, longest) for prompt in prompts]
+
     def odds(self, prompts: Sequence[Prompt], tokens: Sequence[int]) -> list[float]:
         """Refusal log-odds of the first token; NaN without tokens."""
         if not tokens:
@@ -144,10 +153,14 @@ class Speaker:
             measure: Measures it.
         """
         key = digest(self._identity, asked)
-        if key not in self._kept:
+        if not self.remembers(asked):
             self._kept[key] = {"value": measure()}
         value: T = self._kept[key]["value"]
         return value
+
+    def remembers(self, asked: Any) -> bool:
+        """Whether something was measured under this intervention before."""
+        return digest(self._identity, asked) in self._kept
 
     def _odds(self, prompts: Sequence[Prompt], tokens: Sequence[int]) -> list[float]:
         found: dict[int, float] = {}

@@ -21,6 +21,7 @@ from steering.parts import part
 from steering.parts.part import parts, spread_over
 from steering.parts.ray_cluster import Workers, check_ray
 from steering.studies import find_study
+from steering.studies.refusal import Inquiry, RefusalSettings
 from steering.studies.tradeoff import Comparison, picture_of, result_of
 from steering.texts.contrast import ContrastSet
 from tests.conftest import ROOT
@@ -132,6 +133,28 @@ def test_a_grid_of_workers_has_the_cells_of_one_process(demo, pool) -> None:
     assert there.main.to_dict() == here.main.to_dict()
     assert len(set(here.main["text"])) > 5
     assert {0, 20} <= set(reported)
+
+
+def test_a_refusal_run_of_workers_has_the_effects_of_one_process(demo, pool) -> None:
+    given = {"n_train": 8, "n_validation": 4, "n_test": 2, "random": 1, "reply_tokens": 4, "questions": 2}
+    given |= {"arms": ["ablate", "weights"], "complete": False, "last_only": True, "tokens": ["I"]}
+    here: dict[str, Any] = {}
+    there: dict[str, Any] = {}
+
+    def run(kept) -> Inquiry:
+        found = Inquiry(demo, RefusalSettings(**given), kept)
+        demo.run(lambda job: list(found.run(job)), title="refusal")
+        return found
+
+    one = run(here)
+    with spread_over(demo, pool):
+        before = pool._calls
+        several = run(there)
+    groups, arms = len({each.group for each in one.rates}), len(one.costs)
+    assert pool._calls - before == groups * (arms - 1) + arms, "orthogonal weights are edited once for all"
+    assert {key: repr(value) for key, value in there.items()} == {key: repr(value) for key, value in here.items()}
+    assert repr(several.rates) == repr(one.rates)
+    assert repr(several.costs) == repr(one.costs)
 
 
 def test_a_killed_worker_loses_nothing(demo, pool, tmp_path) -> None:
