@@ -92,19 +92,6 @@ space: $(VENV)/.installed
 # torch comes with CUDA).
 bench: $(VENV)/.installed-dev $(VENV)/.browser
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
-# Speed, printed as ratios against something measured in the same run; never a test.
-bench: $(VENV)/.installed-dev
-	$(BIN)/python bench/startup.py
-	$(BIN)/python bench/decoding.py
-	$(BIN)/python bench/vocabulary.py
-	$(BIN)/python bench/extraction.py
-	$(BIN)/python bench/dictionaries.py
-	$(BIN)/python bench/refusal.py
-	$(BIN)/python bench/tradeoff.py
-	$(BIN)/python bench/workers.py
-	$(BIN)/python bench/probing.py
-	$(BIN)/python bench/page.py
-	$(BIN)/python bench/runs.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,26 +1,21 @@
-"""Time of a trade-off's readings by two workers of one thread each, beside one's. `make bench`.
+"""A trade-off's readings by two workers of one thread each, beside one's.
 
-A B A B: one worker, two, one, two, each beginning with nothing kept. All have loaded the model before the clock starts;
-what that took is printed beside. Two ratios: of wall time, which other programs on the machine disturb, and of
-processor time, one worker's by that of the busier of two, which is what wall time comes to where nothing else runs.
+All workers have loaded the model before the clock starts, and each go begins with nothing kept. Computing is that of
+the busier worker: what the clock comes to where nothing else wants the cores.
 """
 
 from __future__ import annotations
 
 import os
-import statistics
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing
 from typing import Any
 
 import ray
-import torch
-from rich.console import Console
-from rich.table import Table
 
-from steering.loading.options import LoadOptions
+from bench.harness.pairs import Timed, Work, alone, paired
+from bench.harness.row import Aim, BenchRow, skipped
 from steering.model.host import Host
 from steering.parts.part import parts, spread_over
 from steering.parts.ray_cluster import Workers, cluster
@@ -30,95 +25,76 @@ from steering.studies.tradeoff.comparison import Comparison
 from steering.studies.tradeoff.spread import unread
 
 
+SECTION = "Workers"
 GIVEN = {"recipes": ["sentiment"], "strengths": "-2..2 step 0.4", "n": 50, "random": 5, "n_replies": 8}
-ROUNDS = 2
+QUICK = {"n": 25, "random": 2, "n_replies": 4}
+AIM = Aim(1.7)
+BUSY = (
+    "Cores that other programs want are not there for the second worker; the processors' time is what is left of that."
+)
+OURS = "two workers of one thread"
 
 
-@dataclass(frozen=True)
-class Timed:
-    """One go."""
-
-    start: float
-    """Seconds until all workers had loaded the model."""
-    wall: float
-    processor: float
-    """Seconds of the busier worker's processor."""
-    driver: float
-    """Of this process, meanwhile."""
-    kept: str
-    load: float
-    """Of the machine, mean of a minute, at the end."""
-
-
-@contextmanager
-def pool_of(host: Host, n: int) -> Iterator[RayPool]:
-    """So many workers, all of which have loaded the model."""
-    with cluster(Workers(n)):
-        pool = RayPool(host, Workers(n))
-        try:
-            while pool._loading:
-                pool._ready()
-            with spread_over(host, pool):
-                yield pool
-        finally:
+def rows(quick: bool) -> Iterator[BenchRow]:
+    """Two workers beside one, and how long workers take to start."""
+    if (os.cpu_count() or 1) < 2:
+        yield skipped(SECTION, "readings of a trade-off, demo", OURS, "one", "one core")
+        return
+    host = Host.load("demo")
+    prepared = Comparison(host, find_study("tradeoff").parse(GIVEN | (QUICK if quick else {})), {})
+    host.run(lambda job: prepared.prepare(), title="Preparing")
+    with cluster(Workers(3)):
+        pools, starts = {}, []
+        for n in (1, 2):
+            began = time.perf_counter()
+            pools[n] = _loaded(host, n)
+            starts.append(time.perf_counter() - began)
+        kept: set[str] = set()
+        found = paired(*(_reading(host, prepared, pools[n], kept) for n in (2, 1)), 2 if quick else 4)
+        same = "the same numbers in all" if len(kept) == 1 else "NUMBERS DIFFER"
+        note = f"{found.theirs:.1f} s by one, {found.ours:.1f} s by two; {same}"
+        row = found.row(SECTION, "readings of a trade-off, demo", OURS, "one worker", aim=AIM, note=note, why=BUSY)
+        for pool in pools.values():
             pool.close()
+    yield row
+    yield alone(SECTION, "until workers have loaded demo", "one, then two at once", starts)
 
 
-def timed(host: Host, prepared: Comparison, n: int) -> Timed:
-    """All readings of a trade-off, by so many workers."""
-    began = time.perf_counter()
-    with pool_of(host, n) as pool:
-        start, before = time.perf_counter() - began, processor(pool)
-        wall, driver, kept = host.run(lambda job: read_by(host, prepared, job), title="Reading")
-        used = [after - each for each, after in zip(before, processor(pool), strict=True)]
-    return Timed(start, wall, max(used), driver, repr(sorted(kept.items())), os.getloadavg()[0])
+def _loaded(host: Host, n: int) -> RayPool:
+    """So many workers, all of which have loaded the model."""
+    pool = RayPool(host, Workers(n))
+    while pool._loading:
+        pool._ready()
+    return pool
 
 
-def processor(pool: RayPool) -> list[float]:
-    """Seconds of processor time that each worker has had, always in the same order."""
+def _reading(host: Host, prepared: Comparison, pool: RayPool, numbers: set[str]) -> Work:
+    """All readings of a trade-off, by the workers of a pool; what they find is added to `numbers`."""
+
+    def work() -> Timed:
+        before = _computed(pool)
+        with spread_over(host, pool):
+            seconds, kept = host.run(lambda job: _read(host, prepared, job), title="Reading")
+        numbers.add(repr(sorted(kept.items())))
+        return Timed(seconds, max(after - each for each, after in zip(before, _computed(pool), strict=True)))
+
+    return work
+
+
+def _computed(pool: RayPool) -> list[float]:
+    """Seconds of a processor that each worker has had, always in the same order."""
     asked = {actor._actor_id.hex(): actor.__ray_call__.remote(lambda _: time.process_time()) for actor in pool._idle}
     return [ray.get(asked[key]) for key in sorted(asked)]
 
 
-def read_by(host: Host, prepared: Comparison, job: Any) -> tuple[float, float, dict[str, Any]]:
-    """Seconds and seconds of this processor that all readings take, and what is kept of them."""
+def _read(host: Host, prepared: Comparison, job: Any) -> tuple[float, dict[str, Any]]:
+    """Seconds that all readings take, and what is kept of them."""
     kept: dict[str, Any] = {}
     fresh = Comparison(host, prepared.settings, kept, prepared.curves.vectors)
     fresh.prepare()
     items = unread(fresh._reader, list(fresh._steps()))
-    began, own = time.perf_counter(), time.process_time()
+    began = time.perf_counter()
     with closing(parts(job, host, items, kept)) as told:
         for _ in told:
             pass
-    return time.perf_counter() - began, time.process_time() - own, kept
-
-
-def main() -> None:
-    torch.set_num_threads(1)
-    host = Host.load("demo", options=LoadOptions(dtype="float32"))
-    prepared = Comparison(host, find_study("tradeoff").parse(GIVEN), {})
-    host.run(lambda job: prepared.prepare(), title="Preparing")
-    table = Table(title="A trade-off's readings by two workers beside one (higher is faster)", box=None)
-    for column in ("round", "wall", "processor", "one / two, wall", "one / two, processor", "driver", "start", "load"):
-        table.add_column(column, justify="right")
-    rounds = [(timed(host, prepared, 1), timed(host, prepared, 2)) for _ in range(ROUNDS)]
-    for number, (one, two) in enumerate(rounds, start=1):
-        table.add_row(
-            str(number),
-            f"{one.wall / two.wall:.2f}",
-            f"{one.processor / two.processor:.2f}",
-            f"{one.wall:.1f} / {two.wall:.1f} s",
-            f"{one.processor:.1f} / {two.processor:.1f} s",
-            f"{one.driver:.1f} / {two.driver:.1f} s",
-            f"{one.start:.1f} / {two.start:.1f} s",
-            f"{one.load:.1f} / {two.load:.1f}",
-        )
-    console = Console(width=140)
-    console.print(table)
-    wall, used = (statistics.mean(getattr(a, of) / getattr(b, of) for a, b in rounds) for of in ("wall", "processor"))
-    same = len({each.kept for pair in rounds for each in pair}) == 1
-    console.print(f"Mean: {wall:.2f} of wall time, {used:.2f} of processor time; the same numbers: {same}.")
-
-
-if __name__ == "__main__":
-    main()
+    return time.perf_counter() - began, kept
