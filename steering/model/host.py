@@ -26,6 +26,7 @@ from steering.loading.placement import as_from_one_place, entrance
 from steering.loading.tokenizer_files import quiet
 from steering.model.abilities import Abilities, find_abilities
 from steering.model.chat_settings import ChatSettings
+from steering.model.device_memory import no_room
 from steering.model.forwards import of_the_model, put_right
 from steering.model.host_shown import host_html, host_text
 from steering.model.model_info import ModelInfo, describe
@@ -226,10 +227,7 @@ def guarded(work: Callable[[Job[Any]], T], job: Job[Any]) -> T:
     except torch.OutOfMemoryError as error:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        raise SteeringError(
-            f"The device ran out of memory during '{job.title}'.",
-            remedy="Use shorter texts, fewer rows or a smaller token budget, or load the model in bfloat16 or 8bit.",
-        ) from error
+        raise no_room(error, job.title) from error
     except Exception as error:
         if not of_the_model(error):
             raise

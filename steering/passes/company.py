@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from steering.lane import Job, Stopped
+from steering.model.device_memory import if_it_fits
 from steering.model.host import Host
 from steering.passes.replies import DecodeSettings
 from steering.passes.row_states import RowState
@@ -111,8 +112,8 @@ class Company:
             running = each.running
             full = len(running.states) + len(member.running.states) > MOST_ROWS
             if not each.done and each.error is None and running.is_plain and not full:
-                running.take_in(member.running)
-                member.running = running
+                if if_it_fits(lambda: running.take_in(member.running)):  # noqa: B023 - called here
+                    member.running = running
                 return
 
     def _drop(self, running: Running, states: Sequence[RowState]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from steering.loading.tensor_parallel import check_undivided
+from steering.model.device_memory import NoRoom, if_it_fits
 from steering.model.host import Host
 from steering.model.prompts import Prompt
 from steering.model.sites import Place, ReadPlace
@@ -69,18 +70,33 @@ def stream_gradients(
     Raises:
         SteeringError: A block or site that the model does not have, a prompt longer than the context, or a model that
             is divided among processes.
+        NoRoom: A prompt alone does not fit into memory.
     """
     check_undivided(host.model._module, "A gradient")
-    for indices in _batches(host, prompts, token_budget):
-        batch = Batch.of(host, [prompts[index] for index in indices])
-        begin = _Begin(torch.zeros(host.info.width))
-        schedule = Schedule(host, [(Write(begin, *place),)] * len(indices))
-        kept: dict[ReadPlace, Tensor] = {}
-        logits = read_prompts(host, batch, schedule, read=_keep_in(kept), places=also, gradients=True).logits
-        with torch.enable_grad():
-            values = of(logits)
-            (slopes,) = torch.autograd.grad(values.sum(), begin.states)
-        yield Gradients(tuple(indices), batch.real, begin.states.detach(), slopes, values.detach(), kept)
+    left = [*_batches(host, prompts, token_budget)]
+    while left:
+        indices = left.pop(0)
+        found = if_it_fits(lambda: _gradients(host, [prompts[n] for n in indices], place, of, also))  # noqa: B023
+        if found is not None:
+            yield replace(found, indices=tuple(indices))
+        elif len(indices) == 1:
+            raise NoRoom(host, len(prompts[indices[0]]))
+        else:
+            left[:0] = indices[: len(indices) // 2], indices[len(indices) // 2 :]
+
+
+def _gradients(
+    host: Host, prompts: Sequence[Prompt], place: Place, of: OfLogits, also: Sequence[ReadPlace]
+) -> Gradients:
+    batch = Batch.of(host, prompts)
+    begin = _Begin(torch.zeros(host.info.width))
+    schedule = Schedule(host, [(Write(begin, *place),)] * len(prompts))
+    kept: dict[ReadPlace, Tensor] = {}
+    logits = read_prompts(host, batch, schedule, read=_keep_in(kept), places=also, gradients=True).logits
+    with torch.enable_grad():
+        values = of(logits)
+        (slopes,) = torch.autograd.grad(values.sum(), begin.states)
+    return Gradients((), batch.real, begin.states.detach(), slopes, values.detach(), kept)
 
 
 def _keep_in(kept: dict[ReadPlace, Tensor]) -> Reader:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from steering.lane import Job
 from steering.model.caches import repeated, selected, with_lower_blocks
+from steering.model.device_memory import NoRoom, if_it_fits
 from steering.model.host import Host
 from steering.model.sites import ReadPlace
 from steering.passes.exact import rows_at_once
@@ -143,17 +144,24 @@ class _Part:
         None where they write nothing and -1 where texts must be read whole.
         """
         whole = block is not None and (block < 0 or not self._stem.shared)
-        at_once = self._at_once()
-        for start in range(0, len(plans), at_once):
+        at_once, start = self._at_once(), 0
+        while start < len(plans):
             job.check()
             rows = slice(start, start + at_once)
-            if block is None:
-                logits = self._base.expand(len(plans[rows]), *self._base.shape)
-            elif whole:
-                logits = self._read_whole(plans[rows])
-            else:
-                logits = self._read_on(plans[rows], block, rows)
+            logits = if_it_fits(lambda: self._logits(plans[rows], block, whole, rows))  # noqa: B023 - called here
+            if logits is None and len(plans[rows]) == 1:
+                raise NoRoom(self._host, len(self._items[0].prompt) + self._longest)
+            if logits is None:
+                at_once = (at_once + 1) // 2
+                continue
+            start += at_once
             yield Read(chosen[rows], self._indices, logits, self._base, self._taken, self._lengths)
+
+    def _logits(self, plans: Sequence[Plan], block: int | None, whole: bool, rows: slice) -> Tensor:
+        """Under some of the plans, (plan, item, reply, place, vocabulary)."""
+        if block is None:
+            return self._base.expand(len(plans), *self._base.shape)
+        return self._read_whole(plans) if whole else self._read_on(plans, block, rows)
 
     def _at_once(self) -> int:
         """How many plans a pass may have."""

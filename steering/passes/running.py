@@ -13,13 +13,20 @@ from torch.nn.functional import pad
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from steering.model.device_memory import if_it_fits
 from steering.model.host import Host
 from steering.model.pace import note_step
 from steering.passes.replies import DecodeSettings
 from steering.passes.row_states import RowState, states_of, take
 from steering.passes.rows import Batch, Row
 from steering.passes.schedule import Schedule
-from steering.passes.tracing import read_prompts, read_token
+from steering.passes.tracing import read_again, read_prompts, read_token
+
+
+MOST = 1_000_000
+"""Rows, where nothing was too large yet."""
+_KEPT = ("keys", "values")
+"""Of a layer of a cache."""
 
 
 @dataclass(eq=False)
@@ -36,6 +43,8 @@ class Running:
     """Of all positions."""
     steps: int = 0
     """Tokens that were read one by one."""
+    at_once: int = MOST
+    """Rows of a pass at most, since there was no room for more."""
 
     @classmethod
     def begin(cls, host: Host, rows: Sequence[Row], settings: Sequence[DecodeSettings]) -> Running:
@@ -61,7 +70,11 @@ class Running:
         seen = torch.cat([self.seen, torch.ones(len(self.states), 1, dtype=torch.bool)], dim=1)
         tokens = torch.tensor([state.next for state in self.states])
         began = time.perf_counter()
-        forward = read_token(self.host, tokens, seen, self.cache, self.schedule)
+        forward = if_it_fits(lambda: read_token(self.host, tokens, seen, self.cache, self.schedule))
+        if forward is None:
+            self.cache = None  # which the step may have grown in part
+            self.at_once = (min(self.at_once, len(self.states)) + 1) // 2
+            forward = read_again(self.host, self._text(seen), self.schedule, self._written, self.at_once)
         taken = time.perf_counter() - began
         if self.steps:  # the first one may still be setting something up
             note_step(self.host, len(self.states), taken)
@@ -70,6 +83,20 @@ class Running:
             state.generated_written += 0 if state.finish else written
         take(self.host, self.states, forward.logits)
         return taken
+
+    @property
+    def _written(self) -> list[int]:
+        """How many positions of each row were written so far."""
+        return [state.prompt_written + state.generated_written for state in self.states]
+
+    def _text(self, seen: Tensor) -> Batch:
+        """The prompts with all that was read behind them; what rows read after their end is anything."""
+        ids, first = torch.zeros(seen.shape, dtype=torch.long), seen.int().argmax(dim=1)
+        for row, state in enumerate(self.states):
+            n = int(seen[row].sum())
+            ids[row, seen[row]] = torch.tensor([*state.row.prompt.ids, *state.ids, *[0] * n][:n])
+        prompts = torch.tensor([len(state.row.prompt) for state in self.states])
+        return Batch(ids, seen, first + prompts - 1)
 
     @property
     def is_plain(self) -> bool:
@@ -91,16 +118,22 @@ class Running:
         self.seen, self.states = seen[:, first:], [self.states[row] for row in rows]
         self.schedule = Schedule.joined([(self.schedule, rows)])
 
-    def take_in(self, other: Running) -> None:
-        """Go on with the rows of another batch beside one's own; the shorter texts get padding in front."""
+    def take_in(self, other: Running) -> bool:
+        """Go on with the rows of another batch beside one's own; the shorter texts get padding in front. Gives True,
+        for `if_it_fits`: where there is no room, both are as they were.
+        """
         length = max(self.seen.shape[1], other.seen.shape[1])
         both = [(each, length - each.seen.shape[1]) for each in (self, other)]
-        for own, others in zip(self.cache.layers, other.cache.layers, strict=True):
-            own.keys = torch.cat([_longer(part.keys, n) for part, (_, n) in zip((own, others), both, strict=True)])
-            own.values = torch.cat([_longer(part.values, n) for part, (_, n) in zip((own, others), both, strict=True)])
+        made = []
+        for layers in zip(self.cache.layers, other.cache.layers, strict=True):
+            parts = [(layer, n) for layer, (_, n) in zip(layers, both, strict=True)]
+            made.append([torch.cat([_longer(getattr(layer, name), n) for layer, n in parts]) for name in _KEPT])
+        for own, (keys, values) in zip(self.cache.layers, made, strict=True):  # all of them, or none for want of room
+            own.keys, own.values = keys, values
         self.seen = torch.cat([pad(each.seen, (n, 0)) for each, n in both])
-        parts = [(each.schedule, range(len(each.states))) for each, _ in both]
-        self.schedule, self.states = Schedule.joined(parts), [*self.states, *other.states]
+        rows = [(each.schedule, range(len(each.states))) for each, _ in both]
+        self.schedule, self.states = Schedule.joined(rows), [*self.states, *other.states]
+        return True
 
 
 def _longer(part: Tensor, n: int) -> Tensor:

@@ -1,7 +1,8 @@
-"""What a pass gives, and batches that a model cannot take in one: rows of different lengths where it does not bear
-padding, and replies where it keeps nothing to go on from.
+"""What a pass gives, and batches that cannot be taken in one: rows of different lengths where the model does not bear
+padding, replies where it keeps nothing to go on from, and more rows than the device has room for.
 
-`tracing.py` asks `Abilities` and falls back on these; nobody above it sees a difference but the time.
+`tracing.py` asks `Abilities`, meets what does not fit, and falls back on these; nobody above it sees a difference but
+the time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from steering.model.caches import selected, side_by_side
 from steering.model.sites import ReadPlace
 from steering.passes.rows import Batch
 from steering.passes.schedule import Schedule
@@ -61,6 +63,10 @@ class Part:
         """How many of the batch's last `keep` positions they have."""
         return max(0, self.columns.stop - max(self.columns.start, batch.ids.shape[1] - keep))
 
+    def start(self, start: Start | None) -> Start | None:
+        """Where a pass over them begins, of where one over the batch does."""
+        return None if start is None else Start(start.block, start.states[self.rows, self.columns])
+
 
 @dataclass(frozen=True, eq=False)
 class Apart:
@@ -97,17 +103,39 @@ def split(batch: Batch, schedule: Schedule, at_once: int) -> list[Part]:
     return parts
 
 
+def halves(batch: Batch, schedule: Schedule, at_once: int = 0) -> list[Part]:
+    """The rows of a batch as they stand in it, padding included: half of them each, or at most so many."""
+    n = len(batch.ids)
+    at_once = at_once or (n + 1) // 2
+    parts = []
+    for first in range(0, n, at_once):
+        rows = slice(first, min(n, first + at_once))
+        own = Batch(batch.ids[rows], batch.real[rows], batch.last[rows])
+        index = torch.arange(rows.start, rows.stop)
+        parts.append(Part(index, slice(0, batch.ids.shape[1]), own, Schedule(schedule.host, schedule.plans[rows])))
+    return parts
+
+
 class Reads:
     """States of the parts, put together to those of the batch; zeros at padding."""
 
-    def __init__(self, batch: Batch) -> None:
-        self._shape = batch.ids.shape
+    def __init__(self, batch: Batch, *, apart: bool = False) -> None:
+        """None are known yet.
+
+        Args:
+            batch: The whole.
+            apart: Whether they lie on the CPU until they are handed on, since the device has no room for all of them.
+        """
+        self._shape, self._apart = batch.ids.shape, apart
         self._found: dict[ReadPlace, Tensor] = {}
+        self._device = torch.device("cpu")
 
     def of(self, part: Part) -> Reader:
         """What takes the states of one part."""
 
         def read(place: ReadPlace, states: Tensor) -> None:
+            self._device = states.device
+            states = states.cpu() if self._apart else states
             if place not in self._found:
                 self._found[place] = states.new_zeros(*self._shape, states.shape[-1])
             self._found[place][part.rows, part.columns] = states
@@ -116,8 +144,57 @@ class Reads:
 
     def give(self, read: Reader) -> None:
         """Hand on the states of the whole batch, in forward order."""
-        for place, states in self._found.items():
-            read(place, states)
+        while self._found:
+            place = next(iter(self._found))
+            read(place, self._found.pop(place).to(self._device))
+
+
+class Once:
+    """Hands states on, and knows which, so that a pass that was given up and is done in parts tells the rest."""
+
+    def __init__(self, read: Reader | None) -> None:
+        self._read = read
+        self._told: set[ReadPlace] = set()
+
+    def __call__(self, place: ReadPlace, states: Tensor) -> None:
+        if self._read is not None:
+            self._read(place, states)
+        self._told.add(place)
+
+    def left(self, places: Sequence[ReadPlace]) -> list[ReadPlace]:
+        """Those of which nothing was told."""
+        return [place for place in places if place not in self._told]
+
+
+def apart(
+    parts: Sequence[Part],
+    batch: Batch,
+    read_part: Callable[[Part, Reader | None, int, Start | None], Forward],
+    *,
+    reads: Reads,
+    read: Reader | None,
+    keep: int,
+    start: Start | None,
+) -> Forward:
+    """What a pass over a batch gives, part after part.
+
+    Args:
+        parts: Of the batch.
+        batch: The whole.
+        read_part: Reads one of them: its reader, how many positions of logits to keep, and where it begins.
+        reads: Puts states together.
+        read: Gets them.
+        keep: How many positions of the whole to keep.
+        start: Where the whole begins.
+    """
+    forwards = []
+    for part in parts:
+        reader = None if read is None else reads.of(part)
+        forwards.append(read_part(part, reader, max(2, part.kept(batch, keep)), part.start(start)))
+    if read is not None:
+        reads.give(read)
+    logits = end_logits(parts, [forward.logits for forward in forwards], batch, max(1, keep))
+    return joined(parts, forwards, logits if keep > 1 else logits[:, 0])
 
 
 def end_logits(parts: Sequence[Part], logits: Sequence[Tensor], batch: Batch, keep: int) -> Tensor:
@@ -149,3 +226,32 @@ def joined(parts: Sequence[Part], forwards: Sequence[Forward], logits: Tensor) -
     written = [n for forward in forwards for n in forward.written]
     apart = Apart([(part, forward.cache) for part, forward in zip(parts, forwards, strict=True)])
     return Forward(logits, apart, [written[row] for row in in_order(parts).tolist()])
+
+
+def on_apart(
+    parts: Sequence[Part],
+    batch: Batch,
+    read_on: Callable[..., tuple[Tensor, Any]],
+    *,
+    cache: Any,
+    read: Reader | None,
+    start: Start | None,
+) -> tuple[Tensor, Any]:
+    """What a pass that is gone on from gives, part after part: logits and the cache.
+
+    Args:
+        parts: Of the batch, which has no room for all.
+        batch: The whole.
+        read_on: Reads one of them.
+        cache: Of what went before, of all rows.
+        read: Gets the states.
+        start: Where the whole begins.
+    """
+    reads, found = Reads(batch, apart=True), []
+    for part in parts:
+        own = None if cache is None else selected(cache, slice(int(part.rows[0]), int(part.rows[-1]) + 1))
+        reader = None if read is None else reads.of(part)
+        found.append(read_on(part.batch, part.schedule, cache=own, read=reader, start=part.start(start)))
+    if read is not None:
+        reads.give(read)
+    return torch.cat([logits for logits, _ in found]), side_by_side([each for _, each in found])

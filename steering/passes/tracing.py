@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from steering.errors import SteeringError
 from steering.lane import look_for_stop
-from steering.model.abilities import alike
 from steering.model.caches import repeated
+from steering.model.device_memory import fitting, note_fitted
 from steering.model.host import Host
 from steering.model.outputs import as_output
 from steering.model.sites import ReadPlace
@@ -31,15 +31,20 @@ from steering.passes.schedule import Coverage, Schedule
 from steering.passes.split_batches import (
     Apart,
     Forward,
+    Once,
+    Part,
     Reader,
     Reads,
     Start,
     Text,
-    end_logits,
+    apart,
+    halves,
     in_order,
     joined,
+    on_apart,
     split,
 )
+from steering.passes.starting import tried_start
 from steering.passes.stops import blocks_of
 from steering.passes.visitor import Route, Visitor
 
@@ -142,10 +147,18 @@ def read_on(
     inputs["position_ids"] = inputs["position_ids"] + length
     before = torch.ones(len(batch.ids), length, dtype=torch.long)
     inputs["attention_mask"] = torch.cat([before, inputs["attention_mask"]], dim=1)
-    own = None if cache is None else repeated(cache, 1)
-    coverage = schedule.of_prompts(batch)
-    forward = _forward(host, inputs, own, schedule, coverage, batch.last, read, places, keep, start, use_cache=True)
-    return forward.logits if keep > 1 else forward.logits[:, None], forward.cache
+    told = Once(read)
+
+    def whole() -> Forward:
+        own = None if cache is None else repeated(cache, 1)
+        given = schedule.of_prompts(batch), batch.last, told, places, keep, start
+        return _forward(host, inputs, own, schedule, *given, use_cache=True)
+
+    forward = fitting(host, batch.ids.shape, whole)
+    if forward is not None:
+        return forward.logits if keep > 1 else forward.logits[:, None], forward.cache
+    on = partial(read_on, host, length=length, keep=keep, places=told.left(places))
+    return on_apart(halves(batch, schedule), batch, on, cache=cache, read=read, start=start)
 
 
 def read_token(host: Host, tokens: Tensor, seen: Tensor, cache: Any, schedule: Schedule) -> Forward:
@@ -176,6 +189,24 @@ def read_token(host: Host, tokens: Tensor, seen: Tensor, cache: Any, schedule: S
     return one_step(host, taken, options, schedule, _traced)
 
 
+def read_again(host: Host, batch: Batch, schedule: Schedule, written: Sequence[int], at_once: int) -> Forward:
+    """A decoding step from the text itself, for as many rows at once, where the cache of all leaves no room for it.
+    Call on the model thread.
+
+    Args:
+        host: The model.
+        batch: The prompts with all that was written so far.
+        schedule: The plans.
+        written: How many positions of each row were written before this step.
+        at_once: Rows of a pass, from now on.
+
+    Raises:
+        NoRoom: One row alone does not fit.
+    """
+    forward = _read(host, batch, schedule, None, (), at_once=at_once)
+    return replace(forward, written=[n - before for n, before in zip(forward.written, written, strict=True)])
+
+
 def _read(
     host: Host,
     batch: Batch,
@@ -185,26 +216,36 @@ def _read(
     keep: int = 1,
     start: Start | None = None,
     gradients: bool = False,
+    at_once: int = 0,
 ) -> Forward:
-    """One pass over a batch, or one for each length where the model does not bear this padding, and for a few rows
-    where it gives logits at every token.
+    """One pass over a batch, or one for each length where the model does not bear this padding, for a few rows where
+    it gives logits at every token, and for half of the rows where all do not fit.
     """
-    at_once = len(batch.ids)
+    most = len(batch.ids)
     if host.abilities.keeps is None:
-        at_once = rows_at_once(batch.ids.shape[1] * host.info.vocabulary, at_once)
-    if host.abilities.takes(batch.real) and at_once == len(batch.ids):
-        own = schedule.of_prompts(batch), batch.last, read, places, keep, start
-        forward = _forward(host, inputs_of(batch), None, schedule, *own, gradients=gradients)
-        return forward if host.abilities.cache else replace(forward, cache=Text(batch, forward.written))
-    parts, reads, forwards = split(batch, schedule, at_once), Reads(batch), []
-    for part in parts:
-        begun = None if start is None else Start(start.block, start.states[part.rows, part.columns])
-        reader = None if read is None else reads.of(part)
-        forwards.append(_read(host, part.batch, part.schedule, reader, places, max(2, part.kept(batch, keep)), begun))
-    if read is not None:
-        reads.give(read)
-    logits = end_logits(parts, [forward.logits for forward in forwards], batch, max(1, keep))
-    return joined(parts, forwards, logits if keep > 1 else logits[:, 0])
+        most = rows_at_once(batch.ids.shape[1] * host.info.vocabulary, most)
+    reads = Reads(batch)
+    if host.abilities.takes(batch.real) and most == len(batch.ids) and not at_once:
+        told = Once(read)
+
+        def whole() -> Forward:
+            coverage = schedule.of_prompts(batch)
+            own = coverage, batch.last, told, places, keep, start
+            return _forward(host, inputs_of(batch), None, schedule, *own, gradients=gradients)
+
+        forward = whole() if gradients else fitting(host, batch.ids.shape, whole)
+        if forward is not None:
+            return forward if host.abilities.cache else replace(forward, cache=Text(batch, forward.written))
+        parts, reads, places = halves(batch, schedule), Reads(batch, apart=True), told.left(places)
+    elif host.abilities.takes(batch.real) and at_once:
+        parts = halves(batch, schedule, at_once)
+    else:
+        parts = split(batch, schedule, min(most, at_once or most))
+
+    def read_part(part: Part, reader: Reader | None, keep: int, start: Start | None) -> Forward:
+        return _read(host, part.batch, part.schedule, reader, places, keep, start)
+
+    return apart(parts, batch, read_part, reads=reads, read=read, keep=keep, start=start)
 
 
 def _forward(
@@ -229,6 +270,7 @@ def _forward(
     route = Route.of(host, schedule, coverage, places)
     visitor = Visitor(route, coverage, len(inputs["input_ids"]), last, read, frozenset(places))
     output = _traced(host, taken, options, visitor, n_kept, start, gradients)
+    note_fitted(host, inputs["attention_mask"].shape[1])
     logits = output["logits"] if keep > 1 else output["logits"][:, 0]
     return Forward(logits=logits, cache=output["cache"], written=schedule.written(coverage))
 
@@ -263,23 +305,5 @@ def _traced(
 
 
 def starts(host: Host) -> bool:
-    """Whether a pass that begins in the middle gives the logits of a whole one: tried once, at the last block. Where
-    blocks hand each other more than states, such as keys and values, it does not, and passes run whole.
-    """
-    if host not in _STARTS:
-        _STARTS[host] = True
-        ids = torch.arange(1, 9)[None] % host.info.vocabulary
-        batch, schedule = Batch(ids, torch.ones_like(ids, dtype=torch.bool), torch.tensor([7])), Schedule(host, [()])
-        block, kept = host.info.blocks - 1, []
-        whole = read_prompts(host, batch, schedule, read=lambda _, x: kept.append(x), places=[(block, "block_input")])
-        try:
-            again = read_prompts(host, batch, schedule, start=Start(block, kept[0])).logits
-            _STARTS[host] = alike(again, whole.logits, host.model._module.dtype)
-        except torch.OutOfMemoryError:
-            raise
-        except Exception:  # whatever the model's code raises without what the skipped blocks would have left it
-            _STARTS[host] = False
-    return _STARTS[host]
-
-
-_STARTS: WeakKeyDictionary[Host, bool] = WeakKeyDictionary()
+    """Whether passes may begin in the middle, which is tried once by some; see `tried_start`."""
+    return tried_start(host, read_prompts)
