@@ -69,5 +69,5 @@ def test_the_workbenchs_own_pass_does_not_since_it_goes_along_with_the_model_thr
             return super().trace(*args, remote="local", **options)
 
     monkeypatch.setattr(host.model, "__class__", Simulated)
-    with pytest.raises(TypeError, match="cannot pickle '_(contextvars|thread)"):
+    with pytest.raises(TypeError, match=r"cannot pickle '_(contextvars|thread)"):
         next_token_logits(host, [Row(render(host, "Hello."))])
