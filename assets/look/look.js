@@ -54,6 +54,7 @@ const saved = ({name, data}) => {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 };
+window.saveFile = saved;
 const bare = () => Boolean(document.querySelector('.sw-run [data-bare]')?.checked);
 const saveRun = async event => {
   const button = event.target.closest?.('[data-run-as]'), row = button?.closest('[data-run]');

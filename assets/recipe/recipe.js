@@ -251,6 +251,19 @@ window.recipeEditor = (element, props, server, watch) => {
       part('json-said').textContent = found.recipe ? use(found.recipe) : found.said;
     },
   };
+  /* The recipe as a file for another engine, which the server makes and compares with the model. */
+  const exportFor = async to => {
+    const said = part('engine-said'), buttons = root.querySelectorAll('[data-do^="to-"]');
+    said.textContent = 'Writing and reading back …';
+    buttons.forEach(button => { button.disabled = true; });
+    let found;
+    try { found = await server.export_for({to, recipe: own()}); }
+    catch { found = {said: 'The server could not be reached.'}; }
+    buttons.forEach(button => { button.disabled = false; });
+    said.textContent = found.said ?? `Saved as ${found.name}.`;
+    if (found.data) window.saveFile(found);
+  };
+  Object.assign(acts, {'to-vllm': () => exportFor('vllm'), 'to-gguf': () => exportFor('gguf')});
   /* Puts another recipe in place of this one, which can be undone; gives what to say of it. */
   const use = given => {
     const taken = renamed(flags.decoding ? given : {...given, decode: recipe.decode});

@@ -269,3 +269,15 @@ def test_a_phone_shows_it_whole(browser: Browser, server: tuple[Workbench, str],
         ground = page.locator("#vector-a1").evaluate("each => getComputedStyle(each).backgroundColor")
         assert (ground == "rgb(20, 22, 26)") == (theme == "dark")
         assert re.search("joy|mood|third", page.locator("#vector-a1 option:checked").inner_text())
+
+
+def test_a_recipe_is_saved_as_a_file_for_another_engine(page: Page) -> None:
+    paste(page, Recipe(interventions=(Intervention(vector="joy", blocks=(2,), scope="reply"),)))
+    said = editor(page).locator("[data-part=engine-said]")
+    editor(page).get_by_role("button", name="For vLLM").click()
+    expect(said).to_contain_text("does not carry over")
+    paste(page, Recipe(interventions=(Intervention(vector="joy", blocks=(2,)),)))
+    with page.expect_download() as loaded:
+        editor(page).get_by_role("button", name="For llama.cpp").click()
+    assert loaded.value.suggested_filename == "recipe.gguf"
+    expect(said).to_have_text("Saved as recipe.gguf.")

@@ -21,6 +21,7 @@ from steering.vectors.strength import LENGTH_UNITS, UNITS
 from steering.vectors.vector import SteeringVector
 from steering.writes.interventions import SCOPES
 from workbench.controls.offers import fitting, offer, vector_named, vectors_at_hand
+from workbench.controls.recipe_exports import exported
 from workbench.controls.recipe_reading import Draft, problems_with_vectors, read_draft, read_recipe, read_text
 from workbench.controls.saved_recipes import answered
 from workbench.page.blocks import Unwritten
@@ -150,13 +151,17 @@ def place_recipe(
         """Saved and shipped recipes; called by the script."""
         return answered(ui, given, ui.bench.owner(visitor_of(request)), plain)
 
+    def export_for(given: Any) -> dict[str, str]:
+        """The recipe as a file for another engine; called by the script."""
+        return exported(ui, given)
+
     flags = {"picking": picking, "decoding": decoding, "removable": removable}
     return RecipeEditor(
         value,
         html_template=_MARKUP,
         js_on_load=_LOAD,
         apply_default_css=False,
-        server_functions=[check, read, ask_saved],
+        server_functions=[check, read, ask_saved, export_for],
         elem_id=f"recipe-{key}",
         elem_classes="sw-recipe-block",
         ident=key,
