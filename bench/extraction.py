@@ -83,7 +83,8 @@ def _batches(given: Sequence[Prompt]) -> list[list[list[int]]]:
 def _libraries(of: Model, hooks: Player, sides: Sides, rounds: int) -> Iterator[BenchRow]:
     own, contrast = host(of.name), ContrastSet.load(SET)
     states = _states(hooks, sides)
-    texts = [[prompt.text for prompt in side] for side in sides]
+    begins = own.tokenizer.bos_token  # which their tokenizer puts before a text by itself
+    texts = [[prompt.text.removeprefix(begins) for prompt in side] for side in sides]
     for library in ("steering-vectors", "repeng"):
         about = (SECTION, f"{of.name}: whole extraction", "extract", library)
         try:

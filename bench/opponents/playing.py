@@ -43,7 +43,8 @@ def _guarded(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return ask()
     except Exception as error:  # whatever a library raises is told, and the process goes on
         traceback.print_exc(limit=-4)
-        return {"error": f"{type(error).__name__}: {error}".splitlines()[0][:300]}
+        said = f"{type(error).__name__}: {error}".replace(os.getcwd(), ".")  # tables name no folders of this machine
+        return {"error": said.splitlines()[0][:300]}
 
 
 class _Session:
