@@ -7,6 +7,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from bench.harness.machine import describe
 from bench.harness.row import BenchRow
@@ -17,6 +18,8 @@ from bench.opponents.environments import versions
 
 
 HERE = Path(__file__).parent
+PASSING = ("load at the start", "took")
+"""What may differ between two runs on one machine."""
 
 
 def main() -> None:
@@ -26,9 +29,13 @@ def main() -> None:
     arguments.add_argument(
         "--out", type=Path, help="the folder that gets results.json and RESULTS.md; this one, where nothing is left out"
     )
+    arguments.add_argument(
+        "--merge", action="store_true", help="keep the other tables of the results that are there, of the same machine"
+    )
     given = arguments.parse_args()
     held = {f"others, {name}": packages for name, packages in versions().items()}
     machine, rows = {**describe(), **held, **{name: about(name) for name in ("demo", "random 100 M")}}, []
+    machine["run"] = "short" if given.quick else "whole"
     started = time.perf_counter()
     for name in modules(tuple(given.only)):
         began = time.perf_counter()
@@ -37,9 +44,29 @@ def main() -> None:
             print(_line(row), flush=True)
         print(f"  ({name}: {time.perf_counter() - began:.0f} s)", flush=True)
     machine["took"] = f"{(time.perf_counter() - started) / 60:.0f} minutes"
-    folder = given.out or (None if given.only else HERE)
+    folder = given.out or (None if given.only and not given.merge else HERE)
     if folder is not None:
+        if given.merge:
+            rows, machine = merged(json.loads((folder / "results.json").read_text(encoding="utf-8")), rows, machine)
         write(rows, machine, quick=given.quick, folder=folder)
+
+
+def merged(
+    before: dict[str, Any], rows: list[BenchRow], machine: dict[str, str]
+) -> tuple[list[BenchRow], dict[str, str]]:
+    """Earlier rows with new ones in place of the tables that those belong to, and what is told of the machine.
+
+    Raises:
+        SystemExit: The earlier ones are of another machine or of other versions.
+    """
+    told = before["machine"]
+    other = [name for name in machine if name not in PASSING and machine[name] != told.get(name)]
+    if other:
+        raise SystemExit(f"The results that are there are of another machine or version: {', '.join(other)}.")
+    old, again = [BenchRow.of_data(each) for each in before["rows"]], {row.section for row in rows}
+    sections = dict.fromkeys([row.section for row in old] + [row.section for row in rows])
+    kept = [row for row in old if row.section not in again] + rows
+    return [row for section in sections for row in kept if row.section == section], told
 
 
 def write(rows: list[BenchRow], machine: dict[str, str], *, quick: bool, folder: Path) -> None:

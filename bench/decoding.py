@@ -32,6 +32,8 @@ WEAK = 1e-3
 """Added where time counts; texts stay what they are."""
 STRENGTHS = (1.0, 4.0, 16.0, 64.0, 256.0)
 """Of the check, until the hooks change the reply."""
+SECONDS = 4.0
+"""For which pairs are timed, where the least number of them takes less."""
 PARITY = Aim(1.0)
 WHY = (
     "A prompt is traced, every written block of a step is a visit in Python, and a stop can take effect between two "
@@ -84,7 +86,7 @@ def settings(tokens: int, quick: bool) -> list[Setting]:
 
 
 def _model(of: Model, quick: bool) -> Iterator[BenchRow]:
-    own, rounds = host(of.name), (5 if of.name == "demo" else 3) if quick else 9
+    own, rounds = host(of.name), 3 if quick else 9
     tokens = (32 if of.name == "demo" else 8) if quick else 32
     prompt = render(own, TEXT)
     every = settings(tokens, quick)
@@ -93,7 +95,7 @@ def _model(of: Model, quick: bool) -> Iterator[BenchRow]:
             yield _beside_generate(of, hooks, prompt, each, rounds)
         first = Setting(1, True, tokens=1)
         yield replace(
-            _beside_generate(of, hooks, prompt, first, 3 * rounds), name=f"{of.name}: first token, all blocks", aim=None
+            _beside_generate(of, hooks, prompt, first, rounds), name=f"{of.name}: first token, all blocks", aim=None
         )
         reference = Reference(of.name, hooks, prompt)
         yield from _own_check(of, own, reference)
@@ -103,7 +105,7 @@ def _model(of: Model, quick: bool) -> Iterator[BenchRow]:
 
 def _beside_generate(of: Model, hooks: Player, prompt: Prompt, each: Setting, rounds: int) -> BenchRow:
     hooks.prepare({**task_of(host(of.name), prompt, each, WEAK), "blocks": []})
-    found = paired(_ours(of.name, prompt, each), hooks.run, rounds)
+    found = paired(_ours(of.name, prompt, each), hooks.run, rounds, seconds=SECONDS)
     return found.row(
         SECTION, f"{of.name}: {each.words}", "steered", "transformers generate, unsteered",
         aim=each.aim, why=WHY, note=_pace(found, each),
@@ -206,7 +208,7 @@ def _peers(
                     continue
                 for each in chosen:
                     player.prepare(task_of(host(of.name), prompt, each, WEAK))
-                    times = paired(_ours(of.name, prompt, each), player.run, rounds)
+                    times = paired(_ours(of.name, prompt, each), player.run, rounds, seconds=SECONDS)
                     name = f"{of.name}: {each.words}"
                     found[each].append(times.row(PEERS, name, "steered", library, why=WHY, note=_pace(times, each)))
         except (Unavailable, Failed) as error:

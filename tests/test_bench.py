@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from bench.__main__ import merged
 from bench.decoding import with_fastest
-from bench.harness.pairs import Timed, paired, quartiles
+from bench.harness.pairs import MOST, Timed, paired, quartiles
 from bench.harness.row import Aim, BenchRow, skipped
 from bench.harness.run import MODULES, modules
 from bench.harness.table import page
@@ -72,6 +73,17 @@ def test_rows_stay_what_they_are_as_json() -> None:
     assert [BenchRow.of_data(json.loads(json.dumps(row.as_data()))) for row in rows] == rows
 
 
+def test_new_rows_take_the_place_of_their_tables_and_only_on_the_same_machine() -> None:
+    old = [ROW, replace(ROW, section="Sweep"), replace(ROW, name="gone")]
+    before = {"machine": {**MACHINE, "took": "3 minutes"}, "rows": [row.as_data() for row in old]}
+    new = [replace(ROW, value=1.2), replace(ROW, section="Start")]
+    rows, machine = merged(before, new, {**MACHINE, "took": "1 minutes"})
+    assert rows == [new[0], old[1], new[1]]
+    assert machine == before["machine"]
+    with pytest.raises(SystemExit, match="another machine or version: processor"):
+        merged(before, new, {"processor": "another"})
+
+
 def _slowing(*shares: float) -> list[Callable[[], Timed]]:
     """Pieces of work of so many units on a machine that slows down steadily."""
     turns = iter(range(1000))
@@ -90,6 +102,10 @@ def test_a_steady_drift_cancels_out_of_pairs_and_warming_up_does_not_count() -> 
     assert found.computing == pytest.approx([1.5] * 5)
     row = found.row("a", "b", "c", "d", times=2.0)
     assert (row.value, row.low, row.high) == pytest.approx((3.0, 3.0, 3.0))
+
+
+def test_more_pairs_are_timed_where_there_is_time_but_not_without_end() -> None:
+    assert len(paired(*_slowing(2.0, 3.0), rounds=1, warm=0, seconds=60.0).ratios) == MOST
 
 
 def test_the_spread_is_the_quartiles() -> None:

@@ -77,7 +77,11 @@ class Paired:
         )
 
 
-def paired(ours: Work, theirs: Work, rounds: int, *, warm: int = 1) -> Paired:
+MOST = 25
+"""Pairs at most, however quick they are."""
+
+
+def paired(ours: Work, theirs: Work, rounds: int, *, warm: int = 1, seconds: float = 0.0) -> Paired:
     """Time two pieces of work in turns: ours, theirs, ours, …, ours.
 
     Each of theirs is held against the mean of ours before and behind it, so that a steady drift cancels out.
@@ -85,20 +89,22 @@ def paired(ours: Work, theirs: Work, rounds: int, *, warm: int = 1) -> Paired:
     Args:
         ours: One side.
         theirs: The other.
-        rounds: Pairs.
+        rounds: Pairs at least.
         warm: Pairs before them that do not count.
+        seconds: For which more pairs are timed, `MOST` at most.
     """
     for _ in range(warm):
         ours()
         theirs()
+    end = time.perf_counter() + seconds
     first, second = [ours()], []
-    for _ in range(rounds):
+    while len(second) < rounds or (len(second) < MOST and time.perf_counter() < end):
         second.append(theirs())
         first.append(ours())
-    seconds = tuple(_over(second, first, lambda each: each.seconds))
+    ratios = tuple(_over(second, first, lambda each: each.seconds))
     computing = tuple(_over(second, first, lambda each: each.computing))
     middle = (statistics.median(each.seconds for each in side) for side in (first, second))
-    return Paired(seconds, computing, *middle)
+    return Paired(ratios, computing, *middle)
 
 
 def _over(theirs: Sequence[Timed], ours: Sequence[Timed], time_of: Callable[[Timed], float]) -> list[float]:
