@@ -47,8 +47,9 @@ def rows(quick: bool) -> Iterator[BenchRow]:
         rounds = 3 if quick else 9
         sides = prompts(host(name))
         with Player("raw hooks", model(name).folder) as hooks:
-            yield from _beside_bare(host(name), hooks, sides, rounds)
-            yield from _libraries(model(name), hooks, sides, rounds)
+            short = quick and name != "demo"  # libraries work out logits at every token of every prompt
+            yield from _beside_bare(host(name), hooks, sides, rounds, long=not short)
+            yield from _libraries(model(name), hooks, sides, 1 if short else rounds)
 
 
 def prompts(of: Host, system: str = "") -> Sides:
@@ -63,14 +64,15 @@ def prompts(of: Host, system: str = "") -> Sides:
     return side("positive"), side("negative")
 
 
-def _beside_bare(of: Host, hooks: Player, sides: Sides, rounds: int) -> Iterator[BenchRow]:
+def _beside_bare(of: Host, hooks: Player, sides: Sides, rounds: int, *, long: bool) -> Iterator[BenchRow]:
     contrast = ContrastSet.load(SET)
-    given, long = ([*side[0], *side[1]] for side in (sides, prompts(of, SYSTEM)))
-    for what, ours, read, aim in (
+    given, behind = ([*side[0], *side[1]] for side in (sides, prompts(of, SYSTEM)))
+    works = [
         ("states read", lambda: read_states(of, given), given, None),
         ("whole extraction", lambda: extract(of, contrast), given, Aim(0.95)),
-        ("states read behind a long system prompt", lambda: read_states(of, long), long, None),
-    ):
+        ("states read behind a long system prompt", lambda: read_states(of, behind), behind, None),
+    ]
+    for what, ours, read, aim in works if long else works[:2]:
         hooks.prepare({"kind": "bare", "batches": _batches(read)})
         found = paired(clocked(ours), hooks.run, rounds, seconds=SECONDS)
         note = f"ours {len(read) / found.ours:,.0f} prompts/s"
@@ -97,7 +99,7 @@ def _libraries(of: Model, hooks: Player, sides: Sides, rounds: int) -> Iterator[
                 if least < ALIKE:
                     yield BenchRow(*about, note=f"cosine with the hooks' direction {least:.3f}", status="wrong")
                     continue
-                found = paired(clocked(lambda: extract(own, contrast)), player.run, rounds, seconds=SECONDS)
+                found = paired(clocked(lambda: extract(own, contrast)), player.run, rounds, warm=0, seconds=SECONDS)
                 yield found.row(*about, aim=Aim(2.0), note=note, why=WHY)
         except (Unavailable, Failed) as error:
             yield unmeasured(about, error)
