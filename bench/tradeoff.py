@@ -37,11 +37,12 @@ WHY = "What is saved are the blocks below the write, of which a model with a lar
 
 def rows(quick: bool) -> Iterator[BenchRow]:
     """Every model and length of prompt."""
+    if quick:
+        yield from _sweep("demo", 0, 2)
+        yield from _sweep("random 100 M", 0, 1, strengths=STRENGTHS[::4], questions=32)
+        return
     for name, shots in (("demo", 0), ("demo", SHOTS), ("random 100 M", 0)):
-        if not (quick and name != "demo"):
-            yield from _sweep(name, shots, 2 if quick else 5)
-        else:
-            yield from _sweep(name, shots, 1, strengths=STRENGTHS[::4], questions=32)
+        yield from _sweep(name, shots, 5)
 
 
 def _sweep(
