@@ -6,12 +6,13 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from bench.harness.machine import describe
 from bench.harness.row import BenchRow
-from bench.harness.run import MODULES, modules, rows_of
+from bench.harness.run import MODULES, failed_section, modules, rows_of
 from bench.harness.table import figure, page
 from bench.models import about
 from bench.opponents.environments import versions
@@ -47,14 +48,21 @@ def main() -> None:
     folder = given.out or (None if given.only and not given.merge else HERE)
     if folder is not None:
         if given.merge:
-            rows, machine = merged(json.loads((folder / "results.json").read_text(encoding="utf-8")), rows, machine)
+            before = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+            rows, machine = merged(before, rows, machine, modules(tuple(given.only)))
         write(rows, machine, quick=given.quick, folder=folder)
 
 
 def merged(
-    before: dict[str, Any], rows: list[BenchRow], machine: dict[str, str]
+    before: dict[str, Any], rows: list[BenchRow], machine: dict[str, str], names: Iterable[str]
 ) -> tuple[list[BenchRow], dict[str, str]]:
     """Earlier rows with new ones in place of the tables that those belong to, and what is told of the machine.
+
+    Args:
+        before: As `results.json` has it.
+        rows: The new ones.
+        machine: On which.
+        names: The benchmarks that were run anew: that one failed before is forgotten.
 
     Raises:
         SystemExit: The earlier ones are of another machine or of other versions.
@@ -64,6 +72,7 @@ def merged(
     if other:
         raise SystemExit(f"The results that are there are of another machine or version: {', '.join(other)}.")
     old, again = [BenchRow.of_data(each) for each in before["rows"]], {row.section for row in rows}
+    again |= {failed_section(name) for name in names}
     sections = dict.fromkeys([row.section for row in old] + [row.section for row in rows])
     kept = [row for row in old if row.section not in again] + rows
     return [row for section in sections for row in kept if row.section == section], told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from bench.__main__ import merged
 from bench.decoding import with_fastest
 from bench.harness.pairs import MOST, Timed, paired, quartiles
 from bench.harness.row import Aim, BenchRow, skipped
-from bench.harness.run import MODULES, modules
+from bench.harness.run import MODULES, failed_section, modules
 from bench.harness.table import page
 from bench.opponents.environments import LIBRARIES
 from bench.opponents.playing import MODULES as PLAYED
@@ -75,13 +76,14 @@ def test_rows_stay_what_they_are_as_json() -> None:
 
 def test_new_rows_take_the_place_of_their_tables_and_only_on_the_same_machine() -> None:
     old = [ROW, replace(ROW, section="Sweep"), replace(ROW, name="gone")]
-    before = {"machine": {**MACHINE, "took": "3 minutes"}, "rows": [row.as_data() for row in old]}
+    before: dict[str, Any] = {"machine": {**MACHINE, "took": "3 minutes"}, "rows": [row.as_data() for row in old]}
     new = [replace(ROW, value=1.2), replace(ROW, section="Start")]
-    rows, machine = merged(before, new, {**MACHINE, "took": "1 minutes"})
+    before["rows"].append(skipped(failed_section("startup"), "the rest of it", "", "", "it ended").as_data())
+    rows, machine = merged(before, new, {**MACHINE, "took": "1 minutes"}, ["startup"])
     assert rows == [new[0], old[1], new[1]]
     assert machine == before["machine"]
     with pytest.raises(SystemExit, match="another machine or version: processor"):
-        merged(before, new, {"processor": "another"})
+        merged(before, new, {"processor": "another"}, [])
 
 
 def _slowing(*shares: float) -> list[Callable[[], Timed]]:

@@ -52,6 +52,11 @@ def modules(only: tuple[str, ...] = ()) -> list[str]:
     return [name for name in MODULES if (not only or name in only) and find_spec(f"bench.{name}")]
 
 
+def failed_section(name: str) -> str:
+    """The table that says that a benchmark could not go on."""
+    return f"Benchmark {name}"
+
+
 def rows_of(name: str, *, quick: bool) -> Iterator[BenchRow]:
     """What one benchmark finds, as it finds it; a row that says so where it fails or does not end."""
     command = [sys.executable, "-m", "bench.harness.run", name, *(["--quick"] if quick else [])]
@@ -79,7 +84,8 @@ def rows_of(name: str, *, quick: bool) -> Iterator[BenchRow]:
         _end(process)
     if code:
         said = f"no end within {LIMITS[quick]:.0f} s" if late.is_set() else f"ended with code {code}"
-        yield BenchRow(name.capitalize(), "the rest of it", "", "", note=f"{said}, see above", status="failed")
+        note = f"{said}; what it printed says why"
+        yield BenchRow(failed_section(name), "the rest of it", "", "", note=note, status="failed")
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -105,7 +111,7 @@ def _rows(name: str, quick: bool) -> Iterator[BenchRow]:
     try:
         module = importlib.import_module(f"bench.{name}")
     except ModuleNotFoundError as error:
-        yield skipped(name.capitalize(), "all of it", "", "", f"{error.name} is not installed")
+        yield skipped(failed_section(name), "all of it", "", "", f"{error.name} is not installed")
         return
     yield from module.rows(quick)
 
