@@ -29,9 +29,7 @@ SECTION = "Workers"
 GIVEN = {"recipes": ["sentiment"], "strengths": "-2..2 step 0.4", "n": 50, "random": 5, "n_replies": 8}
 QUICK = {"n": 25, "random": 2, "n_replies": 4}
 AIM = Aim(1.7)
-BUSY = (
-    "Cores that other programs want are not there for the second worker; the processors' time is what is left of that."
-)
+BUSY = "Cores that other programs want are not there for the second worker: look at computing."
 OURS = "two workers of one thread"
 
 

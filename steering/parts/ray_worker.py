@@ -113,7 +113,8 @@ class Worker:
         if self._work is None or self._work[0] != reference.hex():
             work: Work = pickle.loads(ray.get(reference))
             learn(self._host, work.facts)
-            self._work = reference.hex(), work
+            # What was found for others the driver may not have: of these parts alone, all is told.
+            self._work, self._kept = (reference.hex(), work), Carried({})
         return self._work[1]
 
 

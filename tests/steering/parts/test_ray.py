@@ -74,6 +74,19 @@ class Waiting:
         return [self]
 
 
+@dataclass(frozen=True)
+class Known:
+    """A part that does nothing where it finds that it was done."""
+
+    def compute(self, job, host, kept):
+        if "known" not in kept:
+            kept["known"] = {"value": 1}
+            yield 1
+
+    def pieces(self, host):
+        return [self, self]
+
+
 def begun(folder: Path, number: int) -> list[int]:
     """Processes that have begun a part."""
     return [int(path.name.split()[2]) for path in folder.glob(f"begun {number} *")]
@@ -175,6 +188,13 @@ def test_a_killed_worker_loses_nothing(demo, pool, tmp_path) -> None:
     assert sum(each.ended for each in told) == 3
     assert len(begun(tmp_path, 0)) == 2, "another has computed it"
     assert job.notes == ["1 worker was lost; what it had not finished was given to another."]
+
+
+def test_workers_remember_nothing_that_another_store_lacks(demo, pool) -> None:
+    for _ in range(3):  # so that each worker has done it before
+        kept: dict[str, Any] = {}
+        demo.run(lambda job, kept=kept: waited(job, pool, demo, [Known()], kept, lambda: None), title="parts")
+        assert kept == {"known": {"value": 1}}
 
 
 def test_a_stop_is_heard_within_a_part_and_what_was_done_of_it_is_kept(demo, pool, tmp_path) -> None:
