@@ -193,7 +193,7 @@ class Job(Generic[T]):
             try:
                 event = self._events.get(timeout=heartbeat)
             except queue.Empty:
-                if self.finished:  # which somebody else was told who follows it, too
+                if self.finished and self._events.empty():  # somebody else who follows it was told of its end
                     return
                 event = None
             except KeyboardInterrupt:

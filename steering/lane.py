@@ -10,18 +10,21 @@ runs on another thread; but only ever one of the threads runs, until it ends or 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from steering.errors import SteeringError
 from steering.job import Job, Progress, Stopped, current_job, look_for_stop, note, whole
 
 
 __all__ = ["Job", "Lane", "Progress", "Stopped", "look_for_stop", "note", "whole"]
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 OTHERS = "somebody else's job"
 """What a job is called for those whose it is not."""
@@ -64,14 +67,18 @@ class Lane:
                 until whoever has the thread has had its own.
 
         Raises:
-            RuntimeError: The lane was closed.
+            RuntimeError: The lane was closed, or the system gives no thread.
         """
         with self._changed:
             if self._closed:
                 raise RuntimeError("The lane is closed.")
             job = Job(self, work, title, joins=joins)
             self._waiting.append(job)
-            self._pass_on()
+            try:
+                self._pass_on()
+            except RuntimeError:  # no thread can be had: it is not left in a queue that nobody serves
+                self._waiting.remove(job)
+                raise
         return job
 
     def run(self, work: Callable[[Job[T]], T], *, title: str) -> T:
@@ -117,10 +124,10 @@ class Lane:
             if (first := self._in_turn()[0]).state == "paused":
                 self._serve(first)
             elif not self._free:
+                thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
+                thread.start()  # which may fail, and then there is none
                 self._free += 1
-                self._threads = [each for each in self._threads if each.is_alive()]
-                self._threads.append(threading.Thread(target=self._loop, name=self._name, daemon=True))
-                self._threads[-1].start()
+                self._threads = [*(each for each in self._threads if each.is_alive()), thread]
         self._changed.notify_all()
 
     def _to_begin(self) -> Job[Any] | None:
@@ -158,21 +165,54 @@ class Lane:
     # -- the lane's threads ----------------------------------------------------
 
     def _loop(self) -> None:
-        while True:
-            with self._changed:
-                while not (job := self._to_begin()):
-                    if self._is_idle():
-                        self._free -= 1
-                        self._changed.notify_all()
-                        return
-                    self._changed.wait()
-                self._serve(job)
-                self._free -= 1
-            job._run()
-            with self._changed:
-                self._running = None
-                self._free += 1
-                self._pass_on()
+        job: Job[Any] | None = None
+        free = True
+        try:
+            while True:
+                with self._changed:
+                    while not (job := self._to_begin()):
+                        if self._is_idle():
+                            self._free -= 1
+                            self._changed.notify_all()
+                            return
+                        self._changed.wait()
+                    self._serve(job)
+                    self._free -= 1
+                    free = False
+                job._run()
+                with self._changed:
+                    self._leave(job)
+                    self._free += 1
+                    free, job = True, None
+                    self._pass_on()
+        except BaseException as error:  # whatever it is, others wait for their turn
+            self._end_thread(job, free, error)
+
+    def _leave(self, job: Job[Any]) -> None:
+        """A job has ended, perhaps while it gave way to another, which goes on."""
+        if self._running is job:
+            self._running = None
+        if job in self._waiting:
+            self._waiting.remove(job)
+
+    def _end_thread(self, job: Job[Any] | None, free: bool, error: BaseException) -> None:
+        """This thread ends by a fault outside of any job: the job at hand fails, and the others go on on a new one.
+
+        Args:
+            job: The one at hand; the first that waits where there is none, since the next thread might fail alike.
+            free: Whether the thread was free.
+            error: The fault.
+        """
+        _log.error("The %s ended", self._name, exc_info=error)
+        with self._changed:
+            if job is None and self._waiting:
+                job = self._in_turn()[0]
+            if job is not None:
+                self._leave(job)
+            self._free -= free
+            if job is not None and not job.finished:
+                job._end("failed", _ended(self._name, job.title, error))
+            self._pass_on()
 
     def give_way(self, job: Job[Any]) -> None:
         """Let those go first that wait, if the job has had its turn; back when it has the next one."""
@@ -224,3 +264,12 @@ class Lane:
             if job not in self._waiting or self._running is None:
                 return ""
             return self._running.title if self._running.asker == job.asker else OTHERS
+
+
+def _ended(thread: str, title: str, error: BaseException) -> SteeringError:
+    said = f"{type(error).__name__}: {error}".strip(": ")
+    return SteeringError(
+        f"The {thread} ended by itself during '{title}': {said[:300]}.",
+        "a thread that goes on from job to job.",
+        "Run it again: a new one has begun, and what others asked for goes on. If it happens twice, please report it.",
+    )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import queue
 import threading
 import time
 
 import pytest
 
+from steering.errors import SteeringError
 from steering.lane import Job, Lane, Progress, Stopped
 from steering.model.prompts import render
 from steering.passes.decoding import next_token_logits
@@ -75,6 +78,26 @@ def test_all_who_follow_a_job_are_told_of_its_end(own_lane: Lane) -> None:
         each.join(5)
     assert not any(each.is_alive() for each in following)
     assert list(job.events(heartbeat=0.02)) == []  # nor does somebody wait who comes too late
+
+
+def test_what_is_emitted_between_a_heartbeat_and_the_end_is_read(own_lane: Lane) -> None:
+    job = own_lane.submit(lambda job: job.emit("last"), title="short")
+    job.result(timeout=5)
+    events, late = job._events, [True]
+
+    class Late:
+        """A queue in which nothing lay when the reader looked, although all does now."""
+
+        def get(self, timeout: float) -> object:
+            if late and late.pop():
+                raise queue.Empty
+            return events.get(timeout=timeout)
+
+        def empty(self) -> bool:
+            return events.empty()
+
+    job._events = Late()  # type: ignore[assignment]
+    assert [event for event in job.events() if event is not None] == ["last"]
 
 
 def test_stop_ends_a_running_job_at_its_next_check_and_the_next_job_runs(own_lane: Lane) -> None:
@@ -185,3 +208,80 @@ def test_a_loop_of_passes_that_never_looks_for_a_stop_ends_all_the_same(tiny_hos
         job.result(timeout=60)
     assert job.state == "stopped"
     assert host.run(lambda job: next_token_logits(host, [Row(render(host, "Hello."))]), title="after").shape[0] == 1
+
+
+@pytest.mark.parametrize("where", ["serve", "run", "end"])
+def test_a_thread_that_ends_by_itself_takes_one_job_with_it_and_the_others_go_on(
+    own_lane: Lane, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    owner, name = {"serve": (Lane, "_serve"), "run": (Job, "_run"), "end": (Lane, "_leave")}[where]
+    real, failed = getattr(owner, name), []
+
+    def broken(self, *given):
+        job = given[0] if given else self
+        if job.title == "victim" and not failed:
+            failed.append(threading.current_thread())
+            raise MemoryError("outside of the job")
+        return real(self, *given)
+
+    monkeypatch.setattr(owner, name, broken)
+    release = threading.Event()
+    first = own_lane.submit(lambda job: release.wait(5), title="first")
+    victim, after = (
+        own_lane.submit(lambda job: threading.current_thread(), title=title) for title in ("victim", "after")
+    )
+    release.set()
+    if where == "end":  # it had ended already
+        assert victim.result(timeout=5) is failed[0]
+    else:
+        with pytest.raises(SteeringError, match="model thread ended by itself during 'victim': MemoryError: outside"):
+            victim.result(timeout=5)
+        assert victim.state == "failed"
+    assert first.state == "done"
+    assert after.result(timeout=5) is not failed[0]
+    assert own_lane.run(lambda job: own_lane.jobs(), title="last")[1:] == []
+    assert own_lane.close(timeout=5)
+
+
+def test_a_job_that_fails_while_it_gives_way_leaves_the_one_that_runs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    lane, inside, release = Lane(first=0.0, turn=0.0), [], threading.Event()
+    began = threading.Event()
+
+    def long(job: Job[None]) -> None:
+        while True:
+            job.check()
+
+    def other(job: Job[None]) -> None:
+        inside.append(job)
+        began.set()
+        release.wait(5)
+        assert inside == [job]
+        inside.remove(job)
+
+    paused = lane.submit(long, title="long")
+    running = lane.submit(other, title="other")
+    assert began.wait(5)
+    thread = next(each for each in lane._threads if each.is_alive() and paused.state == "paused")
+    raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread.ident or 0), ctypes.py_object(MemoryError)
+    )
+    assert raised == 1
+    later = lane.submit(other, title="later")  # which wakes those who wait
+    with pytest.raises(MemoryError):
+        paused.result(timeout=5)
+    assert lane.jobs() == [running, later]
+    release.set()
+    running.result(timeout=5)
+    later.result(timeout=5)
+    assert lane.close(timeout=5)
+
+
+def test_where_no_thread_can_be_had_nothing_is_left_in_the_queue(
+    own_lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda thread: (_ for _ in ()).throw(RuntimeError("can't start")))
+        with pytest.raises(RuntimeError, match="can't start"):
+            own_lane.submit(lambda job: 1, title="none")
+        assert own_lane.jobs() == []
+    assert own_lane.submit(lambda job: 2, title="next").result(timeout=5) == 2

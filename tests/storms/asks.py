@@ -22,9 +22,9 @@ from steering.passes.tracing import read_prompts
 from workbench.panel import Panel
 
 ERRORS = {
-    "mistake": SteeringError("A mistake that was asked for.", "none.", "Ask for none."),
-    "fault": RuntimeError("a fault that was asked for"),
-    "memory": torch.OutOfMemoryError("no room, as was asked for"),
+    "mistake": lambda: SteeringError("A mistake that was asked for.", "none.", "Ask for none."),
+    "fault": lambda: RuntimeError("a fault that was asked for"),
+    "memory": lambda: torch.OutOfMemoryError("no room, as was asked for"),
 }
 
 class Settings(BaseModel):
@@ -41,7 +41,7 @@ class Trouble(Panel):
             job.report(step, settings.steps, "passes")
             read_prompts(host, batch, Schedule(host, [()]))
         def fail(place, states):
-            raise ERRORS[settings.error]
+            raise ERRORS[settings.error]()  # a new one, since it keeps the frames that it went through
         read_prompts(host, batch, Schedule(host, [()]), read=fail, places=[place])
 
 panel = Trouble()

@@ -13,6 +13,7 @@ import gradio as gr
 import pytest
 from gradio.state_holder import SessionState
 
+from steering.job import Job
 from steering.passes import running
 from steering.studies import STUDIES
 from tests.workbench.asking import asked_by, tiny_bench
@@ -149,6 +150,28 @@ def test_a_run_that_ends_before_its_first_token_leaves_no_pane_that_waits(
     assert "Waiting \\u2026" in shown
     assert "broken before the first token" in shown
     assert "Nothing was written." in shown.rpartition("Waiting")[2]
+
+
+def test_a_model_thread_that_ends_by_itself_is_told_on_the_page_and_the_next_run_is_right(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, real, ended = build(bench), Job._run, []
+
+    def broken(job: Job[Any]) -> None:
+        if not ended and job.title.startswith("Steering"):
+            ended.append(job)
+            raise MemoryError("outside of the job")
+        real(job)
+
+    monkeypatch.setattr(Job, "_run", broken)
+    shown = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
+    assert "The model thread ended by itself during" in shown
+    assert "a new one has begun" in shown
+    assert f"{ended[0].title}</b>" in shown.rpartition("sw-over")[2]
+    assert ">failed</span>" in shown.rpartition("sw-over")[2]  # in the job strip
+    again = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
+    assert "sw-error" not in again
+    assert [run.state for run in bench.runs.find()] == ["done", "failed"]
 
 
 def test_a_run_of_every_panel_is_shown_again_without_a_model_and_without_a_job(
