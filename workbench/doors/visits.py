@@ -32,7 +32,7 @@ class Visit:
     user: str = ""
     """Who signed in; "" where nobody has to."""
     since: int = 0
-    """When it began, in seconds of the Unix epoch."""
+    """When it began, in seconds of a clock that nobody puts forward or back; only this server knows what they mean."""
     room: str = ""
     """Whose workspace is theirs; "" where all share one."""
     limits: Limits | None = None
@@ -65,7 +65,7 @@ class Visits:
         Args:
             user: Who signed in; "" where nobody has to.
         """
-        return self._visit(secrets.token_hex(16), user, int(time.time()))
+        return self._visit(secrets.token_hex(16), user, int(time.monotonic()))
 
     def end(self, visit: Visit) -> None:
         """Let nobody in for a visit any more."""
@@ -84,7 +84,7 @@ class Visits:
             if not found or not hmac.compare_digest(self._sign(found[1]).encode(), found[5].encode()):
                 continue
             visit = self._visit(found[2], found[3], int(found[4]))
-            old = visit.user and time.time() - visit.since > DAYS * 86_400
+            old = visit.user and time.monotonic() - visit.since > DAYS * 86_400
             if not old and visit.number not in self._ended:
                 return visit
         return None

@@ -13,6 +13,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Literal
 
+from filelock import FileLock, Timeout
+
 from steering.errors import SteeringError
 from steering.studies.dictionaries.folders import adopt
 from workbench.runs import files, leftovers, run_file
@@ -27,6 +29,8 @@ TAG = "imported"
 """What a run that was imported is tagged with."""
 _ROOM = ".import-"
 """How the name of a folder begins in which runs are unpacked."""
+_AT_WORK = ".at-work"
+"""The lock that whoever imports holds there."""
 _STALE = 24 * 3600.0
 """Seconds after which such a folder is nobody's any more."""
 Fate = Literal["new", "renamed", "there", "back"]
@@ -82,7 +86,9 @@ def take_in(
         room = Path(mkdtemp(dir=runs.folder, prefix=_ROOM))
     except OSError as error:
         raise unwritten(error) from error
+    at_work = FileLock(room / _AT_WORK)
     try:
+        at_work.acquire()  # so that nobody takes it for what a killed program left, whatever a clock says
         arrived: list[Arrival] = []
         try:
             for each in unpack(path, called, room):
@@ -96,15 +102,17 @@ def take_in(
             raise
         return arrived
     finally:
+        at_work.release()
         shutil.rmtree(room, ignore_errors=True)
 
 
 def _tidy(folder: Path) -> None:
     """Take away what a program that was killed while it imported had unpacked."""
     for left in folder.glob(f"{_ROOM}*"):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _STALE:
-                shutil.rmtree(left)
+        with suppress(OSError, Timeout):
+            if time.time() - left.stat().st_mtime > _STALE:  # by a clock that may have been put forward
+                with FileLock(left / _AT_WORK, timeout=0):
+                    shutil.rmtree(left)
 
 
 def _admitted(runs: Runs, unpacked: Unpacked, called: str, owner: str, sees: str | None) -> Arrival:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from steering.errors import SteeringError
@@ -76,5 +77,14 @@ def titled(what: str, text: str, longest: int = 60) -> str:
 
 
 def now() -> str:
-    """The time, as runs say it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    """The time, as runs say it: behind what was said before, so that runs stand in the order in which they began and
+    none ends before it began, although the clock was put back meanwhile.
+    """
+    with _saying:
+        _said[0] = max(datetime.now(UTC), _said[0] + timedelta(milliseconds=1))
+        return _said[0].isoformat(timespec="milliseconds")
+
+
+_saying = threading.Lock()
+_said = [datetime.min.replace(tzinfo=UTC)]
+"""What `now` said last."""
