@@ -46,7 +46,7 @@ format: $(VENV)/.installed-dev
 # 10,000 generated inputs for every reader, setting, command and event of the page, each held against 5 s and 1 GB; the tests
 # run 60 to 120 of each.
 fuzz: $(VENV)/.installed-dev
-	STEERING_FUZZ=10000 $(PYTEST) tests/steering/texts/test_text_fuzz.py tests/steering/test_settings_fuzz.py tests/steering/loading/test_loading_fuzz.py tests/workbench/test_page_fuzz.py tests/steering/dictionaries/test_loading.py
+	STEERING_FUZZ=10000 $(PYTEST) tests/steering/test_properties.py tests/steering/texts/test_text_fuzz.py tests/steering/test_settings_fuzz.py tests/steering/loading/test_loading_fuzz.py tests/workbench/test_page_fuzz.py tests/steering/dictionaries/test_loading.py
 
 # 200 runs of every kind killed at random moments, and continued; some minutes. `make crash N=1000 SEED=1` for others.
 N := 200
