@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -446,3 +447,18 @@ def test_nobody_removes_notes_or_has_back_what_is_anothers(served) -> None:
     with on_behalf_of(eve):
         assert bench.workspace.names() == ["eves"]
         assert [each.id for each in bench.workspace.bin.find()] == [gone.id]
+
+
+def test_what_a_run_writes_and_renames_meanwhile_is_no_hindrance_to_counting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms, walk = Rooms(tmp_path / "rooms", LIMITS), os.walk
+    with on_behalf_of(ANNA):
+        kept = rooms.workspace.folder / "kept"
+        before = rooms.use()
+        kept.write_bytes(b"x" * 1000)
+        monkeypatch.setattr(
+            os, "walk", lambda folder: ((at, dirs, [*names, "gone"]) for at, dirs, names in walk(folder))
+        )
+        assert rooms.use() == before + 1000
+    rooms.close()

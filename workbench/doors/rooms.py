@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import secrets
 import shutil
 import tempfile
@@ -83,8 +84,7 @@ class Rooms:
             SteeringError: As `workspace`.
         """
         room = self._room()
-        folder = room.workspace.folder
-        return room.sent + sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        return room.sent + _bytes_in(room.workspace.folder)
 
     def send(self, size: int) -> None:
         """Count bytes of an upload of whoever is at hand."""
@@ -178,3 +178,13 @@ class Rooms:
             shutil.rmtree(workspace.folder, ignore_errors=True)
             if workspace.folder.exists():
                 _log.warning("What a visitor left could not be removed whole.")
+
+
+def _bytes_in(folder: Path) -> int:
+    """What files take, but for those that go meanwhile: their owner's runs write and rename beside this."""
+    size = 0
+    for at, _, names in os.walk(folder):  # which passes over folders that are gone
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += os.stat(os.path.join(at, name)).st_size
+    return size
