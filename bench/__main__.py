@@ -37,6 +37,7 @@ def main() -> None:
     held = {f"others, {name}": packages for name, packages in versions().items()}
     machine, rows = {**describe(), **held, **{name: about(name) for name in ("demo", "random 100 M")}}, []
     machine["run"] = "short" if given.quick else "whole"
+    folder = given.out or (None if given.only and not given.merge else HERE)
     started = time.perf_counter()
     for name in modules(tuple(given.only)):
         began = time.perf_counter()
@@ -44,12 +45,12 @@ def main() -> None:
             rows.append(row)
             print(_line(row), flush=True)
         print(f"  ({name}: {time.perf_counter() - began:.0f} s)", flush=True)
-    machine["took"] = f"{(time.perf_counter() - started) / 60:.0f} minutes"
-    folder = given.out or (None if given.only and not given.merge else HERE)
-    if folder is not None:
-        if given.merge:
-            before = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-            rows, machine = merged(before, rows, machine, modules(tuple(given.only)))
+        machine["took"] = f"{(time.perf_counter() - started) / 60:.0f} minutes"
+        if folder is not None and not given.merge:
+            write(rows, machine, quick=given.quick, folder=folder)  # a run that is ended keeps what it has
+    if given.merge and folder is not None:
+        before = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        rows, machine = merged(before, rows, machine, modules(tuple(given.only)))
         write(rows, machine, quick=given.quick, folder=folder)
 
 
