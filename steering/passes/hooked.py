@@ -45,6 +45,8 @@ def one_step(
     """
     if schedule not in _ROUTES:
         _ROUTES[schedule] = Route.of(host, schedule, schedule.of_step())
+        # Where no gate decides, every step writes as much as any other.
+        _WRITTEN[schedule] = None if schedule.gates else schedule.written(schedule.of_step())
     route, coverage, cache = _ROUTES[schedule], schedule.of_step(), str(host.abilities.cache)
     visitor = Visitor(route, coverage, len(taken["input_ids"]))
     proofs = _PROOFS.setdefault(host.base, {})
@@ -57,7 +59,8 @@ def one_step(
         if own is not None:
             again = Visitor(route, schedule.of_step(), visitor.n_rows)
             proofs[route.shape] = _agrees(host, taken, {**options, cache: own}, again, output)
-    return Forward(output["logits"][:, 0], output["cache"], schedule.written(coverage))
+    written = _WRITTEN[schedule]
+    return Forward(output["logits"][:, 0], output["cache"], schedule.written(coverage) if written is None else written)
 
 
 def hooks_hold(host: Host, schedule: Schedule) -> bool | None:
@@ -139,6 +142,7 @@ def _agrees(host: Host, taken: dict[str, Tensor], options: dict[str, Any], visit
 
 
 _ROUTES: WeakKeyDictionary[Schedule, Route] = WeakKeyDictionary()
+_WRITTEN: WeakKeyDictionary[Schedule, list[int] | None] = WeakKeyDictionary()
 _PROOFS: WeakKeyDictionary[Host, dict[tuple[Any, ...], bool]] = WeakKeyDictionary()
 """On which routes hooks give what tracing gives, by model."""
 _TRACED: ContextVar[bool] = ContextVar("traced", default=False)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -42,7 +43,7 @@ class Route:
         stops = in_forward_order(host, {*visits, *schedule.gates, *sources, *places})
         return cls(visits, schedule.gates, sources, stops)
 
-    @property
+    @cached_property
     def shape(self) -> tuple[Any, ...]:
         """Equal for routes on which the same is done to other tensors: where it stops, and what kinds of operations,
         scopes and gates are at work.
