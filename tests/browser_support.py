@@ -151,8 +151,12 @@ def _without_leaving(complaints: list[str], left: int) -> list[str]:
     return [
         each
         for each in complaints
-        if "Connection errored out" not in each and not (each.startswith("AbortError") and ".close (" in each)
+        if not any(sign in each for sign in _LEFT) and not (each.startswith("AbortError") and ".close (" in each)
     ]
+
+
+_LEFT = ("Connection errored out", "net::ERR_INCOMPLETE_CHUNKED_ENCODING", "TypeError: network error")
+"""A stream whose page has gone: what Gradio says, what Chromium says, and how reading on from it ends."""
 
 
 def hold_open(goes_on: Callable[[], bool] = lambda: True) -> None:

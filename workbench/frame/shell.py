@@ -181,6 +181,9 @@ def _start(bench: Workbench, entrance: Entrance, door: Door) -> Page:
         inline=False,
         share=entrance.share,
         quiet=True,
+        # Gradio would give a busy machine three seconds for its first page, and then ask for a public link. That the
+        # server answers has been seen by then.
+        _frontend=False,
     )
     page.link = Link(f"http://{f'[{host}]' if ':' in host else host}:{port}", door.token)
     if entrance.share and not page.share_url:

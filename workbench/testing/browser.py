@@ -15,7 +15,7 @@ from workbench.panel import Panel
 from workbench.testing.trial import Bench, Fault, Skip
 
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 _WIDTHS = (1280, 390)
 _PATIENCE = 60_000

@@ -83,9 +83,9 @@ class Treatment:
         return self.identity, self.preface
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Chunk:
-    """Items of one kind that are read together."""
+    """Items of one kind that are read together; equal where the items are, whoever chose them."""
 
     items: tuple[Item, ...]
 
