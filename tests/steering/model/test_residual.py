@@ -184,7 +184,13 @@ def test_what_is_added_at_a_scaled_or_double_site_is_what_enters_the_stream(name
     close = {"rtol": 1e-4, "atol": 1e-3}
     torch.testing.assert_close(moved[1, "mlp_output"][1], plain[1, "mlp_output"][1] + 5 * u, **close)
     torch.testing.assert_close(moved[1, "block_output"][1], plain[1, "block_output"][1] + 5 * u, **close)
-    assert all(torch.equal(moved[place][0], plain[place][0]) for place in plain)
+    for place in plain:
+        if (
+            name == "granitemoehybrid"
+        ):  # an expert multiplies all rows' tokens at once: how many come moves the last bits
+            torch.testing.assert_close(moved[place][0], plain[place][0], **close)
+        else:
+            assert torch.equal(moved[place][0], plain[place][0])
     attention = states((Write(Add(u, 5.0), 1, "attention_output"),))
     torch.testing.assert_close(attention[1, "attention_output"][0], plain[1, "attention_output"][0] + 5 * u, **close)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 from steering.errors import SteeringError
 from steering.lane import Stopped
 from steering.model.prompts import render
+from steering.passes import running
 from steering.passes.decoding import generate, generate_each, next_token_logits, stream
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
@@ -209,8 +212,16 @@ def test_streamed_steps_grow_one_token_at_a_time_and_end_in_the_same_replies(tin
     assert job.result() == steps[-1].replies == generate(host, rows, DecodeSettings(max_new_tokens=N))
 
 
-def test_stop_in_mid_stream_takes_effect_within_a_step_and_the_next_generation_is_right(tiny_host) -> None:
+def test_stop_in_mid_stream_takes_effect_within_a_step_and_the_next_generation_is_right(tiny_host, monkeypatch) -> None:
     host, model = tiny_host("llama"), tiny_model("llama")
+    read, steps, stopped = running.read_token, itertools.count(1), threading.Event()
+
+    def held(*given):
+        if next(steps) == 3:  # until somebody has stopped it: steps are faster than whoever follows them
+            assert stopped.wait(60)
+        return read(*given)
+
+    monkeypatch.setattr(running, "read_token", held)
     prompt = render(host, PROMPTS[0])
     plan = (Write(Add(direction(0), 6.0), 1, "block_output"),)
     job = stream(host, [Row(prompt, plan)], DecodeSettings(max_new_tokens=100))
@@ -220,8 +231,9 @@ def test_stop_in_mid_stream_takes_effect_within_a_step_and_the_next_generation_i
             seen += 1
             if seen == 3:
                 job.stop()
+                stopped.set()
     assert job.state == "stopped"
-    assert seen <= 5  # the step that was running, and one that may have begun before stop() was seen
+    assert seen <= 4  # the step that was running
     with pytest.raises(Stopped):
         job.result()
     assert tokens(host, [Row(prompt)])[0] == reference(host, model, PROMPTS[0], {}, "all")

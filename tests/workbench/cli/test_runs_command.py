@@ -91,16 +91,16 @@ def test_what_went_wrong_is_kept_too(home: Path) -> None:
 KILLED = """
 import os, signal, sys
 from steering.studies.grid import cells
-generated = cells._generated
+generated = cells.generate_each
 
 def once(*given, **options):
-    for n, cell in enumerate(generated(*given, **options)):
+    for n, reply in enumerate(generated(*given, **options)):
         if n:
             print("one cell is done", flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
-        yield cell
+        yield reply
 
-cells._generated = once
+cells.generate_each = once
 from workbench.cli.main import app
 app(sys.argv[1:])
 """
