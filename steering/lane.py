@@ -137,12 +137,15 @@ class Lane:
         return None
 
     def _in_turn(self) -> list[Job[Any]]:
-        """Those that wait in the order of their turns: first what ends soon, then in each round one of everybody's."""
+        """Those that wait in the order of their turns: first what ends soon, then what is about to join others, then in
+        each round one of everybody's.
+        """
         order = [each for each in self._waiting if each.stopping or each.ready]  # they have begun
         left = [each for each in self._waiting if each not in order]
         served, turn = dict(self._served), self._turns
         while left:
-            first = min(left, key=lambda each: served.get(each.asker, -1))  # of equals the one that came first
+            # Of equals the one that came first.
+            first = min(left, key=lambda each: (not _joins_now(each), served.get(each.asker, -1)))
             left.remove(first)
             turn += 1
             served[first.asker] = turn
@@ -223,7 +226,7 @@ class Lane:
             if not self._waiting or self._running is not job:
                 return
             first = self._in_turn()[0]
-            at_once = first.ready or (first.joins and first.state == "queued")
+            at_once = first.ready or _joins_now(first)
             if not at_once and (turn < self._turn or used < self._first):
                 return
             job._end_turn()
@@ -273,3 +276,8 @@ def _ended(thread: str, title: str, error: BaseException) -> SteeringError:
         "a thread that goes on from job to job.",
         "Run it again: a new one has begun, and what others asked for goes on. If it happens twice, please report it.",
     )
+
+
+def _joins_now(job: Job[Any]) -> bool:
+    """Whether a job has only to begin, and then does its work with others."""
+    return job.joins and job.state == "queued"

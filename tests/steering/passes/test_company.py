@@ -112,6 +112,26 @@ def _near(own: Replies, expected: Replies) -> bool:
     )
 
 
+def test_whoever_comes_later_joins_at_the_next_step(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where several are at it already, of whom the one that has the thread would not have had its turn for long."""
+    host.lane._first = host.lane._turn = 3600.0
+    read, rows, jobs = running.read_token, [], []
+    one, settings = [Row(render(host, TEXTS[0]))], DecodeSettings(max_new_tokens=30)
+
+    def joined(host: Host, tokens: torch.Tensor, *given: Any) -> Any:
+        rows.append(len(tokens))
+        if len(rows) in (2, 5):
+            jobs.append(stream(host, one, settings))
+        return read(host, tokens, *given)
+
+    monkeypatch.setattr(running, "read_token", joined)
+    first = stream(host, one, settings).result(timeout=60)
+    assert [job.result(timeout=60)[0].ids for job in jobs] == [first[0].ids] * 2
+    assert rows[:2] == [1, 1]
+    assert rows[2:5] == [2, 2, 2]
+    assert rows[5] == 3
+
+
 def test_every_visitor_sees_every_token_of_their_own_in_order(host: Host) -> None:
     go = held(host)
     jobs = [stream(host, *asked(host, visitor)) for visitor in range(4)]
