@@ -113,7 +113,7 @@ def _near(own: Replies, expected: Replies) -> bool:
 
 
 def test_whoever_comes_later_joins_at_the_next_step(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where several are at it already, of whom the one that has the thread would not have had its turn for long."""
+    """Also where several are at it already, of whom the one that has the thread has its turn for an hour."""
     host.lane._first = host.lane._turn = 3600.0
     read, rows, jobs = running.read_token, [], []
     one, settings = [Row(render(host, TEXTS[0]))], DecodeSettings(max_new_tokens=30)
