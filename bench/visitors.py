@@ -56,8 +56,13 @@ def _together(name: str, of: Host, folder: Path, rounds: int) -> BenchRow:
         with on_behalf_of(each):
             bench.workspace.put(vector("own", n, blocks=of.info.blocks, width=of.info.width))
 
+    # A page makes its own when it is opened, long before somebody presses Run.
+    states = {visit.number: SessionState(page) for visit in visits}
+
     def press(who: Sequence[Visit]) -> Callable[[], None]:
-        return lambda: _at_once([lambda v=visit: asyncio.run(_asked(page, event, v)) for visit in who])  # type: ignore[misc]
+        return lambda: _at_once(
+            [lambda v=visit: asyncio.run(_asked(page, event, v, states[v.number])) for visit in who]
+        )  # type: ignore[misc]
 
     try:
         found = paired(clocked(press(visits)), clocked(press(visits[:1])), rounds)
@@ -95,7 +100,7 @@ def _at_once(works: Sequence[Callable[[], Any]]) -> None:
         raise failed[0] if failed else TimeoutError("a visitor's run does not end")
 
 
-async def _asked(page: Any, event: Any, visit: Visit) -> None:
+async def _asked(page: Any, event: Any, visit: Visit, state: SessionState) -> None:
     """Press Run and follow it to its end."""
     recipe = {
         "interventions": [{"vector": "own", "strength": 1e-3, "unit": "raw"}],
@@ -103,7 +108,7 @@ async def _asked(page: Any, event: Any, visit: Visit) -> None:
     }
     given = {"user": TEXT, "recipe-a": recipe}
     values = [given.get(str(part.elem_id), None if callable(part.value) else part.value) for part in event.inputs]
-    steps, state, shown = None, SessionState(page), ""
+    steps, shown = None, ""
     while True:
         options = {"iterator": steps, "state": state, "request": asked_by(visit), "session_hash": visit.number}
         answer = await page.process_api(event, values, **options)
