@@ -86,7 +86,7 @@ def measure(setting: Setting, parent: Path, n: int) -> dict[str, float | str]:
     row: dict[str, float | str] = {"harmful": before, "harmless": _share(refused(replies_to(host, harmless)))}
     if before < 0.5:
         return row | {"ablated": float("nan"), "direction": "not looked for"}
-    found = find_direction(host, n_train=64, n_validation=16, shortlist=2)
+    found = find_direction(host, n_train=64, n_validation=16)
     after = replies_to(host, harmful, ablation(host, found))
     return row | {"ablated": _share(refused(after)), "direction": found.name}
 

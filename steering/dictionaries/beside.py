@@ -9,6 +9,7 @@ from steering.dictionaries.dictionary import Dictionary
 from steering.errors import SteeringError
 from steering.loading.options import LoadOptions
 from steering.model.host import Host
+from steering.names import short_name
 
 
 def with_others(dictionary: Dictionary, host: Host) -> Dictionary:
@@ -26,18 +27,32 @@ def with_others(dictionary: Dictionary, host: Host) -> Dictionary:
 
 
 def _loaded(name: str, dictionary: Dictionary, host: Host) -> Host:
+    remedy = "Say which model it was trained on beside this one: 'FOLDER?base=MODEL'."
+    other = like(host, name, f"'{dictionary.name}' reads {name} too, which", remedy)
+    for each in dictionary.inputs:
+        if each.model == name:
+            for block, site in each.places:
+                other.sites.check_read(site, block)
+    return other
+
+
+def like(host: Host, name: str, said: str, remedy: str) -> Host:
+    """A second model of the same shape and tokens, on the same model thread.
+
+    Args:
+        host: The first.
+        name: Of the second, or its folder.
+        said: What an error begins with, before what the second one has.
+        remedy: What it ends with.
+
+    Raises:
+        SteeringError: It has other blocks, another width or other tokens.
+    """
     check_model(name)
     other = Host.load(name, lane=host.lane, options=LoadOptions(dtype=host.info.dtype)).under(host.chat)
     mine, its = ((each.info.blocks, each.info.width, each.tokenizer.get_vocab()) for each in (host, other))
     if mine != its:
         what = "other tokens" if mine[:2] == its[:2] else f"{its[0]} blocks of width {its[1]}"
-        raise SteeringError(
-            f"'{dictionary.name}' reads {name} too, which has {what}.",
-            f"{mine[0]} blocks of width {mine[1]} and the tokens of {host.info.name}.",
-            "Say which model it was trained on beside this one: 'FOLDER?base=MODEL'.",
-        )
-    for each in dictionary.inputs:
-        if each.model == name:
-            for block, site in each.places:
-                other.sites.check_read(site, block)
+        expected = f"{mine[0]} blocks of width {mine[1]} and the tokens of {short_name(host.name)}."
+        raise SteeringError(f"{said} has {what}.", expected, remedy)
     return other

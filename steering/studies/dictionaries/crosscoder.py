@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 
-from steering.confines import check_model
+from steering.dictionaries.beside import like
 from steering.errors import SteeringError
 from steering.lane import Job
-from steering.loading.options import LoadOptions
 from steering.model.host import Host
 from steering.model.sites import Place, site_words
 from steering.names import short_name
@@ -89,16 +88,7 @@ def base_of(host: Host, settings: CrosscoderSettings, place: Place) -> Host:
             "the model that this one was tuned from.",
             "Name it as base, by name or folder.",
         )
-    check_model(name)
-    base = Host.load(name, lane=host.lane, options=LoadOptions(dtype=host.info.dtype)).under(host.chat)
-    mine, other = ((each.info.blocks, each.info.width, each.tokenizer.get_vocab()) for each in (host, base))
-    if mine != other:
-        what = "other tokens" if mine[:2] == other[:2] else f"{other[0]} blocks of width {other[1]}"
-        raise SteeringError(
-            f"{short_name(base.name)} has {what}.",
-            f"{mine[0]} blocks of width {mine[1]} and the tokens of {short_name(host.name)}.",
-            "Name the model that this one was tuned from.",
-        )
+    base = like(host, name, short_name(name), "Name the model that this one was tuned from.")
     base.sites.check(place[1], place[0])
     return base
 
