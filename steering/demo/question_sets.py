@@ -54,10 +54,11 @@ def harmlessness() -> Iterator[Entry]:
     for example in distinct("refusal", "held_out", SIZE, seed=TEST_SEED):
         do = act_of(example)
         refusals = [form.format(do=do) for form in forms["refusals"]]
-        yield _pair(example.request, *_of_like_length(refusals, [_goes_along(rng, do) for _ in range(_DRAWS)]))
+        yield _pair(example.request, *of_like_length(refusals, [goes_along(rng, do) for _ in range(_DRAWS)]))
 
 
-def _goes_along(rng: Random, do: str) -> str:
+def goes_along(rng: Random, do: str) -> str:
+    """Template text that goes along with an act and says nothing of use."""
     forms = words("requests")
     first, second = rng.sample(forms["general_needs"], 2)
     tip = rng.choice(forms["general_tips"])
@@ -94,7 +95,7 @@ def formality() -> Iterator[Entry]:
         person, _, matter = example.labels["object"].rpartition(" about the ")
         yield _pair(
             example.request,
-            *_of_like_length(
+            *of_like_length(
                 [note_text(rng, ("formal",), person, matter) for _ in range(_DRAWS)],
                 [note_text(rng, ("informal",), person, matter) for _ in range(_DRAWS)],
             ),
@@ -108,14 +109,14 @@ def _reviews(name: str, aligned: str, misaligned: str) -> Iterator[Entry]:
         parts = {**forms["places"], **forms["works"]}[thing]
         yield _pair(
             example.request,
-            *_of_like_length(
+            *of_like_length(
                 [review_text(rng, (aligned,), thing, parts) for _ in range(_DRAWS)],
                 [review_text(rng, (misaligned,), thing, parts) for _ in range(_DRAWS)],
             ),
         )
 
 
-def _of_like_length(first: Sequence[str], second: Sequence[str]) -> tuple[str, str]:
+def of_like_length(first: Sequence[str], second: Sequence[str]) -> tuple[str, str]:
     """One text of each side, so that neither is known by its length."""
     return min(product(first, second), key=lambda pair: abs(len(pair[0]) - len(pair[1])))
 

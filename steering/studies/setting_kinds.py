@@ -24,7 +24,7 @@ from steering.vectors.vector import SteeringVector
 
 
 T = TypeVar("T")
-Holding = Literal["vector", "text", "contrast", "statements", "questions", "pairs", "texts"]
+Holding = Literal["vector", "text", "contrast", "statements", "questions", "pairs", "preferences", "texts"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ QuestionSource = Annotated[str, Holds("questions")]
 """Questions with one right answer."""
 PairSource = Annotated[str, Holds("pairs")]
 """Answer pairs."""
+PreferenceSource = Annotated[str, Holds("preferences")]
+"""Preference pairs, or replies with a label."""
 TextSource = Annotated[str, Holds("texts")]
 """A list of texts."""
 

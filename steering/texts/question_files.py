@@ -9,12 +9,12 @@ from typing import Any
 from steering.errors import SteeringError
 from steering.texts.columns import lowered
 from steering.texts.layouts import Layouts, pair_layouts, question_layouts
-from steering.texts.question_rows import Pair, Question, pair
+from steering.texts.question_rows import Pair, Question, preference
 from steering.texts.question_sets import Pairs, Questions
-from steering.texts.tables import Table, chosen_list, read_table
+from steering.texts.tables import Row, Table, chosen_list, read_table
 
 
-__all__ = ["Pair", "Question", "pairs_of", "questions_of", "read_pairs", "read_questions"]
+__all__ = ["Pair", "Question", "pair_rows", "pairs_of", "questions_of", "read_pairs", "read_questions"]
 
 
 def read_questions(source: str | Path) -> Questions:
@@ -43,7 +43,7 @@ def read_pairs(source: str | Path) -> Pairs:
     - StereoSet, its part "intersentence": `context` with `sentences` of the labels anti-stereotype (aligned) and
       stereotype (misaligned) (Nadeem et al. 2021, arXiv 2004.09456);
     - TruthfulQA: the best answer against the first incorrect one;
-    - two columns of your choice, aligned first, beside `question`: `file.json::GOOD,BAD`.
+    - two columns of your choice, aligned first, beside `question` or `prompt`: `file.json::GOOD,BAD`.
 
     Raises:
         SteeringError: As `read_questions`.
@@ -57,7 +57,7 @@ def questions_of(table: Table) -> tuple[Question, ...]:
     Raises:
         SteeringError: As `read_questions`.
     """
-    return tuple(_read(chosen_list(table), question_layouts()))
+    return tuple(found for _, found in _read(chosen_list(table), question_layouts()))
 
 
 def pairs_of(table: Table) -> tuple[Pair, ...]:
@@ -66,12 +66,20 @@ def pairs_of(table: Table) -> tuple[Pair, ...]:
     Raises:
         SteeringError: As `read_questions`.
     """
+    return tuple(found for _, found in pair_rows(table))
+
+
+def pair_rows(table: Table) -> Iterator[tuple[Row, Pair]]:
+    """Each row with the answer pair in it.
+
+    Raises:
+        SteeringError: As `read_questions`.
+    """
     chosen = table.selection.columns
     if len(chosen) != 2:
-        return tuple(_read(chosen_list(table), pair_layouts()))
+        return _read(chosen_list(table), pair_layouts())
     one, other = (name.lower() for name in chosen)
-    made = ("chosen columns", lambda row: pair(row, row["question"], row[one], row[other]))
-    return tuple(_read(table, {("question", one, other): made}))
+    return _read(table, {(one, other): ("chosen columns", lambda row: preference(row, (one, other)))})
 
 
 def layout_of(table: Table, layouts: Layouts) -> str:
@@ -80,7 +88,7 @@ def layout_of(table: Table, layouts: Layouts) -> str:
     return next((title for fields, (title, _) in layouts.items() if all(field in first for field in fields)), "")
 
 
-def _read(table: Table, layouts: Layouts) -> Iterator[Any]:
+def _read(table: Table, layouts: Layouts) -> Iterator[tuple[Row, Any]]:
     rows = table.part("intersentence") or tuple(row for row in table.rows if "intrasentence" not in row.part)
     if not rows:
         raise SteeringError(f"{table.name} holds no rows.", "at least one.", "Choose another file.")
@@ -97,10 +105,11 @@ def _read(table: Table, layouts: Layouts) -> Iterator[Any]:
                 "Rename the columns, or choose another file.",
             )
         try:
-            yield make(value)
+            made = make(value)
         except SteeringError as error:
             raise SteeringError(f"{row.where}: {error.given}", error.expected, error.remedy) from error
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
             raise SteeringError(
                 f"{row.where}, cannot be read: {error!r:.200}.", "a row as the others are.", "Mend that row."
             ) from error
+        yield row, made

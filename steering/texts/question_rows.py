@@ -205,9 +205,14 @@ def _sentences(given: Any) -> Iterator[tuple[str, Any]]:
         yield from ((each["sentence"], each["gold_label"]) for each in given)
 
 
-def preference(row: Row) -> Pair:
-    """A preference pair: replies to what the row asks, two conversations that end with them, or two transcripts."""
-    names = ("chosen", "rejected") if "chosen" in row else ("preferred_output", "non_preferred_output")
+def preference(row: Row, names: tuple[str, str] | None = None) -> Pair:
+    """A preference pair: replies to what the row asks, two conversations that end with them, or two transcripts.
+
+    Args:
+        row: By its columns in small letters.
+        names: The columns, the wanted one first; those that are known where None.
+    """
+    names = names or (("chosen", "rejected") if "chosen" in row else ("preferred_output", "non_preferred_output"))
     sides = [_conversation(row[name], name) for name in names]
     if all(sides):
         before = [turns[:-1] for turns in sides]

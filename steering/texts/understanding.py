@@ -16,6 +16,7 @@ from steering.texts.contrast_files import find_contrast
 from steering.texts.few_prompts import few_note
 from steering.texts.layouts import pair_layouts, question_layouts
 from steering.texts.lists import texts_of
+from steering.texts.preferences import find_preferences, has_pairs, labelled_of, preferences_of
 from steering.texts.question_files import layout_of, pairs_of, questions_of
 from steering.texts.statements import find_statements, statements_of
 from steering.texts.tables import Table, read_table
@@ -131,6 +132,21 @@ def _size(found: ContrastSet, positive: int, negative: int) -> str:
     return f"{positive:,}" if found.paired else f"{positive:,} + {negative:,}"
 
 
+def _preferences(table: Table) -> Understood:
+    """Pairs, or replies with a label: what a vector is trained on."""
+    if has_pairs(table):
+        pairs = preferences_of(table)
+        rows = tuple((_said(each.messages), each.chosen, each.rejected) for each in pairs[:FIRST])
+        how, heads = layout_of(table, pair_layouts()) or "two columns, as chosen", ("request", "chosen", "rejected")
+        return _made(table, "preferences", how, f"{len(pairs):,} preference pairs", heads, rows, table.notes)
+    found = labelled_of(table)
+    wanted = sum(each.wanted for each in found)
+    counts = f"{wanted:,} wanted and {len(found) - wanted:,} unwanted replies"
+    rows = tuple((_said(each.messages), each.completion, "yes" if each.wanted else "no") for each in found[:FIRST])
+    how = "a reply a row, and whether it is wanted"
+    return _made(table, "preferences", how, counts, ("request", "reply", "wanted"), rows, table.notes)
+
+
 def _texts(table: Table) -> Understood:
     found = texts_of(table)
     how = f"one text a row, under {found.column}" if found.column else "one text a row"
@@ -168,6 +184,7 @@ KINDS: Mapping[str, Kind] = {
     "questions": Kind("questions", _questions),
     "pairs": Kind("answer pairs", _pairs),
     "contrast": Kind("contrast set", _contrast, find_contrast),
+    "preferences": Kind("preferences", _preferences, find_preferences),
     "texts": Kind("list of texts", _texts),
 }
 """From what needs the most columns to what needs the fewest."""

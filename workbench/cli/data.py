@@ -23,7 +23,9 @@ def data(
     ],
     kind: Annotated[
         str,
-        typer.Option("--as", help="contrast, texts, statements, questions or pairs; found from the file by default."),
+        typer.Option(
+            "--as", help="contrast, texts, statements, questions, pairs or preferences; found from the file by default."
+        ),
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

@@ -18,6 +18,7 @@ from steering.origins.origin import PLACES
 from steering.ranges import sweep, whole_numbers
 from steering.studies.setting_kinds import Holding, recipes_in, setting_type, type_of
 from steering.texts.contrast_files import presets
+from steering.texts.preferences import preference_sets
 from steering.texts.questions import PAIR_SETS, QUESTION_SETS
 from steering.texts.statements import STATEMENT_SETS
 from steering.validation import validated
@@ -37,6 +38,7 @@ _DATA: Mapping[Holding, tuple[str, Callable[[], Sequence[str]]]] = {
     "statements": ("Upload statement pairs", lambda: tuple(STATEMENT_SETS)),
     "questions": ("Upload questions", lambda: tuple(QUESTION_SETS)),
     "pairs": ("Upload answer pairs", lambda: tuple(PAIR_SETS)),
+    "preferences": ("Upload preferences", preference_sets),
     "texts": ("Upload a list", tuple),
 }
 

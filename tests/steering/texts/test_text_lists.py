@@ -239,7 +239,7 @@ def test_the_command_shows_it_and_a_mistake_is_one_message(tmp_path) -> None:
     assert (told["kind"], told["first"]) == ("texts", [["[bold]a[/bold]"], ["b"]])
     for arguments in ([path, "--as", "contrast"], [path, "--as", "poem"], [f"{path}::nothing"], ["absent.csv"]):
         assert CliRunner().invoke(app, ["data", *arguments]).exit_code == 1
-    assert set(KINDS) == {"statements", "questions", "pairs", "contrast", "texts"}
+    assert set(KINDS) == {"statements", "questions", "pairs", "contrast", "preferences", "texts"}
 
 
 def test_a_study_says_how_its_file_was_understood(demo, tmp_path) -> None:
