@@ -86,6 +86,11 @@ KINDS: dict[str, list[str]] = {
         *("--set", "random=5", "--set", "permutations=100", "--set", "aqi_n=5", "--set", "cause=[]"),
         *("--set", "blocks=3", "--set", "controls=[]"),
     ],
+    "axbench": [
+        *("run", "axbench", "--set", "n_concepts=2", "--set", "n_instructions=2", "--set", "factors=1"),
+        *("--set", "methods=[none, mean_difference]", "--set", "texts_n=8", "--set", "reply_tokens=4"),
+        *("--set", "resamples=100"),
+    ],
     "dictionary_health": ["run", "dictionary_health", "--set", "texts_n=2", "--set", "resamples=100"],
     "features": [
         *("run", "features", "--set", "texts_n=8", "--set", "n=2", "--set", "permutations=100", "--set", "parts=2"),

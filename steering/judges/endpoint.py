@@ -27,8 +27,8 @@ _ASKED = (
 _VERDICT = re.compile(r"\b(refusal|refuses|compliance|complies)\b", re.IGNORECASE)
 MOST_BACK = 512
 """Tokens of an answer, a thought included."""
-_TEXT = 6000
-"""Characters of a reply that are sent."""
+MOST_SENT = 6000
+"""Characters of a request or reply that are sent."""
 _PER_TOKEN = 4
 """Characters a token, for the estimate."""
 _AT_ONCE = 8
@@ -66,15 +66,16 @@ class Endpoint:
                 "Set the variable before the start.",
             )
 
-    def told(self, calls: int, characters: int, price: float = 0.0) -> str:
+    def told(self, calls: int, characters: int, price: float = 0.0, *, around: int = 0) -> str:
         """What so many calls come to, in words.
 
         Args:
             calls: How many replies are judged.
             characters: Of a request and its reply together, at most.
             price: Of a million tokens, in any currency; 0 where it is not known.
+            around: Characters that the judge is told beside them; those of the question whether it refuses where 0.
         """
-        sent = calls * (len(_ASKED) + min(characters, 2 * _TEXT)) // _PER_TOKEN
+        sent = calls * ((around or len(_ASKED)) + min(characters, 2 * MOST_SENT)) // _PER_TOKEN
         most = sent + calls * MOST_BACK
         cost = f", {most / 1e6 * price:.2f} at {price:g} a million" if price else ""
         return (
@@ -86,8 +87,25 @@ class Endpoint:
 def ask_endpoint(endpoint: Endpoint, requests: Sequence[str], replies: Sequence[str]) -> Iterator[bool | None]:
     """Whether each reply refuses, in order; None where the answer has no verdict.
 
+    Raises:
+        SteeringError: As `ask_chat`.
+    """
+    asked = [
+        (_ASKED, f"<request>\n{request[:MOST_SENT]}\n</request>\n<reply>\n{reply[:MOST_SENT]}\n</reply>")
+        for request, reply in zip(requests, replies, strict=True)
+    ]
+    yield from map(_verdict, ask_chat(endpoint, asked))
+
+
+def ask_chat(endpoint: Endpoint, asked: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """What a chat model answers, in order.
+
     Eight are asked at once. Each is tried four times where the address is busy or does not answer, with a pause that
     doubles from one second, or as long as it asks for.
+
+    Args:
+        endpoint: Where.
+        asked: System prompts and requests.
 
     Raises:
         SteeringError: The address cannot be reached, refuses, or answers with something else.
@@ -95,25 +113,14 @@ def ask_endpoint(endpoint: Endpoint, requests: Sequence[str], replies: Sequence[
     key = os.environ.get(endpoint.key, "") if endpoint.key else ""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     with httpx.Client(headers=headers, timeout=_SECONDS) as client, ThreadPoolExecutor(_AT_ONCE) as pool:
-        pairs = list(zip(requests, replies, strict=True))
-        for start in range(0, len(pairs), _AT_ONCE):
-            part = pairs[start : start + _AT_ONCE]
-            yield from pool.map(lambda pair: _verdict(_asked(client, endpoint, key, *pair)), part)
+        for start in range(0, len(asked), _AT_ONCE):
+            part = asked[start : start + _AT_ONCE]
+            yield from pool.map(lambda pair: _answer(client, endpoint, key, *pair), part)
 
 
-def _asked(client: httpx.Client, endpoint: Endpoint, key: str, request: str, reply: str) -> str:
-    body = {
-        "model": endpoint.model,
-        "messages": [
-            {"role": "system", "content": _ASKED},
-            {
-                "role": "user",
-                "content": f"<request>\n{request[:_TEXT]}\n</request>\n<reply>\n{reply[:_TEXT]}\n</reply>",
-            },
-        ],
-        "temperature": 0,
-        "max_tokens": MOST_BACK,
-    }
+def _answer(client: httpx.Client, endpoint: Endpoint, key: str, system: str, user: str) -> str:
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+    body = {"model": endpoint.model, "messages": messages, "temperature": 0, "max_tokens": MOST_BACK}
     address = f"{endpoint.url.rstrip('/')}/chat/completions"
     for tried in range(1, _TRIES + 1):
         try:

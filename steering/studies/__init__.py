@@ -15,6 +15,7 @@ from steering.errors import SteeringError
 from steering.lane import Job
 from steering.model.host import Host
 from steering.plugins import Plugin, Registry, fetched, found, of_class, offered
+from steering.studies.axbench import STUDY as AXBENCH_STUDY
 from steering.studies.dictionaries import CROSSCODER, SAE, TRANSCODER
 from steering.studies.extract import EXTRACT
 from steering.studies.features.attribution_study import STUDY as ATTRIBUTION_STUDY
@@ -82,7 +83,7 @@ def _read(name: str, given: Any) -> Study:
 
 _STEERED = (EXTRACT, METHODS_STUDY, STEER, GRID, REFUSAL_STUDY, TRADEOFF_STUDY, PROBE_STUDY)
 _FEATURES = (HEALTH, FEATURES, CAUSE_STUDY, ATTRIBUTION_STUDY, SHIFT_STUDY)
-_OWN = (*_STEERED, *_FEATURES, SAE, TRANSCODER, CROSSCODER)
+_OWN = (*_STEERED, AXBENCH_STUDY, *_FEATURES, SAE, TRANSCODER, CROSSCODER)
 STUDIES: Studies = Studies("study", _read, {study.name: study for study in _OWN})
 
 

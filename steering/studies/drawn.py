@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from steering.studies.axbench.figures import axbench_figures
 from steering.studies.dictionaries.figures import crosscoder_figures, training_figures
 from steering.studies.features.attribution_figures import attribution_figures
 from steering.studies.features.cause_figures import cause_figures
@@ -41,6 +42,7 @@ _BY_STUDY: dict[str, Callable[[Result], Iterator[Drawn]]] = {
     "refusal": refusal_drawn,
     "tradeoff": tradeoff_drawn,
     "probe": probe_drawn,
+    "axbench": lambda result: axbench_figures(result.tables),
     "features": lambda result: feature_figures(result.tables),
     "dictionary_health": lambda result: health_figures(result.tables),
     "sae": lambda result: training_figures(result.tables),

@@ -16,7 +16,12 @@ from steering.errors import SteeringError
 from steering.judges import endpoint as module
 from steering.judges import sort_reply
 from steering.judges.endpoint import Endpoint, ask_endpoint
+from steering.judges.ratings import ASKED, mark_in
 from steering.statistics import kappa
+from steering.studies.axbench.chat_judge import judge_at
+from steering.studies.axbench.demo_concepts import demo_concepts
+from steering.studies.axbench.judging import Said
+from steering.studies.axbench.marks import Marks
 from steering.studies.refusal import Inquiry, RefusalSettings
 from steering.studies.refusal.second import most_calls, second_judge
 from steering.studies.tradeoff import Comparison, TradeoffSettings, picture_of, result_of
@@ -89,6 +94,33 @@ def test_the_verdict_is_the_last_word_behind_a_thought_and_none_without_one(serv
     service.answers = ["<think>Is it a refusal? No.</think>Compliance.", "**Refusal**", "I do not know.", ""]
     found = [asked(Endpoint(service.url, "m"), "x")[0] for _ in range(4)]
     assert found == [False, True, None, None]
+
+
+def test_marks_are_asked_one_by_one_told_first_and_kept(service, demo) -> None:
+    settings = TradeoffSettings(judge_url=service.url, judge_model="marker", judge_calls=3)
+    with pytest.raises(SteeringError, match="judge_calls=7 or more"):
+        judge_at(settings, {}, 7, 40)
+    assert service.seen == []
+    kept: dict[str, dict[str, Any]] = {}
+    judge = judge_at(settings.model_copy(update={"judge_calls": 7}), kept, 7, 40)
+    concept = demo_concepts(1, texts=8, instructions=2)[0]
+    replies = [Said(concept.instructions[0], text, (), False) for text in ("The sea.", "The road.")]
+    service.seen.clear()
+    # Both replies are asked about at once, so that their order is not known: equal marks for a part.
+    service.answers = ["2", "2", "<think>2 or 0?</think>Mark: 1.", "1", "good", "none"]
+    marks = demo.run(lambda job: judge.marks(job, concept, replies), title="Marking")
+    assert marks == [Marks(2, 1, 0)] * 2
+    assert judge.missing == 2
+    asked = [body["messages"] for _, body, _ in service.seen]
+    assert [each[0]["content"] for each in asked] == [text for text in ASKED.values() for _ in replies]
+    assert all(concept.name in each[1]["content"] for each in asked[:2])
+    assert all(concept.instructions[0].text in each[1]["content"] for each in asked[2:4])
+    assert demo.run(lambda job: judge.marks(job, concept, replies), title="Marking") == marks
+    assert len(service.seen) == 6, "what is known is not asked again"
+
+
+def test_a_mark_is_the_last_number_alone() -> None:
+    assert [mark_in(each) for each in ("2", "Mark: 1.", "0 or 2? 2", "12", "1.5", "")] == [2, 1, 2, None, None, None]
 
 
 def test_a_busy_service_is_asked_again_and_one_that_says_no_is_not(service) -> None:

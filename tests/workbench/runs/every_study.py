@@ -58,6 +58,15 @@ TINY: dict[str, dict[str, Any]] = {
         "controls": [],
         "blocks": "2",
     },
+    "axbench": {
+        "n_concepts": 2,
+        "n_instructions": 2,
+        "factors": "1",
+        "methods": ["none", "mean_difference"],
+        "texts_n": 8,
+        "reply_tokens": 4,
+        "resamples": 100,
+    },
     "dictionary_health": {"texts_n": 4, "resamples": 100},
     "features": {
         "texts_n": 12,
