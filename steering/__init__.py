@@ -37,6 +37,8 @@ _HOMES = {
     "steering.recipes.recipe": ("Intervention", "Recipe"),
     "steering.passes.replies": ("DecodeSettings", "Replies", "Reply"),
     "steering.passes.rows": ("Row",),
+    "steering.training.trainee": ("Trainee",),
+    "steering.training.training": ("train",),
     "steering.vectors.token_readings": ("read_tokens", "with_readings"),
     "steering.vectors.files": ("load_vector", "save_vector"),
     "steering.vectors.vector": ("SteeringVector",),

@@ -1,5 +1,5 @@
-"""What installed packages add: extraction methods, operations, judges, measures, question layouts, probing templates,
-studies and panels, all through one door.
+"""What installed packages add: extraction methods, operations, judges, measures, training losses, question layouts,
+probing templates, studies and panels, all through one door.
 
 A package names what it offers in an entry-point group, `steering_workbench.methods` and so on; each `Registry` takes
 those of its kind beside its own. Packages are imported when somebody first asks for what is not the project's own, so
@@ -49,6 +49,7 @@ KINDS: Mapping[str, Kind] = {
     "operation": Kind("steering_workbench.operations", "operation", "steering.recipes.modes:MODES"),
     "judge": Kind("steering_workbench.judges", "judge", "steering.judges.further:JUDGES"),
     "measure": Kind("steering_workbench.measures", "measure", "steering.studies.tradeoff.measures:MEASURES"),
+    "loss": Kind("steering_workbench.losses", "training loss", "steering.training.losses:LOSSES"),
     "layout": Kind("steering_workbench.layouts", "question layout", "steering.texts.layouts:LAYOUTS"),
     "template": Kind(
         "steering_workbench.templates", "probing template", "steering.studies.probing.templates:TEMPLATES"

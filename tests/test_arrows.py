@@ -30,6 +30,7 @@ ORDER = (
     "steering.selfcheck",
     "steering.parts",
     "steering.demo",
+    "steering.training",
     "steering.studies",
     "steering.demo.check",
     "workbench",

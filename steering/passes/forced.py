@@ -42,6 +42,12 @@ class Forced:
         return torch.stack([losses_of(each[:, :-1], self.taken[:, :-1]) for each in self.logits])
 
 
+def reply_ids(host: Host, text: str) -> tuple[int, ...]:
+    """A reply's tokens behind a prompt. Without a chat template the prompt is plain text, and a space parts the two."""
+    ids = host.tokenizer(text if host.info.chat_template else f" {text}", add_special_tokens=False)["input_ids"]
+    return tuple(ids)
+
+
 def replies_at_once(host: Host, plans: int, replied: Sequence[Replied], most: int) -> int:
     """How many replies `read_forced` may read under so many plans: at most `most`, and within memory."""
     longest = max((len(ids) for _, ids in replied), default=0)

@@ -74,7 +74,7 @@ def read_many(job: Job[Any], host: Host, given: Sequence[Given], plans: Sequence
 
 
 def _read_slice(job: Job[Any], host: Host, given: Sequence[Given], plans: Sequence[Plan]) -> Iterator[Read]:
-    moved = [_from_next_block(host, plan) for plan in plans]
+    moved = [from_next_block(host, plan) for plan in plans]
     groups = together(host, plans)
     stem = _Stem(host, shared(given), sorted({block for block, _ in groups if block is not None and block > 0}))
     parts = [_Part(stem, given, indices) for indices in buckets(given, len(stem.ids))]
@@ -90,7 +90,7 @@ def together(host: Host, plans: Sequence[Plan]) -> list[tuple[int | None, list[i
     """
     groups: dict[int | None, list[int]] = defaultdict(list)
     for index, plan in enumerate(plans):
-        groups[_first_block(host, _from_next_block(host, plan))].append(index)
+        groups[_first_block(host, from_next_block(host, plan))].append(index)
     return [
         (block, of_group[start : start + _PLANS])
         for block, of_group in groups.items()
@@ -206,9 +206,7 @@ class _Part:
         schedule = Schedule(self._host, [plan for plan in plans for _ in range(self._n * self._each)])
         batch = Batch.of(self._host, prompts, "right", replies=self._replies * len(plans) or None)
         n = max(map(len, self._replies), default=0) + 1
-        logits = read_replies(self._host, batch, schedule, n=n)
-        logits = logits if n > 1 else logits[:, None]
-        return logits.unflatten(0, (len(plans), self._n, self._each))
+        return read_replies(self._host, batch, schedule, n=n).unflatten(0, (len(plans), self._n, self._each))
 
 
 def _unsteered(
@@ -229,7 +227,7 @@ def _unsteered(
     return logits, cache, kept
 
 
-def _from_next_block(host: Host, plan: Plan) -> Plan:
+def from_next_block(host: Host, plan: Plan) -> Plan:
     """The plan with what it writes at its lowest block's output written at the next block's input instead, where that
     is the same place: so one block more lies below.
     """

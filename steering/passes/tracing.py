@@ -87,6 +87,8 @@ def read_replies(
     n: int,
     read: Reader | None = None,
     places: Sequence[ReadPlace] = (),
+    start: Start | None = None,
+    gradients: bool = False,
 ) -> Tensor:
     """One pass over prompts with given replies, as if the model had written them. Call on the model thread.
 
@@ -97,11 +99,17 @@ def read_replies(
         n: How many positions to keep.
         read: Gets the states at each of `places`.
         places: Where to read.
+        start: Where to begin; nothing is written or read below.
+        gradients: Whether logits can be gone back from to tensors of the plans that require it.
 
     Returns:
         Logits at the last `n` positions, float32, (batch, n, vocabulary).
+
+    Raises:
+        torch.OutOfMemoryError: With gradients, the rows do not fit at once; without, fewer are read at a time.
     """
-    return _read(host, batch, schedule, read, places, keep=n).logits
+    logits = _read(host, batch, schedule, read, places, keep=n, start=start, gradients=gradients).logits
+    return logits if n > 1 else logits[:, None]
 
 
 def read_on(
@@ -243,7 +251,7 @@ def _read(
         parts = split(batch, schedule, min(most, at_once or most))
 
     def read_part(part: Part, reader: Reader | None, keep: int, start: Start | None) -> Forward:
-        return _read(host, part.batch, part.schedule, reader, places, keep, start)
+        return _read(host, part.batch, part.schedule, reader, places, keep, start, gradients)
 
     return apart(parts, batch, read_part, reads=reads, read=read, keep=keep, start=start)
 

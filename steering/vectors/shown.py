@@ -71,7 +71,7 @@ def _made(vector: SteeringVector) -> str:
     if made.elsewhere:
         return f"another tool's file ({made.method}); nothing was measured of it here" if made.method else "elsewhere"
     train, held_out = made.n_train, made.n_validation
-    how = f"{made.method}, {made.pooling}".replace("_", " ")
+    how = ", ".join(filter(None, (made.method, made.pooling))).replace("_", " ")
     return (
         f"{made.contrast} by {how}; {train[0]} + {train[1]} prompts to fit to, {held_out[0]} + {held_out[1]} held out; "
         f"seed {made.seed}"

@@ -32,9 +32,12 @@ from steering.studies.probing.templates import TEMPLATES, runs_of, template_of
 from steering.studies.tradeoff.measures import MEASURES, checked_items, find_measure
 from steering.studies.tradeoff.settings import TradeoffSettings
 from steering.texts.question_files import read_questions
+from steering.training.trainee import Trainee
+from steering.training.training import train
 from steering.writes.interventions import Write
 from steering.writes.operations import Add
 from steering.writes.stacking import Stacks
+from tests.steering.training.support import PAIRS
 from workbench.bench import Workbench
 from workbench.cli.main import app
 from workbench.controls.recipe_editor import words
@@ -72,6 +75,7 @@ def test_every_kind_comes_behind_the_projects_own_and_says_where_from() -> None:
         "operation": ["shrink"],
         "judge": ["sorry"],
         "measure": ["brevity"],
+        "loss": ["hinge"],
         "layout": ["riddles"],
         "template": ["shout"],
     }
@@ -274,6 +278,12 @@ def test_a_panels_headless_run_is_a_study_with_size_code_and_files(
     assert again["origin"]["plugins"] == {"panel lengths": SOURCE}
 
 
+def test_a_vector_is_trained_by_a_loss_of_a_package(demo: Host) -> None:
+    found = train(demo, PAIRS, Trainee((3,)), loss="hinge", steps=4, batch=4, numbers={"margin": 50.0})
+    assert found.curve[-1]["loss"] < found.curve[0]["loss"]
+    assert found.vector.provenance.settings["numbers"] == {"margin": 50.0}
+
+
 def test_a_run_says_where_it_is_shown_what_of_packages_is_not_here(lengths: tuple[Workbench, str]) -> None:
     bench, id = lengths
     run = bench.workspace.runs.get(id)
@@ -313,6 +323,7 @@ def test_the_command_lists_all_and_says_what_is_broken() -> None:
         "shrink",
         "sorry",
         "brevity",
+        "hinge",
         "riddles",
         "shout",
     }

@@ -1,12 +1,12 @@
-"""What every training has in common: how long it is, which states a step sees, and how states are scaled."""
+"""What every training has in common: how long it is and how states are scaled."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
+
+from steering.training.order import share_of_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,27 +35,7 @@ class Course:
 
     def share(self, step: int) -> float:
         """Which share of the peak rate a step has, counted from 0."""
-        return min(1.0, (step + 1) / self.warm_up, 2 * (self.steps - step) / self.steps)
-
-
-def shuffled(n: int, size: int, seed: int, *, start: int = 0) -> Iterator[Tensor]:
-    """Indices of endless batches, each of `size` out of `n` states (all where there are fewer), epoch after epoch.
-
-    Args:
-        n: How many states there are.
-        size: Of a batch.
-        seed: Of the order.
-        start: How many batches to leave out, so that an interrupted training goes on with what comes next.
-    """
-    generator, size = torch.Generator().manual_seed(seed), min(n, size)
-    left_out = start
-    while True:
-        order = torch.randperm(n, generator=generator)
-        for begin in range(0, n - size + 1, size):
-            if left_out:
-                left_out -= 1
-            else:
-                yield order[begin : begin + size]
+        return share_of_rate(step, self.steps)
 
 
 def scale_of(states: Tensor) -> float:

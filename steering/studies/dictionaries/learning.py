@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
-from steering.job import Stopped, note
-from steering.studies.dictionaries.course import Course, shuffled
+from steering.job import Stopped
+from steering.studies.dictionaries.course import Course
+from steering.training.checkpoints import SECONDS, read_checkpoint, save_checkpoint
+from steering.training.order import shuffled
 
 
 Report = Callable[[int, float], None]
 """Called after each step with the number of steps done and the share of the batch's variance left unexplained."""
 POINTS = 20
 """Points of the curve."""
-_SECONDS = 20.0
-"""Between two checkpoints; a stop writes one of its own."""
 
 
 class Learner(Protocol):
@@ -73,36 +71,22 @@ def learn(
         try:
             report(done, left)
         except (Stopped, KeyboardInterrupt):
-            _save(checkpoint, key, done, curve, learner)
+            save_checkpoint(checkpoint, key, _content(done, curve, learner))
             raise
-        if time.monotonic() - saved > _SECONDS and done < course.steps:
-            _save(checkpoint, key, done, curve, learner)
+        if time.monotonic() - saved > SECONDS and done < course.steps:
+            save_checkpoint(checkpoint, key, _content(done, curve, learner))
             saved = time.monotonic()
     return curve
 
 
-def _save(checkpoint: Path | None, key: str, done: int, curve: list[list[float]], learner: Learner) -> None:
-    if checkpoint is None:
-        return
-    content = {"key": key, "done": done, "curve": curve, "state": learner.state()}
-    # Written beside and renamed: a program that is killed while it saves leaves the checkpoint before.
-    beside = checkpoint.with_name(f"{checkpoint.name}.writing")
-    try:
-        torch.save(content, beside)
-        os.replace(beside, checkpoint)
-    except (OSError, RuntimeError) as error:  # torch says of a full disk that a file was written unexpectedly
-        beside.unlink(missing_ok=True)
-        reason = str(getattr(error, "strerror", None) or error).strip().partition("\n")[0]
-        note(f"The training's checkpoint cannot be written ({reason[:200]}): where it is interrupted, it begins anew.")
+def _content(done: int, curve: list[list[float]], learner: Learner) -> dict[str, Any]:
+    return {"done": done, "curve": curve, "state": learner.state()}
 
 
 def _resumed(checkpoint: Path | None, key: str, learner: Learner) -> tuple[list[list[float]], int]:
     """The curve so far and the number of steps done; the learner stands where it stood."""
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True) if checkpoint else {}
-    except Exception:  # none there, or a damaged one: the training begins anew
-        return [], 0
-    if content.get("key") != key or not key:
+    content = read_checkpoint(checkpoint, key)
+    if content is None:
         return [], 0
     learner.resume(content["state"])
     return content["curve"], content["done"]

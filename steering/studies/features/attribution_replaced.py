@@ -119,7 +119,6 @@ def _read(host: Host, prompts: Sequence[Prompt], plans: Mapping[str, Plan]) -> T
     batch = Batch.of(host, prompts).repeated(len(every))
     schedule = Schedule(host, [plan for plan in every for _ in prompts])
     logits = read_replies(host, batch, schedule, n=len(prompts[0]) - 1)
-    logits = logits if logits.ndim == 3 else logits[:, None]
     return logits.unflatten(0, (len(every), len(prompts)))
 
 

@@ -21,7 +21,7 @@ from steering.model.pace import note_reading
 from steering.model.prompts import Message, Prompt, render
 from steering.passes.decoding import generate_each
 from steering.passes.exact import divergence, losses_of, mass_of
-from steering.passes.forced import read_forced
+from steering.passes.forced import read_forced, reply_ids
 from steering.passes.many_plans import Given, Read, read_many
 from steering.passes.own_thoughts import behind_thoughts
 from steering.passes.replies import DecodeSettings
@@ -277,12 +277,6 @@ class Reader:
                         "finish": reply.finish,
                     },
                 )
-
-
-def reply_ids(host: Host, text: str) -> tuple[int, ...]:
-    """A reply's tokens behind a prompt. Without a chat template the prompt is plain text, and a space parts the two."""
-    ids = host.tokenizer(text if host.info.chat_template else f" {text}", add_special_tokens=False)["input_ids"]
-    return tuple(ids)
 
 
 def _losses(read: Read) -> Any:

@@ -13,11 +13,12 @@ from torch.nn.functional import normalize
 
 from steering.job import Stopped
 from steering.studies.dictionaries.autoencoders import KINDS, Autoencoder
-from steering.studies.dictionaries.course import Course, shuffled
+from steering.studies.dictionaries.course import Course
 from steering.studies.dictionaries.crosscoders import CrosscoderLearner, load_crosscoder
 from steering.studies.dictionaries.latent_scaling import latent_scaling
 from steering.studies.dictionaries.learning import Learner, learn
 from steering.studies.dictionaries.transcoders import Transcoder
+from steering.training.order import shuffled
 
 
 CPU = torch.device("cpu")

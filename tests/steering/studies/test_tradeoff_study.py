@@ -25,7 +25,7 @@ from steering.extraction.controls import random_control
 from steering.extraction.extract import extract
 from steering.lane import Stopped
 from steering.model.prompts import Message, conversation, render
-from steering.passes.forced import read_forced
+from steering.passes.forced import read_forced, reply_ids
 from steering.recipes.recipe import Recipe
 from steering.studies import find_study
 from steering.studies.refusal import REFUSAL, Inquiry, RefusalSettings
@@ -35,7 +35,7 @@ from steering.studies.tradeoff.figures import joint_plane, over_strength, per_na
 from steering.studies.tradeoff.findings import measured
 from steering.studies.tradeoff.measures import MEASURES, Measure, register
 from steering.studies.tradeoff.methods import UNSTEERED
-from steering.studies.tradeoff.readings import Item, Reader, Treatment, chunks_of, reply_ids
+from steering.studies.tradeoff.readings import Item, Reader, Treatment, chunks_of
 from steering.studies.tradeoff.report import carried
 from steering.studies.tradeoff.swept import recipe_title
 from steering.texts.contrast import ContrastSet
