@@ -10,7 +10,18 @@ from workbench.controls.judge_fields import classifier_field, judge_section
 
 
 SIZED = (
-    *("strengths", "compare", "random", "n", "examples", "alignment", "alignment_by", "helpfulness", "questions"),
+    *(
+        "strengths",
+        "compare",
+        "random",
+        "n",
+        "examples",
+        "best_of",
+        "alignment",
+        "alignment_by",
+        "helpfulness",
+        "questions",
+    ),
     *("also", "n_replies", "reply_tokens", "instruction", "opposite", "seed", "classifier", "judge_url"),
 )
 """What the size of a run, or whether it is kept already, depends on."""
@@ -18,6 +29,7 @@ _COMPARED = {
     "ablation": "Ablation, by its share",
     "prompt": "System prompt",
     "examples": "In-context examples",
+    "best_of": "Best of n samples (judged replies)",
     "pca": "PCA",
     "affine": "Affine edit",
     "shuffled": "Shuffled labels (control)",
@@ -51,6 +63,7 @@ def _compared() -> tuple[Field | Section, ...]:
             text("instruction", "System prompt, strength 1", placeholder="the set's own"),
             text("opposite", "Its opposite, strength −1", placeholder="the set's own"),
             number("examples", "In-context examples", unit="at most", half=True),
+            number("best_of", "Best of n", unit="samples at most", half=True),
             number("seed", "Seed", half=True),
         ),
     )

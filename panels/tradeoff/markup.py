@@ -11,9 +11,9 @@ from steering.statistics import Estimate
 from steering.studies.tradeoff import Comparison, Picture
 from steering.studies.tradeoff.advice import role_title, share
 from steering.studies.tradeoff.analysis import AXES, Line, Point
+from steering.studies.tradeoff.curves import UNSTEERED
 from steering.studies.tradeoff.figures import method_hues
-from steering.studies.tradeoff.methods import UNSTEERED
-from steering.studies.tradeoff.readings import Item, Seen
+from steering.studies.tradeoff.items import Item, Seen
 from steering.studies.tradeoff.recommendation import Best
 from steering.studies.tradeoff.verdicts import Verdict, agreement
 from workbench.controls.judges_markup import judges_html

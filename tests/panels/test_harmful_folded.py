@@ -22,7 +22,7 @@ from steering.studies.refusal.outcomes import rates_of
 from steering.studies.refusal.replies import Said
 from steering.studies.result_shown import result_html
 from steering.studies.study import Measure, Result
-from steering.studies.tradeoff.readings import Item
+from steering.studies.tradeoff.items import Item
 from workbench.runs.comparison import TextRow
 
 

@@ -17,6 +17,7 @@ from steering.model.host import Host
 from steering.statistics import Estimate
 from steering.studies.study import Measure, Result, Study, origin
 from steering.studies.tradeoff import alignment, further, helpfulness, tables  # noqa: F401 - measures register themselves
+from steering.studies.tradeoff.best_of import best_of_table
 from steering.studies.tradeoff.comparison import Comparison
 from steering.studies.tradeoff.findings import caption
 from steering.studies.tradeoff.picture import Picture, picture_of
@@ -86,6 +87,9 @@ def _tables(picture: Picture) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "fits", tables.fit_table(lines)
     yield "front", tables.front_table(picture.front)
     yield "items", tables.item_table(picture.found, lines)
+    samples = picture.found.judged_samples()
+    if len(samples):
+        yield "best_of", best_of_table(samples, picture.found.settings.seed)
     judges = agreement(picture.found)
     if judges:
         yield "judges", agreement_table(judges)

@@ -11,8 +11,8 @@ from steering.judges.classifier import load_classifier
 from steering.model.host import Host
 from steering.model.prompts import Message
 from steering.studies.tradeoff.further import sorted_reply
+from steering.studies.tradeoff.items import Item, Seen
 from steering.studies.tradeoff.measures import Measure, Score, fixed, mass, register
-from steering.studies.tradeoff.readings import Item, Seen
 from steering.studies.tradeoff.settings import TradeoffSettings
 from steering.texts.questions import Pair, load_pairs
 

@@ -11,9 +11,10 @@ import numpy as np
 from steering.errors import SteeringError
 from steering.statistics import Estimate
 from steering.studies.tradeoff.comparison import AXES, Comparison
+from steering.studies.tradeoff.curves import DIRECTIONS, Curve, Random
 from steering.studies.tradeoff.fits import FEWEST, Verdict, judge, near_zero, published_fit, rational_fit, tanh_fit
-from steering.studies.tradeoff.methods import DIRECTIONS, INNERMOST, Curve, Random
-from steering.studies.tradeoff.readings import Treatment
+from steering.studies.tradeoff.items import Treatment
+from steering.studies.tradeoff.random_floor import INNERMOST
 
 
 RESAMPLES = 1000
@@ -177,7 +178,7 @@ def _near_zero(
 
 
 def _fits(found: Comparison, curve: Curve, draws: Mapping[str, np.ndarray]) -> dict[str, Verdict]:
-    if len(curve.strengths) < FEWEST or curve.key in ("prompt", "examples"):
+    if len(curve.strengths) < FEWEST or not curve.writes:
         return {}
     options = {len(item.words) for item in found.asked["helpfulness"].items}
     floor = next(iter(options)) if len(options) == 1 and found.settings.helpfulness != "raw" else 0

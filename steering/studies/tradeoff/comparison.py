@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,33 +17,22 @@ from steering.model.openings import chat_notes
 from steering.parts.part import parts
 from steering.store import Kept, kept_in
 from steering.studies.size import Done, Size, shares
+from steering.studies.tradeoff.best_of import samples_of, seen_of
+from steering.studies.tradeoff.curves import UNSTEERED, Curve, Curves
 from steering.studies.tradeoff.further import KL
-from steering.studies.tradeoff.measures import Measure, Score, checked_items, find_measure, mass
-from steering.studies.tradeoff.methods import UNSTEERED, Curve, Curves, make_curves
-from steering.studies.tradeoff.readings import Chunk, Item, Reader, Seen, Treatment, chunks_of
+from steering.studies.tradeoff.items import Chunk, Item, Seen, Treatment, chunks_of
+from steering.studies.tradeoff.measures import Measure, checked_items, find_measure, mass
+from steering.studies.tradeoff.methods import make_curves
+from steering.studies.tradeoff.order import AXES, Asked, distinct, steps
+from steering.studies.tradeoff.readings import Reader
 from steering.studies.tradeoff.settings import TradeoffSettings
 from steering.studies.tradeoff.spread import unread
 from steering.texts.system_prompts import left_out
 from steering.vectors.vector import SteeringVector
 
 
-AXES = ("alignment", "helpfulness")
 NOT_ANSWERING = 0.01
 """Mass on the letters under which a model is said not to answer."""
-
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """A measure with its items."""
-
-    measure: Measure
-    chunks: tuple[Chunk, ...]
-    score: Score
-
-    @property
-    def items(self) -> tuple[Item, ...]:
-        """All items."""
-        return tuple(item for chunk in self.chunks for item in chunk.items)
 
 
 class Comparison:
@@ -203,11 +192,23 @@ class Comparison:
         """The items behind a point: what was asked, what was read, and its value."""
         asked, found = self.asked[role], []
         for chunk in asked.chunks:
-            seen = self._reader.seen(chunk, treatment)
+            seen = self._seen(chunk, treatment)
             if seen is None:
                 break
             found += [(item, each, asked.score(item, each)) for item, each in zip(chunk.items, seen, strict=True)]
         return found
+
+    def judged_samples(self) -> np.ndarray:
+        """What the samples of best of n were judged, (request, sample); none where there are none, or not all yet."""
+        n = max((each.best_of for curve in self.curves.curves for each in curve.treatments), default=0)
+        if not n or not self.asked:
+            return np.zeros((0, n))
+        asked, found = self.asked["alignment"], list[list[float]]()
+        for chunk in asked.chunks:
+            drawn = samples_of(self._reader, chunk, n)
+            for item, own in zip(chunk.items, drawn or (), strict=False):
+                found.append([asked.score(item, seen) for seen in own])
+        return np.array(found).reshape(len(found), n)
 
     def divergence(self, treatment: Treatment) -> np.ndarray:
         """KL(unsteered || treated) at every token read so far, nats, (token,)."""
@@ -224,7 +225,7 @@ class Comparison:
     def _of(self, role: str, chunk: Chunk, treatment: Treatment) -> np.ndarray | None:
         key = (role, treatment.key, chunk)
         if key not in self._values:
-            seen = self._reader.seen(chunk, treatment)
+            seen = self._seen(chunk, treatment)
             if seen is None:
                 return None
             score = self.asked[role].score
@@ -254,42 +255,20 @@ class Comparison:
                 "judged alignment on harmlessness, or false_refusal.",
                 "Measure one of them, or leave judge_url out.",
             )
-        treatments = _distinct([curve for curve in self.curves.curves if not curve.floor])
+        treatments = distinct([curve for curve in self.curves.curves if not curve.floor])
         calls = sum(len(self.asked[role].items) for role in roles) * len(treatments) + 1
         second.allow(calls, settings.reply_tokens, "take fewer strengths, replies (n_replies) or methods (compare)")
 
     def _judge(self, job: Job[Any], second: Second) -> Iterator[None]:
         """Ask the second judge about every reply that counts, but those under random directions."""
-        treatments = _distinct([curve for curve in self.curves.curves if not curve.floor])
+        treatments = distinct([curve for curve in self.curves.curves if not curve.floor])
         for role in self.counting_refusals:
             said = [(item, seen) for each in treatments for item, seen, _ in self.seen(role, each)]
             second.judge(job, [item.messages[-1].content for item, _ in said], [seen["text"] for _, seen in said])
             yield
 
     def _steps(self) -> Iterator[tuple[Chunk, str, list[Treatment]]]:
-        """What is read in which order: whole curves on few items first; in each round both axes, the floor, then the
-        rest. Random directions are read on the two axes only.
-        """
-        main = [curve for curve in self.curves.curves if not curve.floor]
-        floor = [curve for curve in self.curves.curves if curve.floor]
-        rounds = max(len(asked.chunks) for asked in self.asked.values())
-        for number in range(rounds):
-            begun = set[Chunk]()
-            for curves, roles in ((main, AXES), (floor, AXES), (main, tuple(self.asked))):
-                treatments = _distinct(curves)
-                for role in roles:
-                    asked = self.asked[role]
-                    known = curves is main and asked.chunks[number : number + 1] and asked.chunks[number] in begun
-                    if number < len(asked.chunks) and treatments and not known:
-                        if curves is main:
-                            begun.add(asked.chunks[number])
-                        yield asked.chunks[number], asked.measure.title, treatments
+        return steps(self.curves.curves, self.asked)
 
-
-def _distinct(curves: list[Curve]) -> list[Treatment]:
-    """All treatments, each once, the unsteered one first."""
-    found = {UNSTEERED.key: UNSTEERED} if curves else {}
-    for curve in curves:
-        for treatment in curve.treatments:
-            found.setdefault(treatment.key, treatment)
-    return list(found.values())
+    def _seen(self, chunk: Chunk, treatment: Treatment) -> list[Seen] | None:
+        return seen_of(self._reader, chunk, treatment, self.asked["alignment"].score)

@@ -72,7 +72,7 @@ def over_strength(
         middle = (line.curve.strengths[0] + line.curve.strengths[-1]) / 2
         side = "left" if best.strength.value <= middle else "right"
         _label(figure, best.strength.value, 0.0, f"recommended {best.strength.value:g}", side, yref="paper")
-    where = "" if line.curve.key in ("prompt", "examples") else ", " + _where(line)
+    where = "" if not line.curve.writes else ", " + _where(line)
     figure = styled(figure, f"strength, {line.curve.unit}{where}", "alignment, helpfulness", y_range=_range(line))
     margin = 0.04 * (line.curve.strengths[-1] - line.curve.strengths[0])
     figure.update_xaxes(dtick=None, range=[line.curve.strengths[0] - margin, line.curve.strengths[-1] + margin])

@@ -9,7 +9,7 @@ from steering.numbers import with_unit
 from steering.studies.tradeoff.advice import advice
 from steering.studies.tradeoff.analysis import Floor, Line
 from steering.studies.tradeoff.comparison import NOT_ANSWERING, Comparison
-from steering.studies.tradeoff.methods import INNERMOST
+from steering.studies.tradeoff.random_floor import INNERMOST
 from steering.studies.tradeoff.recommendation import Best
 
 

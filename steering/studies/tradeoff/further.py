@@ -10,8 +10,8 @@ from steering.model.prompts import conversation
 from steering.model.thoughts import Parts
 from steering.recipes.nats import calibration_prompts, own_replies
 from steering.studies.refusal.requests import load_requests
+from steering.studies.tradeoff.items import Item, Seen
 from steering.studies.tradeoff.measures import Measure, fixed, register
-from steering.studies.tradeoff.readings import Item, Seen
 from steering.studies.tradeoff.settings import TradeoffSettings
 
 

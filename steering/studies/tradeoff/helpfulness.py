@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from steering.errors import SteeringError
 from steering.model.host import Host
+from steering.studies.tradeoff.items import Item, Seen
 from steering.studies.tradeoff.measures import Measure, fixed, mass, register
-from steering.studies.tradeoff.readings import Item, Seen
 from steering.studies.tradeoff.settings import TradeoffSettings
 from steering.texts.questions import Question, load_questions, right_number
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from steering.errors import SteeringError
 from steering.model.host import Host
 from steering.plugins import Registry, of_class
-from steering.studies.tradeoff.readings import Item, Seen
+from steering.studies.tradeoff.items import Item, Seen
 from steering.studies.tradeoff.settings import TradeoffSettings
 from steering.texts.system_prompts import needs_system, takes_system
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from steering.lane import Job
@@ -24,88 +23,16 @@ from steering.passes.exact import divergence, losses_of, mass_of
 from steering.passes.forced import read_forced, reply_ids
 from steering.passes.many_plans import Given, Read, read_many
 from steering.passes.own_thoughts import behind_thoughts
-from steering.passes.replies import DecodeSettings
 from steering.passes.reply_parts import followed
 from steering.passes.rows import Row
 from steering.store import Kept, digest
 from steering.studies.size import Work
+from steering.studies.tradeoff.items import Chunk, Item, Seen, Treatment, decode_of, with_preface
 from steering.texts.questions import first_tokens
-from steering.writes.interventions import Plan
 
 
-CHUNK = 25
-"""Items that are read before the next ones are begun: whole curves come early, and their intervals narrow."""
 BATCH = 32
 """Replies that are generated together."""
-Kind = Literal["given", "words", "text", "own"]
-Seen = dict[str, Any]
-"""What was read of one item; plain numbers, lists and texts. By kind:
-
-given: `losses`, -log-probability of every token of each given reply, nats;
-words: `chances`, probability that the reply begins with each word;
-text: `text`, `tokens` and `finish` of the greedy reply;
-own: `losses` of the unsteered model's own reply, and `kl`, KL(unsteered || treated) at its tokens and its end, nats.
-"""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One item of a measure."""
-
-    id: str
-    messages: tuple[Message, ...]
-    kind: Kind
-    given: tuple[str, ...] = ()
-    """given: replies whose likelihood is read."""
-    words: tuple[str, ...] = ()
-    """words: what a reply may begin with."""
-    answer: str = ""
-    """The right word, number or reply, for whoever scores it."""
-    longest: int = 0
-    """text: the most tokens of the reply."""
-    own: tuple[int, ...] = ()
-    """own: token ids of the unsteered model's reply."""
-
-
-@dataclass(frozen=True)
-class Treatment:
-    """What is done to the model and to what it reads, at one point of a chart."""
-
-    plan: Plan
-    identity: str
-    """Digest of what the plan comes from: recipe and vectors, by content."""
-    preface: tuple[Message, ...] = ()
-    """Turns before each conversation."""
-
-    @property
-    def key(self) -> tuple[str, tuple[Message, ...]]:
-        """Equal where the same is done."""
-        return self.identity, self.preface
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Items of one kind that are read together; equal where the items are, whoever chose them."""
-
-    items: tuple[Item, ...]
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-
-def chunks_of(items: Sequence[Item]) -> tuple[Chunk, ...]:
-    """Items, `CHUNK` at a time."""
-    return tuple(Chunk(tuple(items[start : start + CHUNK])) for start in range(0, len(items), CHUNK))
-
-
-def with_preface(preface: Sequence[Message], messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The conversation behind some turns; where both begin with a system message, the two become one."""
-    if preface and messages and preface[0].role == messages[0].role == "system":
-        both = Message("system", f"{preface[0].content}\n\n{messages[0].content}")
-        return (both, *preface[1:], *messages[1:])
-    return (*preface, *messages)
-
-
 Rendered = dict[tuple[Chunk, tuple[Message, ...]], tuple[list[Prompt], str]]
 """Prompts, and a digest of all that is asked, by chunk and preface."""
 _RENDERED: WeakKeyDictionary[Host, Rendered] = WeakKeyDictionary()
@@ -263,7 +190,7 @@ class Reader:
         for start in range(0, len(asked), BATCH):
             part = asked[start : start + BATCH]
             rows = [Row(prompts[index], group[place].plan) for place, index in part]
-            settings = [DecodeSettings(max_new_tokens=items[index].longest) for _, index in part]
+            settings = [decode_of(items[index], group[place]) for place, index in part]
             for which, reply in generate_each(job, self._host, rows, settings):
                 place, index = part[which]
                 yield (

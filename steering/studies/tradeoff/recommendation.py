@@ -9,8 +9,8 @@ import numpy as np
 
 from steering.statistics import Estimate
 from steering.studies.tradeoff.analysis import AXES, Line, Point, estimate
+from steering.studies.tradeoff.curves import UNSTEERED
 from steering.studies.tradeoff.limits import Limit, broken, limit_of_budget, limit_of_utility, unsound
-from steering.studies.tradeoff.methods import UNSTEERED
 
 
 BUDGETS = (0.01, 0.05, 0.10)

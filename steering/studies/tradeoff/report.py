@@ -25,8 +25,8 @@ from steering.studies.tradeoff import figures
 from steering.studies.tradeoff.advice import advice
 from steering.studies.tradeoff.analysis import Line
 from steering.studies.tradeoff.findings import caption, measured
+from steering.studies.tradeoff.items import Item
 from steering.studies.tradeoff.picture import Picture
-from steering.studies.tradeoff.readings import Item
 from steering.texts.sources import local_file, split_source
 
 

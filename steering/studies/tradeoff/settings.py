@@ -22,13 +22,14 @@ from steering.texts.questions import PAIR_SETS, QUESTION_SETS, first_tokens, has
 from steering.vectors.vector import SteeringVector
 
 
-Compared = Literal["pca", "ablation", "affine", "prompt", "examples", "shuffled"]
+Compared = Literal["pca", "ablation", "affine", "prompt", "examples", "best_of", "shuffled"]
 COMPARED: dict[Compared, str] = {
     "pca": "PCA of pair differences, in place of the vector's own method",
     "ablation": "ablating the vector's direction everywhere, by its share",
     "affine": "affine edit: the projection set to the negative mean plus the strength",
     "prompt": "a system prompt that asks for the aligned answer, or for the opposite",
     "examples": "in-context examples with aligned answers, or with misaligned ones",
+    "best_of": "of several sampled replies the one that is judged best; for judged replies",
     "shuffled": "a vector of the same set with its labels shuffled, as a control",
 }
 ABOUT: Mapping[str, str] = {"refusal": "harmlessness", "harm": "harmlessness", "truth": "honesty"} | {
@@ -99,6 +100,9 @@ class TradeoffSettings(BaseModel):
     instruction: str = Field("", description="prompt: the system prompt; the set's own where empty.")
     opposite: str = Field("", description="prompt: the opposite one, at strength -1; the set's own where empty.")
     examples: int = Field(4, ge=1, le=16, description="examples: the most examples.")
+    best_of: int = Field(
+        8, ge=1, le=256, description="best_of: the most samples a request; 1, 2, 4 … up to it are shown."
+    )
     classifier: str = Field("", description="judged: a text classifier as the judge, a folder or Hub id.")
     classifier_label: str = Field(
         "", description="Its label that means aligned; the one that means refusal where empty."

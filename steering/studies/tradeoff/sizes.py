@@ -12,7 +12,7 @@ from steering.studies.size import Size, Work
 from steering.studies.tradeoff.comparison import Comparison
 from steering.studies.tradeoff.further import OWN_REPLIES
 from steering.studies.tradeoff.measures import MEASURES
-from steering.studies.tradeoff.methods import floor_strengths
+from steering.studies.tradeoff.random_floor import floor_strengths
 from steering.studies.tradeoff.readings import BATCH
 from steering.studies.tradeoff.settings import TradeoffSettings
 from steering.vectors.vector import SteeringVector
@@ -36,7 +36,8 @@ def size_of(host: Host, settings: TradeoffSettings, vectors: Mapping[str, Steeri
     strengths = len(settings.sweep)
     swept = {"pca": strengths, "affine": strengths, "shuffled": strengths, "ablation": min(_SHARES, strengths)}
     curves = [strengths] * len(settings.recipes)
-    curves += [swept.get(key, 2 * settings.examples if key == "examples" else 2) for key in settings.compare]
+    beside = {"examples": 2 * settings.examples, "best_of": 0}
+    curves += [swept.get(key, beside.get(key, 2)) for key in settings.compare]
     main, floor = sum(curves), settings.random * len(floor_strengths(settings.sweep))
     works = [Work("readings", OWN_REPLIES * main, _OWN_TOKENS)]
     for name in (settings.alignment_by, settings.helpfulness):
@@ -71,7 +72,8 @@ def size_ahead(host: Host, settings: TradeoffSettings, kept: Kept, vectors: Mapp
 def _work(settings: TradeoffSettings, name: str, treatments: int) -> Work:
     if name in _TOKENS:
         return Work("readings", settings.n * treatments, _TOKENS[name])
-    return Work("replies", settings.n_replies * treatments, settings.reply_tokens, batch=BATCH)
+    samples = settings.best_of if "best_of" in settings.compare else 0
+    return Work("replies", settings.n_replies * (treatments + samples), settings.reply_tokens, batch=BATCH)
 
 
 def _at_hand(host: Host, settings: TradeoffSettings, vectors: Mapping[str, SteeringVector]) -> bool:

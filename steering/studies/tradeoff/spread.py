@@ -13,7 +13,8 @@ from steering.model.host import Host
 from steering.model.prompts import Message
 from steering.passes.many_plans import together
 from steering.store import Kept
-from steering.studies.tradeoff.readings import BATCH, Chunk, Reader, Treatment
+from steering.studies.tradeoff.items import Chunk, Treatment
+from steering.studies.tradeoff.readings import BATCH, Reader
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from steering.judges.agreement import Agreement, Judges, agreement_of
 from steering.studies.tradeoff.comparison import Comparison
+from steering.studies.tradeoff.curves import UNSTEERED
 from steering.studies.tradeoff.further import sorted_reply
-from steering.studies.tradeoff.methods import UNSTEERED
-from steering.studies.tradeoff.readings import Treatment
+from steering.studies.tradeoff.items import Treatment
 
 
 @dataclass(frozen=True)

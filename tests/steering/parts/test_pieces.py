@@ -13,8 +13,9 @@ from steering.parts.part import Part, Told, parts, spread_over
 from steering.recipes.recipe import Recipe
 from steering.store import Kept
 from steering.studies.grid import BATCH, Grid, parse_axis, run_cells
-from steering.studies.tradeoff.methods import UNSTEERED
-from steering.studies.tradeoff.readings import Chunk, Item, Reader, Treatment
+from steering.studies.tradeoff.curves import UNSTEERED
+from steering.studies.tradeoff.items import Chunk, Item, Treatment
+from steering.studies.tradeoff.readings import Reader
 from steering.studies.tradeoff.spread import Reading, unread
 from steering.writes.interventions import Write
 from steering.writes.operations import Add

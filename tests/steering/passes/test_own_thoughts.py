@@ -26,7 +26,8 @@ from steering.studies.probing.templates import runs_of, template_of
 from steering.studies.refusal.arms import ARMS, NONE, Arm, Arms
 from steering.studies.refusal.effects import Effects
 from steering.studies.refusal.groups import Group
-from steering.studies.tradeoff.readings import Chunk, Item, Reader, Treatment
+from steering.studies.tradeoff.items import Chunk, Item, Treatment
+from steering.studies.tradeoff.readings import Reader
 from steering.texts.question_files import Question
 from steering.texts.questions import chances_of_answers
 

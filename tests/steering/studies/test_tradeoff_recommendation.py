@@ -7,7 +7,7 @@ import pytest
 
 from steering.studies.tradeoff.advice import limit_words
 from steering.studies.tradeoff.analysis import Line, Point, estimate
-from steering.studies.tradeoff.methods import UNSTEERED, Curve
+from steering.studies.tradeoff.curves import UNSTEERED, Curve
 from steering.studies.tradeoff.recommendation import best_of, pareto
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import torch
 
-import steering.studies.tradeoff.readings
+import steering.studies.tradeoff.items
 from bench.plain_sweep import plain_chances, plain_losses
 from steering.confines import Confines, confined
 from steering.errors import SteeringError
@@ -31,11 +31,12 @@ from steering.studies import find_study
 from steering.studies.refusal import REFUSAL, Inquiry, RefusalSettings
 from steering.studies.tradeoff import NO_RECIPE, Comparison, picture_of, result_of, size_ahead, size_of
 from steering.studies.tradeoff.advice import advice
+from steering.studies.tradeoff.curves import UNSTEERED
 from steering.studies.tradeoff.figures import joint_plane, over_strength, per_nat
 from steering.studies.tradeoff.findings import measured
+from steering.studies.tradeoff.items import Item, Treatment, chunks_of
 from steering.studies.tradeoff.measures import MEASURES, Measure, register
-from steering.studies.tradeoff.methods import UNSTEERED
-from steering.studies.tradeoff.readings import Item, Reader, Treatment, chunks_of
+from steering.studies.tradeoff.readings import Reader
 from steering.studies.tradeoff.report import carried
 from steering.studies.tradeoff.swept import recipe_title
 from steering.texts.contrast import ContrastSet
@@ -417,7 +418,7 @@ def test_before_a_run_it_is_told_what_it_reads_at_most_where_counting_would_wait
 
 
 def test_stop_keeps_what_is_done_and_it_can_be_seen(demo, monkeypatch) -> None:
-    monkeypatch.setattr(steering.studies.tradeoff.readings, "CHUNK", 5)
+    monkeypatch.setattr(steering.studies.tradeoff.items, "CHUNK", 5)
     kept: dict = {}
     settings = find_study("tradeoff").parse({"strengths": "-1, 0, 1", "n": 20, **BARE})
     found, parts = Comparison(demo, settings, kept), []

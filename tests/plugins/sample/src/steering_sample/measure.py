@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from steering import Host
 from steering.model.prompts import conversation
+from steering.studies.tradeoff.items import Item, Seen
 from steering.studies.tradeoff.measures import Measure, fixed
-from steering.studies.tradeoff.readings import Item, Seen
 from steering.studies.tradeoff.settings import TradeoffSettings
 
 
