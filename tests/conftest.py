@@ -14,6 +14,8 @@ from typing import Any
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the suite uses no network: a Hub id must fail at once
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Of programs that tests start, too: with as many threads as cores each, they wait for each other in busy loops.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and tables are as wide as without a terminal
 
 import pytest

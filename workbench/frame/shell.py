@@ -61,10 +61,11 @@ def build(bench: Workbench) -> Page:
     """Lay out the workbench: a start page, and a page of its own for every panel, which costs the others nothing."""
     places = places_of(bench.catalogue)
     with bench.rooms.layout() if bench.rooms else nullcontext():
-        with Page(title=NAME, analytics_enabled=False, fill_width=True, delete_cache=bench.passing) as pages:
-            _place_page(bench, pages, places, None)
-        for place in places:
-            with pages.route(place.title, place.path, show_in_navbar=False):
+        pages = Page(title=NAME, analytics_enabled=False, fill_width=True, delete_cache=bench.passing)
+        addresses = [pages.route(place.title, place.path, show_in_navbar=False).current_page for place in places]
+        with pages:  # once: whenever it is left, Gradio makes the configuration and the app of all pages anew
+            for place, address in zip((None, *places), ("", *addresses), strict=True):
+                pages.current_page = address
                 _place_page(bench, pages, places, place)
     return pages
 

@@ -17,6 +17,7 @@ from steering.bounds import check_prompt
 from steering.errors import SteeringError
 from workbench.doors.at_hand import limits_at_hand, take_up
 from workbench.doors.door import Link
+from workbench.page.descriptions import Described
 from workbench.page.visits import visit_of
 from workbench.places import without_places
 
@@ -29,7 +30,7 @@ _LONGEST = 4000
 _log = logging.getLogger(__name__)
 
 
-class Page(gr.Blocks):
+class Page(Described):
     """Blocks whose events take what their controls can send, and answer everything else with a message."""
 
     link: Link
