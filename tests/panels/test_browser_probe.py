@@ -102,16 +102,16 @@ def test_bad_input_is_one_card_and_stop_keeps_what_there_is(page: Page, monkeypa
         probe(*given)
 
     monkeypatch.setattr(Probing, "_probe", slowly)
-    for number in range(2):
+    for number in range(3):
         more(page, number)
     fill(page, restarts="0")
     expect(page.locator("#probe-size")).to_contain_text("from 1")
-    fill(page, restarts="4", blocks="9")
+    fill(page, restarts="1", blocks="9", n="40", steps="20")
     page.click("#probe-run")
     card = page.locator(".sw-body-column").locator(".sw-error")
     expect(card).to_have_count(1)
     expect(card).to_contain_text("0 to 5")
-    fill(page, blocks="", restarts="4")
+    fill(page, blocks="")
     page.click("#probe-run")
     drawn(page, "#probe-curves")
     page.click("#probe-stop")

@@ -38,8 +38,8 @@ def small(page: Page) -> None:
     for folded in ("questions", "n-train"):
         page.locator(f"#refusal-{folded}").locator("xpath=ancestor::details").locator("summary").first.click()
     fields = {
-        "n-train": "32",
-        "n-validation": "12",
+        "n-train": "16",
+        "n-validation": "8",
         "n-test": "4",
         "random": "1",
         "reply-tokens": "16",

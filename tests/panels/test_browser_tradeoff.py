@@ -220,6 +220,7 @@ def test_a_sent_recipe_is_taken(page: Page) -> None:
 
 
 def test_stop_keeps_what_there_is(page: Page) -> None:
+    small(page)
     fill(page, strengths="-2..2 step 0.1")
     page.click("#tradeoff-run")
     drawn(page, "#tradeoff-plane")
