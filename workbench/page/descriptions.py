@@ -25,10 +25,10 @@ class Descriptions(BlocksConfig):
         new = Descriptions(self.root_block)
         new.blocks, new.fns, new.fn_id = self.blocks.copy(), self.fns.copy(), self.fn_id
         new.renderables = self.renderables.copy()
-        new._known = self.root_block.described  # type: ignore[attr-defined]
+        new._known = self.root_block.described
         return new
 
-    def config_for_block(  # type: ignore[override]
+    def config_for_block(
         self, _id: int, rendered_ids: list[int], block: Block, renderable: Renderable | None = None
     ) -> dict[str, Any]:
         """As Gradio's. What a session changes is its own: it puts another component in the place of the page's."""
