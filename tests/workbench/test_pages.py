@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl
 
 import gradio as gr
 import pytest
+from gradio.blocks import BlocksConfig
+from gradio.state_holder import SessionState
 
 from steering.errors import SteeringError
 from steering.plugins import Problem
@@ -197,6 +199,25 @@ def test_an_event_that_leaves_a_control_of_ours_out_changes_none_of_its_properti
     assert left_out == {"__type__": "update"}
     changed, _ = asyncio.run(page.postprocess_data(event, [gr.update(words="c"), "x"], None))
     assert changed["props"] == {"words": "c"}
+
+
+def test_sessions_share_what_components_are_and_change_their_own_alone() -> None:
+    """Held against what Gradio works out for everybody who opens a page."""
+    with Page() as page:
+        box, button = gr.Textbox("before", label="Name"), gr.Button()
+        button.click(lambda: None, outputs=box)
+    one, other = SessionState(page), SessionState(page)
+    for session in (one, other):
+        assert session.config_values == {
+            number: BlocksConfig.config_for_block(number, [], block) for number, block in page.blocks.items()
+        }
+    one._update_value_in_config(box._id, "after")
+    one[button._id] = gr.Button("Changed", render=False)
+    one._update_config(button._id)
+    assert one.config_values[box._id]["props"]["value"] == "after"
+    assert one.config_values[button._id]["props"]["value"] == "Changed"
+    assert other.config_values[box._id]["props"]["value"] == "before"
+    assert SessionState(page).config_values == other.config_values
 
 
 def test_a_path_that_gradio_has_itself_is_not_taken(bench: Workbench) -> None:
