@@ -86,6 +86,7 @@ KINDS: dict[str, list[str]] = {
         *("--set", "random=5", "--set", "permutations=100", "--set", "aqi_n=5", "--set", "cause=[]"),
         *("--set", "blocks=3", "--set", "controls=[]"),
     ],
+    "pairs": ["run", "pairs", "--set", "n=4", "--set", "reply_tokens=24"],
     "axbench": [
         *("run", "axbench", "--set", "n_concepts=2", "--set", "n_instructions=2", "--set", "factors=1"),
         *("--set", "methods=[none, mean_difference]", "--set", "texts_n=8", "--set", "reply_tokens=4"),

@@ -13,6 +13,7 @@ from steering.studies.features.figures import feature_figures
 from steering.studies.features.health_figures import health_figures
 from steering.studies.features.two_models_figures import shift_figures
 from steering.studies.figures import Drawn
+from steering.studies.preferences.figures import making_figures
 from steering.studies.probing.drawn import probe_drawn
 from steering.studies.refusal.drawn import refusal_drawn
 from steering.studies.tradeoff.drawn import tradeoff_drawn
@@ -42,6 +43,7 @@ _BY_STUDY: dict[str, Callable[[Result], Iterator[Drawn]]] = {
     "refusal": refusal_drawn,
     "tradeoff": tradeoff_drawn,
     "probe": probe_drawn,
+    "pairs": lambda result: making_figures(result.tables),
     "axbench": lambda result: axbench_figures(result.tables),
     "features": lambda result: feature_figures(result.tables),
     "dictionary_health": lambda result: health_figures(result.tables),

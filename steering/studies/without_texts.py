@@ -15,7 +15,7 @@ from steering.vectors.vector import SteeringVector
 TEXTS = frozenset(
     {
         *("text", "thought", "answer", "prompt", "question", "given", "read", "reply", "reason"),
-        *("safe", "harmful", "token", "tokens_read"),
+        *("safe", "harmful", "token", "tokens_read", "chosen", "rejected"),
     }
 )
 """Columns of texts that are, quote or spell out prompts, replies or items."""

@@ -58,6 +58,7 @@ TINY: dict[str, dict[str, Any]] = {
         "controls": [],
         "blocks": "2",
     },
+    "pairs": {"n": 2, "reply_tokens": 48, "margin": 0.0},
     "axbench": {
         "n_concepts": 2,
         "n_instructions": 2,

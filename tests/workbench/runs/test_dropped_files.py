@@ -33,6 +33,7 @@ from workbench.runs.origin import origin_of_run
 
 PANELS = {"extract": "vectors", "methods": "vectors"}
 WITHOUT_PAGE = (
+    "pairs",
     "axbench",
     "dictionary_health",
     "feature_cause",

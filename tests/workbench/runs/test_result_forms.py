@@ -30,6 +30,7 @@ FIGURES = {
     "refusal": 3,
     "tradeoff": 1,
     "probe": 1,
+    "pairs": 2,
     "axbench": 2,
     "dictionary_health": 3,
     "features": 3,

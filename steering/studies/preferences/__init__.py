@@ -1,0 +1,1 @@
+"""Preferences from the model itself, and what each is worth."""
