@@ -115,7 +115,8 @@ class Job(Generic[T]):
         self._result: T | None = None
         self._stop = threading.Event()
         self._ended = threading.Event()
-        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        # No `SimpleQueue`: of several who wait on one with a timeout, Python 3.11 can leave one waiting for ever.
+        self._events: queue.Queue[Any] = queue.Queue()
         self._started: float | None = None
         self._finished: float | None = None
         self._turn: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -69,6 +70,12 @@ def made_here(host: Host) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Of the packages on which a number depends."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Read once: what is imported stays as it is, and every run looks."""
     found = {}
     for package in _PACKAGES:
         try:

@@ -22,7 +22,8 @@ def accepted(host: Host, inputs: dict[str, Tensor], *, steps: bool) -> dict[str,
     """Those of the inputs that the model takes, on its device; `steps` where it goes on from a cache token by token."""
     can = host.abilities
     accepts = can.accepts - {"attention_mask"} if steps and not can.masks_steps else can.accepts
-    return {name: value.to(host.device) for name, value in inputs.items() if name == "input_ids" or name in accepts}
+    device = host.device
+    return {name: value.to(device) for name, value in inputs.items() if name == "input_ids" or name in accepts}
 
 
 def options_of(host: Host, inputs: dict[str, Tensor], cache: Any, n_kept: int, use_cache: bool) -> dict[str, Any]:

@@ -35,6 +35,14 @@ class Turn:
     operation: Operation
     scope: Scope
     gate: Gate | None
+    device: torch.device | None = None
+    """Where its operation was used last."""
+
+    def on(self, device: torch.device) -> Operation:
+        """The operation, which moves to a device once and not at every step."""
+        if self.device != device:
+            self.operation, self.device = self.operation.to(device), device
+        return self.operation
 
 
 @dataclass
@@ -50,12 +58,10 @@ class Visit:
         for turn in self.turns:
             if not coverage.touches(turn.scope):
                 continue
-            if turn.operation.device != states.device:  # moves once, not at every step
-                turn.operation = turn.operation.to(states.device)
             covered = coverage.of(turn, states.device)
             all_rows = len(turn.rows) == len(states)
             own = new if all_rows else new[turn.rows]
-            written = _apply(turn.operation, own, coverage.beside(turn, states.device))
+            written = _apply(turn.on(states.device), own, coverage.beside(turn, states.device))
             if covered is not None:
                 written = torch.where(covered[..., None], written, own)
             if all_rows:

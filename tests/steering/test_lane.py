@@ -80,6 +80,26 @@ def test_all_who_follow_a_job_are_told_of_its_end(own_lane: Lane) -> None:
     assert list(job.events(heartbeat=0.02)) == []  # nor does somebody wait who comes too late
 
 
+def test_of_many_who_follow_with_short_beats_none_is_left_waiting(own_lane: Lane) -> None:
+    """Where an item comes at the very end of a beat, somebody else may take it: with `queue.SimpleQueue` of Python 3.11
+    one of three tries leaves somebody waiting for ever.
+    """
+
+    def work(job: Job[None]) -> None:
+        for item in range(200):
+            job.emit(item)
+            time.sleep(2e-4)
+
+    for _ in range(12):
+        job = own_lane.submit(work, title="items")
+        readers = [threading.Thread(target=lambda: list(job.events(5e-4)), daemon=True) for _ in range(8)]  # noqa: B023
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join(10)
+        assert not any(reader.is_alive() for reader in readers)
+
+
 def test_what_is_emitted_between_a_heartbeat_and_the_end_is_read(own_lane: Lane) -> None:
     job = own_lane.submit(lambda job: job.emit("last"), title="short")
     job.result(timeout=5)

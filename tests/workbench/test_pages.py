@@ -201,6 +201,36 @@ def test_an_event_that_leaves_a_control_of_ours_out_changes_none_of_its_properti
     assert changed["props"] == {"words": "c"}
 
 
+def test_what_an_event_leaves_as_it_is_is_not_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Page() as page:
+        box, kept, state, button = gr.Textbox(), gr.Textbox("as it is"), gr.State(1), gr.Button()
+        button.click(lambda: None, outputs=[box, kept, state, button])
+    (event,) = page.fns.values()
+    session, made = SessionState(page), list[str]()
+    for kind in (gr.Textbox, gr.Button):
+        first = kind.__init__
+
+        def init(self: Any, *given: Any, first: Any = first, **named: Any) -> None:
+            made.append(type(self).__name__)
+            first(self, *given, **named)
+
+        monkeypatch.setattr(kind, "__init__", init)
+
+    def sent(given: Any) -> list[Any]:
+        made.clear()
+        return asyncio.run(page.postprocess_data(event, given, session))
+
+    left = {"__type__": "update"}
+    assert sent({box: "new"}) == ["new", left, None, left]
+    assert made == []
+    assert sent({button: gr.update(interactive=False), state: 2}) == [left, left, None, {**left, "interactive": False}]
+    assert (made, session[state._id]) == (["Button"], 2)
+    assert sent([gr.skip(), "all", gr.skip(), gr.skip()]) == [left, "all", None, left]
+    assert sent(gr.skip()) == [left, left, None, left]
+    with pytest.raises(ValueError, match="enough output values"):
+        sent(["too few"])
+
+
 def test_sessions_share_what_components_are_and_change_their_own_alone() -> None:
     """Held against what Gradio works out for everybody who opens a page."""
     with Page() as page:

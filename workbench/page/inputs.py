@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import convert_component_dict_to_list
 
 from steering.bounds import check_prompt
 from steering.errors import SteeringError
@@ -25,6 +27,8 @@ from workbench.places import without_places
 MOST_TOKENS = 100_000
 """Of a place in a text or a table that is clicked."""
 
+_LEFT = gr.skip()
+"""What an output is given that stays as it is."""
 _LONGEST = 4000
 """Characters of a message."""
 _log = logging.getLogger(__name__)
@@ -80,16 +84,42 @@ class Page(Described):
             ) from error
 
     async def postprocess_data(self, block_fn: Any, predictions: Any, *given: Any, **options: Any) -> list[Any]:
-        """As Gradio's, which for markup takes an update's own mark for a property: a control of our own that is not
-        laid out yet would lose all others, although nothing of it changes.
+        """As Gradio's, for those outputs alone that change: of every other one it would make a component anew and
+        describe it, at every step of a stream, which took four fifths of what a visitor's stream costs the server.
+
+        For markup it takes an update's own mark for a property: a control of our own that is not laid out yet would
+        lose all others, although nothing of it changes.
         """
-        output: list[Any] = await super().postprocess_data(block_fn, predictions, *given, **options)
-        for change in output:
+        values = _values_of(block_fn, predictions)
+        if values is None:
+            return await super().postprocess_data(block_fn, predictions, *given, **options)
+        places = [place for place, value in enumerate(values) if not (isinstance(value, dict) and value == _LEFT)]
+        changing = copy(block_fn)
+        changing.outputs = [block_fn.outputs[place] for place in places]
+        changed = [values[place] for place in places]
+        output: list[Any] = [None if part.stateful else dict(_LEFT) for part in block_fn.outputs]
+        if not places:
+            return output
+        found = await super().postprocess_data(changing, changed if len(changed) > 1 else changed[0], *given, **options)
+        for place, change in zip(places, found, strict=True):
+            output[place] = change
             if isinstance(change, dict) and isinstance(change.get("props"), dict):
                 change["props"].pop("__type__", None)
                 if not change["props"]:
                     del change["props"]
         return output
+
+
+def _values_of(block_fn: Any, predictions: Any) -> Sequence[Any] | None:
+    """What an event gives each of its outputs; None where Gradio has something to say of it."""
+    if isinstance(predictions, dict) and predictions and predictions != _LEFT:
+        predictions = convert_component_dict_to_list(block_fn.outputs, predictions)
+    if len(block_fn.outputs) == 1:
+        return [predictions]
+    if isinstance(predictions, dict) and predictions == _LEFT:
+        return [_LEFT] * len(block_fn.outputs)
+    fits = isinstance(predictions, list | tuple) and len(predictions) == len(block_fn.outputs)
+    return predictions if fits else None
 
 
 def check_input(component: Any, value: Any) -> None:
