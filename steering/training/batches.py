@@ -33,7 +33,7 @@ class Measured:
     """Mean over its examples."""
     margin: float
     """Nats by which the plan makes chosen replies likelier, log π/π₀, less those of rejected ones; of labelled data
-    the means of wanted and unwanted ones; of wanted replies alone the first part.
+    the means of wanted and unwanted ones; of wanted replies alone the first part; of sampled ones their mean reward.
     """
     gradient: tuple[Tensor, ...] = ()
     """d loss / d live tensors; none where nobody asked."""
@@ -61,6 +61,7 @@ class Objective:
         settings: Settings,
         *,
         weights: Tensor | None = None,
+        advantages: Tensor | None = None,
         tokens: int = TOKENS,
     ) -> None:
         """Nothing is computed yet.
@@ -72,20 +73,24 @@ class Objective:
             loss: By which loss.
             settings: The loss's numbers.
             weights: What each example counts, (example,); 1 where None.
+            advantages: Of sampled replies: how much better each is than others to its prompt, (example,).
             tokens: The most of a pass with a graph, padding included.
         """
         self.known, self.examples, self.parameters = known, examples, parameters
         self.loss, self.settings = loss, settings
-        self._weights, self._tokens = weights, tokens
+        self._weights, self._advantages, self._tokens = weights, advantages, tokens
         self.running: list[float] = [math.nan, math.nan]
         """Mean rewards of wanted and of unwanted replies so far, of a loss that has them."""
 
-    def measured(self, chosen: Sequence[int], *, progress: float = 0.0, gradient: bool = False) -> Measured:
+    def measured(
+        self, chosen: Sequence[int], *, progress: float = 0.0, step: int = 0, gradient: bool = False
+    ) -> Measured:
         """Loss and margin of some examples. Call on the model thread.
 
         Args:
             chosen: Which, by their index.
             progress: Which share of the steps is done.
+            step: Which step it is, of an objective that draws.
             gradient: Whether the gradient is worked out, too; then a running mean goes on.
 
         Raises:
@@ -159,6 +164,7 @@ class Objective:
             nulled=sides.get("nulled"),
             wanted=wanted if self.loss.kind == "labelled" else None,
             weights=None if self._weights is None else self._weights[list(part)].to(device),
+            advantages=None if self._advantages is None else self._advantages[list(part)].to(device),
             shift=shift,
             progress=progress,
             penalty=_penalty(gates) if gates else None,

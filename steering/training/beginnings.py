@@ -17,8 +17,8 @@ from steering.vectors.vector import SteeringVector
 
 
 Start = Literal["mean_difference", "random", "zero"]
-_SHARE = 0.25
-"""Of a state's length: a usual length of a direction, where no two sides say one."""
+_SHARE = 0.1
+"""Of a state's length: a usual length of a direction, where no two sides say a longer one."""
 _LEAST = 1e-6
 """Of a state's length: two sides that are nearer are the same."""
 
@@ -30,7 +30,9 @@ class Beginning:
     rows: Tensor
     """Where the training begins, raw units, (block, span, width)."""
     scale: Tensor
-    """A usual length of the direction, raw units, (block,): how far apart both sides' means lie."""
+    """A usual length of the direction, raw units, (block,): how far apart both sides' means lie, and not less than a
+    tenth of a state's length.
+    """
     low: Tensor
     """Mean state of replies that are not wanted, of all where there are none, (block, width)."""
     norms: Tensor
@@ -59,7 +61,7 @@ def beginning(known: KnownTexts, texts: Texts, trainee: Trainee, start: Start | 
     high = known.pooled[wanted][:, places].mean(dim=0) if wanted else None
     low = known.pooled[unwanted][:, places].mean(dim=0) if unwanted else None
     apart = high - low if high is not None and low is not None else None
-    scale = _SHARE * norms if apart is None else torch.maximum(apart.norm(dim=-1), _LEAST * norms)
+    scale = _SHARE * norms if apart is None else torch.maximum(apart.norm(dim=-1), _SHARE * norms)
     first = _first(known, apart, norms, scale, trainee, start, seed)
     rows = torch.cat([first[:, None], _further(first, scale, trainee.span, seed)], dim=1)
     below = low if low is not None else high

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,19 +17,18 @@ from steering.model.host import Host
 from steering.recipes.recipe import Intervention
 from steering.recipes.writes import Vectors
 from steering.store import digest
+from steering.training.asked import Asked
 from steering.training.batches import Measured, Objective
-from steering.training.beginnings import Beginning, Start, beginning
+from steering.training.beginnings import Beginning, beginning
 from steering.training.budget import EVERY, Budget
-from steering.training.checkpoints import SECONDS, read_checkpoint, save_checkpoint
-from steering.training.course import Course
-from steering.training.losses import Loss
+from steering.training.checkpoints import SECONDS, Place, clear_checkpoint, read_checkpoint, save_checkpoint
 from steering.training.matching import matching_weights
 from steering.training.order import share_of_rate, shuffled
+from steering.training.sampled import Sampled
 from steering.training.scores import KnownTexts
 from steering.training.texts import Texts
 from steering.training.trained import Point, Trained, intervention_of, provenance_of, vectors_of
-from steering.training.trainee import Parameters, Trainee
-from steering.vectors.vector import SteeringVector
+from steering.training.trainee import Parameters
 
 
 LOOKS = 20
@@ -43,54 +40,27 @@ _GATED = 64
 """Texts on which a gate is read."""
 
 
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """All that a training depends on beside the model and its texts."""
-
-    trainee: Trainee
-    loss_name: str
-    loss: Loss
-    numbers: Mapping[str, float]
-    course: Course
-    nats: float | None
-    start: Start | SteeringVector
-    data: str
-    """Digest of the examples."""
-    held_out: str
-    """Digest of those on which it is watched."""
-
-    @property
-    def plain(self) -> dict[str, Any]:
-        """As provenance and checkpoints have it."""
-        start = self.start.content if isinstance(self.start, SteeringVector) else self.start
-        trainee = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self.trainee).items()}
-        return {
-            "loss": self.loss_name,
-            "numbers": dict(self.numbers),
-            **trainee,
-            **asdict(self.course),
-            "budget": self.nats,
-            "start": start,
-            "data": self.data,
-            "validation": self.held_out,
-        }
-
-
 class Loop:
     """One training. Everything happens on the model thread."""
 
     def __init__(self, host: Host, texts: Texts, held_out: Texts, asked: Asked) -> None:
+        """Nothing is read yet.
+
+        Args:
+            host: The model.
+            texts: What is trained on.
+            held_out: What the training is watched on; perhaps nothing.
+            asked: How.
+        """
         self._host, self._asked = host, asked
         self._texts, self._held_out = texts, held_out
         self._known = KnownTexts(host, texts.replied, asked.trainee.places)
         self._watched = KnownTexts(host, held_out.replied, asked.trainee.places) if held_out.examples else None
         self._curve: list[Point] = []
-        self._done = 0
+        self._done, self._stopped = 0, ""
         self._least, self._best_step, self._looks = math.inf, 0, 0
 
-    def run(
-        self, job: Job[Any], *, on_step: OnStep | None, checkpoint: Path | None, name: str, data_name: str
-    ) -> Trained:
+    def run(self, job: Job[Any], *, on_step: OnStep | None, checkpoint: Place, name: str, data_name: str) -> Trained:
         """Train to the end, from a checkpoint on where there is one of the same training.
 
         Raises:
@@ -104,13 +74,14 @@ class Loop:
         else:
             self._restore(known)
         try:
-            stopped = self._steps(job, on_step, lambda: save_checkpoint(checkpoint, key, self._state()))
+            if not self._stopped:
+                self._stopped = self._steps(job, on_step, lambda: save_checkpoint(checkpoint, key, self._state()))
         except (Stopped, KeyboardInterrupt):
             save_checkpoint(checkpoint, key, self._state())
             raise
-        trained = self._end(stopped, name, data_name)
-        if checkpoint is not None:
-            checkpoint.unlink(missing_ok=True)
+        save_checkpoint(checkpoint, key, self._state())
+        trained = self._end(name, data_name)
+        clear_checkpoint(checkpoint)
         return trained
 
     # -- before the first step -------------------------------------------------
@@ -132,15 +103,19 @@ class Loop:
         if asked.nats is not None:
             self._budget = Budget(self._host, asked.nats, self._parameters, self._applied)
 
-    def _made(self, known: KnownTexts, texts: Texts) -> Objective:
-        weights = None
-        if self._asked.loss.weighted:
+    def _made(self, known: KnownTexts, texts: Texts) -> Objective | Sampled:
+        asked, weights = self._asked, None
+        if asked.sampling is not None:
+            how = asked.loss, asked.numbers, asked.sampling, asked.course.seed
+            return Sampled(self._host, texts, self._parameters, *how)
+        if asked.loss.weighted:
             prompts = known.prompts[[each.chosen for each in texts.examples]]
             weights = matching_weights(prompts, torch.tensor([each.wanted for each in texts.examples]))
-        asked = self._asked
         return Objective(known, texts.examples, self._parameters, asked.loss, asked.numbers, weights=weights)
 
     def _begin(self) -> None:
+        if isinstance(self._objective, Sampled):
+            self._objective.check()
         if self._budget is not None:
             self._budget.search()
         self._length = self._parameters.length
@@ -179,7 +154,7 @@ class Loop:
     def _step(self, step: int, chosen: list[int]) -> tuple[Point, str]:
         """One step; its numbers, and what went wrong where something did."""
         course, parameters = self._asked.course, self._parameters
-        found = self._objective.measured(chosen, progress=step / course.steps, gradient=True)
+        found = self._objective.measured(chosen, progress=step / course.steps, step=step, gradient=True)
         fault = _fault(found)
         rate = course.learning_rate * share_of_rate(step, course.steps)
         point = {
@@ -236,6 +211,7 @@ class Loop:
     def _state(self) -> dict[str, Any]:
         return {
             "done": self._done,
+            "stopped": self._stopped,
             "curve": self._curve,
             "parameters": self._parameters.state(),
             "optimiser": self._optimiser.state_dict(),
@@ -248,7 +224,7 @@ class Loop:
         }
 
     def _restore(self, known: dict[str, Any]) -> None:
-        self._done, self._curve = known["done"], known["curve"]
+        self._done, self._curve, self._stopped = known["done"], known["curve"], known["stopped"]
         self._parameters.restore(known["parameters"])
         self._optimiser.load_state_dict(known["optimiser"])
         self._length, self._objective.running = known["length"], known["running"]
@@ -257,7 +233,7 @@ class Loop:
 
     # -- the end ---------------------------------------------------------------
 
-    def _end(self, stopped: str, name: str, data_name: str) -> Trained:
+    def _end(self, name: str, data_name: str) -> Trained:
         best = self._done
         if self._validation is not None:
             self._parameters.restore(self._best)
@@ -265,7 +241,7 @@ class Loop:
         cost = None if self._budget is None else self._budget.search()
         intervention, vectors = self._applied(name, data_name, best)
         first, *others = vectors.values()
-        return Trained(first, tuple(others), intervention, self._curve, stopped, best, cost)
+        return Trained(first, tuple(others), intervention, self._curve, self._stopped, best, cost)
 
     def _applied(self, name: str = "trained", data_name: str = "", steps: int = 0) -> tuple[Intervention, Vectors]:
         """The vector as it stands, and how a recipe applies it."""
@@ -287,6 +263,7 @@ class Loop:
 
     def _gate(self) -> Tensor:
         """How much a gate adds in the mean over some texts, raw units, (block,)."""
+        assert isinstance(self._objective, Objective)
         return self._objective.gate(range(min(_GATED, len(self._texts.examples))))
 
 

@@ -103,8 +103,12 @@ class KnownTexts:
         self.prompts = torch.zeros(len(texts), host.info.width)
         """State at the first place and each prompt's last token, float32, (text, width)."""
 
-    def read(self, job: Job[Any]) -> None:
-        """One pass over all texts without any plan. Call on the model thread."""
+    def read(self, job: Job[Any] | None = None) -> None:
+        """One pass over all texts without any plan. Call on the model thread.
+
+        Args:
+            job: Told how far it is.
+        """
         lengths = [_tokens(text) for text in self.texts]
         kept = self.block > 0 and sum(lengths) * self.host.info.width * 4 <= KEPT
         self._states = [torch.zeros(0)] * len(self.texts) if kept else []
@@ -113,7 +117,8 @@ class KnownTexts:
             length, tokens = self._read(indices, kept), tokens + sum(len(self.texts[index][1]) for index in indices)
             norms += length
             done += len(indices)
-            job.report(done, len(self.texts), "texts read")
+            if job is not None:
+                job.report(done, len(self.texts), "texts read")
         self.norms = norms / max(1, tokens)
 
     def _read(self, indices: Sequence[int], kept: bool) -> Tensor:

@@ -67,6 +67,8 @@ class Texts:
 
     replied: tuple[Replied, ...]
     examples: tuple[Example, ...]
+    items: tuple[Given, ...] = ()
+    """What of the data each example is of, (example,)."""
     beside: tuple[int, ...] = ()
     """Unwanted replies, of a loss that takes wanted ones alone: they say where the mean difference points."""
 
@@ -102,7 +104,8 @@ def texts_of(host: Host, data: Sequence[Given], kind: Kind, *, others: bool = Fa
             )
             for each, next_ in zip(examples, [*examples[1:], examples[0]], strict=True)
         ]
-    return Texts(tuple(taken.found), tuple(examples), tuple(other for _, beside in found for other in beside))
+    items = tuple(item for item, (own, _) in zip(data, found, strict=True) for _ in own)
+    return Texts(tuple(taken.found), tuple(examples), items, tuple(other for _, beside in found for other in beside))
 
 
 def check(data: Sequence[Given], kind: Kind) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from steering.lane import Job
 from steering.loading.tensor_parallel import check_undivided
 from steering.model.host import Host
+from steering.training.asked import Asked
 from steering.training.beginnings import Start
+from steering.training.checkpoints import Place
 from steering.training.course import RATE, Course, check_together, find_loss, split
-from steering.training.loop import Asked, Loop, OnStep
+from steering.training.loop import Loop, OnStep
+from steering.training.rewards import Sampling
 from steering.training.texts import Given, check, digest_of, texts_of
 from steering.training.trained import Trained
 from steering.training.trainee import Trainee
@@ -33,8 +35,9 @@ def train(
     start: Start | SteeringVector = "mean_difference",
     validation: Sequence[Given] | float = 0.0,
     patience: int = 5,
+    sampling: Sampling | None = None,
     on_step: OnStep | None = None,
-    resume: Path | None = None,
+    resume: Place = None,
     name: str | None = None,
     data_name: str = "",
 ) -> Trained:
@@ -58,9 +61,10 @@ def train(
         validation: Examples on which the training is watched, or the share of the prompts that is kept for it; the
             vector is then that of the lowest loss there.
         patience: Looks at them without a lower loss after which it ends; 0 for never.
+        sampling: How replies are sampled and rewarded, of a loss that takes the model's own (`rlvr`).
         on_step: Told of every step.
-        resume: File of a training on its way: one that is stopped is left there, and goes on from there when it is
-            asked for again.
+        resume: File of a training on its way, or a store of finished parts: one that is stopped is left there, and goes
+            on from there when it is asked for again.
         name: Of the vector; the loss's where None.
         data_name: What the data is called.
 
@@ -80,6 +84,7 @@ def train(
     ).check()
     settings = chosen.settings(numbers or {})
     check_together(chosen, trainee.check(host))
+    how = (sampling or Sampling()).check() if chosen.sampled else None
     check_undivided(host.model._module, "A training")
     own, held_out = split(data, validation, seed)
     for part in (own, held_out) if held_out else (own,):
@@ -87,7 +92,7 @@ def train(
 
     def work(job: Job[Trained]) -> Trained:
         texts = [texts_of(host, part, chosen.kind, others=chosen.shift == "mismatched") for part in (own, held_out)]
-        asked = Asked(trainee, loss, chosen, settings, course, budget, start, digest_of(own), digest_of(held_out))
+        asked = Asked(trainee, loss, chosen, settings, course, budget, start, digest_of(own), digest_of(held_out), how)
         loop = Loop(host, texts[0], texts[1], asked)
         return loop.run(job, on_step=on_step, checkpoint=resume, name=name or loss, data_name=data_name)
 

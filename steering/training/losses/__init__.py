@@ -13,6 +13,7 @@ from steering.training.losses.orpo import ORPO
 from steering.training.losses.poft import POFT
 from steering.training.losses.reft import REFT
 from steering.training.losses.reps import REPS
+from steering.training.losses.rlvr import RLVR
 from steering.training.losses.sft import SFT
 from steering.training.losses.simpo import SIMPO
 
@@ -34,6 +35,7 @@ LOSSES: Registry[Loss] = Registry(
         "bipo": BIPO,
         "reps": REPS,
         "reft": REFT,
+        "rlvr": RLVR,
     },
 )
 """Every loss by the name that settings use."""
