@@ -87,6 +87,10 @@ KINDS: dict[str, list[str]] = {
         *("--set", "blocks=3", "--set", "controls=[]"),
     ],
     "pairs": ["run", "pairs", "--set", "n=4", "--set", "reply_tokens=24"],
+    "train": [
+        *("run", "train", "--set", "n=12", "--set", "steps=3", "--set", "batch=2", "--set", "replies=2"),
+        *("--set", "reply_tokens=4", "--set", "random=1"),
+    ],
     "axbench": [
         *("run", "axbench", "--set", "n_concepts=2", "--set", "n_instructions=2", "--set", "factors=1"),
         *("--set", "methods=[none, mean_difference]", "--set", "texts_n=8", "--set", "reply_tokens=4"),

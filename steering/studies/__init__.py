@@ -32,6 +32,7 @@ from steering.studies.setting_kinds import NoSettings
 from steering.studies.steer import STEER
 from steering.studies.study import Result, Study
 from steering.studies.tradeoff import STUDY as TRADEOFF_STUDY
+from steering.studies.training import STUDY as TRAIN_STUDY
 
 
 class Studies(Registry[Study]):
@@ -84,7 +85,7 @@ def _read(name: str, given: Any) -> Study:
 
 _STEERED = (EXTRACT, METHODS_STUDY, STEER, GRID, REFUSAL_STUDY, TRADEOFF_STUDY, PROBE_STUDY)
 _FEATURES = (HEALTH, FEATURES, CAUSE_STUDY, ATTRIBUTION_STUDY, SHIFT_STUDY)
-_TRAINED = (MAKING,)
+_TRAINED = (MAKING, TRAIN_STUDY)
 _OWN = (*_STEERED, AXBENCH_STUDY, *_TRAINED, *_FEATURES, SAE, TRANSCODER, CROSSCODER)
 STUDIES: Studies = Studies("study", _read, {study.name: study for study in _OWN})
 

@@ -17,6 +17,7 @@ from steering.studies.preferences.figures import making_figures
 from steering.studies.probing.drawn import probe_drawn
 from steering.studies.refusal.drawn import refusal_drawn
 from steering.studies.tradeoff.drawn import tradeoff_drawn
+from steering.studies.training.figures import train_figures
 from steering.studies.vectors_drawn import extract_drawn, methods_drawn
 
 
@@ -44,6 +45,7 @@ _BY_STUDY: dict[str, Callable[[Result], Iterator[Drawn]]] = {
     "tradeoff": tradeoff_drawn,
     "probe": probe_drawn,
     "pairs": lambda result: making_figures(result.tables),
+    "train": lambda result: train_figures(result.tables),
     "axbench": lambda result: axbench_figures(result.tables),
     "features": lambda result: feature_figures(result.tables),
     "dictionary_health": lambda result: health_figures(result.tables),

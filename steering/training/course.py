@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import TypeVar
 
 from steering.errors import SteeringError
 from steering.training.losses import LOSSES, Loss
@@ -13,6 +14,7 @@ from steering.training.texts import Given
 from steering.training.trainee import Trainee
 
 
+G = TypeVar("G", bound=Given)
 RATE = 0.05
 """Of AdamW, in shares of a usual coordinate of the direction."""
 
@@ -22,6 +24,7 @@ class Course:
     """How long and how fast a vector is trained."""
 
     steps: int = 200
+    """Of the optimiser; with none the vector is what it begins at, which a budget gives its size."""
     batch: int = 8
     """Examples a step."""
     learning_rate: float = RATE
@@ -38,9 +41,9 @@ class Course:
         """Return it.
 
         Raises:
-            SteeringError: No steps, an empty batch, or a rate that is not above 0.
+            SteeringError: Fewer steps than none, an empty batch, or a rate that is not above 0.
         """
-        for name, least in (("steps", 1), ("batch", 1), ("patience", 0)):
+        for name, least in (("steps", 0), ("batch", 1), ("patience", 0)):
             if getattr(self, name) < least:
                 raise SteeringError(f"{name} is {getattr(self, name)}.", f"at least {least}.")
         if not 0 < self.learning_rate < math.inf or self.weight_decay < 0:
@@ -83,9 +86,7 @@ def check_together(loss: Loss, trainee: Trainee) -> None:
         )
 
 
-def split(
-    data: Sequence[Given], validation: Sequence[Given] | float, seed: int
-) -> tuple[Sequence[Given], Sequence[Given]]:
+def split(data: Sequence[G], validation: Sequence[G] | float, seed: int) -> tuple[Sequence[G], Sequence[G]]:
     """What is trained on and what it is watched on; no prompt is on both sides where a share is asked for.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from steering.training.budget import EVERY, Budget
 from steering.training.checkpoints import SECONDS, Place, clear_checkpoint, read_checkpoint, save_checkpoint
 from steering.training.matching import matching_weights
 from steering.training.order import share_of_rate, shuffled
+from steering.training.readings import Readings
 from steering.training.sampled import Sampled
 from steering.training.scores import KnownTexts
 from steering.training.texts import Texts
@@ -43,7 +45,9 @@ _GATED = 64
 class Loop:
     """One training. Everything happens on the model thread."""
 
-    def __init__(self, host: Host, texts: Texts, held_out: Texts, asked: Asked) -> None:
+    def __init__(
+        self, host: Host, texts: Texts, held_out: Texts, asked: Asked, readings: Readings | None = None
+    ) -> None:
         """Nothing is read yet.
 
         Args:
@@ -51,11 +55,11 @@ class Loop:
             texts: What is trained on.
             held_out: What the training is watched on; perhaps nothing.
             asked: How.
+            readings: What was read before.
         """
         self._host, self._asked = host, asked
         self._texts, self._held_out = texts, held_out
-        self._known = KnownTexts(host, texts.replied, asked.trainee.places)
-        self._watched = KnownTexts(host, held_out.replied, asked.trainee.places) if held_out.examples else None
+        self._readings = Readings() if readings is None else readings
         self._curve: list[Point] = []
         self._done, self._stopped = 0, ""
         self._least, self._best_step, self._looks = math.inf, 0, 0
@@ -88,20 +92,21 @@ class Loop:
 
     def _read(self, job: Job[Any]) -> None:
         asked = self._asked
-        self._known.read(job)
-        if self._watched is not None:
-            self._watched.read(job)
+        of = partial(self._readings.of, self._host, places=asked.trainee.places, job=job)
+        self._known = of(self._texts.replied)
+        watched = of(self._held_out.replied) if self._held_out.examples else None
         self._begun: Beginning = beginning(self._known, self._texts, asked.trainee, asked.start, asked.course.seed)
         begun = self._begun
         self._parameters = Parameters(asked.trainee, begun.rows, begun.scale, begun.low, self._host.device)
         self._objective = self._made(self._known, self._texts)
-        self._validation = None if self._watched is None else self._made(self._watched, self._held_out)
+        self._validation = None if watched is None else self._made(watched, self._held_out)
         self._optimiser = torch.optim.AdamW(
             self._parameters.live, lr=asked.course.learning_rate, weight_decay=asked.course.weight_decay
         )
         self._budget = None
         if asked.nats is not None:
-            self._budget = Budget(self._host, asked.nats, self._parameters, self._applied)
+            everyday = self._readings.everyday(self._host, asked.trainee.places)
+            self._budget = Budget(self._host, everyday, asked.nats, self._parameters, self._applied)
 
     def _made(self, known: KnownTexts, texts: Texts) -> Objective | Sampled:
         asked, weights = self._asked, None

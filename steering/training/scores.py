@@ -152,14 +152,23 @@ class KnownTexts:
             plan_of: What is written in all of their rows.
             gradients: Whether tensors of the plan are to get gradients.
         """
+        logits, taken, used = self.logits(indices, plan_of, gradients=gradients)
+        with torch.set_grad_enabled(gradients):
+            policy = _log_probabilities(logits, taken, used)
+        return Scores(policy, self.reference(indices).to(policy.device), used.to(policy.device))
+
+    def logits(
+        self, indices: Sequence[int], plan_of: PlanOf, *, gradients: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What is said at every token of some replies under a plan, in one pass: float32, (row, token, vocabulary),
+        with the tokens that the replies have and where they are, (row, token). Call on the model thread.
+        """
         batch, taken, used = self._batch(indices)
         plan = from_next_block(self.host, plan_of(batch.real)) if self.block else plan_of(batch.real)
         schedule = Schedule(self.host, [plan] * len(indices))
         start = self._start(indices, batch) if self._states else None
         logits = read_replies(self.host, batch, schedule, n=used.shape[1], start=start, gradients=gradients)
-        with torch.set_grad_enabled(gradients):
-            policy = _log_probabilities(logits, taken, used)
-        return Scores(policy, self.reference(indices).to(policy.device), used.to(policy.device))
+        return logits, taken, used
 
     def reference(self, indices: Sequence[int]) -> Tensor:
         """Log-probabilities without a plan, on the CPU, (row, token), each reply at the right end."""

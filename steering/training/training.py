@@ -9,9 +9,11 @@ from steering.loading.tensor_parallel import check_undivided
 from steering.model.host import Host
 from steering.training.asked import Asked
 from steering.training.beginnings import Start
+from steering.training.budget import check_budget
 from steering.training.checkpoints import Place
 from steering.training.course import RATE, Course, check_together, find_loss, split
 from steering.training.loop import Loop, OnStep
+from steering.training.readings import Readings
 from steering.training.rewards import Sampling
 from steering.training.texts import Given, check, digest_of, texts_of
 from steering.training.trained import Trained
@@ -38,6 +40,7 @@ def train(
     sampling: Sampling | None = None,
     on_step: OnStep | None = None,
     resume: Place = None,
+    readings: Readings | None = None,
     name: str | None = None,
     data_name: str = "",
 ) -> Trained:
@@ -65,6 +68,7 @@ def train(
         on_step: Told of every step.
         resume: File of a training on its way, or a store of finished parts: one that is stopped is left there, and goes
             on from there when it is asked for again.
+        readings: What was read of the texts by trainings before; what this one reads is put there, too.
         name: Of the vector; the loss's where None.
         data_name: What the data is called.
 
@@ -84,6 +88,7 @@ def train(
     ).check()
     settings = chosen.settings(numbers or {})
     check_together(chosen, trainee.check(host))
+    check_budget(budget)
     how = (sampling or Sampling()).check() if chosen.sampled else None
     check_undivided(host.model._module, "A training")
     own, held_out = split(data, validation, seed)
@@ -93,7 +98,7 @@ def train(
     def work(job: Job[Trained]) -> Trained:
         texts = [texts_of(host, part, chosen.kind, others=chosen.shift == "mismatched") for part in (own, held_out)]
         asked = Asked(trainee, loss, chosen, settings, course, budget, start, digest_of(own), digest_of(held_out), how)
-        loop = Loop(host, texts[0], texts[1], asked)
+        loop = Loop(host, texts[0], texts[1], asked, readings)
         return loop.run(job, on_step=on_step, checkpoint=resume, name=name or loss, data_name=data_name)
 
     return host.run(work, title=f"Training by {chosen.title}")

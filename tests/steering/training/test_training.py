@@ -10,8 +10,9 @@ import torch
 
 from steering.errors import SteeringError
 from steering.job import Stopped
-from steering.recipes.nats import calibration_prompts, divergences, own_replies
+from steering.recipes.nats import divergences, own_replies
 from steering.recipes.writes import writes_of
+from steering.training import everyday
 from steering.training.batches import Objective
 from steering.training.course import split
 from steering.training.losses import LOSSES
@@ -28,6 +29,13 @@ HERE = Trainee((1,))
 @pytest.fixture(scope="module")
 def host(tiny_host):
     return tiny_host("llama")
+
+
+@pytest.fixture(autouse=True)
+def _few_everyday_requests(monkeypatch):
+    """A budget is measured on few, since it is asked for again and again."""
+    for module in ("steering.training.everyday", "steering.recipes.nats"):
+        monkeypatch.setattr(f"{module}.calibration_prompts", lambda: ("Hello.", "Write a note.", "What is two?"))
 
 
 def same(one, other) -> bool:
@@ -141,7 +149,7 @@ def test_a_budget_is_what_the_recipe_costs(host, mode) -> None:
     nats = 0.02 if mode == "ablate" else 0.3
     found = train(host, PAIRS, replace(HERE, mode=mode), loss=loss, budget=nats, **QUICK)
     plan = tuple(writes_of(found.intervention, host, found.vectors))
-    apart = divergences(host, [plan], own_replies(host, calibration_prompts()))
+    apart = divergences(host, [plan], own_replies(host, everyday.calibration_prompts()))
     cost = float(torch.quantile(apart[0], 0.95))
     assert found.kl == pytest.approx(cost, rel=0.02, abs=1e-3)
     assert cost == pytest.approx(nats, rel=0.3), "the search takes what comes near enough"
@@ -185,7 +193,8 @@ def test_data_that_cannot_be_trained_on_is_refused_before_anything_is_read(host,
     ("given", "said"),
     [
         ({"loss": "nothing"}, "The loss 'nothing'"),
-        ({"steps": 0}, "steps is 0"),
+        ({"steps": -1}, "steps is -1"),
+        ({"batch": 0}, "batch is 0"),
         ({"learning_rate": 0.0}, "learning rate"),
         ({"budget": 0.0}, "budget of 0"),
         ({"numbers": {"tau": 1}}, "'tau' was given"),

@@ -59,6 +59,15 @@ TINY: dict[str, dict[str, Any]] = {
         "blocks": "2",
     },
     "pairs": {"n": 2, "reply_tokens": 48, "margin": 0.0},
+    "train": {
+        "losses": "dpo",
+        "n": 12,
+        "steps": 3,
+        "batch": 2,
+        "replies": 2,
+        "reply_tokens": 4,
+        "random": 1,
+    },
     "axbench": {
         "n_concepts": 2,
         "n_instructions": 2,

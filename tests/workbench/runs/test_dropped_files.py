@@ -34,6 +34,7 @@ from workbench.runs.origin import origin_of_run
 PANELS = {"extract": "vectors", "methods": "vectors"}
 WITHOUT_PAGE = (
     "pairs",
+    "train",
     "axbench",
     "dictionary_health",
     "feature_cause",

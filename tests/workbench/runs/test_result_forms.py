@@ -31,6 +31,7 @@ FIGURES = {
     "tradeoff": 1,
     "probe": 1,
     "pairs": 2,
+    "train": 3,
     "axbench": 2,
     "dictionary_health": 3,
     "features": 3,

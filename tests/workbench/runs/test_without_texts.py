@@ -26,7 +26,7 @@ from workbench.runs.code import KINDS, as_files
 from workbench.workspace import Workspace
 
 
-STUDIES_WITH_TEXTS = ("steer", "grid", "refusal", "tradeoff", "probe", "features", "feature_cause", "axbench")
+STUDIES_WITH_TEXTS = ("steer", "grid", "refusal", "tradeoff", "probe", "features", "feature_cause", "axbench", "train")
 _COLUMNS = ("text", "prompt", "answer", "question", "safe", "harmful")
 
 

@@ -1,0 +1,142 @@
+"""What each row gains on prompts that nothing was fitted to: how its replies are marked, which replies it finds the
+likelier ones, and what it costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from steering.judges.marks import Marks
+from steering.lane import Job
+from steering.model.fingerprint import fingerprint
+from steering.model.host import Host
+from steering.model.prompts import render
+from steering.passes.decoding import generate_each
+from steering.passes.replies import DecodeSettings
+from steering.passes.rows import Row as Asked
+from steering.store import Kept, digest
+from steering.studies.training.rows import Data, Row
+from steering.training.readings import Readings
+from steering.training.scores import TOKENS
+from steering.training.texts import Texts, texts_of
+from steering.training.trainee import Trainee
+from steering.writes.interventions import Plan
+
+
+BATCH = 32
+"""Replies that are written together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """What one row did on held-out prompts."""
+
+    row: Row
+    margins: np.ndarray
+    """Nats by which it makes the chosen reply likelier than the rejected one, log π/π₀ of both, (example,); of labelled
+    data log π/π₀, its sign turned where the reply is not wanted.
+    """
+    prefers: np.ndarray
+    """Whether the chosen reply has the larger mean log-probability a token, (pair,); empty for labelled data."""
+    marks: np.ndarray
+    """Of its replies, (prompt,); empty where nobody judges."""
+    replies: tuple[str, ...]
+    nats: float
+    """The 95th percentile over tokens of KL, on the model's own replies to everyday requests; 0 of nothing."""
+
+
+class HeldOut:
+    """Held-out examples, and what rows make of them. Call on the model thread."""
+
+    def __init__(
+        self,
+        host: Host,
+        data: Data,
+        trainee: Trainee,
+        *,
+        marks: Marks | None,
+        judge: str,
+        replies: int,
+        tokens: int,
+        kept: Kept,
+        readings: Readings,
+        job: Job[Any],
+    ) -> None:
+        """
+        Args:
+            host: The model.
+            data: Held-out examples.
+            trainee: Where rows write.
+            marks: Who judges replies; nobody where None.
+            judge: The judge's name.
+            replies: How many prompts are answered.
+            tokens: The most of a reply.
+            kept: Finished parts.
+            readings: What is read of texts.
+            job: Told how far that is.
+        """
+        self._host, self._marks, self._judge, self._kept = host, marks, judge, kept
+        labelled = hasattr(data[0], "completion")
+        self._texts: Texts = texts_of(host, data, "labelled" if labelled else "pairs")
+        self._known = readings.of(host, self._texts.replied, places=trainee.places, job=job)
+        self._everyday = readings.everyday(host, trainee.places)
+        prompts = list(dict.fromkeys(item.messages for item in data))
+        self.prompts = prompts[:replies] if marks is not None else []
+        """That are answered."""
+        self._settings = DecodeSettings(max_new_tokens=tokens)
+
+    def compared(self, row: Row, job: Job[Any]) -> Compared:
+        """What a row does."""
+        plan = row.plan(self._host)
+        margins, prefers = self._margins(plan)
+        replies = self._replies(row, plan, job)
+        marks = [] if self._marks is None else self._marks(self.prompts, replies)
+        return Compared(row, margins, prefers, np.array(marks), tuple(replies), self._nats(row, plan))
+
+    def _nats(self, row: Row, plan: Plan) -> float:
+        if row.trained is None:
+            return 0.0
+        return self._everyday.cost(plan) if row.trained.kl is None else row.trained.kl
+
+    def _margins(self, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+        ratios, means = torch.zeros(len(self._known.texts)), torch.zeros(len(self._known.texts))
+        for part in self._known.parts(range(len(ratios)), TOKENS):
+            scores = self._known.scored(part, lambda real: plan)
+            ratios[part], means[part] = scores.ratios.cpu(), scores.means.cpu()
+        examples = self._texts.examples
+        if examples[0].rejected is None:
+            signs = torch.tensor([1.0 if each.wanted else -1.0 for each in examples])
+            return (signs * ratios[[each.chosen for each in examples]]).numpy(), np.array([])
+        chosen, rejected = (
+            [each.chosen for each in examples],
+            [each.rejected for each in examples if each.rejected is not None],
+        )
+        return (ratios[chosen] - ratios[rejected]).numpy(), (means[chosen] > means[rejected]).float().numpy()
+
+    def _replies(self, row: Row, plan: Plan, job: Job[Any]) -> list[str]:
+        identity = (
+            ""
+            if row.trained is None
+            else digest(
+                row.trained.intervention.model_copy(update={"vector": "", "others": ()}).model_dump(mode="json"),
+                [vector.content for vector in row.trained.vectors.values()],
+            )
+        )
+        prompts = [render(self._host, messages) for messages in self.prompts]
+        keys = [
+            digest("train replies", fingerprint(self._host), prompt.ids, identity, self._settings.model_dump())
+            for prompt in prompts
+        ]
+        missing = [place for place, key in enumerate(keys) if key not in self._kept]
+        for start in range(0, len(missing), BATCH):
+            part = missing[start : start + BATCH]
+            rows = [Asked(prompts[place], plan) for place in part]
+            written = generate_each(job, self._host, rows, [self._settings] * len(rows))
+            for done, (index, reply) in enumerate(written, start=start + 1):
+                self._kept[keys[part[index]]] = {"text": reply.answer}
+                job.report(done, len(missing), f"replies: {row.title}")
+        return [str(self._kept[key]["text"]) for key in keys]

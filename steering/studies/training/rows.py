@@ -1,0 +1,161 @@
+"""What is compared: the model as it is, what a mean difference and random directions do at the same cost, each trained
+vector, and one that was trained on shuffled labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from random import Random
+from typing import Any, Literal
+
+from steering.lane import Job
+from steering.model.host import Host
+from steering.recipes.writes import writes_of
+from steering.store import Kept
+from steering.studies.training.settings import TrainSettings
+from steering.texts.preferences import Labelled, Preference
+from steering.training.course import find_loss
+from steering.training.readings import Readings
+from steering.training.trained import Point, Trained
+from steering.training.trainee import Trainee
+from steering.training.training import train
+from steering.writes.interventions import Plan
+
+
+Kind = Literal["none", "mean_difference", "random", "trained", "shuffled"]
+Data = Sequence[Preference | Labelled]
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """A step of a training, for whoever follows it live."""
+
+    key: str
+    """Of the row that it belongs to."""
+    title: str
+    steps: int
+    point: Point
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One way to the behaviour."""
+
+    key: str
+    title: str
+    kind: Kind
+    trained: Trained | None
+    """None of the model as it is."""
+
+    def plan(self, host: Host) -> Plan:
+        """What is written."""
+        if self.trained is None:
+            return ()
+        return tuple(writes_of(self.trained.intervention, host, self.trained.vectors))
+
+
+class Rows:
+    """Makes all rows, on data that is split already. Call on the model thread."""
+
+    def __init__(
+        self,
+        host: Host,
+        settings: TrainSettings,
+        data: Data,
+        validation: Data,
+        *,
+        name: str,
+        kept: Kept,
+        readings: Readings,
+        job: Job[Any],
+    ) -> None:
+        """
+        Args:
+            host: The model.
+            settings: Of the study.
+            data: To train on.
+            validation: To watch on; perhaps nothing.
+            name: Of the data.
+            kept: Finished parts.
+            readings: What is read of texts.
+            job: Told of every step.
+        """
+        self._host, self._settings, self._job = host, settings, job
+        self._data, self._validation, self._name, self._kept = data, validation, name, kept
+        self._readings = readings
+        self._trainee = settings.trainee_on(host)
+
+    def make(self) -> Iterator[Row]:
+        """All of them; what was trained is given as soon as it is."""
+        settings = self._settings
+        yield Row("none", "unsteered", "none", None)
+        plain = replace(self._trainee, mode="add") if settings.mode == "gated_add" else self._trainee
+        if _two_sided(self._data):
+            yield self._begun("mean_difference", "mean difference", "mean_difference", plain, settings.seed)
+        for number in range(settings.random):
+            title = f"random direction {number + 1}"
+            yield self._begun(f"random {number + 1}", title, "random", plain, settings.seed + number)
+        for loss in settings.losses:
+            yield Row(loss, find_loss(loss).title, "trained", self._trained(loss, self._data, self._validation))
+        if settings.shuffled:
+            yield self._shuffled(settings.losses[0])
+
+    def _begun(self, key: str, title: str, kind: Kind, trainee: Trainee, seed: int) -> Row:
+        """A direction that nothing was learnt for, at the budget."""
+        start = "random" if kind == "random" else "mean_difference"
+        found = self._train("sft", self._data, (), trainee, key, steps=0, start=start, seed=seed)
+        return Row(key, title, kind, found)
+
+    def _trained(self, loss: str, data: Data, validation: Data, key: str = "") -> Trained:
+        return self._train(loss, data, validation, self._trainee, key or loss)
+
+    def _shuffled(self, loss: str) -> Row:
+        """The same training where chosen and rejected, or the labels, are exchanged at random."""
+        key, rng = f"{loss} shuffled", Random(f"shuffled {self._settings.seed}")
+        data, validation = (_shuffled(part, rng) for part in (self._data, self._validation))
+        title = f"{find_loss(loss).title}, shuffled labels"
+        return Row(key, title, "shuffled", self._trained(loss, data, validation, key))
+
+    def _train(self, loss: str, data: Data, validation: Data, trainee: Trainee, key: str, **other: Any) -> Trained:
+        settings, title = self._settings, key.replace("_", " ")
+        steps = other.pop("steps", settings.steps)
+        return train(
+            self._host,
+            data,
+            trainee,
+            loss=loss,
+            numbers=settings.numbers_of(loss),
+            budget=settings.budget,
+            batch=settings.batch,
+            learning_rate=settings.rate,
+            validation=validation,
+            patience=settings.patience,
+            sampling=settings.sampling,
+            on_step=partial(self._tell, key, title, steps),
+            resume=self._kept,
+            readings=self._readings,
+            name=f"{settings.name or self._name} {title}",
+            data_name=self._name,
+            **{"steps": steps, "start": settings.start, "seed": settings.seed, **other},
+        )
+
+    def _tell(self, key: str, title: str, steps: int, point: Point) -> None:
+        self._job.emit(Stepped(key, title, steps, point))
+
+
+def _two_sided(data: Data) -> bool:
+    return {item.wanted for item in data if isinstance(item, Labelled)} != {True}
+
+
+def _shuffled(data: Data, rng: Random) -> Data:
+    labels = [item.wanted for item in data if isinstance(item, Labelled)]
+    rng.shuffle(labels)
+    return [_exchanged(item, labels, rng) for item in data]
+
+
+def _exchanged(item: Preference | Labelled, labels: list[bool], rng: Random) -> Preference | Labelled:
+    if isinstance(item, Labelled):
+        return replace(item, wanted=labels.pop())
+    return replace(item, chosen=item.rejected, rejected=item.chosen) if rng.random() < 0.5 else item

@@ -1,0 +1,159 @@
+"""The study: preferences split by prompt, every row made, and all compared on prompts that nothing was fitted to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from steering.errors import SteeringError
+from steering.judges.marks import load_marks
+from steering.lane import Job
+from steering.model.host import Host
+from steering.model.openings import chat_notes
+from steering.names import safe_name
+from steering.store import kept_in
+from steering.studies.size import Size, Work, tokens_of
+from steering.studies.study import Result, Study
+from steering.studies.training.comparing import Compared, HeldOut
+from steering.studies.training.rows import Data, Rows
+from steering.studies.training.settings import TrainSettings
+from steering.studies.training.tables import curve_table, findings, measures_of, replies_table, rows_table
+from steering.texts.preferences import load_labelled, load_preferences
+from steering.training.course import check_together, find_loss, split
+from steering.training.readings import Readings
+from steering.training.texts import check
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Preferences by what they are for; no prompt is in two parts."""
+
+    train: Data
+    validation: Data
+    held_out: Data
+
+
+def run(host: Host, settings: TrainSettings, job: Job[Result]) -> Result:
+    """Train a vector by each loss, and hold it against what costs as much."""
+    host = host.under(settings.chat)
+    source, trainee = settings.source_on(host), settings.trainee_on(host)
+    for name in settings.losses:
+        loss = find_loss(name)
+        loss.settings(settings.numbers_of(name))
+        check_together(loss, trainee)
+    parts = parts_of(settings, source)
+    judge, kept, readings = settings.judge_of(source), kept_in(settings.kept), Readings()
+    held_out = HeldOut(
+        host,
+        parts.held_out,
+        trainee,
+        marks=load_marks(host, judge) if judge else None,
+        judge=judge,
+        replies=settings.replies,
+        tokens=settings.reply_tokens,
+        kept=kept,
+        readings=readings,
+        job=job,
+    )
+    name = short_source(source)
+    rows = Rows(host, settings, parts.train, parts.validation, name=name, kept=kept, readings=readings, job=job)
+    found: list[Compared] = [held_out.compared(row, job) for row in rows.make()]
+    said = ["\n".join(turn.content for turn in messages) for messages in held_out.prompts]
+    return Result.of(
+        "train",
+        host,
+        settings,
+        measures=measures_of(found, settings.seed),
+        tables={
+            "methods": rows_table(found, settings.seed),
+            "curve": curve_table(found),
+            "replies": replies_table(found, said),
+        },
+        notes=(*findings(found, judge, settings.budget, settings.seed), _split_note(parts, name), *chat_notes(host)),
+        vectors={
+            vector.name: vector
+            for each in found
+            if each.row.kind == "trained" and each.row.trained is not None
+            for vector in each.row.trained.vectors.values()
+        },
+    )
+
+
+def parts_of(settings: TrainSettings, source: str) -> Parts:
+    """The data, read and split.
+
+    Raises:
+        SteeringError: As `load_preferences`, data that a loss cannot take, or too few prompts for three parts.
+    """
+    labelled = all(find_loss(name).kind in ("labelled", "wanted") for name in settings.losses)
+    try:
+        data: Data = load_preferences(source)[: settings.n]
+    except SteeringError:
+        if not labelled:
+            raise
+        data = load_labelled(source)[: settings.n]
+    for name in settings.losses:
+        check(data, find_loss(name).kind)
+    rest, held_out = split(data, settings.held_out, settings.seed)
+    share = settings.validation / (1 - settings.held_out)
+    train, validation = split(rest, share, settings.seed + 1)
+    return Parts(train, validation, held_out)
+
+
+def short_source(source: str) -> str:
+    """A source as vectors are called by it."""
+    return safe_name(source.rpartition("/")[2].partition("::")[0].removesuffix(".jsonl")) or "preferences"
+
+
+def _split_note(parts: Parts, name: str) -> str:
+    return (
+        f"{name}: trained on {len(parts.train)} examples, the step chosen on {len(parts.validation)}, compared on "
+        f"{len(parts.held_out)}; no prompt is in two parts."
+    )
+
+
+def size_of(host: Host, settings: TrainSettings) -> Size:
+    """Texts that are read, steps, and replies for the judge.
+
+    Raises:
+        SteeringError: As `load_preferences`.
+    """
+    source = settings.source_on(host)
+    rows = 1 + 1 + settings.random + len(settings.losses) + settings.shuffled
+    trainings = len(settings.losses) + settings.shuffled
+    texts = _texts(settings, source)
+    replies = rows * settings.replies if settings.judge_of(source) else 0
+    drawn = sum(find_loss(name).sampled for name in settings.losses) * settings.steps * settings.batch
+    return Size(
+        (
+            Work("readings", round((1 + rows * settings.held_out) * len(texts)), tokens_of(texts)),
+            Work("steps", trainings * settings.steps, 0),
+            Work("replies", replies + drawn * settings.samples, settings.reply_tokens),
+        ),
+        keeps=True,
+        beside="Holding a budget in nats takes passes of its own." if settings.budget else "",
+    )
+
+
+def _texts(settings: TrainSettings, source: str) -> list[str]:
+    try:
+        return [
+            f"{''.join(turn.content for turn in pair.messages)}{reply}"
+            for pair in load_preferences(source)[: settings.n]
+            for reply in (pair.chosen, pair.rejected)
+        ]
+    except SteeringError:
+        return [
+            f"{''.join(turn.content for turn in each.messages)}{each.completion}"
+            for each in load_labelled(source)[: settings.n]
+        ]
+
+
+STUDY = Study(
+    name="train",
+    title="Train a vector",
+    summary="A steering vector trained on preferences, several losses side by side at equal KL.",
+    settings=TrainSettings,
+    run=run,
+    size=size_of,
+    quick={"n": 100, "steps": 60, "replies": 16, "random": 1},
+)

@@ -1,0 +1,158 @@
+"""Tables, measures and sentences of a comparison of losses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from steering.numbers import counted, plain_number, spread
+from steering.statistics import Estimate, mean_interval
+from steering.studies.measure import Measure
+from steering.studies.training.comparing import Compared
+from steering.vectors.vector import SteeringVector
+
+
+UNKNOWN = Estimate(math.nan, math.nan, math.nan)
+CURVE = ("step", "loss", "margin", "length", "kl", "validation_loss", "validation_margin")
+
+
+def rows_table(found: Sequence[Compared], seed: int) -> pd.DataFrame:
+    """A row each: what it gains on held-out prompts with 95 % intervals, and what it costs.
+
+    Args:
+        found: All rows, the unsteered model first.
+        seed: Of the bootstrap.
+    """
+    return pd.DataFrame([_row(each, found, seed) for each in found])
+
+
+def _row(each: Compared, found: Sequence[Compared], seed: int) -> dict[str, object]:
+    trained, base = each.row.trained, found[0]
+    mean = next((other for other in found if other.row.kind == "mean_difference"), None)
+    said: dict[str, object] = {"method": each.row.key, "title": each.row.title, "kind": each.row.kind}
+    said |= _estimate("mark", mean_of(each.marks, seed))
+    said |= _estimate("gain", mean_of(each.marks - base.marks, seed))
+    said |= _estimate("ahead", UNKNOWN if mean is None else mean_of(each.marks - mean.marks, seed))
+    said |= _estimate("margin", mean_of(each.margins, seed))
+    said |= _estimate("prefers", mean_of(each.prefers, seed))
+    said |= {"nats": each.nats, "prompts": len(each.marks), "examples": len(each.margins)}
+    if trained is None:
+        return {**said, "length": 0.0, "cosine": math.nan, "steps": 0, "best_step": 0, "stopped": ""}
+    return {
+        **said,
+        "length": float(trained.vector.mean_differences[trained.vector.default_block]),
+        "cosine": math.nan
+        if mean is None or mean.row.trained is None
+        else cosine(trained.vector, mean.row.trained.vector),
+        "steps": len(trained.curve),
+        "best_step": trained.best,
+        "stopped": trained.stopped,
+    }
+
+
+def _estimate(name: str, value: Estimate) -> dict[str, object]:
+    return {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+
+
+def mean_of(values: np.ndarray, seed: int) -> Estimate:
+    """The mean with its 95 % bootstrap interval; unknown of nothing."""
+    return mean_interval(values, seed=seed) if len(values) else UNKNOWN
+
+
+def cosine(one: SteeringVector, other: SteeringVector) -> float:
+    """Between two vectors at the first one's block."""
+    block = one.default_block
+    return float(one.directions[block] @ other.directions[block])
+
+
+def curve_table(found: Sequence[Compared]) -> pd.DataFrame:
+    """A row a step of each training."""
+    rows = [
+        {"method": each.row.key, "title": each.row.title, **{name: point[name] for name in CURVE}}
+        for each in found
+        if each.row.trained is not None
+        for point in each.row.trained.curve
+    ]
+    return pd.DataFrame(rows, columns=["method", "title", *CURVE])
+
+
+def replies_table(found: Sequence[Compared], prompts: Sequence[str]) -> pd.DataFrame:
+    """A row a reply to a held-out prompt."""
+    rows = [
+        {"method": each.row.key, "title": each.row.title, "prompt": prompt, "text": text, "mark": float(mark)}
+        for each in found
+        for prompt, text, mark in zip(prompts, each.replies, each.marks, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["method", "title", "prompt", "text", "mark"])
+
+
+def measures_of(found: Sequence[Compared], seed: int) -> Iterator[Measure]:
+    """Of the unsteered model, the mean difference and each trained vector: marks and margins."""
+    for each in found:
+        if each.row.kind in ("random", "shuffled"):
+            continue
+        name = each.row.key
+        if len(each.marks):
+            yield Measure(f"mark_{name}", *mean_of(each.marks, seed), len(each.marks))
+        if each.row.kind != "none":
+            yield Measure(f"margin_{name}", *mean_of(each.margins, seed), len(each.margins), "nats")
+
+
+def findings(found: Sequence[Compared], judge: str, budget: float | None, seed: int) -> Iterator[str]:
+    """What was found, in sentences."""
+    what, unit = ("marks", "") if judge else ("margins", " nats")
+    by = f"marks of {judge}" if judge else "held-out margins"
+    trained = [each for each in found if each.row.kind == "trained"]
+    best = max(trained, key=lambda each: float(getattr(each, what).mean()))
+    cost = "their own lengths" if budget is None else f"{plain_number(budget)} nats"
+    n = len(getattr(best, what))
+    yield (
+        f"Best at {cost}: {best.row.title}, {spread(*mean_of(getattr(best, what), seed))}{unit} by {by} (mean over "
+        f"{counted(n, 'held-out prompt' if judge else 'held-out example')}, 95 % bootstrap intervals)."
+    )
+    for kind, title in (("none", "the unsteered model"), ("mean_difference", "the mean difference at the same cost")):
+        other = next((each for each in found if each.row.kind == kind), None)
+        if other is not None:
+            yield _against(best, other, what, unit, title, seed)
+    yield from _floor(found, what, unit, seed)
+    yield from _reached(found, budget)
+    for each in trained:
+        if each.row.trained is not None:
+            yield f"{each.row.title}: {each.row.trained.stopped} The vector is that after step {each.row.trained.best}."
+
+
+def _against(best: Compared, other: Compared, what: str, unit: str, title: str, seed: int) -> str:
+    apart = mean_of(getattr(best, what) - getattr(other, what), seed)
+    verdict = "it gains more" if apart.low > 0 else "it gains less" if apart.high < 0 else "no difference is shown"
+    return f"Against {title}: {spread(*apart)}{unit}, paired by prompt; {verdict}."
+
+
+def _floor(found: Sequence[Compared], what: str, unit: str, seed: int) -> Iterator[str]:
+    floor = [mean_of(getattr(each, what), seed) for each in found if each.row.kind == "random"]
+    if not floor:
+        yield "No random directions were tried, so that nothing says what any other would do at this cost."
+        return
+    values = [each.value for each in floor]
+    yield f"{counted(len(floor), 'random direction')} at the same cost: {min(values):.3g} to {max(values):.3g}{unit}."
+    for each in found:
+        if each.row.kind == "shuffled":
+            own = mean_of(getattr(each, what), seed)
+            inside = own.low <= max(value.high for value in floor)
+            said = "not shown to be more than random directions do" if inside else "more than random directions do"
+            yield f"Trained on shuffled labels: {spread(*own)}{unit}, {said}."
+
+
+def _reached(found: Sequence[Compared], budget: float | None) -> Iterator[str]:
+    if budget is None:
+        yield "No budget was set: rows differ in what they cost, and are not held against each other at equal KL."
+        return
+    off = [each for each in found if each.row.trained is not None and abs(each.nats / budget - 1) > 0.1]
+    if off:
+        yield (
+            "Not at the budget: "
+            + ", ".join(f"{each.row.title} ({each.nats:.2g} nats)" for each in off)
+            + ": what is written cannot cost that."
+        )

@@ -1,0 +1,186 @@
+"""The study that trains a vector by several losses: its rows at equal cost, on prompts that nothing was fitted to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from steering.errors import SteeringError
+from steering.job import Stopped
+from steering.judges import judge_lexicon
+from steering.recipes.nats import calibration_prompts, divergences, own_replies
+from steering.recipes.plans import plan_of
+from steering.recipes.recipe import Intervention, Recipe
+from steering.studies import find_study
+from steering.studies.drawn import drawn
+from steering.studies.training.rows import Stepped
+from steering.studies.training.study import parts_of
+from steering.texts.preferences import load_preferences
+
+
+SMALL = {
+    "losses": "sft, dpo",
+    "n": 36,
+    "steps": 12,
+    "budget": 0.5,
+    "replies": 7,
+    "reply_tokens": 24,
+    "random": 2,
+    "patience": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("train")
+
+
+@pytest.fixture(scope="module")
+def run(demo, home):
+    """The study once, with what was told on the way."""
+    study = find_study("train")
+    job = study.start(demo, study.parse({**SMALL, "kept": str(home / "kept.sqlite")}))
+    told = [event for event in job.events() if isinstance(event, Stepped)]
+    return job.result(), told
+
+
+def test_trained_vectors_gain_what_random_ones_and_shuffled_labels_do_not(run) -> None:
+    result, _ = run
+    rows = result.tables["methods"].set_index("method")
+    assert list(rows.index) == ["none", "mean_difference", "random 1", "random 2", "sft", "dpo", "sft shuffled"]
+    for loss in ("sft", "dpo"):
+        assert rows.loc[loss, "mark"] > rows.loc["none", "mark"] + 0.5
+        assert rows.loc[loss, "gain_low"] > 0
+        assert rows.loc[loss, "margin_low"] > max(rows.loc[["random 1", "random 2"], "margin_high"])
+    assert rows.loc["dpo", "margin"] > rows.loc["mean_difference", "margin"]
+    assert abs(rows.loc[["random 1", "random 2"], "cosine"]).max() < 0.3
+    assert rows.loc["sft shuffled", "mark_low"] <= max(rows.loc[["random 1", "random 2"], "mark_high"])
+
+
+def test_all_cost_the_budget_by_the_measure_of_nats(run, demo) -> None:
+    result, _ = run
+    rows = result.tables["methods"].set_index("method")
+    assert rows.loc["none", "nats"] == 0
+    assert rows["nats"].iloc[1:].tolist() == pytest.approx([0.5] * 6, rel=0.05)
+    vector = result.vectors["demo-formality dpo"]
+    assert vector.mean_differences[3] == pytest.approx(rows.loc["dpo", "length"])
+    plan = plan_of(Recipe(interventions=(Intervention(vector=vector.name),)), demo, result.vectors)
+    apart = divergences(demo, [plan], own_replies(demo, calibration_prompts()))
+    assert np.percentile(apart.numpy(), 95) == pytest.approx(0.5, rel=0.05), "at strength 1 it costs what it may"
+
+
+def test_marks_are_of_the_replies_that_are_shown(run) -> None:
+    result, _ = run
+    replies, rows = result.tables["replies"], result.tables["methods"].set_index("method")
+    for method, own in replies.groupby("method"):
+        assert len(own) == 7
+        marks = [judge_lexicon(text, "formality").score("formal") for text in own["text"]]
+        assert own["mark"].tolist() == pytest.approx(marks)
+        assert rows.loc[method, "mark"] == pytest.approx(np.mean(marks))
+
+
+def test_no_prompt_is_fitted_to_and_compared_on(run, demo) -> None:
+    study = find_study("train")
+    parts = parts_of(study.parse(SMALL), "demo-formality")
+    sides = [{item.messages for item in part} for part in (parts.train, parts.validation, parts.held_out)]
+    assert sum(map(len, (parts.train, parts.validation, parts.held_out))) == 36
+    assert not sides[0] & sides[1] | sides[0] & sides[2] | sides[1] & sides[2]
+    asked = set(run[0].tables["replies"]["prompt"])
+    assert asked <= {messages[-1].content for messages in sides[2]}
+
+
+def test_every_step_is_told_and_kept(run) -> None:
+    result, told = run
+    curve = result.tables["curve"]
+    assert [(each.key, each.point["step"]) for each in told] == list(zip(curve["method"], curve["step"], strict=True))
+    assert {each.steps for each in told} == {12}
+    assert [title for title, *_ in drawn(result)] == [
+        "What each gains",
+        "Loss over the training",
+        "Margin over the training",
+        "KL over the training",
+    ]
+    assert json.loads(result.to_json())["notes"][0].startswith("Best at 0.5 nats: ")
+
+
+def test_a_run_that_is_stopped_goes_on_and_finds_the_same(run, demo, tmp_path) -> None:
+    result, _ = run
+    study, kept = find_study("train"), {**SMALL, "kept": str(tmp_path / "kept.sqlite"), "losses": "dpo", "random": 0}
+    alone = {**kept, "shuffled": False}
+    job = study.start(demo, study.parse(alone))
+    for event in job.events():
+        if isinstance(event, Stepped) and event.point["step"] == 5:
+            job.stop()
+            break
+    with pytest.raises(Stopped):
+        job.result()
+    again = study.start(demo, study.parse(alone))
+    steps = [event.point["step"] for event in again.events() if isinstance(event, Stepped)]
+    assert steps
+    assert min(steps) > 5, "what was done is not done again"
+    one, other = (each.vectors["demo-formality dpo"] for each in (again.result(), result))
+    assert torch.equal(one.directions, other.directions)
+    assert torch.equal(one.mean_differences, other.mean_differences)
+
+
+def test_a_finished_run_is_found_finished(run, demo, home) -> None:
+    study = find_study("train")
+    job = study.start(demo, study.parse({**SMALL, "kept": str(home / "kept.sqlite")}))
+    assert not [event for event in job.events() if isinstance(event, Stepped)]
+    assert repr(job.result().tables) == repr(run[0].tables)
+
+
+def test_without_a_judge_margins_say_what_is_gained(run, demo) -> None:
+    labelled = [
+        {"prompt": p.messages[-1].content, "completion": reply, "label": wanted}
+        for p in load_preferences("demo-formality")[:12]
+        for reply, wanted in ((p.chosen, True), (p.rejected, False))
+    ]
+    study = find_study("train")
+    source = Path(run[0].settings["kept"]).parent / "labelled.jsonl"
+    source.write_text("\n".join(map(json.dumps, labelled)))
+    given = {
+        "data": str(source),
+        "losses": "kto",
+        "steps": 4,
+        "random": 1,
+        "budget": None,
+        "held_out": 0.3,
+        "shuffled": False,
+    }
+    result = study.start(demo, study.parse(given)).result()
+    rows = result.tables["methods"].set_index("method")
+    assert rows["mark"].isna().all()
+    assert rows.loc["kto", "margin"] > rows.loc["none", "margin"] == 0
+    assert any("No budget was set" in note for note in result.notes)
+    assert any("by held-out margins" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"losses": "magic"}, "losses"),
+        ({"reward": "praise"}, "reward"),
+        ({"numbers": "dpo.beta=much"}, r"dpo\.beta=much"),
+        ({"numbers": "dpo.tau=1"}, "'tau' was given to DPO"),
+        ({"blocks": "99"}, "99"),
+        ({"validation": 0.6, "held_out": 0.5}, "shares"),
+        ({"losses": "bipo", "mode": "clamp"}, "BiPO"),
+        ({"data": "nothing"}, "no preferences 'nothing'"),
+        ({"judge": "nobody"}, "no judge 'nobody'"),
+    ],
+)
+def test_settings_that_make_no_comparison_are_refused(demo, given, said) -> None:
+    study = find_study("train")
+    with pytest.raises(SteeringError, match=said):
+        study.start(demo, study.parse({**SMALL, **given})).result()
+
+
+def test_a_model_that_is_no_demo_must_be_told_what_to_learn(tiny_host) -> None:
+    study = find_study("train")
+    with pytest.raises(SteeringError, match="No preferences were named"):
+        study.start(tiny_host("llama"), study.parse({})).result()
