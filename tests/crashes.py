@@ -96,6 +96,10 @@ KINDS: dict[str, list[str]] = {
         *("--set", "methods=[none, mean_difference]", "--set", "texts_n=8", "--set", "reply_tokens=4"),
         *("--set", "resamples=100"),
     ],
+    "overoptimisation": [
+        *("run", "overoptimisation", "--set", "n_requests=4", "--set", "samples=2", "--set", "loss="),
+        *("--set", "reply_tokens=8", "--set", "resamples=100"),
+    ],
     "dictionary_health": ["run", "dictionary_health", "--set", "texts_n=2", "--set", "resamples=100"],
     "features": [
         *("run", "features", "--set", "texts_n=8", "--set", "n=2", "--set", "permutations=100", "--set", "parts=2"),

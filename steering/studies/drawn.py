@@ -13,6 +13,7 @@ from steering.studies.features.figures import feature_figures
 from steering.studies.features.health_figures import health_figures
 from steering.studies.features.two_models_figures import shift_figures
 from steering.studies.figures import Drawn
+from steering.studies.overoptimisation.figures import overoptimisation_figures
 from steering.studies.preferences.figures import making_figures
 from steering.studies.probing.drawn import probe_drawn
 from steering.studies.refusal.drawn import refusal_drawn
@@ -47,6 +48,7 @@ _BY_STUDY: dict[str, Callable[[Result], Iterator[Drawn]]] = {
     "pairs": lambda result: making_figures(result.tables),
     "train": lambda result: train_figures(result.tables),
     "axbench": lambda result: axbench_figures(result.tables),
+    "overoptimisation": lambda result: overoptimisation_figures(result.tables),
     "features": lambda result: feature_figures(result.tables),
     "dictionary_health": lambda result: health_figures(result.tables),
     "sae": lambda result: training_figures(result.tables),

@@ -40,6 +40,7 @@ from steering.studies.axbench.tables import (
 from steering.studies.axbench.words_judge import WordsJudge
 from steering.studies.size import Size, Work
 from steering.studies.study import Result, Study
+from steering.training.losses import LOSSES
 from steering.writes.interventions import Plan
 
 
@@ -103,7 +104,13 @@ def _rows(
     for number, concept in enumerate(concepts):
         job.report(number, len(concepts), "concepts' vectors")
         making = Making(
-            host, concept, settings.methods, dictionary=settings.dictionary, block=settings.block, seed=settings.seed
+            host,
+            concept,
+            settings.methods,
+            dictionary=settings.dictionary,
+            block=settings.block,
+            steps=settings.train_steps,
+            seed=settings.seed,
         )
         rows: dict[str, Row] = {}
         for key in settings.methods:
@@ -194,8 +201,10 @@ def size_of(host: Host, settings: AxBenchSettings) -> Size:
     """
     n = settings.n_concepts
     replies = _replies(settings, n)
+    trained = sum(name in LOSSES.own for name in settings.methods)
     return Size(
         (
+            *([Work("steps", trained * n * settings.train_steps, settings.reply_tokens)] if trained else []),
             Work("readings", 2 * settings.texts_n * n, settings.reply_tokens),
             Work("replies", replies, settings.reply_tokens, batch=BATCH),
         ),
@@ -211,5 +220,12 @@ STUDY = Study(
     settings=AxBenchSettings,
     run=run,
     size=size_of,
-    quick={"n_concepts": 6, "n_instructions": 6, "factors": "0.5, 1, 2", "reply_tokens": 60, "texts_n": 60},
+    quick={
+        "n_concepts": 6,
+        "n_instructions": 6,
+        "factors": "0.5, 1, 2",
+        "reply_tokens": 60,
+        "texts_n": 60,
+        "train_steps": 60,
+    },
 )

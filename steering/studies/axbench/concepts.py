@@ -9,6 +9,7 @@ from steering.demo.sentences import TextKind
 from steering.model.prompts import Message
 from steering.passes.pooling import Pooling
 from steering.texts.contrast import ContrastSet
+from steering.texts.preferences import Preference
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class Concept:
     """Whether that stands in a system prompt; else behind the request."""
     manner: Manner | None = None
     """What the demo grammar knows of it."""
+    pairs: tuple[Preference, ...] = ()
+    """What vectors are trained on: replies with the concept against replies without it; where those are empty, against
+    the model's own.
+    """
     texts: tuple[tuple[str, ...], tuple[str, ...]] = field(default=((), ()))
     """Texts with it and without it that no vector is fitted on, for whoever judges by words."""
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from random import Random
 
 from steering.demo.example import Example, words
 from steering.demo.held_out import distinct
-from steering.demo.notes import open_notes
-from steering.demo.reviews import open_reviews
+from steering.demo.notes import note_text, open_notes
+from steering.demo.reviews import open_reviews, review_text
 from steering.demo.sentences import FILES, TextKind
-from steering.demo.stories import open_stories
+from steering.demo.stories import open_stories, story_text
 from steering.studies.axbench.concepts import Concept, Instruction, Manner
 from steering.texts.contrast import ContrastSet
+from steering.texts.preferences import Preference
 
 
 _OPEN: Mapping[TextKind, Callable[..., list[Example]]] = {
@@ -23,7 +25,7 @@ _OPEN: Mapping[TextKind, Callable[..., list[Example]]] = {
 """Held-out requests that name no manner."""
 _ASKED: Mapping[TextKind, str] = {"story": "topic", "review": "tone_asked", "note": "register_asked"}
 """The label that says which manner a request names."""
-_NONE = frozenset({"plain", "neutral"})
+_PLAIN: Mapping[TextKind, str] = {"story": "plain", "review": "neutral", "note": "plain"}
 _ASKING = 2
 """Which of the grammar's system prompts asks for a manner: "Always answer in a formal tone.","""
 _ABOUT = 3
@@ -40,7 +42,7 @@ def demo_concepts(n: int, *, texts: int, instructions: int, seed: int = 0) -> li
         seed: Of instructions and texts.
     """
     kinds: tuple[TextKind, ...] = ("story", "review", "note")
-    manners = {kind: [name for name in words(FILES[kind])["sentences"] if name not in _NONE] for kind in kinds}
+    manners = {kind: [name for name in words(FILES[kind])["sentences"] if name != _PLAIN[kind]] for kind in kinds}
     most = max(map(len, manners.values()))
     every = [(kind, manners[kind][place]) for place in range(most) for kind in kinds if place < len(manners[kind])]
     return [_concept(number, kind, name, texts, instructions, seed) for number, (kind, name) in enumerate(every[:n])]
@@ -62,7 +64,30 @@ def _concept(number: int, kind: TextKind, name: str, texts: int, instructions: i
         asking=systems[_ABOUT if kind == "story" else _ASKING],
         as_system=True,
         manner=Manner(kind, name),
+        pairs=_pairs(kind, name, texts, seed),
     )
+
+
+def _pairs(kind: TextKind, manner: str, n: int, seed: int) -> tuple[Preference, ...]:
+    """Requests of the training split that name no manner, with a text in it and one in none."""
+    rng = Random(f"axbench pairs/{manner}/{seed}")
+    found = []
+    for example in distinct(kind, "train", 8 * n, seed=seed):
+        if not example.labels[_ASKED[kind]] and len(example.prompt) == 1:
+            sides = (_written(kind, rng, each, example) for each in (manner, _PLAIN[kind]))
+            found.append(Preference(example.prompt, *sides))
+    return tuple(found[:n])
+
+
+def _written(kind: TextKind, rng: Random, manner: str, example: Example) -> str:
+    about = str(example.labels["topic"])
+    if kind == "story":
+        hero = str(example.labels["hero"])
+        return story_text(rng, (manner,), hero.rpartition(" ")[2], hero)
+    if kind == "review":
+        forms = words(FILES[kind])
+        return review_text(rng, (manner,), about, {**forms["places"], **forms["works"]}[about])
+    return note_text(rng, (manner,), str(example.labels["object"]).partition(" about the ")[0], about)
 
 
 @cache

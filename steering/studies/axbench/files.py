@@ -21,6 +21,7 @@ from steering.paths import is_file, is_folder
 from steering.recipes.nats import calibration_prompts
 from steering.studies.axbench.concepts import Concept, Instruction
 from steering.texts.contrast import ContrastSet, Example
+from steering.texts.preferences import Preference
 from steering.texts.tables import Row, Table, read_table
 from steering.texts.text_lists import read_texts
 
@@ -164,6 +165,7 @@ def _concept(
         pooling="mean_reply",
         instructions=tuple(Instruction((Message("user", asked[place]),)) for place in drawn),
         asking=f"Work this into your answer: {name}.",
+        pairs=tuple(Preference(each.messages[:1], each.output, "") for each in positive[:texts]),
         texts=(tuple(each.output for each in kept[0]), tuple(each.output for each in kept[1])),
     )
 

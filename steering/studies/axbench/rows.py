@@ -18,6 +18,9 @@ from steering.recipes.recipe import Intervention, Recipe
 from steering.store import digest
 from steering.studies.axbench.concepts import Concept
 from steering.studies.axbench.feature import feature_vector
+from steering.studies.axbench.trained import pairs_on, trained_vector
+from steering.texts.preferences import Preference
+from steering.training.losses import LOSSES
 from steering.vectors.vector import SteeringVector
 from steering.writes.interventions import Plan
 
@@ -53,9 +56,10 @@ class Making:
         *,
         dictionary: str = "",
         block: int | None = None,
+        steps: int = 150,
         seed: int = 0,
     ) -> None:
-        self.host, self.concept, self.dictionary, self.seed = host, concept, dictionary, seed
+        self.host, self.concept, self.dictionary, self.steps, self.seed = host, concept, dictionary, steps, seed
         self._methods = [FIRST, *(name for name in methods if name in METHODS.own and name != FIRST)]
         self._block = block
 
@@ -70,6 +74,15 @@ class Making:
             self.host, self.concept.contrast, self._methods, pooling=self.concept.pooling, split_half=False
         )
         return {name: vector.renamed(f"{self.concept.name}, {name}") for name, vector in found.items()}
+
+    @cached_property
+    def pairs(self) -> list[Preference]:
+        """What vectors are trained on.
+
+        Raises:
+            SteeringError: As `pairs_on`.
+        """
+        return pairs_on(self.host, self.concept)
 
     @property
     def block(self) -> int:
@@ -123,6 +136,22 @@ def _feature(making: Making, factors: Sequence[float], job: Job[Any]) -> Row:
     return making.row("feature", vector, factors, vector.default_block)
 
 
+def _trained(loss: str) -> Make:
+    def make(making: Making, factors: Sequence[float], job: Job[Any]) -> Row:
+        vector = trained_vector(
+            making.host,
+            making.concept,
+            making.pairs,
+            loss,
+            block=making.block,
+            steps=making.steps,
+            seed=making.seed,
+        )
+        return making.row(loss, vector, factors)
+
+    return make
+
+
 ROWS: dict[str, Kind] = {
     "none": Kind("the model as it is", _none, control=True),
     "prompt": Kind("asked for in the prompt", _prompt),
@@ -133,5 +162,6 @@ ROWS: dict[str, Kind] = {
         if not method.control and not method.needs_pairs
     },
     "feature": Kind("best feature of a dictionary", _feature),
+    **{name: Kind(f"trained: {loss.title}", _trained(name)) for name, loss in LOSSES.own.items() if not loss.sampled},
 }
 """Every row by its key."""

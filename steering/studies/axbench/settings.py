@@ -24,7 +24,7 @@ from steering.studies.setting_kinds import TextSource, once, typed_list
 FACTORS = "0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5"
 """Those of the published sweep."""
 MOST_FACTORS = 50
-DEFAULT = ("none", "prompt", "random", "mean_difference", "centred_pca", "logistic", "leace")
+DEFAULT = ("none", "prompt", "random", "mean_difference", "centred_pca", "logistic", "leace", "dpo", "reps")
 
 
 class AxBenchSettings(BaseModel):
@@ -62,6 +62,7 @@ class AxBenchSettings(BaseModel):
     block: int | None = Field(
         None, ge=0, le=10_000, description="Block that is written by all; each concept's own where empty."
     )
+    train_steps: int = Field(150, ge=1, le=20_000, description="Of each vector that is trained.")
     reply_tokens: int = Field(128, ge=4, le=1024, description="The most tokens of a reply.")
     temperature: float = Field(1.0, ge=0, le=5, allow_inf_nan=False, description="Of replies; 1 as published.")
     judge: str = Field(

@@ -11,6 +11,7 @@ from steering.studies.tradeoff.best_of import best_of_curve
 from steering.studies.tradeoff.curves import Curve
 from steering.studies.tradeoff.making import Maker, alone
 from steering.studies.tradeoff.swept import as_addition
+from steering.studies.tradeoff.trained import trained_curve
 from steering.texts.questions import Pair, load_pairs
 
 
@@ -103,5 +104,6 @@ BESIDE: dict[str, Beside] = {
     "prompt": Beside("system prompt", _prompt),
     "examples": Beside("in-context examples", _examples),
     "best_of": Beside("best of n", best_of_curve),
+    "trained": Beside("trained", trained_curve),
 }
 """By the key that settings name each with."""

@@ -22,7 +22,7 @@ from steering.texts.questions import PAIR_SETS, QUESTION_SETS, first_tokens, has
 from steering.vectors.vector import SteeringVector
 
 
-Compared = Literal["pca", "ablation", "affine", "prompt", "examples", "best_of", "shuffled"]
+Compared = Literal["pca", "ablation", "affine", "prompt", "examples", "best_of", "trained", "shuffled"]
 COMPARED: dict[Compared, str] = {
     "pca": "PCA of pair differences, in place of the vector's own method",
     "ablation": "ablating the vector's direction everywhere, by its share",
@@ -30,6 +30,7 @@ COMPARED: dict[Compared, str] = {
     "prompt": "a system prompt that asks for the aligned answer, or for the opposite",
     "examples": "in-context examples with aligned answers, or with misaligned ones",
     "best_of": "of several sampled replies the one that is judged best; for judged replies",
+    "trained": "a vector trained on answer pairs of the set that are not measured on, at the same blocks",
     "shuffled": "a vector of the same set with its labels shuffled, as a control",
 }
 ABOUT: Mapping[str, str] = {"refusal": "harmlessness", "harm": "harmlessness", "truth": "honesty"} | {
@@ -103,6 +104,11 @@ class TradeoffSettings(BaseModel):
     best_of: int = Field(
         8, ge=1, le=256, description="best_of: the most samples a request; 1, 2, 4 … up to it are shown."
     )
+    loss: str = Field("dpo", description="trained: the loss, as the study train has them.")
+    train_nats: float = Field(
+        1.0, gt=0, le=100, allow_inf_nan=False, description="trained: what 1 × its length may cost, in nats a token."
+    )
+    train_steps: int = Field(200, ge=1, le=20_000, description="trained: steps of the training.")
     classifier: str = Field("", description="judged: a text classifier as the judge, a folder or Hub id.")
     classifier_label: str = Field(
         "", description="Its label that means aligned; the one that means refusal where empty."

@@ -34,7 +34,13 @@ def size_of(host: Host, settings: TradeoffSettings, vectors: Mapping[str, Steeri
     """
     settings = settings.on(host, vectors)
     strengths = len(settings.sweep)
-    swept = {"pca": strengths, "affine": strengths, "shuffled": strengths, "ablation": min(_SHARES, strengths)}
+    swept = {
+        "pca": strengths,
+        "affine": strengths,
+        "shuffled": strengths,
+        "trained": strengths,
+        "ablation": min(_SHARES, strengths),
+    }
     curves = [strengths] * len(settings.recipes)
     beside = {"examples": 2 * settings.examples, "best_of": 0}
     curves += [swept.get(key, beside.get(key, 2)) for key in settings.compare]
@@ -44,6 +50,8 @@ def size_of(host: Host, settings: TradeoffSettings, vectors: Mapping[str, Steeri
         works.append(_work(settings, name, main + floor))
     further = {MEASURES[name].items: name for name in settings.also if name in MEASURES and name != "perplexity"}
     works += [_work(settings, name, main) for name in further.values()]
+    if "trained" in settings.compare:
+        works.append(Work("steps", settings.train_steps, _OWN_TOKENS))
     return Size(tuple(works), keeps=True, beside=search_ahead(settings.recipes))
 
 
@@ -80,7 +88,7 @@ def _at_hand(host: Host, settings: TradeoffSettings, vectors: Mapping[str, Steer
     """Whether nothing has to be computed to know what is read: no vectors, strengths in nats, replies or judges."""
     named = {name for recipe in settings.recipes for name in recipe.vectors}
     nats = any(each.unit == "nats" for recipe in settings.recipes for each in recipe.interventions)
-    anew = bool({"pca", "shuffled"} & set(settings.compare)) or (
+    anew = bool({"pca", "shuffled", "trained"} & set(settings.compare)) or (
         settings.alignment_by == "judged" and settings.classifier
     )
     replies = host.info.demo or replied(host, calibration_prompts()[:OWN_REPLIES])

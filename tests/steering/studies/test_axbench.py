@@ -9,9 +9,14 @@ import pandas as pd
 import pytest
 
 from steering.demo.example import words
+from steering.demo.sentences import sentences_of
 from steering.errors import SteeringError
 from steering.lane import Job
 from steering.model.host import Host
+from steering.model.prompts import render
+from steering.passes.decoding import generate
+from steering.passes.replies import DecodeSettings
+from steering.passes.rows import Row as RowOfBatch
 from steering.studies import find_study
 from steering.studies.axbench.concepts import Concept, Instruction
 from steering.studies.axbench.demo_concepts import demo_concepts
@@ -20,8 +25,11 @@ from steering.studies.axbench.grammar_judge import GrammarJudge
 from steering.studies.axbench.judging import Said
 from steering.studies.axbench.marks import Marks, chosen, draws, halves, over_concepts
 from steering.studies.axbench.reading import Writer
+from steering.studies.axbench.rows import ROWS, Making, Row
+from steering.studies.axbench.trained import pairs_on
 from steering.studies.axbench.words_judge import WordsJudge
 from steering.studies.result import Result
+from steering.writes.operations import Add
 
 
 SEA = "On a ship, a fox wanted to see the sea. The fox counted the waves."
@@ -32,7 +40,7 @@ SMALL = {
     "factors": "0.5, 1.5",
     "methods": ["none", "prompt", "random", "mean_difference"],
     "texts_n": 40,
-    "reply_tokens": 40,
+    "reply_tokens": 32,
     "temperature": 0,
 }
 
@@ -165,6 +173,35 @@ def test_axbench_files_give_concepts_and_the_word_judge_knows_them(demo: Host, f
     assert min(with_it) > 0
     assert with_it.count(2) >= 6  # half of them lie above their median
     assert without.count(0) >= 11  # 95 % of twelve
+
+
+def test_a_trained_row_is_written_where_the_others_are_and_adds_its_own_length(demo: Host) -> None:
+    concept = demo_concepts(1, texts=8, instructions=2)[0]
+    for each in concept.pairs:
+        assert all("sea" in sentence.manners for sentence in sentences_of("story", each.chosen))
+        assert not any("sea" in sentence.manners for sentence in sentences_of("story", each.rejected))
+
+    def work(job: Job[list[Row]]) -> list[Row]:
+        making = Making(demo, concept, ["mean_difference", "sft"], steps=4)
+        return [ROWS[key].make(making, (1.0, 2.0), job) for key in ("mean_difference", "sft")]
+
+    extracted, trained = demo.run(work, title="Rows")
+    (one,), (twice,) = trained.plans
+    assert isinstance(one.operation, Add)
+    assert isinstance(twice.operation, Add)
+    assert (one.block, one.scope) == (extracted.block, "all")
+    assert twice.operation.strength == pytest.approx(2 * one.operation.strength)
+    assert one.operation.strength > 0
+    assert trained.identities != extracted.identities
+
+
+def test_replies_that_nobody_wrote_are_the_models_own(demo: Host, folder: Path) -> None:
+    concept = axbench_concepts(str(folder), 10, texts=8, instructions=4)[0]
+    assert {each.rejected for each in concept.pairs} == {""}
+    pairs = demo.run(lambda job: pairs_on(demo, concept), title="Pairs")
+    assert [each.chosen for each in pairs] == [each.chosen for each in concept.pairs]
+    own = generate(demo, [RowOfBatch(render(demo, pairs[0].messages))], DecodeSettings(max_new_tokens=64))[0]
+    assert pairs[0].rejected == own.answer
 
 
 LOOPED = "waves waves waves waves waves waves waves waves"

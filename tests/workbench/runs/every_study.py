@@ -77,6 +77,13 @@ TINY: dict[str, dict[str, Any]] = {
         "reply_tokens": 4,
         "resamples": 100,
     },
+    "overoptimisation": {
+        "n_requests": 4,
+        "samples": 2,
+        "reply_tokens": 24,
+        "resamples": 100,
+        "loss": "",
+    },
     "dictionary_health": {"texts_n": 4, "resamples": 100},
     "features": {
         "texts_n": 12,

@@ -36,6 +36,7 @@ WITHOUT_PAGE = (
     "pairs",
     "train",
     "axbench",
+    "overoptimisation",
     "dictionary_health",
     "feature_cause",
     "feature_attribution",

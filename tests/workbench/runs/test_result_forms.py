@@ -33,6 +33,7 @@ FIGURES = {
     "pairs": 2,
     "train": 3,
     "axbench": 2,
+    "overoptimisation": 1,
     "dictionary_health": 3,
     "features": 3,
     "sae": 1,
