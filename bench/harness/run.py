@@ -26,6 +26,7 @@ MODULES = (
     "refusal",
     "probing",
     "dictionaries",
+    "training",
     "visitors",
     "workers",
     "startup",
