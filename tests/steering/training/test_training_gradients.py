@@ -6,11 +6,14 @@ import pytest
 import torch
 from torch.nn.functional import logsigmoid, normalize
 
+from bench.plain_training import plain_dpo
 from steering.training.batches import Objective
+from steering.training.course import RATE
 from steering.training.losses import LOSSES
 from steering.training.scores import KnownTexts
 from steering.training.texts import texts_of
 from steering.training.trainee import Parameters, Trainee
+from steering.training.training import train
 from tests.steering.training.support import PAIRS, blocks_of, plain_log_probabilities
 
 
@@ -174,3 +177,23 @@ def test_nothing_but_the_vector_gets_a_gradient(tiny_host) -> None:
     host = tiny_host("llama")
     host.run(lambda job: objective(host, Trainee((1,))).measured(range(4), gradient=True), title="train")
     assert all(weight.grad is None for weight in host.model._module.parameters())
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_a_whole_training_goes_the_way_of_a_plain_loop_with_a_hook(tiny_host, name) -> None:
+    host = tiny_host(name)
+    begun = train(host, PAIRS, Trainee((1,)), steps=0).vector
+    start = begun.directions[1] * begun.mean_differences[1]
+    unit = max(begun.mean_differences[1], begun.residual_norms[1] / 10) / host.info.width**0.5
+    texts = texts_of(host, PAIRS, "pairs")
+    pairs = [
+        tuple((texts.replied[side][0].ids, texts.replied[side][1]) for side in (each.chosen, each.rejected))
+        for each in texts.examples
+    ]
+    ours = train(host, PAIRS, Trainee((1,)), steps=6, batch=3, seed=2).vector
+    how = {"unit": float(unit), "steps": 6, "batch": 3, "rate": RATE, "seed": 2}
+    plain = plain_dpo(host.model._module, blocks_of(host)[1], pairs, start, **how)
+    found = ours.directions[1] * ours.mean_differences[1]
+    assert (plain - start).norm() > 0.05 * start.norm(), "it has gone somewhere"
+    # AdamW divides by the size of a gradient, which makes much of small ones that float32 knows badly.
+    assert torch.allclose(found, plain, atol=0.02 * float((plain - start).norm()))
