@@ -51,6 +51,7 @@ def soak(
         storm.steps = steps
         began, warm, bounds, share = time.monotonic(), 0, list[Bound](), 0.0
         while share < 1 or len(storm.measured) <= warm:
+            known = len(storm.failures)
             storm.round()
             n = len(storm.measured)
             share = n / rounds if rounds else (time.monotonic() - began) / (60 * minutes)
@@ -58,6 +59,8 @@ def soak(
                 f"round {n - 1}: {storm.acts} acts so far, {storm.measured[-1]}, {len(storm.failures)} failures",
                 flush=True,
             )
+            for failure in storm.failures[known:]:
+                print(f"FAILED {failure}", flush=True)
             if not warm and n >= 2 and share >= WARM and (storm.acts >= FULL or share >= 0.5):
                 warm, bounds = n, storm.warm_up()
                 print("\n".join(map(str, bounds)), flush=True)
@@ -95,7 +98,7 @@ def main() -> int:
             Path(folder), minutes=asked.minutes, rounds=asked.rounds, seed=asked.seed, clients=asked.clients
         )
     print_table(storm, bounds)
-    for failure in storm.failures[:20]:
+    for failure in storm.failures:
         print(f"FAILED {failure}")
     rounds = len(storm.measured)
     if storm.failures:
