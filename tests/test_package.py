@@ -10,6 +10,7 @@ import sys
 import sysconfig
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +25,48 @@ from tests.plugins.sample_package import SAMPLE
 WAIT = 600
 """Seconds before a command that does not end fails a test, on however busy a machine."""
 JOB = """
-import contextlib, io, json, runpy, sys
+import contextlib, io, json, os, runpy, sys
 import panels, steering
-said = []
-for line in json.loads(sys.argv.pop()):
-    sys.argv = ["workbench", *line]
-    out, err, code = io.StringIO(), io.StringIO(), 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            runpy.run_path(sys.prefix + "/bin/workbench", run_name="__main__")
-        except SystemExit as ended:
-            code = ended.code or 0
-    said.append([code, out.getvalue(), err.getvalue()])
-print(json.dumps([[steering.__file__, panels.__file__], said]))
+import steering.model.host, steering.studies
+groups = json.loads(sys.argv.pop())
+for folder, variables, lines in groups:
+    if os.fork():
+        os.wait()
+        continue
+    os.environ.update(variables)
+    os.chdir(folder)
+    said = []
+    for line in lines:
+        sys.argv = ["workbench", *line]
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                runpy.run_path(sys.prefix + "/bin/workbench", run_name="__main__")
+            except SystemExit as ended:
+                code = ended.code or 0
+        said.append([code, out.getvalue(), err.getvalue()])
+    with open("said.json", "w") as file:
+        json.dump(said, file)
+    os._exit(0)
+print(json.dumps([steering.__file__, panels.__file__]))
 """
-"""The installed command's own script, several times in one interpreter: torch and Gradio take seconds to import."""
+"""The installed command's own script, several times: groups of command lines, each group in a fork of one interpreter
+that has imported what takes seconds.
+"""
+LENGTHS = ["run", "lengths", "--set", "vector=formality", "--set", "times=2", "--out", "out"]
+GROUPS: dict[str, tuple[dict[str, str], list[list[str]]]] = {
+    "main": (
+        {},
+        [
+            ["extract", "formality"],
+            ["steer", "Write a note to my boss about the meeting.", "-v", "formality", "--json"],
+            ["panels"],
+            ["plugins", "--json"],
+            LENGTHS,
+        ],
+    ),
+    "off": ({"STEERING_WORKBENCH_PLUGINS": "off"}, [["plugins"], ["run", "lengths"]]),
+}
 
 
 def _wheel(source: Path, folder: Path) -> Path:
@@ -74,14 +102,36 @@ def _variables(home: Path, **others: str) -> dict[str, str]:
     return {**clean, "STEERING_WORKBENCH_HOME": str(home), **others}
 
 
-def _call(environment: Path, folder: Path, *lines: list[str], **others: str) -> tuple[list[str], list[list[Any]]]:
-    """Where the packages were found, and exit code, output and errors of each command line."""
-    command = [str(environment / "bin" / "python"), "-c", JOB, json.dumps(lines)]
-    own = _variables(folder / "home", **others)
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=own, timeout=WAIT, check=False)
+@dataclass(frozen=True)
+class Told:
+    """What the installed command said."""
+
+    folder: Path
+    files: list[str]
+    """Where the packages were found."""
+
+    def of(self, group: str) -> list[tuple[int, str, str]]:
+        """Exit code, output and errors of each command line."""
+        return [tuple(each) for each in json.loads((self.folder / group / "said.json").read_text())]
+
+    def home(self, group: str) -> Path:
+        """The workspace."""
+        return self.folder / group / "home"
+
+
+@pytest.fixture(scope="module")
+def told(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """All groups, run."""
+    folder, groups = tmp_path_factory.mktemp("told"), []
+    for name, (variables, lines) in GROUPS.items():
+        (folder / name).mkdir()
+        own = {**variables, "STEERING_WORKBENCH_HOME": str(folder / name / "home")}
+        groups.append((str(folder / name), own, lines))
+    command = [str(environment / "bin" / "python"), "-c", JOB, json.dumps(groups)]
+    clean = _variables(folder)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=clean, timeout=WAIT, check=False)
     assert done.returncode == 0, done.stderr
-    files, said = json.loads(done.stdout)
-    return files, said
+    return Told(folder, json.loads(done.stdout))
 
 
 def test_the_wheel_holds_the_three_packages_and_the_data_and_nothing_else(wheel: Path) -> None:
@@ -94,42 +144,35 @@ def test_the_wheel_holds_the_three_packages_and_the_data_and_nothing_else(wheel:
 
 @pytest.mark.slow
 def test_an_installed_wheel_extracts_and_steers_outside_the_checkout_with_what_a_package_adds(
-    environment: Path, tmp_path: Path
+    environment: Path, told: Told
 ) -> None:
-    steer = ["steer", "Write a note to my boss about the meeting.", "-v", "formality", "--json"]
-    out = tmp_path / "out"
-    lengths = ["run", "lengths", "--set", "vector=formality", "--set", "times=2", "--out", str(out)]
-    files, said = _call(
-        environment, tmp_path, ["extract", "formality"], steer, ["panels"], ["plugins", "--json"], lengths
-    )
-    assert all(path.startswith(str(environment)) for path in files)
-    extracted, steered, panels, listed, ran = said
-    assert [each[0] for each in (extracted, steered, ran)] == [0, 0, 0], [each[2] for each in said]
+    assert all(path.startswith(str(environment)) for path in told.files)
+    extracted, steered, panels, listed, ran = told.of("main")
+    assert [each[0] for each in (extracted, steered, ran)] == [0, 0, 0], [each[2] for each in told.of("main")]
     replies = json.loads(steered[1])["replies"]
     assert replies[0]["text"] != replies[1]["text"]
     assert "steer" in panels[1]
     names = {each.get("name") for each in json.loads(listed[1])}
     assert {"lengths", "median", "shrink", "sorry", "brevity", "riddles", "shout", "count-blocks"} <= names
     assert (listed[0], panels[0]) == (1, 1), "of the four things in it that cannot be used, a panel among them"
-    result = json.loads((out / "result.json").read_text())
+    result = json.loads((told.folder / "main" / "out" / "result.json").read_text())
     assert result["origin"]["plugins"] == {"panel lengths": "steering-sample 1.2"}
     assert "States at every block.plotly.json" in result["files"]
 
 
 @pytest.mark.slow
-def test_what_a_package_adds_is_named_where_packages_are_off(environment: Path, tmp_path: Path) -> None:
-    off = {"STEERING_WORKBENCH_PLUGINS": "off"}
-    _, (listed, gone) = _call(environment, tmp_path, ["plugins"], ["run", "lengths"], **off)
+def test_what_a_package_adds_is_named_where_packages_are_off(told: Told) -> None:
+    listed, gone = told.of("off")
     assert "off" in listed[2]
     assert gone[0] == 1
     assert "'lengths' was asked for" in " ".join(gone[2].split())
 
 
 @pytest.fixture
-def served(environment: Path, tmp_path: Path) -> Iterator[str]:
-    """The address of the installed command's page."""
+def served(environment: Path, told: Told, tmp_path: Path) -> Iterator[str]:
+    """The address of the installed command's page, with a vector on its shelf."""
     arguments = [str(environment / "bin" / "workbench"), "serve", "--port", "0", "--no-open", "--no-token"]
-    own = _variables(tmp_path / "home", PYTHONUNBUFFERED="1")
+    own = _variables(told.home("main"), PYTHONUNBUFFERED="1")
     with subprocess.Popen(
         arguments, cwd=tmp_path, env=own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -150,11 +193,7 @@ def served(environment: Path, tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_the_page_of_a_packages_panel_is_filled_in_run_stopped_and_opened_again(
-    browser: Any, environment: Path, tmp_path: Path, served: str
-) -> None:
-    _, ((code, _, error),) = _call(environment, tmp_path, ["extract", "formality"])
-    assert code == 0, error
+def test_the_page_of_a_packages_panel_is_filled_in_run_stopped_and_opened_again(browser: Any, served: str) -> None:
     with opened(browser, served, panel="lengths") as page:
         vector, times = page.locator("#lengths-vector-in"), page.locator("#lengths-times-in")
         expect(vector).to_have_value("formality")
