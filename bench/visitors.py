@@ -66,13 +66,13 @@ def _together(name: str, of: Host, folder: Path, rounds: int) -> BenchRow:
 
     try:
         found = paired(clocked(press(visits)), clocked(press(visits[:1])), rounds)
+        note = f"{VISITORS * 2 * TOKENS / found.ours:,.0f} tokens/s together, {2 * TOKENS / found.theirs:,.0f} alone"
+        return found.row(
+            SECTION, f"{name}: tokens per second of {VISITORS}", f"{VISITORS} together", "one alone",
+            times=VISITORS, aim=Aim(4.0), note=note, why=WHY,
+        )  # fmt: skip
     finally:
         bench.close()
-    note = f"{VISITORS * 2 * TOKENS / found.ours:,.0f} tokens/s together, {2 * TOKENS / found.theirs:,.0f} alone"
-    return found.row(
-        SECTION, f"{name}: tokens per second of {VISITORS}", f"{VISITORS} together", "one alone",
-        times=VISITORS, aim=Aim(4.0), note=note, why=WHY,
-    )  # fmt: skip
 
 
 def _event(page: Any) -> Any:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.__main__ import merged
 from bench.decoding import with_fastest
-from bench.harness.pairs import MOST, Timed, paired, quartiles
+from bench.harness.pairs import MOST, Timed, clocked, paired, quartiles
 from bench.harness.row import Aim, BenchRow, skipped
 from bench.harness.run import MODULES, failed_section, modules
-from bench.harness.table import page
+from bench.harness.table import miss, page
 from bench.opponents.environments import LIBRARIES
 from bench.opponents.playing import MODULES as PLAYED
+from steering.statistics import auroc_intervals
 from tests.conftest import ROOT
 
 
@@ -95,6 +98,23 @@ def _slowing(*shares: float) -> list[Callable[[], Timed]]:
         return Timed(share * speed, 2 * share * speed)
 
     return [lambda share=share: work(share) for share in shares]  # type: ignore[misc]
+
+
+def test_a_missed_aim_says_where_the_time_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.harness.profile.SECONDS", 0.1)
+    scores = np.random.default_rng(0).normal(size=(2, 40))
+
+    def work() -> None:
+        auroc_intervals(*scores[:, :, None], paired=False, seed=0)
+
+    waiting = threading.Thread(target=threading.Event().wait, args=(5,), daemon=True)
+    waiting.start()
+    found = paired(clocked(work), lambda: Timed(1e-6, 1e-6), rounds=2)
+    missed = found.row("Statistics", "intervals", "ours", "nothing", aim=Aim(1.0))
+    assert [where for where, _ in missed.profile] == ["steering"]
+    assert "Its time: steering 100%." in miss(missed)
+    assert found.row("Statistics", "intervals", "ours", "nothing", aim=Aim(0.0)).profile == ()
+    assert BenchRow.of_data(json.loads(json.dumps(missed.as_data()))) == missed
 
 
 def test_a_steady_drift_cancels_out_of_pairs_and_warming_up_does_not_count() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+from bench.harness.profile import profiled
 from bench.harness.row import Aim, BenchRow
 
 
@@ -58,6 +59,8 @@ class Paired:
     """Seconds of ours, the median."""
     theirs: float
     """Seconds of theirs."""
+    work: Work
+    """Ours, which is done again where an aim is missed, to see where its time goes."""
 
     def row(self, section: str, name: str, ours: str, opponent: str, *, times: float = 1.0, **others: Any) -> BenchRow:
         """The line of the table.
@@ -72,9 +75,10 @@ class Paired:
         """
         low, middle, high = quartiles([each * times for each in self.ratios])
         computing = statistics.median(self.computing) * times if self.computing else None
-        return BenchRow(
+        row = BenchRow(
             section, name, ours, opponent, middle, low, high, len(self.ratios), computing=computing, **others
         )
+        return replace(row, profile=profiled(self.work)) if row.met is False else row
 
 
 MOST = 25
@@ -104,7 +108,7 @@ def paired(ours: Work, theirs: Work, rounds: int, *, warm: int = 1, seconds: flo
     ratios = tuple(_over(second, first, lambda each: each.seconds))
     computing = tuple(_over(second, first, lambda each: each.computing))
     middle = (statistics.median(each.seconds for each in side) for side in (first, second))
-    return Paired(ratios, computing, *middle)
+    return Paired(ratios, computing, *middle, ours)
 
 
 def _over(theirs: Sequence[Timed], ours: Sequence[Timed], time_of: Callable[[Timed], float]) -> list[float]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
+from bench.harness.profile import Profile
+
 
 Status = Literal["measured", "skipped", "wrong", "failed"]
 """Wrong: an opponent whose results differ from those of plain hooks, which is therefore not timed."""
@@ -56,6 +58,8 @@ class BenchRow:
     """What else was found, such as by how much results differ."""
     why: str = ""
     """Why the aim is missed, where it is."""
+    profile: Profile = ()
+    """Where the time of ours goes, where the aim is missed."""
     status: Status = "measured"
     load: float | None = None
     """Load average of the last minute when the row was finished; the harness fills it in."""
@@ -74,7 +78,8 @@ class BenchRow:
         """From what `as_data` gave."""
         given = {name: value for name, value in data.items() if name != "met"}
         aim = Aim(**given["aim"]) if given["aim"] else None
-        return cls(**{**given, "aim": aim})
+        profile = tuple((where, share) for where, share in given.get("profile", ()))
+        return cls(**{**given, "aim": aim, "profile": profile})
 
 
 def skipped(section: str, name: str, ours: str, opponent: str, reason: str, **others: Any) -> BenchRow:

@@ -59,6 +59,8 @@ def miss(row: BenchRow) -> str:
     assert row.value is not None
     share = row.aim.missed_by(row.value)
     why = f" {row.why}" if row.why else ""
+    if row.profile:
+        why += f" Its time: {', '.join(f'{where} {share:.0%}' for where, share in row.profile)}."
     return f"{_head(row)}: {figure(row.value, row.unit)}, aim {aim_text(row)}, missed by {share:.0%}.{why}"
 
 
