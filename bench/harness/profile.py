@@ -1,4 +1,4 @@
-"""Where the time of a piece of work goes: in which rooms of the project, or libraries, its threads are when looked at."""
+"""Where the time of a piece of work goes: in which rooms of the project, or libraries, threads are when looked at."""
 
 from __future__ import annotations
 
@@ -66,11 +66,13 @@ def place_of(frame: FrameType | None) -> str | None:
     """In which room or library a thread works, by the innermost frame that is in one; None where it waits."""
     if frame is None or Path(frame.f_code.co_filename).name in _WAITS:
         return None
+    computes = False  # a module of torch, which nnsight has wrapped
     while frame is not None:
         parts = Path(frame.f_code.co_filename).parts
+        computes |= "torch" in parts
         for library, name in _LIBRARIES.items():
             if library in parts:
-                return name
+                return _LIBRARIES["transformers"] if computes and library == "nnsight" else name
         if str(ROOT) == str(Path(*parts[: len(ROOT.parts)])) and parts[len(ROOT.parts)] in _OWN:
             inside = parts[len(ROOT.parts) : -1]
             return "/".join(inside[:3] if inside[:2] == ("steering", "studies") else inside[:2])
