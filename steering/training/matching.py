@@ -27,6 +27,8 @@ def matching_weights(prompts: Tensor, wanted: Tensor) -> Tensor:
     Returns:
         float32, (example,).
     """
+    if bool(wanted.all()) or not bool(wanted.any()):  # nothing is held against anything
+        return torch.ones(len(wanted))
     odds = _log_odds(prompts.double(), wanted)
     weights = odds.exp().clamp(_LEAST, _MOST)
     weights = torch.where(wanted, 1.0, weights / weights[~wanted].mean())

@@ -72,11 +72,6 @@ class Texts:
     beside: tuple[int, ...] = ()
     """Unwanted replies, of a loss that takes wanted ones alone: they say where the mean difference points."""
 
-    @property
-    def longest(self) -> int:
-        """Tokens of the longest one."""
-        return max(len(prompt) + len(ids) for prompt, ids in self.replied)
-
 
 def texts_of(host: Host, data: Sequence[Given], kind: Kind, *, others: bool = False) -> Texts:
     """Tokenise what a loss is trained on. Pairs become two labelled replies, or the chosen one alone, where asked for.
@@ -108,8 +103,13 @@ def texts_of(host: Host, data: Sequence[Given], kind: Kind, *, others: bool = Fa
     return Texts(tuple(taken.found), tuple(examples), items, tuple(other for _, beside in found for other in beside))
 
 
-def check(data: Sequence[Given], kind: Kind) -> None:
+def check(data: Sequence[Given], kind: Kind, *, both: bool = True) -> None:
     """Refuse what cannot be trained on, before anything is read.
+
+    Args:
+        data: Pairs, or labelled replies.
+        kind: What the loss takes.
+        both: Whether both labels are needed; not of examples on which a training is only watched.
 
     Raises:
         SteeringError: Nothing given, equal or empty replies, labelled replies where pairs are needed, or of one label
@@ -121,7 +121,7 @@ def check(data: Sequence[Given], kind: Kind) -> None:
         )
     for index, item in enumerate(data):
         _check_item(item, index, kind)
-    labels = {item.wanted for item in data if is_labelled(item)}
+    labels = {item.wanted for item in data if both and is_labelled(item)}
     if kind == "labelled" and len(labels) == 1:
         raise SteeringError(
             f"All {len(data)} replies are {'wanted' if labels.pop() else 'unwanted'}.",

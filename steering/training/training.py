@@ -92,8 +92,9 @@ def train(
     how = (sampling or Sampling()).check() if chosen.sampled else None
     check_undivided(host.model._module, "A training")
     own, held_out = split(data, validation, seed)
-    for part in (own, held_out) if held_out else (own,):
-        check(part, chosen.kind)
+    check(own, chosen.kind)
+    if held_out:
+        check(held_out, chosen.kind, both=False)
 
     def work(job: Job[Trained]) -> Trained:
         texts = [texts_of(host, part, chosen.kind, others=chosen.shift == "mismatched") for part in (own, held_out)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from steering.demo.planted import planted_vector
 from steering.errors import SteeringError
 from steering.judges.marks import load_marks
 from steering.lane import Job
@@ -21,6 +22,7 @@ from steering.texts.preferences import load_labelled, load_preferences
 from steering.training.course import check_together, find_loss, split
 from steering.training.readings import Readings
 from steering.training.texts import check
+from steering.vectors.vector import SteeringVector
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ def run(host: Host, settings: TrainSettings, job: Job[Result]) -> Result:
         settings,
         measures=measures_of(found, settings.seed),
         tables={
-            "methods": rows_table(found, settings.seed),
+            "methods": rows_table(found, settings.seed, _planted(host)),
             "curve": curve_table(found),
             "replies": replies_table(found, said),
         },
@@ -102,6 +104,12 @@ def parts_of(settings: TrainSettings, source: str) -> Parts:
 def short_source(source: str) -> str:
     """A source as vectors are called by it."""
     return safe_name(source.rpartition("/")[2].partition("::")[0].removesuffix(".jsonl")) or "preferences"
+
+
+def _planted(host: Host) -> SteeringVector | None:
+    """The direction that refusal was planted along in the demo family; None for any other model."""
+    planted = planted_vector("demo") if host.info.demo else None
+    return planted if planted is not None and planted.misfit(host) is None else None
 
 
 def _split_note(parts: Parts, name: str) -> str:

@@ -19,17 +19,18 @@ UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 CURVE = ("step", "loss", "margin", "length", "kl", "validation_loss", "validation_margin")
 
 
-def rows_table(found: Sequence[Compared], seed: int) -> pd.DataFrame:
+def rows_table(found: Sequence[Compared], seed: int, planted: SteeringVector | None = None) -> pd.DataFrame:
     """A row each: what it gains on held-out prompts with 95 % intervals, and what it costs.
 
     Args:
         found: All rows, the unsteered model first.
         seed: Of the bootstrap.
+        planted: The direction that refusal was planted along, of the demo family.
     """
-    return pd.DataFrame([_row(each, found, seed) for each in found])
+    return pd.DataFrame([_row(each, found, seed, planted) for each in found])
 
 
-def _row(each: Compared, found: Sequence[Compared], seed: int) -> dict[str, object]:
+def _row(each: Compared, found: Sequence[Compared], seed: int, planted: SteeringVector | None) -> dict[str, object]:
     trained, base = each.row.trained, found[0]
     mean = next((other for other in found if other.row.kind == "mean_difference"), None)
     said: dict[str, object] = {"method": each.row.key, "title": each.row.title, "kind": each.row.kind}
@@ -40,13 +41,15 @@ def _row(each: Compared, found: Sequence[Compared], seed: int) -> dict[str, obje
     said |= _estimate("prefers", mean_of(each.prefers, seed))
     said |= {"nats": each.nats, "prompts": len(each.marks), "examples": len(each.margins)}
     if trained is None:
-        return {**said, "length": 0.0, "cosine": math.nan, "steps": 0, "best_step": 0, "stopped": ""}
+        nothing = {"cosine": math.nan, "cosine_planted": math.nan, "steps": 0, "best_step": 0, "stopped": ""}
+        return {**said, "length": 0.0, **nothing}
     return {
         **said,
         "length": float(trained.vector.mean_differences[trained.vector.default_block]),
         "cosine": math.nan
         if mean is None or mean.row.trained is None
         else cosine(trained.vector, mean.row.trained.vector),
+        "cosine_planted": math.nan if planted is None else cosine(trained.vector, planted),
         "steps": len(trained.curve),
         "best_step": trained.best,
         "stopped": trained.stopped,
