@@ -91,6 +91,14 @@ KINDS: dict[str, list[str]] = {
         *("run", "train", "--set", "n=12", "--set", "steps=3", "--set", "batch=2", "--set", "replies=2"),
         *("--set", "reply_tokens=4", "--set", "random=1"),
     ],
+    "pair_worth": [
+        *("run", "pair_worth", "--set", "n=5", "--set", "n_held_out=3", "--set", "steps=3", "--set", "points=2"),
+        *("--set", "sizes=2, 4", "--set", "draws=2"),
+    ],
+    "self_rewarding": [
+        *("run", "self_rewarding", "--set", "n=3", "--set", "rounds=1", "--set", "steps=3", "--set", "replies=3"),
+        *("--set", "reply_tokens=16"),
+    ],
     "axbench": [
         *("run", "axbench", "--set", "n_concepts=2", "--set", "n_instructions=2", "--set", "factors=1"),
         *("--set", "methods=[none, mean_difference]", "--set", "texts_n=8", "--set", "reply_tokens=4"),

@@ -27,6 +27,8 @@ from steering.studies.grid import GRID
 from steering.studies.methods import METHODS_STUDY
 from steering.studies.overoptimisation import STUDY as OVEROPTIMISATION_STUDY
 from steering.studies.preferences.making import MAKING
+from steering.studies.preferences.rewarding import REWARDING
+from steering.studies.preferences.worth import WORTH
 from steering.studies.probing import STUDY as PROBE_STUDY
 from steering.studies.refusal import STUDY as REFUSAL_STUDY
 from steering.studies.setting_kinds import NoSettings
@@ -86,7 +88,7 @@ def _read(name: str, given: Any) -> Study:
 
 _STEERED = (EXTRACT, METHODS_STUDY, STEER, GRID, REFUSAL_STUDY, TRADEOFF_STUDY, PROBE_STUDY)
 _FEATURES = (HEALTH, FEATURES, CAUSE_STUDY, ATTRIBUTION_STUDY, SHIFT_STUDY)
-_TRAINED = (MAKING, TRAIN_STUDY, OVEROPTIMISATION_STUDY)
+_TRAINED = (MAKING, WORTH, REWARDING, TRAIN_STUDY, OVEROPTIMISATION_STUDY)
 _OWN = (*_STEERED, AXBENCH_STUDY, *_TRAINED, *_FEATURES, SAE, TRANSCODER, CROSSCODER)
 STUDIES: Studies = Studies("study", _read, {study.name: study for study in _OWN})
 

@@ -14,7 +14,7 @@ from steering.studies.features.health_figures import health_figures
 from steering.studies.features.two_models_figures import shift_figures
 from steering.studies.figures import Drawn
 from steering.studies.overoptimisation.figures import overoptimisation_figures
-from steering.studies.preferences.figures import making_figures
+from steering.studies.preferences.figures import making_figures, rewarding_figures, worth_figures
 from steering.studies.probing.drawn import probe_drawn
 from steering.studies.refusal.drawn import refusal_drawn
 from steering.studies.tradeoff.drawn import tradeoff_drawn
@@ -47,6 +47,8 @@ _BY_STUDY: dict[str, Callable[[Result], Iterator[Drawn]]] = {
     "probe": probe_drawn,
     "pairs": lambda result: making_figures(result.tables),
     "train": lambda result: train_figures(result.tables),
+    "pair_worth": lambda result: worth_figures(result.tables),
+    "self_rewarding": lambda result: rewarding_figures(result.tables),
     "axbench": lambda result: axbench_figures(result.tables),
     "overoptimisation": lambda result: overoptimisation_figures(result.tables),
     "features": lambda result: feature_figures(result.tables),

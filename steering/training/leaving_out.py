@@ -74,9 +74,8 @@ def sides_of(host: Host, pairs: Sequence[Preference], *, block: int, site: Site 
 def leave_one_out(method: str, sides: Sides, held_out: Sides, *, seed: int = 0) -> Influences:
     """What leaving each pair out does, by fitting the method again without it: exact for every method.
 
-    The number is how far the vector at strength 1 moves a state along what tells the sides of the held-out pairs apart,
-    in their own mean difference: v·d / |d|^2, with d the held-out mean difference and v the method's unit direction
-    times the length of the training pairs' mean difference. For the mean difference itself a pair's value is
+    The number is `moved`: v·d / |d|^2, with d the held-out mean difference and v the method's unit direction times the
+    length of the training pairs' mean difference. For the mean difference itself a pair's value is
 
         (v - v_-i)·d / |d|^2 = (d_i - v)·d / ((n - 1) |d|^2),
 
@@ -91,32 +90,47 @@ def leave_one_out(method: str, sides: Sides, held_out: Sides, *, seed: int = 0) 
     Raises:
         SteeringError: No such method, too few pairs, or held-out pairs whose sides do not differ.
     """
-    if method not in METHODS:
-        raise SteeringError(
-            f"The method '{method}' was asked for.", f"one of {', '.join(METHODS)}.", "Choose one of these."
-        )
+    _check_method(method)
     n = len(sides.chosen)
     least = max(FEWEST, METHODS[method].min_train + 1)
     if n < least:
         raise SteeringError(
             f"{n} pairs were given.", f"at least {least}, of which one is left out.", "Take more pairs."
         )
-    along = held_out.difference
-    if not along.norm() > 0:
-        raise SteeringError("The sides of the held-out pairs do not differ here.", "a place where they do.")
-
-    def number(indices: list[int]) -> float:
-        own = sides[indices]
-        direction = _direction(method, own, seed)
-        return float(own.difference.norm() * (direction @ along) / (along @ along))
-
     every = list(range(n))
-    whole = number(every)
+    whole = moved(method, sides, held_out, seed=seed)
     without = []
     for index in every:
         look_for_stop()
-        without.append(number([*every[:index], *every[index + 1 :]]))
+        rest = [*every[:index], *every[index + 1 :]]
+        without.append(moved(method, sides[rest], held_out, seed=seed))
     return Influences(whole - torch.tensor(without, dtype=torch.float64), whole)
+
+
+def moved(method: str, sides: Sides, held_out: Sides, *, seed: int = 0) -> float:
+    """How far a vector at strength 1 moves states along what tells held-out pairs apart, in their mean difference.
+
+    Args:
+        method: A key of `METHODS`, which gives the direction; the length is that of the pairs' mean difference.
+        sides: The training pairs.
+        held_out: Pairs that it is not fitted to.
+        seed: Of the method.
+
+    Raises:
+        SteeringError: No such method, or held-out pairs whose sides do not differ.
+    """
+    _check_method(method)
+    along = held_out.difference
+    if not along.norm() > 0:
+        raise SteeringError("The sides of the held-out pairs do not differ here.", "a place where they do.")
+    return float(sides.difference.norm() * (_direction(method, sides, seed) @ along) / (along @ along))
+
+
+def _check_method(method: str) -> None:
+    if method not in METHODS:
+        raise SteeringError(
+            f"The method '{method}' was asked for.", f"one of {', '.join(METHODS)}.", "Choose one of these."
+        )
 
 
 def _direction(method: str, sides: Sides, seed: int) -> Tensor:

@@ -68,6 +68,17 @@ TINY: dict[str, dict[str, Any]] = {
         "reply_tokens": 4,
         "random": 1,
     },
+    "pair_worth": {
+        "n": 5,
+        "n_held_out": 3,
+        "steps": 2,
+        "points": 2,
+        "retrained": 2,
+        "planted": 1,
+        "sizes": "2, 4",
+        "draws": 2,
+    },
+    "self_rewarding": {"n": 3, "rounds": 1, "steps": 2, "replies": 3, "reply_tokens": 16, "held_out_judge": "cheerful"},
     "axbench": {
         "n_concepts": 2,
         "n_instructions": 2,

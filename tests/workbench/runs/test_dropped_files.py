@@ -35,6 +35,8 @@ PANELS = {"extract": "vectors", "methods": "vectors"}
 WITHOUT_PAGE = (
     "pairs",
     "train",
+    "pair_worth",
+    "self_rewarding",
     "axbench",
     "overoptimisation",
     "dictionary_health",

@@ -32,6 +32,8 @@ FIGURES = {
     "probe": 1,
     "pairs": 2,
     "train": 3,
+    "pair_worth": 4,
+    "self_rewarding": 3,
     "axbench": 2,
     "overoptimisation": 1,
     "dictionary_health": 3,
