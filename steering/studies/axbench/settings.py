@@ -24,7 +24,7 @@ from steering.studies.setting_kinds import TextSource, once, typed_list
 FACTORS = "0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5"
 """Those of the published sweep."""
 MOST_FACTORS = 50
-DEFAULT = ("none", "prompt", "random", "mean_difference", "centred_pca", "logistic", "leace", "dpo", "reps")
+DEFAULT = ("none", "prompt", "random", "mean_difference", "centred_pca", "logistic", "leace", "sft", "reps")
 
 
 class AxBenchSettings(BaseModel):

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from steering.demo.example import words
 from steering.demo.sentences import sentences_of
 from steering.errors import SteeringError
-from steering.lane import Job
+from steering.judges.ratings import question
+from steering.lane import Job, Lane
 from steering.model.host import Host
 from steering.model.prompts import render
 from steering.passes.decoding import generate
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row as RowOfBatch
 from steering.studies import find_study
+from steering.studies.axbench.chat_judge import judge_beside
 from steering.studies.axbench.concepts import Concept, Instruction
 from steering.studies.axbench.demo_concepts import demo_concepts
 from steering.studies.axbench.files import axbench_concepts
@@ -29,6 +33,7 @@ from steering.studies.axbench.rows import ROWS, Making, Row
 from steering.studies.axbench.trained import pairs_on
 from steering.studies.axbench.words_judge import WordsJudge
 from steering.studies.result import Result
+from steering.texts.questions import first_tokens
 from steering.writes.operations import Add
 
 
@@ -209,6 +214,20 @@ LOOPED = "waves waves waves waves waves waves waves waves"
 
 def answered(host: Host, concept: Concept, text: str) -> Said:
     return Said(concept.instructions[0], text, tuple(host.tokenizer(text)["input_ids"]), False)
+
+
+def test_a_chat_model_beside_gives_the_digit_that_is_likeliest(demo: Host, lane: Lane) -> None:
+    concept, other = demo_concepts(1, texts=8, instructions=2)[0], Host.load("demo-helpful", lane=lane)
+    replies = [said(SEA, "fox"), said("Fox fox.", "fox")]
+    replies = [replace(each, instruction=concept.instructions[0]) for each in replies]
+    judge = demo.run(lambda job: judge_beside(demo, "demo-helpful", {}), title="Loading")
+    marks = demo.run(lambda job: judge.marks(job, concept, replies), title="Marking")
+    for each, reply in zip(marks, replies, strict=True):
+        prompt = render(other, "\n\n".join(question("concept", reply.text, concept=concept.name)))
+        with torch.no_grad():
+            chances = other.model._module(torch.tensor([prompt.ids])).logits[0, -1].softmax(dim=-1)
+        masses = [float(chances[tokens].sum()) for tokens in first_tokens(other, ("0", "1", "2"))]
+        assert each.concept == int(np.argmax(masses))
 
 
 def test_wrong_files_say_what_is_expected(tmp_path: Path) -> None:
