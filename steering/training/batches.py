@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from steering.errors import SteeringError
 from steering.model.device_memory import NoRoom, if_it_fits
 from steering.training.losses.loss import Loss, Settings, Side, View, Views
 from steering.training.operations import AddGated
@@ -132,6 +133,13 @@ class Objective:
         with torch.set_grad_enabled(gradient):
             views = self._views(part, shift, progress, gradient)
             loss = self.loss.function(views, self.settings).sum() / of
+            if gradient and not loss.requires_grad:
+                raise SteeringError(
+                    "What is trained does not reach the replies: it is written at no token before them, or the model's "
+                    "code lets no gradient through.",
+                    "tokens before those of a reply (scope all or prompt), in a model that can be trained through.",
+                    "Choose another scope, or longer replies.",
+                )
             grown = torch.autograd.grad(loss, self.parameters.live, allow_unused=True) if gradient else ()
         gradients = [
             torch.zeros_like(live) if each is None else each

@@ -22,7 +22,7 @@ Point = dict[str, float]
 """Numbers of one step; NaN for what was not measured then."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trained:
     """A vector that was trained. At strength 1 it does what it was trained to do."""
 
@@ -41,6 +41,10 @@ class Trained:
     """The step after which the vector is as it was kept; 0 for where it began."""
     kl: float | None
     """What it costs, in nats, where there was a budget."""
+
+    def __repr__(self) -> str:
+        cost = "" if self.kl is None else f", {self.kl:.3g} nats"
+        return f"<Trained: {len(self.curve)} steps, as after step {self.best}{cost}; {self.stopped} {self.vector!r}>"
 
     @property
     def vectors(self) -> Mapping[str, SteeringVector]:

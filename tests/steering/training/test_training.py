@@ -19,11 +19,13 @@ from steering.training.losses import LOSSES
 from steering.training.texts import check, texts_of, turn_end
 from steering.training.trainee import Trainee
 from steering.training.training import train
-from tests.steering.training.support import LABELS, PAIRS, Label, asked
+from tests.steering.training.support import LABELS, PAIRS, Label, Pair, asked
 
 
 QUICK = {"steps": 6, "batch": 2}
 HERE = Trainee((1,))
+ONE_TOKEN = [Pair(asked("Hello."), "I", "a")]
+"""Replies of a token."""
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +103,14 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_vector_to_the_bit(host, 
     assert same(again.vector, whole.vector)
     assert repr(again.curve) == repr(whole.curve)
     assert not file.exists(), "what is finished leaves nothing behind"
+
+
+def test_what_reaches_no_reply_is_refused(host, monkeypatch) -> None:
+    monkeypatch.setattr("steering.training.texts.turn_end", lambda host: ())
+    with pytest.raises(SteeringError, match="does not reach the replies"):
+        train(host, ONE_TOKEN, replace(HERE, scope="generated"), steps=2, start="random")
+    found = train(host, ONE_TOKEN, HERE, steps=2, start="random")
+    assert repr(found).startswith("<Trained: 2 steps, as after step 2; All steps are done. <SteeringVector 'dpo'")
 
 
 def test_a_checkpoint_of_another_training_is_not_taken(host, tmp_path) -> None:
