@@ -62,8 +62,8 @@ def plain_dpo(
         sums = _sums(model, block, vector * unit, [pairs[index][side] for side in (0, 1) for index in chosen])
         before = torch.stack([known[index][side] for side in (0, 1) for index in chosen])
         won, lost = (sums - before).chunk(2)
-        optimiser.zero_grad()
-        (-logsigmoid(beta * (won - lost)).mean()).backward()
+        # For the vector alone: `backward` would work out a gradient for every weight.
+        (vector.grad,) = torch.autograd.grad(-logsigmoid(beta * (won - lost)).mean(), vector)
         optimiser.step()
     return vector.detach() * unit
 

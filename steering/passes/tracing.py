@@ -24,6 +24,7 @@ from steering.model.host import Host
 from steering.model.outputs import as_output
 from steering.model.sites import ReadPlace
 from steering.passes.exact import rows_at_once
+from steering.passes.frozen import frozen
 from steering.passes.hooked import ends, one_step
 from steering.passes.pass_inputs import accepted, inputs_of, options_of
 from steering.passes.rows import Batch
@@ -298,7 +299,7 @@ def _traced(
         [as_output(start.states, host.sites.blocks[n].entries) for n in range(start.block)] if start is not None else []
     )
     found: dict[str, Any] = {}
-    with torch.set_grad_enabled(gradients):
+    with torch.set_grad_enabled(gradients), frozen(host.model._module, gradients):
         with host.model.trace(taken, **options):
             for module, output in zip(skipped, stands_in, strict=True):
                 module.skip(output)
