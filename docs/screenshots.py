@@ -46,6 +46,7 @@ def main() -> None:
                 ("steer-phone", PHONE, "light", "Steer"),
                 ("grid-light", DESKTOP, "light", "Grid"),
                 ("vectors-light", DESKTOP, "light", "Vectors"),
+                ("train-light", WIDE, "light", "Train"),
                 ("refusal-light", DESKTOP, "light", "Refusal"),
                 ("tradeoff-light", WIDE, "light", "Trade-off"),
                 ("probe-light", WIDE, "light", "Probe"),
@@ -58,6 +59,8 @@ def main() -> None:
                     _steer(page)
                 elif panel == "Grid":
                     _sweep(page)
+                elif panel == "Train":
+                    _train(page)
                 elif panel == "Refusal":
                     _ablate(page)
                 elif panel == "Trade-off":
@@ -99,6 +102,17 @@ def _steer(page: Page) -> None:
     page.click("#run")
     expect(page.locator(".sw-strip .sw-over")).to_contain_text("done")
     expect(page.get_by_text("The first token that differs")).to_be_visible()
+    page.mouse.move(0, 0)
+
+
+def _train(page: Page) -> None:
+    _quickly(page)
+    for loss in ("bipo", "reps"):
+        page.locator(f"#train-losses input[value={loss}]").check()
+    page.click("#train-run")
+    expect(page.locator("#train-run")).to_be_disabled()
+    expect(page.locator("#train-run")).to_be_enabled(timeout=600_000)
+    page.evaluate("window.scrollTo(0, 0)")
     page.mouse.move(0, 0)
 
 

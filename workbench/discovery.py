@@ -21,6 +21,7 @@ from workbench.panel import Panel, check_contract
 
 BUILT_IN = (
     "panels.vectors.panel",
+    "panels.train.panel",
     "panels.steer.panel",
     "panels.grid.panel",
     "panels.refusal.panel",

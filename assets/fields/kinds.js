@@ -118,6 +118,7 @@ const list = (field, form) => {
         return make('label', {}, box, make('span', {textContent: shown}));
       }));
       ticks.dataset.key = key;
+      ticks.classList.toggle('sw-columned', all.length > 8 && all.every(([shown]) => shown.length < 18));
       controls.splice(0, controls.length, ...ticks.querySelectorAll('input'), ...(own ? [own] : []));
       [...ticks.querySelectorAll('input')].find(box => box.value === held)?.focus();
     }

@@ -209,6 +209,7 @@ def _strength(unit: str, value: float) -> str:
         return {1.0: "on", -1.0: "opposite"}.get(value, "off")
     signs = {
         "× mean difference": " ×",
+        "× trained length": " ×",
         "× typical maximum": " × maximum",
         "× residual norm": " × norm",
         "degrees": "°",

@@ -13,7 +13,7 @@ from steering.studies.extract import block_table
 from steering.studies.methods import table_of
 from steering.texts.few_prompts import few_note
 from steering.vectors.card import NearestTokens, compare, last_block_note
-from steering.vectors.shown import feature_words
+from steering.vectors.shown import feature_words, trained_words
 from steering.vectors.vector import SteeringVector
 from workbench.controls.token_markup import visible
 from workbench.page.markup import escape, heading, note, table
@@ -42,12 +42,14 @@ def about_vector(vector: SteeringVector) -> str:
     )
     if vector.feature:
         facts = [feature_words(vector.feature), *model]
+    elif made.trained:
+        facts = [trained_words(made), *model]
     elif made.elsewhere:
         facts = [title, *model, _ELSEWHERE]
     else:
         of = f"{title.lower()} of {made.positive_label} and {made.negative_label}"
         facts = [of, f"{made.n_train[0]} + {made.n_train[1]} prompts", *model]
-    few = "" if made.elsewhere else few_note(made.n_train, made.n_validation)
+    few = "" if made.elsewhere or made.trained else few_note(made.n_train, made.n_validation)
     minded = [*made.warnings, *([few] if few else [])]
     return (
         f"{heading(vector.name)}{note(' · '.join(facts))}{''.join(map(note, minded))}"
@@ -68,8 +70,8 @@ def separation_caption(vector: SteeringVector) -> str:
 
 
 def blocks_html(vector: SteeringVector) -> str:
-    """The table of all blocks, the default one marked; of another tool's vector, the lengths alone."""
-    if vector.provenance.elsewhere:
+    """The table of all blocks, the default one marked; of another tool's vector or a trained one, the lengths."""
+    if vector.provenance.elsewhere or vector.provenance.trained:
         lengths = [(str(block), plain_number(length)) for block, length in enumerate(vector.mean_differences.tolist())]
         return (
             heading("Block by block")

@@ -251,7 +251,7 @@ def _place_view(ui: PanelContext) -> None:
             about: about_vector(vector) + (note(unfit) if unfit else ""),
             **dict.fromkeys(offers, offered),
             download: gr.update(value=str(entry.path)),
-            charts: gr.update(visible=not vector.provenance.elsewhere),
+            charts: gr.update(visible=not (vector.provenance.elsewhere or vector.provenance.trained)),
             separation: (auroc_by_block(vector), separation_caption(vector)) if vector.auroc is not None else None,
             distance: norms_by_block(vector),
             blocks: blocks_html(vector),

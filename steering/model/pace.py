@@ -56,6 +56,17 @@ def note_reading(host: Host, tokens: int, seconds: float) -> None:
         _READ[base] = (_READ[base] + each) / 2 if base in _READ else each
 
 
+def note_example(host: Host, seconds: float) -> None:
+    """Take in how long a training of a vector took for one example of a step."""
+    base = host.base
+    _TRAINED[base] = _OLD * _TRAINED[base] + (1 - _OLD) * seconds if base in _TRAINED else seconds
+
+
+def seconds_per_example(host: Host) -> float | None:
+    """About how long one example of a step of a training takes; None before any."""
+    return _TRAINED.get(host.base)
+
+
 def seconds_per_token(host: Host) -> float | None:
     """About how long one token of a reading takes; None before any."""
     return _READ.get(host.base)
@@ -64,4 +75,5 @@ def seconds_per_token(host: Host) -> float | None:
 ENOUGH = 400
 """Tokens under which a reading's time is mostly that of setting it up."""
 _READ = Learnt[float]("seconds of a token")
+_TRAINED = Learnt[float]("seconds of an example")
 _LENGTHS = Learnt[float]("steps of replies")

@@ -36,7 +36,7 @@ def without_texts(result: Result) -> Result:
         model={**result.model, "chat": bare(result.model.get("chat"))},
         tables={name: _bare_table(table) for name, table in result.tables.items()},
         vectors={name: vector_without_texts(vector) for name, vector in result.vectors.items()},
-        files={name: _bare_file(text) for name, text in result.files.items() if name == "recipe.json"},
+        files={name: _bare_file(text) for name, text in result.files.items() if name.endswith("recipe.json")},
         dictionaries={},
         notes=(*result.notes, _NOTE),
     )

@@ -15,6 +15,7 @@ from steering.job import Stopped
 from steering.lane import Job
 from steering.model.fingerprint import fingerprint
 from steering.model.host import Host
+from steering.model.pace import note_example
 from steering.recipes.recipe import Intervention
 from steering.recipes.writes import Vectors
 from steering.store import digest
@@ -23,6 +24,7 @@ from steering.training.batches import Measured, Objective
 from steering.training.beginnings import Beginning, beginning
 from steering.training.budget import EVERY, Budget
 from steering.training.checkpoints import SECONDS, Place, clear_checkpoint, read_checkpoint, save_checkpoint
+from steering.training.followers import SELDOM, Followers
 from steering.training.matching import matching_weights
 from steering.training.order import share_of_rate, shuffled
 from steering.training.readings import Readings
@@ -31,11 +33,11 @@ from steering.training.scores import KnownTexts
 from steering.training.texts import Texts
 from steering.training.trained import Point, Trained, intervention_of, provenance_of, vectors_of
 from steering.training.trainee import Parameters
+from steering.vectors.vector import TRAINED
 
 
 LOOKS = 20
 """At the validation data, in a whole training."""
-OnStep = Callable[[Point], None]
 _WHOLE = "All steps are done."
 _UNKNOWN = float("nan")
 _GATED = 64
@@ -64,7 +66,7 @@ class Loop:
         self._done, self._stopped = 0, ""
         self._least, self._best_step, self._looks = math.inf, 0, 0
 
-    def run(self, job: Job[Any], *, on_step: OnStep | None, checkpoint: Place, name: str, data_name: str) -> Trained:
+    def run(self, job: Job[Any], *, told: Followers, checkpoint: Place, name: str, data_name: str) -> Trained:
         """Train to the end, from a checkpoint on where there is one of the same training.
 
         Raises:
@@ -79,9 +81,14 @@ class Loop:
             self._restore(known)
         try:
             if not self._stopped:
-                self._stopped = self._steps(job, on_step, lambda: save_checkpoint(checkpoint, key, self._state()))
+                self._stopped = self._steps(job, told, lambda: save_checkpoint(checkpoint, key, self._state()))
         except (Stopped, KeyboardInterrupt):
             save_checkpoint(checkpoint, key, self._state())
+            if told.stop is not None and self._done:
+                self._stopped = f"It was stopped after {self._done} of {self._asked.course.steps} steps."
+                if self._budget is not None and self._length:  # it may have ended in the middle of a step
+                    self._parameters.hold(self._length)
+                told.stop(self._end(name, data_name, measured=False))
             raise
         save_checkpoint(checkpoint, key, self._state())
         trained = self._end(name, data_name)
@@ -129,14 +136,14 @@ class Loop:
 
     # -- steps -----------------------------------------------------------------
 
-    def _steps(self, job: Job[Any], on_step: OnStep | None, save: Callable[[], None]) -> str:
+    def _steps(self, job: Job[Any], told: Followers, save: Callable[[], None]) -> str:
         """Take the steps that are left; why it ended."""
         course, saved = self._asked.course, time.monotonic()
-        every = max(1, course.steps // LOOKS)
+        every, seldom = max(1, course.steps // LOOKS), max(1, course.steps // SELDOM)
         batches = shuffled(len(self._texts.examples), course.batch, course.seed, start=self._done)
         good = self._parameters.state()
         for step in range(self._done, course.steps):
-            before = self._parameters.state()
+            before, began = self._parameters.state(), time.monotonic()
             point, fault = self._step(step, next(batches).tolist())
             if fault:  # what the last step made may be to blame, whose loss is not known
                 self._parameters.restore(before if math.isfinite(point["loss"]) else good)
@@ -145,9 +152,12 @@ class Loop:
             self._done = step + 1
             if self._validation is not None and (self._done % every == 0 or self._done == course.steps):
                 point |= self._look(self._done)
+            if told.look is not None and (self._done % seldom == 0 or self._done == course.steps):
+                point |= told.look(*self._applied(steps=self._done))
             self._curve.append(point)
-            if on_step is not None:
-                on_step(point)
+            note_example(self._host, (time.monotonic() - began) / course.batch)
+            if told.step is not None:
+                told.step(point)
             job.report(self._done, course.steps, f"steps, loss {point['loss']:.3g}")
             if course.patience and self._looks >= course.patience:
                 return f"The held-out loss has not fallen for {self._looks} looks, since step {self._best_step}."
@@ -238,12 +248,13 @@ class Loop:
 
     # -- the end ---------------------------------------------------------------
 
-    def _end(self, name: str, data_name: str) -> Trained:
+    def _end(self, name: str, data_name: str, *, measured: bool = True) -> Trained:
+        """What it came to; what it costs is measured anew, unless it is to end at once."""
         best = self._done
         if self._validation is not None:
             self._parameters.restore(self._best)
             best = self._best_step
-        cost = None if self._budget is None else self._budget.search()
+        cost = self._budget.search() if self._budget is not None and measured else None
         intervention, vectors = self._applied(name, data_name, best)
         first, *others = vectors.values()
         return Trained(first, tuple(others), intervention, self._curve, self._stopped, best, cost)
@@ -253,7 +264,7 @@ class Loop:
         asked, parameters = self._asked, self._parameters
         made = provenance_of(
             self._host,
-            method=f"trained by {asked.loss_name}",
+            method=f"{TRAINED}{asked.loss_name}",
             data=data_name,
             digest=asked.data,
             seed=asked.course.seed,

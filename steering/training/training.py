@@ -12,7 +12,8 @@ from steering.training.beginnings import Start
 from steering.training.budget import check_budget
 from steering.training.checkpoints import Place
 from steering.training.course import RATE, Course, check_together, find_loss, split
-from steering.training.loop import Loop, OnStep
+from steering.training.followers import Followers, OnLook, OnStep, OnStop
+from steering.training.loop import Loop
 from steering.training.readings import Readings
 from steering.training.rewards import Sampling
 from steering.training.texts import Given, check, digest_of, texts_of
@@ -39,6 +40,8 @@ def train(
     patience: int = 5,
     sampling: Sampling | None = None,
     on_step: OnStep | None = None,
+    on_look: OnLook | None = None,
+    on_stop: OnStop | None = None,
     resume: Place = None,
     readings: Readings | None = None,
     name: str | None = None,
@@ -66,6 +69,8 @@ def train(
         patience: Looks at them without a lower loss after which it ends; 0 for never.
         sampling: How replies are sampled and rewarded, of a loss that takes the model's own (`rlvr`).
         on_step: Told of every step.
+        on_look: Asked a few times what else is known of the vector; see `Followers`.
+        on_stop: Told what a training came to that somebody stopped.
         resume: File of a training on its way, or a store of finished parts: one that is stopped is left there, and goes
             on from there when it is asked for again.
         readings: What was read of the texts by trainings before; what this one reads is put there, too.
@@ -100,6 +105,12 @@ def train(
         texts = [texts_of(host, part, chosen.kind, others=chosen.shift == "mismatched") for part in (own, held_out)]
         asked = Asked(trainee, loss, chosen, settings, course, budget, start, digest_of(own), digest_of(held_out), how)
         loop = Loop(host, texts[0], texts[1], asked, readings)
-        return loop.run(job, on_step=on_step, checkpoint=resume, name=name or loss, data_name=data_name)
+        return loop.run(
+            job,
+            told=Followers(on_step, on_look, on_stop),
+            checkpoint=resume,
+            name=name or loss,
+            data_name=data_name,
+        )
 
     return host.run(work, title=f"Training by {chosen.title}")

@@ -15,7 +15,7 @@ from steering.vectors.feature import PERCENTILE, Feature
 
 
 if TYPE_CHECKING:
-    from steering.vectors.vector import SteeringVector
+    from steering.vectors.vector import Provenance, SteeringVector
 
 
 def vector_html(vector: SteeringVector) -> str:
@@ -61,7 +61,7 @@ def vector_facts(vector: SteeringVector) -> Iterator[tuple[str, str]]:
     yield "first strength to try", f"{vector.suggested_strength:g} × {vector.measure}"
     yield "licence of the texts", made.licence
     yield "made", f"{made.created[:16].replace('T', ' ')}, digest {vector.digest}" if made.created else vector.digest
-    yield "mind", "" if made.elsewhere else few_note(made.n_train, made.n_validation)
+    yield "mind", "" if made.elsewhere or made.trained else few_note(made.n_train, made.n_validation)
 
 
 def _made(vector: SteeringVector) -> str:
@@ -70,11 +70,24 @@ def _made(vector: SteeringVector) -> str:
         return feature_words(vector.feature)
     if made.elsewhere:
         return f"another tool's file ({made.method}); nothing was measured of it here" if made.method else "elsewhere"
+    if made.trained:
+        return trained_words(made)
     train, held_out = made.n_train, made.n_validation
     how = ", ".join(filter(None, (made.method, made.pooling))).replace("_", " ")
     return (
         f"{made.contrast} by {how}; {train[0]} + {train[1]} prompts to fit to, {held_out[0]} + {held_out[1]} held out; "
         f"seed {made.seed}"
+    )
+
+
+def trained_words(made: Provenance) -> str:
+    """By which loss on what a vector was trained, how far and at what cost."""
+    told = made.settings
+    budget = told.get("budget")
+    cost = "no budget" if budget is None else f"a budget of {budget:g} nat{'' if budget == 1 else 's'}"
+    return (
+        f"{made.method} on {max(made.n_train)} examples of {made.contrast} (digest {made.contrast_digest}), as it was "
+        f"after step {told.get('steps_taken', '?')}; {cost}; seed {made.seed}"
     )
 
 
@@ -89,7 +102,7 @@ def _by_block(vector: SteeringVector) -> str:
     from steering.vectors.figures import auroc_by_block, norms_by_block  # Plotly takes long to load
 
     if vector.auroc is None and not vector.residual_norms.all():
-        return ""  # of a vector that was made elsewhere nothing is known by block
+        return ""  # of a vector that was made elsewhere, or trained, nothing is known by block
     if vector.auroc is None:
         drawn = plain(norms_by_block(vector))
         return figure(drawn, "Length by block", "Mean difference as a share of the mean residual norm.")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 TENSORS = ("directions", "mean_differences", "residual_norms")
 AUROC = ("auroc", "auroc_low", "auroc_high")
+TRAINED = "trained by "
+"""How the method of a vector begins that was trained; the loss stands behind it."""
 MAYBE = ("references", "accuracy", "accuracy_low", "accuracy_high", "split_half", "explained")
 
 
@@ -63,6 +65,11 @@ class Provenance:
     def elsewhere(self) -> bool:
         """Whether another tool made the vector: nothing was measured of it here."""
         return not any(self.n_train)
+
+    @property
+    def trained(self) -> bool:
+        """Whether the vector was trained on preferences: nothing is known of it but at the blocks where it was."""
+        return self.method.startswith(TRAINED)
 
     @classmethod
     def made_elsewhere(cls, **known: Any) -> Provenance:
@@ -164,7 +171,9 @@ class SteeringVector(Shown):
     @property
     def measure(self) -> str:
         """What a strength of 1 is called."""
-        return "mean difference" if self.feature is None else "typical maximum"
+        if self.feature is not None:
+            return "typical maximum"
+        return "trained length" if self.provenance.trained else "mean difference"
 
     @property
     def best_auroc(self) -> float | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from steering.glossary import glossary, pattern, terms_in
+from steering.training.losses import LOSSES
 from tests.conftest import ROOT
 
 
@@ -61,7 +62,7 @@ EVERYDAY = {
 """Short forms that need no explanation here, or name files and machines."""
 NAMES = {"MMLU", "BBQ", "GGUF", "MLP", "MC"}
 """Names of benchmarks, files and parts."""
-PLACES = {"FILE", "TEXT", "GOOD", "BAD", "BC", "ABC", "ABCD", "HERE", "BESIDE"}
+PLACES = {"FILE", "VALUE", "TEXT", "GOOD", "BAD", "BC", "ABC", "ABCD", "HERE", "BESIDE"}
 """What stands for something else: a file's name, columns, letters of recipes and answers."""
 _ROOMS = (
     *("panels", "workbench/page", "workbench/controls", "workbench/frame", "steering/studies", "steering/extraction"),
@@ -95,6 +96,7 @@ def shown() -> str:
     modules = [path for room in _ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
     texts = [text for module in modules for text in _texts(module)]
     texts += [path.read_text(encoding="utf-8") for path in (ROOT / "assets").glob("*/*.html")]
+    texts += [loss.title for loss in LOSSES.own.values()]  # which forms offer
     return "\n".join(texts)
 
 

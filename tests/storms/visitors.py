@@ -131,7 +131,9 @@ class Client:
 
     def look(self, browser: Browser, drawn: random.Random) -> None:
         """Open any page."""
-        path = drawn.choice(["", "vectors", "steer", "grid", "refusal", "tradeoff", "probe", "features", "runs"])
+        path = drawn.choice(
+            ["", "vectors", "train", "steer", "grid", "refusal", "tradeoff", "probe", "features", "runs"]
+        )
         browser.open(f"/{path}")
         assert not browser.errors(), browser.errors()
 

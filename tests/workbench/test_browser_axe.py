@@ -72,6 +72,7 @@ _PAGES: dict[str, Callable[[Page], None] | None] = {
     "refusal": None,
     "tradeoff": None,
     "probe": None,
+    "train": None,
     "features": _found,
     "glossary": _sheet,
     "echo": _counted,

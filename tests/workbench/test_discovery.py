@@ -23,7 +23,7 @@ class Mine(Panel):
 
 panel = Mine()
 """
-BUILT_IN = ["vectors", "steer", "grid", "refusal", "tradeoff", "probe", "features", "runs"]
+BUILT_IN = ["vectors", "train", "steer", "grid", "refusal", "tradeoff", "probe", "features", "runs"]
 
 
 class Packaged(Panel):
@@ -60,6 +60,7 @@ def test_a_folder_of_single_files_adds_panels_among_the_others(tmp_path: Path) -
     assert [panel.id for panel in found.panels] == [
         "vectors",
         "early",
+        "train",
         "steer",
         "grid",
         "refusal",
@@ -82,6 +83,7 @@ def test_an_installed_package_offers_a_class_or_an_object(monkeypatch: pytest.Mo
     found = discover()
     assert [panel.id for panel in found.panels] == [
         "vectors",
+        "train",
         "steer",
         "grid",
         "packaged",
@@ -94,6 +96,7 @@ def test_an_installed_package_offers_a_class_or_an_object(monkeypatch: pytest.Mo
     monkeypatch.setenv(SWITCH, "off")
     assert [panel.id for panel in discover().panels] == [
         "vectors",
+        "train",
         "steer",
         "grid",
         "refusal",
@@ -130,6 +133,7 @@ def test_a_broken_panel_is_reported_and_stops_no_other(tmp_path: Path, text: str
     found = discover(tmp_path)
     assert [panel.id for panel in found.panels] == [
         "vectors",
+        "train",
         "steer",
         "grid",
         "refusal",

@@ -75,6 +75,8 @@ def describe(vector: SteeringVector) -> list[str]:
     """Method and block of a vector, how many prompts it was fitted on, and how strongly it is meant to be added."""
     positive, negative = vector.provenance.n_train
     fitted = "not measured here" if vector.provenance.elsewhere else f"{positive} + {negative} prompts"
+    if vector.provenance.trained:
+        fitted = f"{max(positive, negative)} examples of {vector.provenance.contrast}"
     method = vector.provenance.method.replace("_", " ")
     strength = f"strength {vector.suggested_strength:.3g} × {vector.measure}"
     if vector.feature:

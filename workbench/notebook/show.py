@@ -51,8 +51,8 @@ def show(
     link alone is printed.
 
     Args:
-        panel: Its title, such as "Trade-off", or its id: "vectors", "steer", "grid", "refusal", "tradeoff", "probe",
-            "features", "runs".
+        panel: Its title, such as "Trade-off", or its id: "vectors", "train", "steer", "grid", "refusal", "tradeoff",
+            "probe", "features", "runs".
         host: The model, by `Host.load` or `Host.wrap`; where None that of the page which was shown last.
         settings: What stands in the panel's form when it opens: the panel's settings, or some of their fields by name.
         recipe: What stands in the recipe of a panel that has one (Steer, Grid, Trade-off).

@@ -4,6 +4,7 @@ likelier ones, and what it costs.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +102,11 @@ class HeldOut:
         if row.trained is None:
             return 0.0
         return self._everyday.cost(plan) if row.trained.kl is None else row.trained.kl
+
+    def uncompared(self, row: Row) -> Compared:
+        """A row that nothing is known of, since somebody stopped the run while it was made."""
+        none = np.array([])
+        return Compared(row, none, none, none, (), math.nan)
 
     def _margins(self, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
         ratios, means = torch.zeros(len(self._known.texts)), torch.zeros(len(self._known.texts))

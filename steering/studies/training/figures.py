@@ -13,36 +13,54 @@ from steering.studies.figures import LAYOUT, Drawn, estimates_of
 
 
 _ROW = 26
-_CURVES = {
-    "loss": ("Loss over the training", "loss", "validation_loss"),
-    "margin": ("Margin over the training", "margin, nats", "validation_margin"),
+_LETTER = 6
+CURVES = {
+    "loss": "Loss over the training",
+    "margin": "Margin over the training",
+    "kl": "KL over the training",
+    "mark": "The judge over the training",
 }
+"""Columns of the table of steps that are drawn, and what each figure is called."""
+_AXES = {"loss": "loss", "margin": "margin, nats", "kl": "KL, nats", "mark": "mean mark"}
+_CAPTIONS = {
+    "loss": "Lines: the batch of each step; dots: held-out examples, which choose the step.",
+    "margin": "How much likelier chosen replies became than rejected ones (RLVR: the mean reward). Dots: held out.",
+    "kl": "95th percentile over tokens, every ten steps, before the length is set anew.",
+    "mark": "Mean mark of replies to requests that choose the step.",
+}
+_SEEN = {"loss": "validation_loss", "margin": "validation_margin"}
+"""What is drawn as dots beside a curve."""
 _GREY = {"none": UNSTEERED, "random": FLOOR, "shuffled": FLOOR, "mean_difference": "#009e73"}
 
 
 def train_figures(tables: Mapping[str, pd.DataFrame]) -> Iterator[Drawn]:
     """Title, figure and caption of each."""
-    rows, curve = tables["methods"], tables["curve"]
+    yield gains_figure(tables["methods"])
+    yield from curve_figures(tables["curve"])
+
+
+def gains_figure(rows: pd.DataFrame) -> Drawn:
+    """What each method gains, from the table of methods."""
     judged = bool(rows["mark"].notna().any())
     what, axis = ("mark", "mean mark of held-out replies") if judged else ("margin", "held-out margin, nats")
     n = int(rows["prompts" if judged else "examples"].max())
     caption = (
-        f"n = {n} held-out {'prompts' if judged else 'examples'}; 95 % intervals by bootstrap. Grey: random directions "
-        "and shuffled labels."
+        f"n = {n} held-out {'prompts' if judged else 'examples'}; 95 % intervals by bootstrap. Grey: unsteered, random "
+        "directions and shuffled labels; green: the mean difference."
     )
-    yield "What each gains", _gains(rows, what, axis), caption
-    for column, (title, label, watched) in _CURVES.items():
-        said = "Lines: the batch of each step; dots: held-out examples that choose the step. Margin: how much likelier "
-        said += "chosen replies became, less rejected ones (rlvr: the mean reward)."
-        yield title, _curve(curve, column, label, watched), said
-    if curve["kl"].notna().any():
-        caption = "95th percentile over tokens of KL, before the length is set anew; every ten steps."
-        yield "KL over the training", _kl(curve), caption
+    return "What each gains", _gains(rows, what, axis), caption
+
+
+def curve_figures(curve: pd.DataFrame) -> Iterator[Drawn]:
+    """The way of every training, from the table of steps, perhaps of some that go on; what was not read is left out."""
+    for column, title in CURVES.items():
+        if curve[column].notna().any():
+            yield title, _curve(curve, column), _CAPTIONS[column]
 
 
 def _gains(rows: pd.DataFrame, what: str, axis: str) -> go.Figure:
     """One row a method, the best above."""
-    rows = rows.sort_values(what, kind="stable")
+    rows = rows[rows[what].notna()].sort_values([what, "margin"], kind="stable")
     values, titles = estimates_of(rows, what), rows["title"].tolist()
     figure = go.Figure()
     figure.add_scatter(
@@ -62,48 +80,38 @@ def _gains(rows: pd.DataFrame, what: str, axis: str) -> go.Figure:
     figure = styled(figure, axis, "", y_range=[-0.6, len(rows) - 0.4])
     figure.update_xaxes(dtick=None)
     figure.update_yaxes(tickmode="array", tickvals=list(range(len(rows))), ticktext=titles, dtick=None)
-    return figure.update_layout(height=110 + _ROW * len(rows), margin={"l": 240, "r": 16, "t": 12, "b": 44})
+    return figure.update_layout(
+        height=110 + _ROW * len(rows),
+        margin={"l": _LETTER * max(map(len, titles), default=0) + 24, "r": 16, "t": 12, "b": 44},
+    )
 
 
-def _curve(curve: pd.DataFrame, column: str, label: str, watched: str) -> go.Figure:
-    figure = go.Figure()
+def _curve(curve: pd.DataFrame, column: str) -> go.Figure:
+    figure, watched = go.Figure(), _SEEN.get(column, "")
     for hue, (title, rows) in zip(cycle(SEVERAL), curve.groupby("title", sort=False), strict=False):
+        known = rows[rows[column].notna()]
+        sparse = len(known) < len(rows)
+        said = f"{title}, step %{{x}}: %{{y:.3g}}<extra></extra>"
         figure.add_scatter(
-            x=rows["step"].tolist(),
-            y=rows[column].tolist(),
+            x=known["step"].tolist(),
+            y=known[column].tolist(),
             name=str(title),
-            mode="lines",
+            mode="lines+markers" if sparse else "lines",
             line={"color": hue, "width": 1.4},
-            hovertemplate=f"{title}, step %{{x}}: %{{y:.3g}}<extra></extra>",
+            marker={"color": hue, "size": 5},
+            hovertemplate=said,
         )
-        seen = rows[rows[watched].notna()]
+        seen = rows[rows[watched].notna()] if watched else rows[:0]
         if len(seen):
             figure.add_scatter(
                 x=seen["step"].tolist(),
                 y=seen[watched].tolist(),
                 mode="markers",
                 marker={"color": hue, "size": 6},
-                hovertemplate=f"{title}, held out, step %{{x}}: %{{y:.3g}}<extra></extra>",
+                hovertemplate=f"held out, {said}",
                 showlegend=False,
             )
-    figure = styled(figure, "step", label).update_layout(**LAYOUT)
-    figure.update_xaxes(dtick=None)
-    return figure
-
-
-def _kl(curve: pd.DataFrame) -> go.Figure:
-    figure = go.Figure()
-    seen = curve[curve["kl"].notna()]
-    for hue, (title, rows) in zip(cycle(SEVERAL), seen.groupby("title", sort=False), strict=False):
-        figure.add_scatter(
-            x=rows["step"].tolist(),
-            y=rows["kl"].tolist(),
-            name=str(title),
-            mode="lines+markers",
-            line={"color": hue, "width": 1.4},
-            marker={"color": hue, "size": 5},
-            hovertemplate=f"{title}, step %{{x}}: %{{y:.3g}} nats<extra></extra>",
-        )
-    figure = styled(figure, "step", "KL, nats").update_layout(**LAYOUT)
-    figure.update_xaxes(dtick=None)
-    return figure
+    figure = styled(figure, "step", _AXES[column]).update_layout(**LAYOUT)
+    last = max(1.0, float(curve["step"].max()))
+    figure.update_xaxes(dtick=None, range=[0, last])
+    return figure.update_layout(height=260)

@@ -17,6 +17,7 @@ from steering.store import Kept
 from steering.studies.training.settings import TrainSettings
 from steering.texts.preferences import Labelled, Preference
 from steering.training.course import find_loss
+from steering.training.followers import OnLook
 from steering.training.readings import Readings
 from steering.training.trained import Point, Trained
 from steering.training.trainee import Trainee
@@ -26,6 +27,8 @@ from steering.writes.interventions import Plan
 
 Kind = Literal["none", "mean_difference", "random", "trained", "shuffled"]
 Data = Sequence[Preference | Labelled]
+SHUFFLED = ", shuffled labels"
+"""Behind the title of a loss that was trained on such."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Rows:
         kept: Kept,
         readings: Readings,
         job: Job[Any],
+        on_look: OnLook | None = None,
     ) -> None:
         """
         Args:
@@ -81,11 +85,15 @@ class Rows:
             kept: Finished parts.
             readings: What is read of texts.
             job: Told of every step.
+            on_look: Marks what a vector on its way does.
         """
         self._host, self._settings, self._job = host, settings, job
         self._data, self._validation, self._name, self._kept = data, validation, name, kept
         self._readings = readings
         self._trainee = settings.trainee_on(host)
+        self._on_look = on_look
+        self.stopped: Row | None = None
+        """What a training came to that somebody stopped."""
 
     def make(self) -> Iterator[Row]:
         """All of them; what was trained is given as soon as it is."""
@@ -115,7 +123,7 @@ class Rows:
         """The same training where chosen and rejected, or the labels, are exchanged at random."""
         key, rng = f"{loss} shuffled", Random(f"shuffled {self._settings.seed}")
         data, validation = (_shuffled(part, rng) for part in (self._data, self._validation))
-        title = f"{find_loss(loss).title}, shuffled labels"
+        title = find_loss(loss).title + SHUFFLED
         return Row(key, title, "shuffled", self._trained(loss, data, validation, key))
 
     def _train(self, loss: str, data: Data, validation: Data, trainee: Trainee, key: str, **other: Any) -> Trained:
@@ -133,13 +141,19 @@ class Rows:
             validation=validation,
             patience=settings.patience,
             sampling=settings.sampling,
-            on_step=partial(self._tell, key, title, steps),
+            on_step=partial(self._tell, key, find_loss(loss).title + SHUFFLED * (key != loss), steps),
+            on_look=self._on_look if steps else None,
+            on_stop=partial(self._stop, key, loss),
             resume=self._kept,
             readings=self._readings,
             name=f"{settings.name or self._name} {title}",
             data_name=self._name,
             **{"steps": steps, "start": settings.start, "seed": settings.seed, **other},
         )
+
+    def _stop(self, key: str, loss: str, found: Trained) -> None:
+        if key == loss:  # a control that is half made says nothing
+            self.stopped = Row(key, find_loss(loss).title, "trained", found)
 
     def _tell(self, key: str, title: str, steps: int, point: Point) -> None:
         self._job.emit(Stepped(key, title, steps, point))

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from steering.demo.planted import planted_vector
 from steering.errors import SteeringError
 from steering.judges.marks import load_marks
-from steering.lane import Job
+from steering.lane import Job, Stopped
 from steering.model.host import Host
 from steering.model.openings import chat_notes
+from steering.model.pace import seconds_per_example
 from steering.names import safe_name
 from steering.store import kept_in
 from steering.studies.size import Size, Work, tokens_of
 from steering.studies.study import Result, Study
 from steering.studies.training.comparing import Compared, HeldOut
+from steering.studies.training.recipes import recipe_file, recipe_text
 from steering.studies.training.rows import Data, Rows
 from steering.studies.training.settings import TrainSettings
 from steering.studies.training.tables import curve_table, findings, measures_of, replies_table, rows_table
+from steering.studies.training.watching import WATCHED, Watched
 from steering.texts.preferences import load_labelled, load_preferences
 from steering.training.course import check_together, find_loss, split
+from steering.training.followers import SELDOM
 from steering.training.readings import Readings
 from steering.training.texts import check
 from steering.vectors.vector import SteeringVector
@@ -44,11 +50,12 @@ def run(host: Host, settings: TrainSettings, job: Job[Result]) -> Result:
         check_together(loss, trainee)
     parts = parts_of(settings, source)
     judge, kept, readings = settings.judge_of(source), kept_in(settings.kept), Readings()
+    marks = load_marks(host, judge) if judge else None
     held_out = HeldOut(
         host,
         parts.held_out,
         trainee,
-        marks=load_marks(host, judge) if judge else None,
+        marks=marks,
         judge=judge,
         replies=settings.replies,
         tokens=settings.reply_tokens,
@@ -57,9 +64,37 @@ def run(host: Host, settings: TrainSettings, job: Job[Result]) -> Result:
         job=job,
     )
     name = short_source(source)
-    rows = Rows(host, settings, parts.train, parts.validation, name=name, kept=kept, readings=readings, job=job)
-    found: list[Compared] = [held_out.compared(row, job) for row in rows.make()]
+    watched = None
+    if marks is not None:
+        seen = [item.messages for item in parts.validation or parts.train]
+        watched = Watched(host, seen, marks, tokens=settings.reply_tokens, job=job)
+    rows = Rows(
+        host, settings, parts.train, parts.validation, name=name, kept=kept, readings=readings, job=job, on_look=watched
+    )
+    found: list[Compared] = []
+    so_far = partial(_result, host, settings, found, held_out, parts, name)
+    try:
+        for row in rows.make():
+            found.append(held_out.compared(row, job))
+            if row.kind == "trained":
+                job.emit(so_far())  # kept where somebody stops it
+    except Stopped:
+        if rows.stopped is not None and rows.stopped.key not in [each.row.key for each in found]:
+            found.append(held_out.uncompared(rows.stopped))
+            job.emit(so_far())
+        raise
+    return so_far()
+
+
+def _result(
+    host: Host, settings: TrainSettings, found: Sequence[Compared], held_out: HeldOut, parts: Parts, name: str
+) -> Result:
+    """What was found, perhaps so far."""
+    judge = settings.judge_of(settings.source_on(host))
     said = ["\n".join(turn.content for turn in messages) for messages in held_out.prompts]
+    trained = {
+        each.row.key: each.row.trained for each in found if each.row.kind == "trained" and each.row.trained is not None
+    }
     return Result.of(
         "train",
         host,
@@ -71,12 +106,8 @@ def run(host: Host, settings: TrainSettings, job: Job[Result]) -> Result:
             "replies": replies_table(found, said),
         },
         notes=(*findings(found, judge, settings.budget, settings.seed), _split_note(parts, name), *chat_notes(host)),
-        vectors={
-            vector.name: vector
-            for each in found
-            if each.row.kind == "trained" and each.row.trained is not None
-            for vector in each.row.trained.vectors.values()
-        },
+        vectors={vector.name: vector for each in trained.values() for vector in each.vectors.values()},
+        files={recipe_file(key): recipe_text(each, host) for key, each in trained.items()},
     )
 
 
@@ -128,13 +159,14 @@ def size_of(host: Host, settings: TrainSettings) -> Size:
     source = settings.source_on(host)
     rows = 1 + 1 + settings.random + len(settings.losses) + settings.shuffled
     trainings = len(settings.losses) + settings.shuffled
-    texts = _texts(settings, source)
-    replies = rows * settings.replies if settings.judge_of(source) else 0
+    texts, example = _texts(settings, source), seconds_per_example(host)
+    looks = trainings * min(SELDOM, settings.steps) * WATCHED
+    replies = rows * settings.replies + looks if settings.judge_of(source) else 0
     drawn = sum(find_loss(name).sampled for name in settings.losses) * settings.steps * settings.batch
     return Size(
         (
             Work("readings", round((1 + rows * settings.held_out) * len(texts)), tokens_of(texts)),
-            Work("steps", trainings * settings.steps, 0),
+            Work("steps", trainings * settings.steps, 0, each=example and example * settings.batch),
             Work("replies", replies + drawn * settings.samples, settings.reply_tokens),
         ),
         keeps=True,

@@ -16,7 +16,7 @@ from steering.vectors.vector import SteeringVector
 
 
 UNKNOWN = Estimate(math.nan, math.nan, math.nan)
-CURVE = ("step", "loss", "margin", "length", "kl", "validation_loss", "validation_margin")
+CURVE = ("step", "loss", "margin", "length", "kl", "validation_loss", "validation_margin", "mark")
 
 
 def rows_table(found: Sequence[Compared], seed: int, planted: SteeringVector | None = None) -> pd.DataFrame:
@@ -35,8 +35,8 @@ def _row(each: Compared, found: Sequence[Compared], seed: int, planted: Steering
     mean = next((other for other in found if other.row.kind == "mean_difference"), None)
     said: dict[str, object] = {"method": each.row.key, "title": each.row.title, "kind": each.row.kind}
     said |= _estimate("mark", mean_of(each.marks, seed))
-    said |= _estimate("gain", mean_of(each.marks - base.marks, seed))
-    said |= _estimate("ahead", UNKNOWN if mean is None else mean_of(each.marks - mean.marks, seed))
+    said |= _estimate("gain", _apart(each.marks, base.marks, seed))
+    said |= _estimate("ahead", UNKNOWN if mean is None else _apart(each.marks, mean.marks, seed))
     said |= _estimate("margin", mean_of(each.margins, seed))
     said |= _estimate("prefers", mean_of(each.prefers, seed))
     said |= {"nats": each.nats, "prompts": len(each.marks), "examples": len(each.margins)}
@@ -60,6 +60,11 @@ def _estimate(name: str, value: Estimate) -> dict[str, object]:
     return {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
 
 
+def _apart(one: np.ndarray, other: np.ndarray, seed: int) -> Estimate:
+    """A mean difference by item; unknown of a row that was not compared."""
+    return mean_of(one - other, seed) if len(one) == len(other) else UNKNOWN
+
+
 def mean_of(values: np.ndarray, seed: int) -> Estimate:
     """The mean with its 95 % bootstrap interval; unknown of nothing."""
     return mean_interval(values, seed=seed) if len(values) else UNKNOWN
@@ -74,7 +79,7 @@ def cosine(one: SteeringVector, other: SteeringVector) -> float:
 def curve_table(found: Sequence[Compared]) -> pd.DataFrame:
     """A row a step of each training."""
     rows = [
-        {"method": each.row.key, "title": each.row.title, **{name: point[name] for name in CURVE}}
+        {"method": each.row.key, "title": each.row.title, **{name: point.get(name, math.nan) for name in CURVE}}
         for each in found
         if each.row.trained is not None
         for point in each.row.trained.curve
@@ -87,6 +92,7 @@ def replies_table(found: Sequence[Compared], prompts: Sequence[str]) -> pd.DataF
     rows = [
         {"method": each.row.key, "title": each.row.title, "prompt": prompt, "text": text, "mark": float(mark)}
         for each in found
+        if each.replies
         for prompt, text, mark in zip(prompts, each.replies, each.marks, strict=True)
     ]
     return pd.DataFrame(rows, columns=["method", "title", "prompt", "text", "mark"])
@@ -95,7 +101,7 @@ def replies_table(found: Sequence[Compared], prompts: Sequence[str]) -> pd.DataF
 def measures_of(found: Sequence[Compared], seed: int) -> Iterator[Measure]:
     """Of the unsteered model, the mean difference and each trained vector: marks and margins."""
     for each in found:
-        if each.row.kind in ("random", "shuffled"):
+        if each.row.kind in ("random", "shuffled") or not len(each.margins):
             continue
         name = each.row.key
         if len(each.marks):
@@ -106,11 +112,25 @@ def measures_of(found: Sequence[Compared], seed: int) -> Iterator[Measure]:
 
 def findings(found: Sequence[Compared], judge: str, budget: float | None, seed: int) -> Iterator[str]:
     """What was found, in sentences."""
-    what, unit = ("marks", "") if judge else ("margins", " nats")
-    by = f"marks of {judge}" if judge else "held-out margins"
     trained = [each for each in found if each.row.kind == "trained"]
-    best = max(trained, key=lambda each: float(getattr(each, what).mean()))
-    cost = "their own lengths" if budget is None else f"{plain_number(budget)} nats"
+    compared = [each for each in trained if len(each.margins)]
+    if compared:
+        yield from _compared(found, compared, judge, budget, seed)
+    for each in trained:
+        if each.row.trained is not None:
+            yield f"{each.row.title}: {each.row.trained.stopped} The vector is that after step {each.row.trained.best}."
+            if not len(each.margins):
+                yield f"{each.row.title} was not compared: nothing here says what it does, or what it costs."
+
+
+def _compared(
+    found: Sequence[Compared], trained: Sequence[Compared], judge: str, budget: float | None, seed: int
+) -> Iterator[str]:
+    """The best of the trained rows, against the others."""
+    what, unit = ("marks", "") if judge else ("margins", " nats")
+    by = f"marks of the judge {judge}" if judge else "held-out margins"
+    best = max(trained, key=lambda each: (float(getattr(each, what).mean()), float(each.margins.mean())))
+    cost = "their own lengths" if budget is None else f"{plain_number(budget)} nat{'' if budget == 1 else 's'}"
     n = len(getattr(best, what))
     yield (
         f"Best at {cost}: {best.row.title}, {spread(*mean_of(getattr(best, what), seed))}{unit} by {by} (mean over "
@@ -122,9 +142,6 @@ def findings(found: Sequence[Compared], judge: str, budget: float | None, seed: 
             yield _against(best, other, what, unit, title, seed)
     yield from _floor(found, what, unit, seed)
     yield from _reached(found, budget)
-    for each in trained:
-        if each.row.trained is not None:
-            yield f"{each.row.title}: {each.row.trained.stopped} The vector is that after step {each.row.trained.best}."
 
 
 def _against(best: Compared, other: Compared, what: str, unit: str, title: str, seed: int) -> str:

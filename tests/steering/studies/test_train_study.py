@@ -17,6 +17,9 @@ from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Intervention, Recipe
 from steering.studies import find_study
 from steering.studies.drawn import drawn
+from steering.studies.study import Result
+from steering.studies.training.following import Followed
+from steering.studies.training.recipes import recipe_of
 from steering.studies.training.rows import Stepped
 from steering.studies.training.study import parts_of
 from steering.texts.preferences import load_preferences
@@ -103,7 +106,13 @@ def test_every_step_is_told_and_kept(run) -> None:
         "Loss over the training",
         "Margin over the training",
         "KL over the training",
+        "The judge over the training",
     ]
+    marked = curve[curve["mark"].notna()]
+    assert marked.groupby("title")["step"].apply(list).tolist() == [[2, 4, 6, 8, 10, 12]] * 3
+    followed = Followed()
+    assert followed.take(told)
+    assert repr(followed.curve) == repr(curve)
     assert json.loads(result.to_json())["notes"][0].startswith("Best at 0.5 nats: ")
 
 
@@ -111,13 +120,20 @@ def test_a_run_that_is_stopped_goes_on_and_finds_the_same(run, demo, tmp_path) -
     result, _ = run
     study, kept = find_study("train"), {**SMALL, "kept": str(tmp_path / "kept.sqlite"), "losses": "dpo", "random": 0}
     alone = {**kept, "shuffled": False}
-    job = study.start(demo, study.parse(alone))
+    job, part = study.start(demo, study.parse(alone)), None
     for event in job.events():
         if isinstance(event, Stepped) and event.point["step"] == 5:
             job.stop()
-            break
+        part = event if isinstance(event, Result) else part
     with pytest.raises(Stopped):
         job.result()
+    assert part is not None, "what there is is given"
+    assert len(part.tables["curve"]) >= 5
+    vector, rows = part.vectors["demo-formality dpo"], part.tables["methods"].set_index("method")
+    assert vector.mean_differences[3] > 0
+    assert rows["margin"].isna().tolist() == [False, False, True]
+    assert [each for each in part.notes if "was stopped after" in each or "was not compared" in each]
+    assert recipe_of(part, "dpo").vectors == (vector.name,)
     again = study.start(demo, study.parse(alone))
     steps = [event.point["step"] for event in again.events() if isinstance(event, Stepped)]
     assert steps

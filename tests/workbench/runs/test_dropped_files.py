@@ -34,7 +34,6 @@ from workbench.runs.origin import origin_of_run
 PANELS = {"extract": "vectors", "methods": "vectors"}
 WITHOUT_PAGE = (
     "pairs",
-    "train",
     "pair_worth",
     "self_rewarding",
     "axbench",

@@ -31,7 +31,7 @@ FIGURES = {
     "tradeoff": 1,
     "probe": 1,
     "pairs": 2,
-    "train": 3,
+    "train": 4,
     "pair_worth": 4,
     "self_rewarding": 3,
     "axbench": 2,
