@@ -59,6 +59,19 @@ def _found(page: Page) -> None:
     page.locator("#features-snippets summary").click()
 
 
+def _trained(page: Page) -> None:
+    """A vector with its table, its card and replies before and after."""
+    for number, given in (("n", "24"), ("steps", "4"), ("budget", ""), ("replies", "2"), ("random", "0")):
+        field = page.locator(f"#train-{number} input")
+        field.evaluate("(field) => { const fold = field.closest('details'); if (fold) fold.open = true; }")
+        field.fill(given)
+        page.keyboard.press("Tab")
+    page.locator("#train-shuffled input").uncheck()
+    page.click("#train-run")
+    expect(page.locator("#train-texts .sw-pane").first).to_be_visible()
+    expect(page.locator("#train-run")).to_be_enabled()
+
+
 def _sheet(page: Page) -> None:
     page.locator(".sw-keys-open").click()
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
@@ -72,7 +85,7 @@ _PAGES: dict[str, Callable[[Page], None] | None] = {
     "refusal": None,
     "tradeoff": None,
     "probe": None,
-    "train": None,
+    "train": _trained,
     "features": _found,
     "glossary": _sheet,
     "echo": _counted,
