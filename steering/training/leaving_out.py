@@ -119,11 +119,27 @@ def moved(method: str, sides: Sides, held_out: Sides, *, seed: int = 0) -> float
     Raises:
         SteeringError: No such method, or held-out pairs whose sides do not differ.
     """
+    cosine = aligned(method, sides, held_out, seed=seed)
+    return cosine * float(sides.difference.norm() / held_out.difference.norm())
+
+
+def aligned(method: str, sides: Sides, held_out: Sides, *, seed: int = 0) -> float:
+    """The cosine of a method's direction with the mean difference of held-out pairs.
+
+    Args:
+        method: As for `moved`.
+        sides: As for `moved`.
+        held_out: As for `moved`.
+        seed: As for `moved`.
+
+    Raises:
+        SteeringError: As `moved`.
+    """
     _check_method(method)
     along = held_out.difference
     if not along.norm() > 0:
         raise SteeringError("The sides of the held-out pairs do not differ here.", "a place where they do.")
-    return float(sides.difference.norm() * (_direction(method, sides, seed) @ along) / (along @ along))
+    return float(_direction(method, sides, seed) @ along / along.norm())
 
 
 def _check_method(method: str) -> None:

@@ -45,10 +45,10 @@ class RewardingSettings(BaseModel):
     reply_tokens: int = Field(60, ge=1, le=1024, description="The most tokens of a reply.")
     block: int | None = Field(None, ge=0, description="Block that is written; the middle one where empty.")
     loss: str = Field("dpo", description="By which the vector is trained; one that takes pairs.")
-    steps: int = Field(40, ge=1, le=10_000, description="Of each training.")
+    steps: int = Field(20, ge=1, le=10_000, description="Of each training.")
     batch: int = Field(8, ge=1, le=4096, description="Pairs a step.")
     budget: float | None = Field(
-        None, gt=0, le=100, description="What each vector may cost, in nats; its length is free where empty."
+        0.5, gt=0, le=100, description="What each vector may cost, in nats; its length is free where empty."
     )
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Of replies and trainings.")
     chat: ChatSettings | None = Field(None, description=CHAT)

@@ -28,7 +28,7 @@ from steering.studies.size import Size, Work, tokens_of
 from steering.studies.study import Result, Study
 from steering.texts.preferences import Preference, load_preferences
 from steering.training.influence import POINTS, Training, Weighing, foretell, train_without
-from steering.training.leaving_out import Influences, Sides, leave_one_out, moved, sides_of
+from steering.training.leaving_out import Influences, Sides, aligned, leave_one_out, sides_of
 from steering.training.selection import Chooser, Learnt, at_random, by_quality, learning_curves
 from steering.training.trainee import Trainee
 
@@ -216,7 +216,7 @@ def _curves(host: Host, settings: WorthSettings, drawn: Drawn) -> tuple[Learnt, 
             learning_curves, settings.n, settings.sizes_asked, choosers, draws=settings.draws, seed=settings.seed
         )
         if settings.learnt == "method":
-            return curves(lambda chosen, seed: _moved(settings, drawn, chosen, seed), on_value=told)
+            return curves(lambda chosen, seed: _aligned(settings, drawn, chosen, seed), on_value=told)
         how = training_of(host, settings) or Training(Trainee((block_of(host, settings),)), steps=settings.steps)
         weighing = Weighing(host, job, drawn.pairs, drawn.held_out, how)
         return curves(lambda chosen, seed: -_loss(job, weighing, chosen), on_value=told)
@@ -224,8 +224,8 @@ def _curves(host: Host, settings: WorthSettings, drawn: Drawn) -> tuple[Learnt, 
     return host.run(work, title="Learning curves")
 
 
-def _moved(settings: WorthSettings, drawn: Drawn, chosen: list[int], seed: int) -> float:
-    return moved(settings.method, drawn.sides[chosen], drawn.held_out_sides, seed=seed)
+def _aligned(settings: WorthSettings, drawn: Drawn, chosen: list[int], seed: int) -> float:
+    return aligned(settings.method, drawn.sides[chosen], drawn.held_out_sides, seed=seed)
 
 
 def _loss(job: Job[tuple[Learnt, ...]], weighing: Weighing, chosen: list[int]) -> float:

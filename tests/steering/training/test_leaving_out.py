@@ -8,7 +8,8 @@ import torch
 from steering.errors import SteeringError
 from steering.model.prompts import conversation
 from steering.texts.preferences import Preference
-from steering.training.leaving_out import Sides, leave_one_out, sides_of
+from steering.training.leaving_out import Sides, aligned, leave_one_out, sides_of
+from steering.training.selection import at_random, by_quality, learning_curves
 
 
 def made(n: int, seed: int, *, swapped: int | None = None) -> Sides:
@@ -40,6 +41,23 @@ def test_other_methods_are_fitted_anew(method) -> None:
     others = [0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11]
     less = leave_one_out(method, sides[others], held_out).all_pairs
     assert float(found.values[3]) == pytest.approx(found.all_pairs - less, rel=1e-6)
+
+
+def test_a_judge_that_is_right_leaves_mislabelled_pairs_out() -> None:
+    """A quarter of the pairs are swapped, and marked lower: what is chosen comes nearer to the truth than chance."""
+    sides, held_out = made(24, 6), made(20, 7)
+    swapped = list(range(0, 24, 4))
+    mixed = Sides(sides.chosen.clone(), sides.rejected.clone())
+    mixed.chosen[swapped], mixed.rejected[swapped] = sides.rejected[swapped], sides.chosen[swapped]
+    quality = torch.ones(24)
+    quality[swapped] = -1.0
+    choosers = {"judged": by_quality(quality, mixed.chosen), "random": at_random}
+    curves = learning_curves(
+        24, [8], choosers, lambda chosen, seed: aligned("mean_difference", mixed[chosen], held_out), draws=10
+    )
+    judged, random = curves
+    assert judged.over(random)[0].low > 0
+    assert judged.estimates[0].value > 0.9
 
 
 @pytest.mark.parametrize("method", ["mean_difference", "logistic"])

@@ -78,7 +78,15 @@ TINY: dict[str, dict[str, Any]] = {
         "sizes": "2, 4",
         "draws": 2,
     },
-    "self_rewarding": {"n": 3, "rounds": 1, "steps": 2, "replies": 3, "reply_tokens": 16, "held_out_judge": "cheerful"},
+    "self_rewarding": {
+        "n": 3,
+        "rounds": 1,
+        "steps": 2,
+        "replies": 3,
+        "reply_tokens": 16,
+        "held_out_judge": "cheerful",
+        "budget": None,
+    },
     "axbench": {
         "n_concepts": 2,
         "n_instructions": 2,
