@@ -24,16 +24,16 @@ class Parting:
     """The 95 % interval of that, when requests are drawn anew."""
     high: int
     held_out: Estimate
-    """What the held-out judge says at the end less what it says at its best. For either half of the requests the best
-    is found on the other half, since the best of many points looks good by chance.
+    """What the held-out judge says where the other one is at its best, less what it says at its own best. For either
+    half of the requests both places are found on the other half, since the best of many points looks good by chance.
     """
     training: Estimate
     """The same of the judge that is optimised."""
 
     @property
     def parted(self) -> bool:
-        """Whether the held-out judge falls from its best, and the other does not."""
-        return self.held_out.high < 0 and self.training.high >= 0
+        """Whether from the held-out judge's best to the other's the one falls, and the other rises."""
+        return self.held_out.high < 0 < self.training.low
 
 
 def parting(training: np.ndarray, held_out: np.ndarray, *, resamples: int, seed: int) -> Parting:
@@ -50,10 +50,10 @@ def parting(training: np.ndarray, held_out: np.ndarray, *, resamples: int, seed:
     places = _best(held_out[drawn].mean(axis=1))
     low, high = np.quantile(places, [0.025, 0.975], method="nearest")
     fell, rose = np.zeros(n), np.zeros(n)
-    for own in (0, 1):  # each half is measured at the other half's best
-        best = int(_best(held_out[1 - own :: 2].mean(axis=0)[None])[0])
-        fell[own::2] = held_out[own::2, -1] - held_out[own::2, best]
-        rose[own::2] = training[own::2, -1] - training[own::2, best]
+    for own in (0, 1):  # each half is measured at the other half's places
+        its, other = (int(_best(each[1 - own :: 2].mean(axis=0)[None])[0]) for each in (held_out, training))
+        fell[own::2] = held_out[own::2, other] - held_out[own::2, its]
+        rose[own::2] = training[own::2, other] - training[own::2, its]
     after = [mean_interval(each, resamples=resamples, seed=seed) for each in (fell, rose)]
     return Parting(int(_best(held_out.mean(axis=0)[None])[0]), int(low), int(high), *after)
 

@@ -91,8 +91,8 @@ def findings(found: Judged, names: Mapping[str, str]) -> Iterator[str]:
         said = {name: _words(value) for name, value in (("held_out", each.held_out), ("training", each.training))}
         part = "the judges part" if each.parted else "the judges do not part"
         yield (
-            f"Along {ALONG[course.along]} {part}: the held-out one is at its best at {best}; from there to the end "
-            f"{names['held_out']} changes by {said['held_out']} and {names['training']} by {said['training']}."
+            f"Along {ALONG[course.along]} {part}: the held-out one is at its best at {best}; from there to where the "
+            f"other is, {names['held_out']} changes by {said['held_out']}, {names['training']} by {said['training']}."
         )
 
 
