@@ -82,6 +82,7 @@ NO_TOKEN = ""
 
 LONGEST = (
     "test_tradeoff_study",
+    "test_train_study",
     "test_refusal_study",
     "test_families",
     "test_run_code",

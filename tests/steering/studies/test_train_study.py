@@ -30,9 +30,9 @@ SMALL = {
     "n": 36,
     "steps": 12,
     "budget": 0.5,
-    "replies": 7,
-    "reply_tokens": 24,
-    "random": 2,
+    "replies": 6,
+    "reply_tokens": 20,
+    "random": 1,
     "patience": 0,
 }
 
@@ -54,21 +54,21 @@ def run(demo, home):
 def test_trained_vectors_gain_what_random_ones_and_shuffled_labels_do_not(run) -> None:
     result, _ = run
     rows = result.tables["methods"].set_index("method")
-    assert list(rows.index) == ["none", "mean_difference", "random 1", "random 2", "sft", "dpo", "sft shuffled"]
+    assert list(rows.index) == ["none", "mean_difference", "random 1", "sft", "dpo", "sft shuffled"]
     for loss in ("sft", "dpo"):
         assert rows.loc[loss, "mark"] > rows.loc["none", "mark"] + 0.5
         assert rows.loc[loss, "gain_low"] > 0
-        assert rows.loc[loss, "margin_low"] > max(rows.loc[["random 1", "random 2"], "margin_high"])
+        assert rows.loc[loss, "margin_low"] > rows.loc["random 1", "margin_high"]
     assert rows.loc["dpo", "margin"] > rows.loc["mean_difference", "margin"]
-    assert abs(rows.loc[["random 1", "random 2"], "cosine"]).max() < 0.3
-    assert rows.loc["sft shuffled", "mark_low"] <= max(rows.loc[["random 1", "random 2"], "mark_high"])
+    assert abs(rows.loc["random 1", "cosine"]) < 0.3
+    assert rows.loc["sft shuffled", "mark_low"] <= rows.loc["random 1", "mark_high"]
 
 
 def test_all_cost_the_budget_by_the_measure_of_nats(run, demo) -> None:
     result, _ = run
     rows = result.tables["methods"].set_index("method")
     assert rows.loc["none", "nats"] == 0
-    assert rows["nats"].iloc[1:].tolist() == pytest.approx([0.5] * 6, rel=0.05)
+    assert rows["nats"].iloc[1:].tolist() == pytest.approx([0.5] * 5, rel=0.05)
     vector = result.vectors["demo-formality dpo"]
     assert vector.mean_differences[3] == pytest.approx(rows.loc["dpo", "length"])
     plan = plan_of(Recipe(interventions=(Intervention(vector=vector.name),)), demo, result.vectors)
@@ -80,7 +80,7 @@ def test_marks_are_of_the_replies_that_are_shown(run) -> None:
     result, _ = run
     replies, rows = result.tables["replies"], result.tables["methods"].set_index("method")
     for method, own in replies.groupby("method"):
-        assert len(own) == 7
+        assert len(own) == 6
         marks = [judge_lexicon(text, "formality").score("formal") for text in own["text"]]
         assert own["mark"].tolist() == pytest.approx(marks)
         assert rows.loc[method, "mark"] == pytest.approx(np.mean(marks))
