@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
@@ -12,7 +14,10 @@ from panels.train.form import SIZED, first_set, offered_sets, offered_sites, par
 from steering.confines import UPLOAD, confined
 from steering.errors import SteeringError
 from steering.model.host import Host
+from steering.names import safe_name
 from steering.studies import STUDIES
+from steering.studies.preferences.making import FILE
+from steering.studies.study import Result
 from steering.studies.training.settings import TrainSettings
 from steering.studies.training.study import parts_of
 from steering.texts.preferences import find_preferences, preference_sets
@@ -54,6 +59,25 @@ class TrainControls:
         """
         kept = self._ui.workspace.cells
         return parsed(form.values(), str(kept.path) if kept.path.exists() else "")
+
+    def taken(self, result: Result, visitor: str) -> Outputs:
+        """Pairs that were made, which are kept as an upload and stand in the form from now on, with their judge.
+
+        Args:
+            result: Of the study that makes them.
+            visitor: Whose they are.
+        """
+        pairs = result.files[FILE]
+        if not pairs.strip():
+            return {}
+        workspace = self._ui.workspace
+        name = f"pairs {safe_name(str(result.settings['contrast']))[:60]}.jsonl"
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            path.write_text(pairs, encoding="utf-8")
+            owner = self._ui.bench.owner(visitor) or ""
+            kept = workspace.uploads.add(path, "preferences", len(pairs.splitlines()), owner=owner)
+        return {self.form: {"data": kept.source, "judge": str(result.settings["judge"])}}
 
     def _check(self, values: dict[str, Any]) -> None:
         """What is wrong while one types.

@@ -10,7 +10,9 @@ from steering.model.host import Host
 from steering.model.sites import SITES
 from steering.names import upper_first
 from steering.studies import find_study
+from steering.studies.preferences.making import MakingSettings
 from steering.studies.training.settings import NOBODY, TrainSettings
+from steering.texts.contrast_files import presets
 from steering.texts.preferences import preference_sets
 from steering.training.losses import LOSSES
 from steering.training.rewards import REWARDS
@@ -38,6 +40,13 @@ _SCOPES = [
     ("Generated tokens", "generated"),
 ]
 _STARTS = [("The mean difference", "mean_difference"), ("A random direction", "random"), ("Zero", "zero")]
+
+
+_JUDGES = [*((upper_first(rule.title), name) for name, rule in RULES.items()), ("The model itself", OWN)]
+_MAKING = MakingSettings.model_fields
+_SIDES = [("Negative", "negative"), ("Positive", "positive"), ("Both", "both")]
+_OF_PAIRS = {"contrast": "contrast", "side": "side", "pairs_judge": "judge", "pairs_n": "n"}
+"""Fields by which pairs are made, and the settings that they are."""
 
 
 def sections() -> list[Section]:
@@ -72,9 +81,22 @@ def parsed(values: Mapping[str, Any], kept: str = "") -> TrainSettings:
     Raises:
         SteeringError: Naming the field that is wrong.
     """
-    given = {name: value for name, value in values.items() if value is not None or name == "budget"}
+    own = {name: value for name, value in values.items() if name in TrainSettings.model_fields}
+    given = {name: value for name, value in own.items() if value is not None or name == "budget"}
     found = find_study("train").parse({**given, **({"kept": kept} if kept else {})})
     assert isinstance(found, TrainSettings)
+    return found
+
+
+def making(values: Mapping[str, Any]) -> MakingSettings:
+    """What pairs are made by.
+
+    Raises:
+        SteeringError: Naming the field that is wrong.
+    """
+    given = {name: values[field] for field, name in _OF_PAIRS.items() if values[field] not in (None, "")}
+    found = find_study("pairs").parse(given)
+    assert isinstance(found, MakingSettings)
     return found
 
 
@@ -93,6 +115,23 @@ def _preferences() -> Section:
             upload_kind="preferences",
         ),
         number("n", "Examples", unit="at most"),
+        more(
+            choice(
+                "contrast",
+                "Contrast set",
+                [(name, name) for name in presets()],
+                own=True,
+                upload="Upload a contrast set",
+                upload_kind="contrast",
+            ),
+            choice("side", "Whose requests are answered", _SIDES),
+            choice("pairs_judge", "Judge", _JUDGES, _MAKING["judge"].default, own=True, hint="of what was added"),
+            number("pairs_n", "Requests", _MAKING["n"].default, unit="at most", whole=True, low=1, high=5000),
+            title="Make pairs from a contrast set",
+            note="The model answers each request twice: with the set's mean difference added, which is chosen, and "
+            "plainly. Pairs that the judge tells apart are kept.",
+            act=("Make pairs", "make_pairs"),
+        ).completed("train", MakingSettings),
     )
 
 
@@ -129,12 +168,7 @@ def _losses() -> Section:
 
 
 def _compared() -> Section:
-    judges = [
-        ("The set's own", ""),
-        *((upper_first(rule.title), name) for name, rule in RULES.items()),
-        ("The model itself", OWN),
-        ("Nobody", NOBODY),
-    ]
+    judges = [("The set's own", ""), *_JUDGES, ("Nobody", NOBODY)]
     return section(
         "3  Held against each other",
         choice("judge", "Judge of replies", judges, own=True, hint="or a text classifier: its folder or Hub id"),

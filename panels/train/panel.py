@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import gradio as gr
 
 from panels.train.controls import TrainControls
+from panels.train.form import making
 from panels.train.view import Shown, TrainView
 from steering.lane import Job
 from steering.model.host import Host
@@ -21,7 +22,7 @@ from workbench.page.jobs import Call, Outputs
 from workbench.panel import Panel
 
 
-_STUDY = "train"
+_STUDY, _PAIRS = "train", "pairs"
 _EVERY = 1.5
 """Seconds between two drawings while it trains."""
 
@@ -67,6 +68,20 @@ class TrainPanel(Panel):
             title="the training",
         )
         ui.reveal(controls.run.click, "train-view")
+
+        def make(call: Call, form: Filled) -> Iterator[Outputs | None]:
+            settings = making(form.values())
+            call.begins(_PAIRS, f"Pairs: {settings.contrast}", settings)
+            job = STUDIES[_PAIRS].start(call.host, settings)
+            yield from call.finish(job)
+            result = job.result()
+            call.ends(result)
+            yield {**view.made(result), **controls.taken(result, call.visitor)}
+
+        outputs = [*view.outputs, controls.form]
+        made = {"form": controls.form}
+        ui.on(controls.form.make_pairs, make, inputs=made, outputs=outputs, stop=controls.stop, title="the pairs")
+        ui.reveal(controls.form.make_pairs, "train-found")
 
 
 def _run(call: Call, view: TrainView, settings: TrainSettings, before: Shown | None) -> Iterator[Outputs | None]:

@@ -12,7 +12,9 @@ import pandas as pd
 
 from panels.train.markup import TRAINED, Row, methods_html, ordered, texts_html, vector_html
 from steering.errors import SteeringError
+from steering.numbers import counted
 from steering.recipes.recipe import Recipe
+from steering.studies.preferences.making import FILE
 from steering.studies.steer import SteerSettings
 from steering.studies.study import Result
 from steering.studies.training.figures import CURVES, curve_figures, gains_figure
@@ -133,6 +135,13 @@ class TrainView:
         """
         drawn = {title: (figure, caption) for title, figure, caption in curve_figures(curve)}
         return {picture: drawn.get(title) for title, picture in self._curves.items()}
+
+    def made(self, result: Result) -> Outputs:
+        """What a run says that made pairs."""
+        kept = len(result.files[FILE].splitlines())
+        said = f"{kept} of {counted(result.measures[0].n, 'request')} gave a pair. "
+        said += "They stand under Preferences now." if kept else "Choose another judge, set or side."
+        return {self._found: card(heading("Pairs") + "".join(map(note, (said, *result.notes))))}
 
     def part(self, found: Shown) -> Outputs:
         """What was compared so far."""

@@ -64,6 +64,19 @@ def test_stop_keeps_the_vector_so_far(browser: Browser, server: tuple[Workbench,
         assert list(bench.workspace.runs.result(kept.id).vectors) == ["demo-formality dpo"]
 
 
+def test_pairs_of_a_contrast_set_stand_in_the_form_with_their_judge(
+    browser: Browser, server: tuple[Workbench, str]
+) -> None:
+    until(lambda: server[0].host is not None)
+    with opened(browser, server[1], panel="train", query="?train-pairs-n=8") as page:
+        page.locator("summary", has_text="Make pairs").click()
+        page.get_by_role("button", name="Make pairs").click()
+        expect(page.locator("#train-found")).to_contain_text("of 8 requests gave a pair")
+        expect(page.locator("#train-data option:checked")).to_contain_text("pairs formality.jsonl")
+        expect(page.locator("#train-judge option:checked")).to_have_text("Formal words, less informal ones")
+        expect(page.locator("#train-size")).to_contain_text("replies of at most")
+
+
 def test_bad_input_is_one_card_and_marked_at_its_field(browser: Browser, server: tuple[Workbench, str]) -> None:
     until(lambda: server[0].host is not None)
     with opened(browser, server[1], panel="train", query="?train-blocks=99&train-losses=dpo") as page:

@@ -8,9 +8,10 @@ import gradio as gr
 import pytest
 
 from panels.train.controls import TrainControls
-from panels.train.form import parsed
+from panels.train.form import making, parsed
 from steering.model.host import Host
 from steering.studies import STUDIES
+from steering.studies.preferences.making import MakingSettings
 from steering.studies.training.settings import TrainSettings
 from workbench.bench import Workbench
 from workbench.controls.filled import complaints
@@ -33,7 +34,9 @@ def _settings(controls: TrainControls, **changed: object) -> TrainSettings:
 
 def test_untouched_it_gives_the_study_its_own_defaults_with_its_set_by_name(controls: TrainControls) -> None:
     assert _settings(controls) == TrainSettings(data="demo-formality")
-    assert set(controls.form.fields) == set(TrainSettings.model_fields) - {"chat", "kept"}
+    pairs = {"contrast", "side", "pairs_judge", "pairs_n"}
+    assert set(controls.form.fields) - pairs == set(TrainSettings.model_fields) - {"chat", "kept"}
+    assert making(controls.form.given(controls.form.value).values()) == MakingSettings()
 
 
 def test_an_empty_budget_is_none_and_no_default(controls: TrainControls) -> None:
