@@ -51,14 +51,16 @@ class TrainControls:
         triggers = (self.form.sized, ui.job_id.change)
         ui.watch("model", *triggers, call=self._tell, inputs={"form": self.form}, outputs=told)
 
-    def settings(self, form: Filled) -> TrainSettings:
+    def settings(self, form: Filled, host: Host) -> TrainSettings:
         """What the study is given; what it finished before lies in the workspace.
 
         Raises:
-            SteeringError: Naming the field that is wrong.
+            SteeringError: Naming the field that is wrong, before there is a run that could fail.
         """
         kept = self._ui.workspace.cells
-        return parsed(form.values(), str(kept.path) if kept.path.exists() else "")
+        settings = parsed(form.values(), str(kept.path) if kept.path.exists() else "")
+        _check_on(host, settings)
+        return settings
 
     def taken(self, result: Result, visitor: str) -> Outputs:
         """Pairs that were made, which are kept as an upload and stand in the form from now on, with their judge.

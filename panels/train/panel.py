@@ -50,7 +50,7 @@ class TrainPanel(Panel):
                 view = TrainView(ui)
 
         def run(call: Call, form: Filled, before: Shown | None) -> Iterator[Outputs | None]:
-            settings = controls.settings(form)
+            settings = controls.settings(form, call.host)
             call.begins(_STUDY, f"Training: {', '.join(settings.losses)}", settings)
             yield view.begun()
             yield from _run(call, view, settings, before)

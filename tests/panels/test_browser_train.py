@@ -85,4 +85,5 @@ def test_bad_input_is_one_card_and_marked_at_its_field(browser: Browser, server:
         card = page.locator(".sw-body-column .sw-error")
         expect(card).to_have_count(1)
         expect(card).to_contain_text("99")
+        assert [run for run in server[0].workspace.runs.find() if run.state == "failed"] == []
         expect(page.locator("#train-found")).to_contain_text("Nothing trained yet")
