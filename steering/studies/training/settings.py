@@ -53,7 +53,7 @@ class TrainSettings(BaseModel):
     scope: Literal["all", "prompt", "reply", "generated", "last"] = Field("all", description="Which tokens.")
     span: int = Field(1, ge=1, le=64, description="ablate: directions that are taken out together.")
     budget: float | None = Field(
-        1.0,
+        0.25,
         gt=0,
         le=100,
         description="What each vector may cost, in nats of KL per token (95th percentile); empty: its length is free.",
