@@ -1,6 +1,8 @@
 # Two commands do all their own set-up: `make run` opens the workbench, `make test` runs every test.
 # `make test-quick` is for the inner loop: what it leaves out stands in CONTRIBUTING.md.
 PYTHON ?= python3
+# An interpreter that may not keep what it compiles takes twice as long to start, and tests start many.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet

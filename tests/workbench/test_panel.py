@@ -102,7 +102,7 @@ def test_a_panel_that_cannot_lay_itself_out_does_not_take_the_page_down(
 def test_the_page_stands_before_any_model_does(tmp_path: Any) -> None:
     bench = Workbench(workspace=tmp_path)
     page = build(bench)
-    assert [title for _, title, _ in page.pages][:3] == ["Home", "Vectors", "Steer"]
+    assert [title for _, title, _ in page.pages][:3] == ["Home", "Vectors", "Train"]
     assert bench.lane.jobs() == []
 
 
