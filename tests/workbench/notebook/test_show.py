@@ -259,7 +259,10 @@ NOPE = Recipe(interventions=(Intervention(vector="nope"),))
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"panel": "nonsense"}, r"no panel 'nonsense'\. Expected: one of vectors, train, steer.* tradeoff \(Trade-off\)"),
+        (
+            {"panel": "nonsense"},
+            r"no panel 'nonsense'\. Expected: one of vectors, train, steer.* tradeoff \(Trade-off\)",
+        ),
         ({"panel": 3}, "no panel '3'"),
         ({"host": "demo"}, r"as a str.*Host\.load\(NAME\)"),
         ({"height": 3}, "height 3"),
