@@ -40,7 +40,7 @@ def test_untouched_it_gives_the_study_its_own_defaults_with_its_set_by_name(cont
 
 
 def test_an_empty_budget_is_none_and_no_default(controls: TrainControls) -> None:
-    assert _settings(controls).budget == 1
+    assert _settings(controls).budget == TrainSettings().budget is not None
     assert _settings(controls, budget=None).budget is None
 
 
