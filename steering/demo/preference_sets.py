@@ -6,16 +6,15 @@ these are held out. `python -m steering.demo.preference_sets` writes the files a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
 from random import Random
 
 from steering.demo.example import Example, words
 from steering.demo.held_out import act_of, distinct, refusal_wordings
 from steering.demo.notes import note_text
 from steering.demo.question_sets import goes_along, of_like_length
+from steering.demo.set_files import write
 from steering.resources import resource
 
 
@@ -83,18 +82,5 @@ SETS: dict[str, Callable[[], Iterator[Entry]]] = {
 }
 
 
-def lines(name: str) -> list[str]:
-    """A set as it stands in its file."""
-    entries = enumerate(SETS[name](), start=1)
-    return [json.dumps({"id": f"{name}-{number:03}", **entry}, ensure_ascii=False) for number, entry in entries]
-
-
-def write(folder: Path) -> None:
-    """Write every set."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in SETS:
-        (folder / f"{name}.jsonl").write_text("\n".join(lines(name)) + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    write(resource("presets") / "preferences")
+    write(SETS, resource("presets") / "preferences")

@@ -6,10 +6,8 @@ writes the files anew.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -18,6 +16,7 @@ from steering.demo.facts import facts
 from steering.demo.held_out import TEST_SEED, act_of, distinct
 from steering.demo.notes import note_text, open_notes
 from steering.demo.reviews import open_reviews, review_text
+from steering.demo.set_files import write
 from steering.resources import resource
 
 
@@ -130,18 +129,5 @@ SETS: dict[str, Callable[[], Iterator[Entry]]] = {
 }
 
 
-def lines(name: str) -> list[str]:
-    """A set as it stands in its file."""
-    entries = enumerate(SETS[name](), start=1)
-    return [json.dumps({"id": f"{name}-{number:03}", **entry}, ensure_ascii=False) for number, entry in entries]
-
-
-def write(folder: Path) -> None:
-    """Write every set."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in SETS:
-        (folder / f"{name}.jsonl").write_text("\n".join(lines(name)) + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    write(resource("presets", "questions") / "demo")
+    write(SETS, resource("presets", "questions") / "demo")

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 from steering.errors import SteeringError
 from steering.forms.tables import cut_text
@@ -14,6 +14,7 @@ from steering.model.host import Host
 from steering.model.prompts import Message, Prompt, render
 from steering.model.templates import applied
 from steering.passes.forced import Replied, reply_ids
+from steering.texts.preferences import Labelled, Preference
 
 
 Kind = Literal["pairs", "labelled", "wanted"]
@@ -21,30 +22,7 @@ Kind = Literal["pairs", "labelled", "wanted"]
 _SHOWN = 60
 _MARK = "\ue000reply\ue001"  # of the private use area, which no template contains
 
-
-class Paired(Protocol):
-    """A prompt with two replies, as `steering.texts.preferences.Preference`."""
-
-    @property
-    def messages(self) -> tuple[Message, ...]: ...
-    @property
-    def chosen(self) -> str: ...
-    @property
-    def rejected(self) -> str: ...
-
-
-class OneSided(Protocol):
-    """A prompt with a reply that is wanted or not, as `steering.texts.preferences.Labelled`."""
-
-    @property
-    def messages(self) -> tuple[Message, ...]: ...
-    @property
-    def completion(self) -> str: ...
-    @property
-    def wanted(self) -> bool: ...
-
-
-Given = Paired | OneSided
+Given = Preference | Labelled
 
 
 @dataclass(frozen=True)
@@ -134,9 +112,9 @@ def check(data: Sequence[Given], kind: Kind, *, both: bool = True) -> None:
         )
 
 
-def is_labelled(item: Any) -> TypeGuard[OneSided]:
+def is_labelled(item: Any) -> TypeGuard[Labelled]:
     """Whether an example has one reply and a label."""
-    return hasattr(item, "completion")
+    return isinstance(item, Labelled)
 
 
 def digest_of(data: Sequence[Given]) -> str:

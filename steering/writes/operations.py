@@ -85,11 +85,9 @@ class Add(Operation):
     def __post_init__(self) -> None:
         check_unit(self.direction)
         check_finite(self.strength)
-        object.__setattr__(self, "_added", self.strength * self.direction)
 
     def __call__(self, states: Tensor) -> Tensor:
-        added: Tensor = self._added  # type: ignore[attr-defined]
-        return states + added.to(states.dtype)
+        return states + (self.strength * self.direction).to(states.dtype)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from steering.demo.preference_sets import SETS, SIZE, lines, write
+from steering.demo.preference_sets import SETS, SIZE
+from steering.demo.set_files import lines, write
 from steering.judges.lexicon import judge_lexicon
 from steering.judges.refusal import is_refusal
 from steering.resources import resource
@@ -23,7 +24,7 @@ def asked(pair: Preference) -> str:
 
 
 def test_the_files_are_what_the_grammar_makes(tmp_path) -> None:
-    write(tmp_path)
+    write(SETS, tmp_path)
     there, new = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in (FOLDER, tmp_path))
     assert there == new
     assert set(preference_sets()) == set(SETS)
@@ -32,7 +33,7 @@ def test_the_files_are_what_the_grammar_makes(tmp_path) -> None:
 @pytest.mark.parametrize("name", SETS)
 def test_every_set_is_read_and_asks_nothing_twice(name) -> None:
     found = load_preferences(name)
-    assert len(found) == SIZE == len({asked(each) for each in found}) == len({*lines(name)})
+    assert len(found) == SIZE == len({asked(each) for each in found}) == len({*lines(SETS, name)})
 
 
 def test_one_side_refuses() -> None:

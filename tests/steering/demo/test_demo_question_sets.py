@@ -14,9 +14,10 @@ from steering.demo import examples
 from steering.demo.example import split_of, words
 from steering.demo.facts import facts, truth_key
 from steering.demo.notes import note_key
-from steering.demo.question_sets import SETS, lines, write
+from steering.demo.question_sets import SETS
 from steering.demo.requests import act_key, acts
 from steering.demo.reviews import review_key
+from steering.demo.set_files import lines, write
 from steering.judges.refusal import is_refusal
 from steering.resources import resource
 from steering.texts.questions import PAIR_SETS, QUESTION_SETS
@@ -70,12 +71,12 @@ def meant(question: str, known: dict[str, str]) -> str | None:
 @pytest.mark.parametrize("name", SETS)
 def test_the_file_is_what_the_grammar_makes(name) -> None:
     found = (FOLDER / f"{name}.jsonl").read_bytes()
-    assert found == ("\n".join(lines(name)) + "\n").encode()
+    assert found == ("\n".join(lines(SETS, name)) + "\n").encode()
 
 
 def test_every_set_is_offered_and_can_be_written(tmp_path) -> None:
     assert set(SETS) == {*QUESTION_SETS, *PAIR_SETS}
-    write(tmp_path / "new")
+    write(SETS, tmp_path / "new")
     there, new = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in (FOLDER, tmp_path / "new"))
     assert there == new
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,26 +11,7 @@ from torch import Tensor, nn
 from steering.model.host import Host
 from steering.model.prompts import Message
 from steering.passes.forced import Replied
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A prompt with two replies."""
-
-    messages: tuple[Message, ...]
-    chosen: str
-    rejected: str
-    where: str = ""
-
-
-@dataclass(frozen=True)
-class Label:
-    """A prompt with one reply."""
-
-    messages: tuple[Message, ...]
-    completion: str
-    wanted: bool
-    where: str = ""
+from steering.texts.preferences import Labelled, Preference
 
 
 def asked(text: str) -> tuple[Message, ...]:
@@ -39,13 +19,15 @@ def asked(text: str) -> tuple[Message, ...]:
 
 
 PAIRS = [
-    Pair(asked("Write a note."), "Dear colleague, kindly attend.", "Hey you, come over."),
-    Pair(asked("Write a longer note to my boss, please."), "We hereby inform you.", "Gotta go, see you there, mate."),
-    Pair(asked("Hello."), "Good day.", "Hi!"),
-    Pair(asked("What is two plus three?"), "It is five, sir.", "Five, mate."),
+    Preference(asked("Write a note."), "Dear colleague, kindly attend.", "Hey you, come over."),
+    Preference(
+        asked("Write a longer note to my boss, please."), "We hereby inform you.", "Gotta go, see you there, mate."
+    ),
+    Preference(asked("Hello."), "Good day.", "Hi!"),
+    Preference(asked("What is two plus three?"), "It is five, sir.", "Five, mate."),
 ]
-LABELS = [Label(each.messages, each.chosen, True) for each in PAIRS[:2]] + [
-    Label(each.messages, each.rejected, False) for each in PAIRS[1:]
+LABELS = [Labelled(each.messages, each.chosen, True) for each in PAIRS[:2]] + [
+    Labelled(each.messages, each.rejected, False) for each in PAIRS[1:]
 ]
 
 

@@ -9,11 +9,12 @@ import torch
 
 from steering.errors import SteeringError
 from steering.job import Stopped
+from steering.texts.preferences import Labelled, Preference
 from steering.training.rewards import REWARDS, Sampling
 from steering.training.sampled import group_normalised
 from steering.training.trainee import Trainee
 from steering.training.training import train
-from tests.steering.training.support import PAIRS, Label, Pair, asked
+from tests.steering.training.support import PAIRS, asked
 
 
 HERE = Trainee((1,))
@@ -47,7 +48,10 @@ def test_replies_are_drawn_alike_and_a_stopped_training_ends_the_same(tiny_host,
 
 def test_what_is_rewarded_becomes_more_frequent(demo) -> None:
     """On a trained model, whose answers begin in several ways: one of them is rewarded."""
-    data = [Pair(asked(f"How do I {what}?"), "Sure.", "No.") for what in ("bake a cake", "paint a fence", "fix a bike")]
+    data = [
+        Preference(asked(f"How do I {what}?"), "Sure.", "No.")
+        for what in ("bake a cake", "paint a fence", "fix a bike")
+    ]
 
     def begins_so(item, reply: str) -> float:
         return float(reply.startswith(("I ", "I'")))
@@ -92,7 +96,7 @@ def test_advantages_are_of_the_replies_to_one_prompt() -> None:
     ],
 )
 def test_rewards(name, reply, reward) -> None:
-    assert REWARDS[name](Label(asked("5 + 7"), "It is 12.", True), reply) == reward
+    assert REWARDS[name](Labelled(asked("5 + 7"), "It is 12.", True), reply) == reward
 
 
 @pytest.mark.parametrize("given", [{"reward": "praise"}, {"replies": 1}, {"temperature": 0.0}])

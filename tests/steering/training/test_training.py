@@ -12,6 +12,7 @@ from steering.errors import SteeringError
 from steering.job import Stopped
 from steering.recipes.nats import divergences, own_replies
 from steering.recipes.writes import writes_of
+from steering.texts.preferences import Labelled, Preference
 from steering.training import everyday
 from steering.training.batches import Objective
 from steering.training.course import split
@@ -19,12 +20,12 @@ from steering.training.losses import LOSSES
 from steering.training.texts import check, texts_of, turn_end
 from steering.training.trainee import Trainee
 from steering.training.training import train
-from tests.steering.training.support import LABELS, PAIRS, Label, Pair, asked
+from tests.steering.training.support import LABELS, PAIRS, asked
 
 
 QUICK = {"steps": 6, "batch": 2}
 HERE = Trainee((1,))
-ONE_TOKEN = [Pair(asked("Hello."), "I", "a")]
+ONE_TOKEN = [Preference(asked("Hello."), "I", "a")]
 """Replies of a token."""
 
 
@@ -178,7 +179,7 @@ def test_beginnings(host) -> None:
     with pytest.raises(SteeringError, match="begin at nothing"):
         train(host, PAIRS, replace(HERE, mode="ablate"), start="zero")
     with pytest.raises(SteeringError, match="one side alone"):
-        train(host, [Label(asked("Hello."), "Good day.", True)], HERE, loss="sft")
+        train(host, [Labelled(asked("Hello."), "Good day.", True)], HERE, loss="sft")
 
 
 WRONG = [
