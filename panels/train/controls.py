@@ -79,7 +79,7 @@ class TrainControls:
             path.write_text(pairs, encoding="utf-8")
             owner = self._ui.bench.owner(visitor) or ""
             kept = workspace.uploads.add(path, "preferences", len(pairs.splitlines()), owner=owner)
-        return {self.form: {"data": kept.source, "judge": str(result.settings["judge"])}}
+        return {self.form: {"data": kept.source, "judge": str(result.tables["pairs"]["judge"].iloc[0])}}
 
     def _check(self, values: dict[str, Any]) -> None:
         """What is wrong while one types.

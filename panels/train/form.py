@@ -43,6 +43,7 @@ _STARTS = [("The mean difference", "mean_difference"), ("A random direction", "r
 
 
 _JUDGES = [*((upper_first(rule.title), name) for name, rule in RULES.items()), ("The model itself", OWN)]
+_PAIR_JUDGES = [("The one that fits the set", ""), *_JUDGES]
 _MAKING = MakingSettings.model_fields
 _SIDES = [("Negative", "negative"), ("Positive", "positive"), ("Both", "both")]
 _OF_PAIRS = {"contrast": "contrast", "side": "side", "pairs_judge": "judge", "pairs_n": "n"}
@@ -125,7 +126,7 @@ def _preferences() -> Section:
                 upload_kind="contrast",
             ),
             choice("side", "Whose requests are answered", _SIDES),
-            choice("pairs_judge", "Judge", _JUDGES, _MAKING["judge"].default, own=True, hint="of what was added"),
+            choice("pairs_judge", "Judge", _PAIR_JUDGES, "", own=True, hint="of what was added"),
             number("pairs_n", "Requests", _MAKING["n"].default, unit="at most", whole=True, low=1, high=5000),
             title="Make pairs from a contrast set",
             note="The model answers each request twice: with the set's mean difference added, which is chosen, and "

@@ -55,6 +55,7 @@ RULES: Mapping[str, Rule] = {
     "informal": Rule("informal words, less formal ones", partial(_counts, "formality", "informal")),
     "cheerful": Rule("cheerful words, less gloomy ones", partial(_counts, "tone", "cheerful")),
     "gloomy": Rule("gloomy words, less cheerful ones", partial(_counts, "tone", "gloomy")),
+    "sea": Rule("words of the sea, less those of other topics", partial(_counts, "topic", "sea")),
 }
 """Rules by name."""
 NAMES = f"{', '.join(RULES)}, or {OWN}; or a text classifier, by its folder or Hub id"

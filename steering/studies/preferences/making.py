@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from steering.bounds import LARGEST_SEED
 from steering.errors import SteeringError
 from steering.extraction.extract import extract
+from steering.judges.fitting import judge_of_label
 from steering.judges.marks import ASKED, NAMES, OWN, load_marks
 from steering.lane import Job
 from steering.model.chat_settings import CHAT, ChatSettings
@@ -62,7 +63,11 @@ class MakingSettings(WithVectors):
     )
     unit: Unit = Field("mean_difference", description="steered: unit of the strength.")
     system: LongText = Field("", description="prompted: the system prompt.")
-    judge: str = Field("formal", description=f"Who says whether the chosen reply has more of it: {NAMES}.")
+    judge: str = Field(
+        "",
+        description=f"Who says whether the chosen reply has more of it: {NAMES}. Empty: the one that fits the side of "
+        "the set, or of the vector that is named, towards which is steered.",
+    )
     judge_label: str = Field("", description="The classifier's label; the one that means refusal where empty.")
     question: str = Field(ASKED, description=f"{OWN}: what the model is asked about a reply.")
     margin: float = Field(
@@ -81,8 +86,9 @@ def run(host: Host, settings: MakingSettings, job: Job[Result]) -> Result:
     """Answer, judge and tabulate; what is kept is a file that trains."""
     host = host.under(settings.chat)
     contrast, notes = renderable(host, ContrastSet.load(settings.contrast))
+    judge = judge_of(host, settings, contrast)
     vectors = {} if settings.way == "prompted" else {"behaviour": _vector(host, settings, contrast)}
-    marks = load_marks(host, settings.judge, label=settings.judge_label, question=settings.question)
+    marks = load_marks(host, judge, label=settings.judge_label, question=settings.question)
     made = make_pairs(
         host,
         asked(settings, contrast),
@@ -99,9 +105,9 @@ def run(host: Host, settings: MakingSettings, job: Job[Result]) -> Result:
         host,
         settings,
         measures=[_kept(made)],
-        tables={"outcomes": outcome_table(made), "pairs": pair_table(made)},
+        tables={"outcomes": outcome_table(made), "pairs": pair_table(made, judge)},
         files={FILE: json_lines(made)},
-        notes=(_told(settings, vectors), *contrast.notes, *notes, *chat_notes(host)),
+        notes=(_told(settings, judge, vectors), *contrast.notes, *notes, *chat_notes(host)),
     )
 
 
@@ -110,6 +116,20 @@ def asked(settings: MakingSettings, contrast: ContrastSet) -> tuple[tuple[Messag
     if settings.requests.strip():
         return tuple(map(conversation, dict.fromkeys(read_texts(settings.requests))))[: settings.n]
     return requests_of(contrast, settings.side)[: settings.n]
+
+
+def judge_of(host: Host, settings: MakingSettings, contrast: ContrastSet) -> str:
+    """Who judges.
+
+    Raises:
+        SteeringError: Nobody is named, and no rule fits what is asked for.
+    """
+    sides, where = (contrast.positive_label, contrast.negative_label), f"the contrast set '{contrast.name}'"
+    if settings.vector and settings.way == "steered":
+        made = settings.vector_named(host, settings.vector).provenance
+        sides, where = (made.positive_label, made.negative_label), f"the vector '{settings.vector}'"
+    away = settings.way == "steered" and (settings.strength or 0) < 0
+    return judge_of_label(sides[away], where, settings.judge)
 
 
 def _vector(host: Host, settings: MakingSettings, contrast: ContrastSet) -> SteeringVector:
@@ -146,11 +166,11 @@ def _kept(made: Made) -> Measure:
     return Measure("pairs kept", rate.value, rate.low, rate.high, len(made.tried))
 
 
-def _told(settings: MakingSettings, vectors: dict[str, SteeringVector]) -> str:
+def _told(settings: MakingSettings, judge: str, vectors: dict[str, SteeringVector]) -> str:
     how = f"the system prompt '{settings.system[:80]}'"
     for vector in vectors.values():
         how = f"{settings.vector or 'the mean difference'} added at {strength_of(settings, vector):g} {settings.unit}"
-    return f"Chosen: with {how}; rejected: plain. Judge: {settings.judge}, by {settings.margin:g} at least."
+    return f"Chosen: with {how}; rejected: plain. Judge: {judge}, by {settings.margin:g} at least."
 
 
 def outcome_table(made: Made) -> pd.DataFrame:
@@ -164,7 +184,7 @@ def outcome_table(made: Made) -> pd.DataFrame:
     )
 
 
-def pair_table(made: Made) -> pd.DataFrame:
+def pair_table(made: Made, judge: str) -> pd.DataFrame:
     """Every request with both replies, the judge's marks and what became of it."""
     return pd.DataFrame(
         [
@@ -174,6 +194,7 @@ def pair_table(made: Made) -> pd.DataFrame:
                 "rejected": each.rejected,
                 "chosen_mark": each.chosen_mark,
                 "rejected_mark": each.rejected_mark,
+                "judge": judge,
                 "outcome": each.why or KEPT,
             }
             for each in made.tried

@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from steering.bounds import LARGEST_SEED
+from steering.judges.fitting import judge_of_preferences
 from steering.judges.marks import ASKED, NAMES, OWN, Marks, load_marks
 from steering.lane import Job
 from steering.model.chat_settings import CHAT, ChatSettings
@@ -34,7 +35,7 @@ class RewardingSettings(BaseModel):
         "demo-formality",
         description="Pairs whose requests are answered; what is known of them says how good the judge is.",
     )
-    judge: str = Field("formal", description=f"Who marks replies: {NAMES}.")
+    judge: str = Field("", description=f"Who marks replies: {NAMES}. Empty: the one that fits the data.")
     judge_label: str = Field("", description="The classifier's label; the one that means refusal where empty.")
     question: str = Field(ASKED, description=f"{OWN}: what the model is asked about a reply.")
     held_out_judge: str = Field("", description="Another judge, on whose marks nothing is trained; none where empty.")
@@ -57,11 +58,12 @@ class RewardingSettings(BaseModel):
 def run(host: Host, settings: RewardingSettings, job: Job[Result]) -> Result:
     """Write, judge and train in turn, and tabulate each round."""
     host = host.under(settings.chat)
+    judge = judge_of_preferences(settings.data, settings.judge)
     pairs = load_preferences(settings.data)[: settings.n]
     found = reward_rounds(
         host,
         [each.messages for each in pairs],
-        lambda plan: _marks(host, settings, plan),
+        lambda plan: _marks(host, settings, judge, plan),
         rounds_of(host, settings),
         held_out=load_marks(host, settings.held_out_judge) if settings.held_out_judge.strip() else None,
         known=pairs,
@@ -73,7 +75,7 @@ def run(host: Host, settings: RewardingSettings, job: Job[Result]) -> Result:
         settings,
         measures=_measures(found),
         tables={"rounds": round_table(found.rounds), "replies": reply_table(found.rounds)},
-        notes=(*_notes(settings, found, pairs), *chat_notes(host)),
+        notes=(*_notes(settings, judge, found, pairs), *chat_notes(host)),
         vectors={vector.name: vector},
     )
 
@@ -95,8 +97,8 @@ def rounds_of(host: Host, settings: RewardingSettings) -> Rounds:
     )
 
 
-def _marks(host: Host, settings: RewardingSettings, plan: Plan) -> Marks:
-    return load_marks(host, settings.judge, label=settings.judge_label, question=settings.question, plan=plan)
+def _marks(host: Host, settings: RewardingSettings, judge: str, plan: Plan) -> Marks:
+    return load_marks(host, judge, label=settings.judge_label, question=settings.question, plan=plan)
 
 
 def _measures(found: Rewarded) -> list[Measure]:
@@ -112,10 +114,10 @@ def _measures(found: Rewarded) -> list[Measure]:
     ]
 
 
-def _notes(settings: RewardingSettings, found: Rewarded, pairs: Sequence[Preference]) -> tuple[str, ...]:
+def _notes(settings: RewardingSettings, judge: str, found: Rewarded, pairs: Sequence[Preference]) -> tuple[str, ...]:
     other = settings.held_out_judge or "nobody"
     return (
-        f"Judge: {settings.judge}, on {len(pairs)} known pairs of {settings.data}; held-out judge: {other}.",
+        f"Judge: {judge}, on {len(pairs)} known pairs of {settings.data}; held-out judge: {other}.",
         found.stopped,
     )
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from steering.bounds import LARGEST_SEED
 from steering.errors import SteeringError
+from steering.judges.fitting import judge_of_preferences
 from steering.judges.marks import ASKED, NAMES, OWN, load_marks
 from steering.lane import Job
 from steering.model.chat_settings import CHAT, ChatSettings
@@ -63,7 +64,10 @@ class WorthSettings(BaseModel):
     sizes: str = Field("5, 10, 20", description="Learning curve: numbers of pairs, ascending; none where empty.")
     learnt: Literal["method", "loss"] = Field("method", description="Learning curve: what is fitted to them.")
     draws: int = Field(10, ge=2, le=200, description="Learning curve: pools from which pairs are chosen.")
-    judge: str = Field("formal", description=f"Selector: who marks both replies, and so the pair: {NAMES}.")
+    judge: str = Field(
+        "",
+        description=f"Selector: who marks both replies, and so the pair: {NAMES}. Empty: the one that fits the data.",
+    )
     judge_label: str = Field("", description="The classifier's label; the one that means refusal where empty.")
     question: str = Field(ASKED, description=f"{OWN}: what the model is asked about a reply.")
     alike: float = Field(0.9, ge=-1, le=1.01, description="Selector: cosine from which on two pairs say the same.")
@@ -134,6 +138,7 @@ class _Pool:
 def run(host: Host, settings: WorthSettings, job: Job[Result]) -> Result:
     """Weigh the pairs, look whether planted ones are found, and draw learning curves."""
     host = host.under(settings.chat)
+    judge = judge_of_preferences(settings.data, settings.judge) if settings.sizes_asked else ""
     pool = _Pool(host, settings)
     drawn = pool.draw(0)
     weights = weigh(host, settings, drawn)
@@ -145,7 +150,7 @@ def run(host: Host, settings: WorthSettings, job: Job[Result]) -> Result:
         found["planted"] = tables.planted_table(planted, MOST_HARMFUL)
         measures += tables.found_again(found["planted"])
     if settings.sizes_asked:
-        curves = _curves(host, settings, drawn)
+        curves = _curves(host, settings, drawn, _quality(host, settings, judge, drawn.pairs))
         found["curve"] = tables.curve_table(curves)
         measures += tables.gain(curves)
     return Result.of(
@@ -154,7 +159,7 @@ def run(host: Host, settings: WorthSettings, job: Job[Result]) -> Result:
         settings,
         measures=measures,
         tables=found,
-        notes=(*_notes(settings, block_of(host, settings)), *chat_notes(host)),
+        notes=(*_notes(settings, block_of(host, settings), judge), *chat_notes(host)),
     )
 
 
@@ -201,8 +206,7 @@ def _planted(host: Host, settings: WorthSettings, drawn: Drawn, number: int) -> 
     return {way: each.harmful_first.index(index) for way, each in weights.items()}
 
 
-def _curves(host: Host, settings: WorthSettings, drawn: Drawn) -> tuple[Learnt, ...]:
-    quality = _quality(host, settings, drawn.pairs)
+def _curves(host: Host, settings: WorthSettings, drawn: Drawn, quality: Tensor) -> tuple[Learnt, ...]:
     choosers: dict[str, Chooser] = {
         "best and different": by_quality(quality, drawn.sides.chosen, alike=settings.alike),
         "random": at_random,
@@ -233,23 +237,23 @@ def _loss(job: Job[tuple[Learnt, ...]], weighing: Weighing, chosen: list[int]) -
     return weighing.held_out_loss()
 
 
-def _quality(host: Host, settings: WorthSettings, pairs: Sequence[Preference]) -> Tensor:
+def _quality(host: Host, settings: WorthSettings, judge: str, pairs: Sequence[Preference]) -> Tensor:
     """By how much the judge marks the chosen reply of each pair higher, (pair,)."""
-    marks = load_marks(host, settings.judge, label=settings.judge_label, question=settings.question)
+    marks = load_marks(host, judge, label=settings.judge_label, question=settings.question)
     asked = [each.messages for each in pairs]
     chosen, rejected = marks(asked, [each.chosen for each in pairs]), marks(asked, [each.rejected for each in pairs])
     found = np.array(chosen) - np.array(rejected)
     if not np.isfinite(found).all():
         bad = int(np.argmin(np.isfinite(found)))
         raise SteeringError(
-            f"The judge {settings.judge} has no mark for {pairs[bad].where or f'pair {bad + 1}'}.",
+            f"The judge {judge} has no mark for {pairs[bad].where or f'pair {bad + 1}'}.",
             "a mark for both replies of every pair.",
             "Take another judge.",
         )
     return torch.tensor(found)
 
 
-def _notes(settings: WorthSettings, block: int) -> tuple[str, ...]:
+def _notes(settings: WorthSettings, block: int, judge: str) -> tuple[str, ...]:
     said = [
         f"{settings.n} pairs of {settings.data}, {settings.n_held_out} others held out; block {block}.",
         f"{EXACT}: what the {settings.method} at strength 1 moves of the held-out mean difference, with the pair less "
@@ -260,6 +264,8 @@ def _notes(settings: WorthSettings, block: int) -> tuple[str, ...]:
             f"{FORETOLD}: the held-out {settings.loss} loss without the pair less with it, nats, by gradients along a "
             f"training of {settings.steps} steps."
         )
+    if judge:
+        said.append(f"Learning curve: the best pairs by the marks of the judge {judge}.")
     return tuple(said)
 
 

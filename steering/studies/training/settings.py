@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from steering.bounds import LARGEST_SEED
 from steering.errors import SteeringError
+from steering.judges.fitting import OF_PREFERENCES
 from steering.judges.marks import NAMES
 from steering.model.chat_settings import CHAT, ChatSettings
 from steering.model.host import Host
@@ -22,8 +23,6 @@ from steering.writes.interventions import Scope
 
 DEMO = "demo-formality"
 """On demo models, where nothing else is said."""
-JUDGES = {"demo-formality": "formal", "demo-refusing": "refusal"}
-"""Who judges the replies of shipped sets."""
 NOBODY = "none"
 
 
@@ -123,7 +122,7 @@ class TrainSettings(BaseModel):
 
     def judge_of(self, source: str) -> str:
         """Who judges; "" where nobody does."""
-        named = self.judge.strip() or JUDGES.get(source, "")
+        named = self.judge.strip() or OF_PREFERENCES.get(source, "")
         return "" if named == NOBODY else named
 
     def trainee_on(self, host: Host) -> Trainee:

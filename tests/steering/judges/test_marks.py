@@ -21,8 +21,10 @@ BEST = {
     "informal": "Hey, gotta chat, yeah! Cheers!",
     "cheerful": "What a wonderful, delightful and happy day!",
     "gloomy": "A miserable, awful and dreary day.",
+    "sea": "The ship sailed over the waves.",
+    "kitchen": "The cook put the pot on the stove.",
 }
-OPPOSITE = {"refusal": "compliance", "formal": "informal", "cheerful": "gloomy"}
+OPPOSITE = {"refusal": "compliance", "formal": "informal", "cheerful": "gloomy", "sea": "kitchen"}
 OPPOSITE |= {other: one for one, other in OPPOSITE.items()}
 
 

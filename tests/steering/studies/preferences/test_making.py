@@ -8,8 +8,9 @@ import pytest
 
 from steering.errors import SteeringError
 from steering.studies import find_study
-from steering.studies.preferences.making import FILE
+from steering.studies.preferences.making import FILE, MakingSettings, judge_of
 from steering.studies.study import Result
+from steering.texts.contrast import ContrastSet
 from steering.texts.preferences import load_preferences
 
 
@@ -36,6 +37,7 @@ def test_every_request_has_an_outcome(made) -> None:
     assert outcomes.sum() == len(made.tables["pairs"]) == 4
     assert outcomes["kept"] == made.measures[0].value * 4
     assert "0.8 mean_difference" in made.notes[0], "twice the set's first one to try"
+    assert set(made.tables["pairs"]["judge"]) == {"formal"}, "the one that fits the set"
 
 
 def test_a_list_of_requests_and_what_it_takes_are_counted(demo, tmp_path) -> None:
@@ -46,6 +48,23 @@ def test_a_list_of_requests_and_what_it_takes_are_counted(demo, tmp_path) -> Non
     assert study.size(demo, settings).count("replies") == 4
     assert study.uses(study.parse({"vector": "sentiment"})) == {"sentiment"}
     assert study.uses(study.parse({"vector": "sentiment", "way": "prompted"})) == set()
+
+
+def test_the_judge_is_that_of_what_is_steered_towards(demo) -> None:
+    study = find_study("pairs")
+
+    def found(**given: object) -> str:
+        settings = study.parse(given)
+        assert isinstance(settings, MakingSettings)
+        return judge_of(demo, settings, ContrastSet.load(settings.contrast))
+
+    assert found(contrast="sentiment") == "cheerful"
+    assert found(contrast="sentiment", strength=-1) == "gloomy"
+    assert found(contrast="sentiment", strength=-1, way="prompted", system="Be kind.") == "cheerful"
+    assert found(contrast="time-of-day", judge="formal") == "formal"
+    assert found(contrast="time-of-day", vector="formality") == "formal"
+    with pytest.raises(SteeringError, match="no rule fits 'morning', a side of the contrast set 'time-of-day'"):
+        study.run(demo, study.parse({"n": 1, "contrast": "time-of-day"}), None)  # type: ignore[arg-type]
 
 
 def test_a_unit_needs_a_strength(demo) -> None:
