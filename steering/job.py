@@ -69,16 +69,17 @@ def look_for_stop() -> None:
 
 
 @contextmanager
-def whole() -> Iterator[None]:
+def whole(*, ending: bool = False) -> Iterator[None]:
     """Give way to no other job meanwhile. For work during which something stands that others must not meet, such as a
-    hook on the model's own modules, or a lock that they may want.
+    hook on the model's own modules, or a lock that they may want. `ending`: look for no stop either, in the few passes
+    by which a job that was stopped leaves whole what it has.
     """
-    before = getattr(_here, "whole", False)
-    _here.whole = True
+    before = getattr(_here, "whole", False), getattr(_here, "ending", False)
+    _here.whole, _here.ending = True, ending or before[1]
     try:
         yield
     finally:
-        _here.whole = before
+        _here.whole, _here.ending = before
 
 
 class Stopped(Exception):
@@ -233,7 +234,7 @@ class Job(Generic[T]):
             self._look()
 
     def _look(self) -> None:
-        if self._stop.is_set():
+        if self._stop.is_set() and not getattr(_here, "ending", False):
             raise Stopped(f"'{self.title}' was stopped.")
 
     def report(self, done: int, total: int | None, message: str = "", *, share: float | None = None) -> None:

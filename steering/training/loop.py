@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from steering.job import Stopped
+from steering.job import Stopped, whole
 from steering.lane import Job
 from steering.model.fingerprint import fingerprint
 from steering.model.host import Host
@@ -88,7 +88,8 @@ class Loop:
                 self._stopped = f"It was stopped after {self._done} of {self._asked.course.steps} steps."
                 if self._budget is not None and self._length:  # it may have ended in the middle of a step
                     self._parameters.hold(self._length)
-                told.stop(self._end(name, data_name, measured=False))
+                with whole(ending=True):  # a gate is read once more, to say how much of its vector it adds
+                    told.stop(self._end(name, data_name, measured=False))
             raise
         save_checkpoint(checkpoint, key, self._state())
         trained = self._end(name, data_name)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from steering.errors import SteeringError
-from steering.job import Stopped
+from steering.job import Stopped, current_job
 from steering.recipes.nats import divergences, own_replies
 from steering.recipes.writes import writes_of
 from steering.texts.preferences import Labelled, Preference
@@ -18,6 +18,7 @@ from steering.training.batches import Objective
 from steering.training.course import split
 from steering.training.losses import LOSSES
 from steering.training.texts import check, texts_of, turn_end
+from steering.training.trained import Trained
 from steering.training.trainee import Trainee
 from steering.training.training import train
 from tests.steering.training.support import LABELS, PAIRS, asked
@@ -104,6 +105,27 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_vector_to_the_bit(host, 
     assert same(again.vector, whole.vector)
     assert repr(again.curve) == repr(whole.curve)
     assert not file.exists(), "what is finished leaves nothing behind"
+
+
+@pytest.mark.parametrize("mode", ["add", "gated_add"])
+def test_a_training_that_is_stopped_leaves_the_vector_it_had(host, mode) -> None:
+    """Stopped as a page does it, where the next pass of the job ends it; a gate needs passes to say what it adds."""
+    loss = "reft" if mode == "gated_add" else "sft"
+    given = {"loss": loss, "batch": 2, "budget": 0.5}
+    kept: list[Trained] = []
+
+    def stop(point):
+        if point["step"] == 3:
+            current_job().stop()
+
+    with pytest.raises(Stopped):
+        train(host, PAIRS, replace(HERE, mode=mode), steps=8, on_step=stop, on_stop=kept.append, **given)
+    assert len(kept) == 1
+    assert kept[0].stopped == "It was stopped after 3 of 8 steps."
+    begun = train(host, PAIRS, replace(HERE, mode=mode), steps=0, **given)
+    assert kept[0].vector.mean_differences[1] > 0
+    cosine = float(kept[0].vector.directions[1] @ begun.vector.directions[1])
+    assert cosine < 0.9999, "what was learnt is in it"
 
 
 def test_what_reaches_no_reply_is_refused(host, monkeypatch) -> None:
