@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from steering.loading.tensor_parallel import check_undivided
-from steering.model.device_memory import NoRoom, if_it_fits
 from steering.model.host import Host
 from steering.model.prompts import Prompt
 from steering.model.sites import Place, ReadPlace
 from steering.passes.activations import batches_by_length
+from steering.passes.checkpointed import Back, as_many_as_fit
 from steering.passes.rows import Batch
 from steering.passes.schedule import Schedule
 from steering.passes.tracing import Reader, read_prompts
@@ -70,29 +70,29 @@ def stream_gradients(
     Raises:
         SteeringError: A block or site that the model does not have, a prompt longer than the context, or a model that
             is divided among processes.
-        NoRoom: A prompt alone does not fit into memory.
+        NoRoom: A prompt alone does not fit into memory, with checkpoints.
     """
     check_undivided(host.model._module, "A gradient")
-    left = [*_batches(host, prompts, token_budget)]
-    while left:
-        indices = left.pop(0)
-        found = if_it_fits(lambda: _gradients(host, [prompts[n] for n in indices], place, of, also))  # noqa: B023
-        if found is not None:
-            yield replace(found, indices=tuple(indices))
-        elif len(indices) == 1:
-            raise NoRoom(host, len(prompts[indices[0]]))
-        else:
-            left[:0] = indices[: len(indices) // 2], indices[len(indices) // 2 :]
+
+    def found(indices: Sequence[int], back: Back) -> Gradients:
+        own = _gradients(host, [prompts[index] for index in indices], place, of, also, back)
+        return replace(own, indices=tuple(indices))
+
+    def tokens(indices: Sequence[int]) -> int:
+        return max(len(prompts[index]) for index in indices)
+
+    for _, gradients in as_many_as_fit(host, _batches(host, prompts, token_budget), found, tokens):
+        yield gradients
 
 
 def _gradients(
-    host: Host, prompts: Sequence[Prompt], place: Place, of: OfLogits, also: Sequence[ReadPlace]
+    host: Host, prompts: Sequence[Prompt], place: Place, of: OfLogits, also: Sequence[ReadPlace], back: Back
 ) -> Gradients:
     batch = Batch.of(host, prompts)
     begin = _Begin(torch.zeros(host.info.width))
     schedule = Schedule(host, [(Write(begin, *place),)] * len(prompts))
     kept: dict[ReadPlace, Tensor] = {}
-    logits = read_prompts(host, batch, schedule, read=_keep_in(kept), places=also, gradients=True).logits
+    logits = read_prompts(host, batch, schedule, read=_keep_in(kept), places=also, gradients=back).logits
     with torch.enable_grad():
         values = of(logits)
         (slopes,) = torch.autograd.grad(values.sum(), begin.states)

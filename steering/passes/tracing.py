@@ -23,6 +23,7 @@ from steering.model.device_memory import fitting, note_fitted
 from steering.model.host import Host
 from steering.model.outputs import as_output
 from steering.model.sites import ReadPlace
+from steering.passes.checkpointed import Back, checkpointed
 from steering.passes.exact import rows_at_once
 from steering.passes.frozen import frozen
 from steering.passes.hooked import ends, one_step
@@ -61,7 +62,7 @@ def read_prompts(
     read: Reader | None = None,
     places: Sequence[ReadPlace] = (),
     start: Start | None = None,
-    gradients: bool = False,
+    gradients: Back = False,
 ) -> Forward:
     """The pass over the prompts: writes by scope, reads at `places`. Call on the model thread.
 
@@ -72,7 +73,8 @@ def read_prompts(
         read: Gets the states at each of `places`.
         places: Where to read.
         start: Where to begin; nothing is written or read below, and what comes back has no cache to go on with.
-        gradients: Whether logits can be gone back from to what a write has marked; see `passes.gradients`.
+        gradients: Whether logits can be gone back from to what a write has marked, and what is kept for that; see
+            `passes.gradients`.
 
     Raises:
         SteeringError: A scope names a token behind a prompt's end.
@@ -89,7 +91,7 @@ def read_replies(
     read: Reader | None = None,
     places: Sequence[ReadPlace] = (),
     start: Start | None = None,
-    gradients: bool = False,
+    gradients: Back = False,
 ) -> Tensor:
     """One pass over prompts with given replies, as if the model had written them. Call on the model thread.
 
@@ -101,7 +103,8 @@ def read_replies(
         read: Gets the states at each of `places`.
         places: Where to read.
         start: Where to begin; nothing is written or read below.
-        gradients: Whether logits can be gone back from to tensors of the plans that require it.
+        gradients: Whether logits can be gone back from to tensors of the plans that require it, and what is kept for
+            that.
 
     Returns:
         Logits at the last `n` positions, float32, (batch, n, vocabulary).
@@ -224,7 +227,7 @@ def _read(
     places: Sequence[ReadPlace],
     keep: int = 1,
     start: Start | None = None,
-    gradients: bool = False,
+    gradients: Back = False,
     at_once: int = 0,
 ) -> Forward:
     """One pass over a batch, or one for each length where the model does not bear this padding, for a few rows where
@@ -269,13 +272,15 @@ def _forward(
     keep: int = 1,
     start: Start | None = None,
     use_cache: bool | None = None,
-    gradients: bool = False,
+    gradients: Back = False,
 ) -> Forward:
     look_for_stop()  # whatever loop the pass belongs to
     n_kept = max(1, keep)  # none are wanted where keep is 0, but 0 would mean all
     start = start if start is not None and starts(host) else None
     taken = accepted(host, inputs, steps=last is None)
-    options = options_of(host, inputs, cache, n_kept, start is None if use_cache is None else use_cache)
+    # A way back goes on from nothing, and modules that are run again must not add to a cache a second time.
+    use_cache = start is None and not gradients if use_cache is None else use_cache
+    options = options_of(host, inputs, cache, n_kept, use_cache)
     route = Route.of(host, schedule, coverage, places)
     visitor = Visitor(route, coverage, len(inputs["input_ids"]), last, read, frozenset(places))
     output = _traced(host, taken, options, visitor, n_kept, start, gradients)
@@ -291,15 +296,18 @@ def _traced(
     visitor: Visitor,
     n_kept: int = 1,
     start: Start | None = None,
-    gradients: bool = False,
+    gradients: Back = False,
 ) -> dict[str, Any]:
     """Logits at the last positions, (batch, n_kept, vocabulary), and the cache, of a pass that nnsight runs."""
-    skipped = blocks_of(host)[: start.block] if start is not None else []
+    first = start.block if start is not None else 0
+    skipped, met = blocks_of(host)[:first], [stop.module._module for stop in visitor.route.stops]
     stands_in = (
         [as_output(start.states, host.sites.blocks[n].entries) for n in range(start.block)] if start is not None else []
     )
     found: dict[str, Any] = {}
-    with torch.set_grad_enabled(gradients), frozen(host.model._module, gradients):
+    blocks = [block._module for block in blocks_of(host)[first:]]
+    kept_little = checkpointed(blocks, met, gradients)
+    with torch.set_grad_enabled(bool(gradients)), frozen(host.model._module, bool(gradients)), kept_little:
         with host.model.trace(taken, **options):
             for module, output in zip(skipped, stands_in, strict=True):
                 module.skip(output)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from steering.errors import SteeringError
-from steering.model.device_memory import NoRoom, if_it_fits
+from steering.passes.checkpointed import Back, as_many_as_fit
 from steering.training.losses.loss import Loss, Settings, Side, View, Views
 from steering.training.operations import AddGated
 from steering.training.scores import TOKENS, KnownTexts
@@ -95,18 +95,17 @@ class Objective:
             gradient: Whether the gradient is worked out, too; then a running mean goes on.
 
         Raises:
-            NoRoom: One example alone does not fit into memory.
+            NoRoom: One example alone does not fit into memory, with checkpoints.
         """
-        shift, done, left = self._shift(chosen), list[tuple[Sequence[int], _Part]](), self._parts(chosen)
-        while left:
-            part = left.pop(0)
-            found = if_it_fits(partial(self._part, part, shift, progress, len(chosen), gradient))
-            if found is not None:
-                done.append((part, found))
-            elif len(part) == 1:
-                raise NoRoom(self.known.host, self.known.width(self._texts(part)))
-            else:
-                left[:0] = part[: len(part) // 2], part[len(part) // 2 :]
+        shift = self._shift(chosen)
+
+        def one(part: Sequence[int], back: Back) -> _Part:
+            return self._part(part, shift, progress, len(chosen), back if gradient else False)
+
+        def tokens(part: Sequence[int]) -> int:
+            return self.known.width(self._texts(part))
+
+        done = list(as_many_as_fit(self.known.host, self._parts(chosen), one, tokens))
         if gradient and self.loss.reward is not None:
             self._run_on(done)
         gradients = tuple(map(sum, zip(*(each.gradient for _, each in done), strict=True))) if gradient else ()
@@ -129,21 +128,21 @@ class Objective:
         made.append(self.parameters.plan(real, **_PLANS[view]))
         return made[-1]
 
-    def _part(self, part: Sequence[int], shift: float, progress: float, of: int, gradient: bool) -> _Part:
-        with torch.set_grad_enabled(gradient):
-            views = self._views(part, shift, progress, gradient)
+    def _part(self, part: Sequence[int], shift: float, progress: float, of: int, back: Back) -> _Part:
+        with torch.set_grad_enabled(bool(back)):
+            views = self._views(part, shift, progress, back)
             loss = self.loss.function(views, self.settings).sum() / of
-            if gradient and not loss.requires_grad:
+            if back and not loss.requires_grad:
                 raise SteeringError(
                     "What is trained does not reach the replies: it is written at no token before them, or the model's "
                     "code lets no gradient through.",
                     "tokens before those of a reply (scope all or prompt), in a model that can be trained through.",
                     "Choose another scope, or longer replies.",
                 )
-            grown = torch.autograd.grad(loss, self.parameters.live, allow_unused=True) if gradient else ()
+            grown = torch.autograd.grad(loss, self.parameters.live, allow_unused=True) if back else ()
         gradients = [
             torch.zeros_like(live) if each is None else each
-            for live, each in zip(self.parameters.live if gradient else (), grown, strict=True)
+            for live, each in zip(self.parameters.live if back else (), grown, strict=True)
         ]
         side, reward = views.plus, self.loss.reward
         return _Part(
@@ -154,12 +153,12 @@ class Objective:
             None if reward is None else reward(views, self.settings).detach().cpu(),
         )
 
-    def _views(self, part: Sequence[int], shift: float, progress: float, gradient: bool) -> Views:
+    def _views(self, part: Sequence[int], shift: float, progress: float, back: Back) -> Views:
         sides: dict[View, Side] = {}
         gates: list[AddGated] = []
         for view in self.loss.views:
             plans: list[Plan] = []
-            scores = self.known.scored(self._texts(part), partial(self._plan, view, plans), gradients=gradient)
+            scores = self.known.scored(self._texts(part), partial(self._plan, view, plans), gradients=back)
             pairs, n = self.examples[part[0]].rejected is not None, len(part)
             sides[view] = Side(scores.rows(slice(n)), scores.rows(slice(n, None)) if pairs else None)
             if view == "plus":

@@ -19,6 +19,7 @@ from steering.lane import Job
 from steering.model.host import Host
 from steering.model.sites import Place, ReadPlace
 from steering.passes.activations import batches_by_length
+from steering.passes.checkpointed import Back
 from steering.passes.exact import rows_at_once
 from steering.passes.forced import Replied
 from steering.passes.many_plans import from_next_block
@@ -144,21 +145,21 @@ class KnownTexts:
                 self._states[index] = found[begin][row][batch.real[row]].clone()
         return sums
 
-    def scored(self, indices: Sequence[int], plan_of: PlanOf, *, gradients: bool = False) -> Scores:
+    def scored(self, indices: Sequence[int], plan_of: PlanOf, *, gradients: Back = False) -> Scores:
         """Log-probabilities of some replies under a plan, in one pass. Call on the model thread.
 
         Args:
             indices: Which texts, few enough for a pass.
             plan_of: What is written in all of their rows.
-            gradients: Whether tensors of the plan are to get gradients.
+            gradients: Whether tensors of the plan are to get gradients, and what is kept for that.
         """
         logits, taken, used = self.logits(indices, plan_of, gradients=gradients)
-        with torch.set_grad_enabled(gradients):
+        with torch.set_grad_enabled(bool(gradients)):
             policy = _log_probabilities(logits, taken, used)
         return Scores(policy, self.reference(indices).to(policy.device), used.to(policy.device))
 
     def logits(
-        self, indices: Sequence[int], plan_of: PlanOf, *, gradients: bool = False
+        self, indices: Sequence[int], plan_of: PlanOf, *, gradients: Back = False
     ) -> tuple[Tensor, Tensor, Tensor]:
         """What is said at every token of some replies under a plan, in one pass: float32, (row, token, vocabulary),
         with the tokens that the replies have and where they are, (row, token). Call on the model thread.
