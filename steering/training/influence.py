@@ -1,8 +1,8 @@
-"""What each pair does to a trained vector: foretold by gradients along the training, and by training without it."""
+"""What each pair does to a trained vector: foretold by gradients through the training, and by training without it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,15 +19,15 @@ from steering.training.course import Course as Asked
 from steering.training.leaving_out import FEWEST, Influences
 from steering.training.order import share_of_rate
 from steering.training.scores import KnownTexts
+from steering.training.sensitivity import BETAS, EPS, gone_back
 from steering.training.texts import Given, check, texts_of
 from steering.training.trainee import Parameters, Trainee
 
 
-POINTS = 5
+POINTS = 3
 """Of a training at which the gradient of every pair is looked at."""
-_BETAS, _EPS = (0.9, 0.999), 1e-8
-"""Of AdamW, as `train` has them."""
-_LEAST = 1e-30
+_REACH = 1e-2
+"""Of the vector's length: how far it is moved for a difference of gradients."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class Training:
     learning_rate: float = RATE
     """Peak rate, see `steering.training.course.Course`."""
 
+    def rate(self, step: int) -> float:
+        """Of a step."""
+        return self.learning_rate * share_of_rate(step, self.steps)
+
 
 @dataclass(frozen=True, eq=False)
 class Course:
@@ -52,8 +56,8 @@ class Course:
 
     gradients: Tensor
     """Of the mean loss at every step, float64, (step, numbers)."""
-    points: Mapping[int, dict[str, Any]]
-    """The numbers before some of its steps, by step."""
+    states: Sequence[dict[str, Any]]
+    """The numbers before every step."""
 
 
 class Weighing:
@@ -101,39 +105,36 @@ class Weighing:
         self._known, self._texts = known[0], texts[0]
         begun = beginning(self._known, self._texts, how.trainee, "mean_difference", 0)
         self.parameters = Parameters(how.trainee, begun.rows, begun.scale, begun.low, host.device)
-        self._begun, self._scale = self.parameters.state(), begun.scale
+        self._scale = begun.scale
         self._own, self._held_out = (
             Objective(read, each.examples, self.parameters, loss, numbers)
             for read, each in zip(known, texts, strict=True)
         )
         self._all_held_out = range(len(held_out))
 
-    def train(self, job: Job[Any], pairs: Sequence[int], points: int = 0, *, own: bool = False) -> Course:
+    def train(self, job: Job[Any], pairs: Sequence[int]) -> Course:
         """Train on some pairs, as `steering.training.training.train` does it; `parameters` is then the end.
 
         Args:
             job: Looked at for a stop.
-            pairs: Which.
-            points: How many of its steps are remembered.
-            own: Whether it begins at the mean difference of these pairs, and not of all.
+            pairs: Which; it begins at the mean difference of these.
         """
         how, parameters = self._how, self.parameters
-        parameters.restore(self._begun_of(pairs) if own else self._begun)
-        optimiser = torch.optim.AdamW(parameters.live, betas=_BETAS, eps=_EPS, weight_decay=0.0)
-        kept, gradients, states = set(spread_out(how.steps, points)), list[Tensor](), dict[int, dict[str, Any]]()
+        parameters.restore(self._begun(pairs))
+        optimiser = torch.optim.AdamW(parameters.live, betas=BETAS, eps=EPS, weight_decay=0.0)
+        gradients, states = list[Tensor](), list[dict[str, Any]]()
         for step in range(how.steps):
             job.check()
-            if step in kept:
-                states[step] = parameters.state()
+            states.append(parameters.state())
             (slope,) = self._own.measured(pairs, progress=step / how.steps, gradient=True).gradient
-            gradients.append(slope.flatten().double().cpu())
+            gradients.append(_flat(slope))
             for group in optimiser.param_groups:
-                group["lr"] = how.learning_rate * share_of_rate(step, how.steps)
+                group["lr"] = how.rate(step)
             parameters.rows.grad = slope
             optimiser.step()
         return Course(torch.stack(gradients), states)
 
-    def _begun_of(self, pairs: Sequence[int]) -> dict[str, Any]:
+    def _begun(self, pairs: Sequence[int]) -> dict[str, Any]:
         """The numbers at the mean difference of some pairs."""
         texts = replace(self._texts, examples=tuple(self._texts.examples[pair] for pair in pairs))
         begun = beginning(self._known, texts, self._how.trainee, "mean_difference", 0)
@@ -143,63 +144,54 @@ class Weighing:
         """On the other pairs, where the numbers stand, nats."""
         return self._held_out.measured(self._all_held_out).loss
 
-    def foretold(self, job: Job[Any], course: Course) -> Tensor:
+    def foretold(self, job: Job[Any], course: Course, points: int) -> Tensor:
         """By how much the held-out loss would be higher without each pair, where the numbers are at the end of the
         training that went this way on all pairs, nats, float64, (pair,).
         """
-        end = self.parameters.state()
-        slope = self._held_out.measured(self._all_held_out, gradient=True).gradient[0].flatten().double().cpu()
+        end, every = self.parameters.state(), range(self.n)
+        slope = _flat(self._held_out.measured(self._all_held_out, gradient=True).gradient[0])
+        rates = [self._how.rate(step) for step in range(self._how.steps)]
+
+        def bent(step: int, direction: Tensor) -> Tensor:
+            job.report(self._how.steps - step, self._how.steps, "steps gone back")
+            return self._bent(course, step, direction)
+
+        back = gone_back(course.gradients, rates, slope, bent)
+        known = spread_out(self._how.steps, points)
         slopes = []
-        for done, state in enumerate(course.points.values()):
-            self.parameters.restore(state)
-            slopes.append(self._slopes(job, done, len(course.points)))
+        for done, step in enumerate(known):
+            self.parameters.restore(course.states[step])
+            slopes.append(self._slopes(job, done, len(known)))
         self.parameters.restore(end)
-        steps = list(course.points)
-        rates = [self._how.learning_rate * share_of_rate(step, self._how.steps) for step in range(self._how.steps)]
+        found = torch.stack([_flat(self._begun([other for other in every if other != pair])["rows"]) for pair in every])
+        found = (found - _flat(course.states[0]["rows"])) @ back.start
+        for step in range(self._how.steps):
+            each = _between(known, slopes, step)
+            found += (each.mean(dim=0) - each) @ back.gradients[step] / (self.n - 1)
+        return found
 
-        def change(step: int) -> Tensor:
-            each = _between(steps, slopes, step)
-            return (each.mean(dim=0) - each) / (self.n - 1)
-
-        return followed(course.gradients, rates, change) @ slope
+    def _bent(self, course: Course, step: int, direction: Tensor) -> Tensor:
+        """The second derivative of the mean loss at a step, along a direction, by a difference of gradients."""
+        at, length = course.states[step], float(direction.norm())
+        if not length:
+            return direction
+        reach = _REACH * float(at["rows"].norm()) / length
+        moved = at["rows"] + (reach * direction).reshape(at["rows"].shape).to(at["rows"].dtype)
+        self.parameters.restore({**at, "rows": moved})
+        found = self._own.measured(range(self.n), progress=step / self._how.steps, gradient=True)
+        return (_flat(found.gradient[0]) - course.gradients[step]) / reach
 
     def _slopes(self, job: Job[Any], point: int, points: int) -> Tensor:
         """The gradient of each pair's loss where the numbers stand, float64, (pair, numbers)."""
         found = []
         for pair in range(self.n):
             job.report(point * self.n + pair, points * self.n, "gradients of pairs")
-            found.append(self._own.measured([pair], gradient=True).gradient[0].flatten().double().cpu())
+            found.append(_flat(self._own.measured([pair], gradient=True).gradient[0]))
         return torch.stack(found)
 
 
-def followed(gradients: Tensor, rates: Sequence[float], change: Callable[[int], Tensor]) -> Tensor:
-    """Where a training by AdamW ends if its gradients change a little: the derivative of its steps, followed through.
-
-    A step is -η m̂ / (√v̂ + ε) with m and v the running means of gradient and square (Kingma and Ba 2015, arXiv
-    1412.6980, algorithm 1), so that small changes move it by -η [δm̂ / (√v̂ + ε) - m̂ δv̂ / (2 √v̂ (√v̂ + ε)²)]. The second
-    part is why early steps hardly change: they go by the sign of the gradient.
-
-    Args:
-        gradients: Of every step, float64, (step, numbers).
-        rates: Of every step.
-        change: By how much the gradient of a step changes, (row, numbers), of several changes, a row each.
-
-    Returns:
-        By how much the end moves, float64, (row, numbers).
-    """
-    first, second = _BETAS
-    mean = square = torch.zeros(gradients.shape[1], dtype=gradients.dtype)
-    moved = mean_change = square_change = torch.zeros(1, gradients.shape[1], dtype=gradients.dtype)
-    for step, (gradient, rate) in enumerate(zip(gradients, rates, strict=True)):
-        changed = change(step)
-        mean, square = first * mean + (1 - first) * gradient, second * square + (1 - second) * gradient**2
-        mean_change = first * mean_change + (1 - first) * changed
-        square_change = second * square_change + (1 - second) * 2 * gradient * changed
-        corrected, root = 1 - first ** (step + 1), (square / (1 - second ** (step + 1))).clamp_min(_LEAST).sqrt()
-        direct = mean_change / corrected / (root + _EPS)
-        scaled = mean / corrected * square_change / (1 - second ** (step + 1)) / (2 * root * (root + _EPS) ** 2)
-        moved = moved - rate * (direct - scaled)
-    return moved
+def _flat(numbers: Tensor) -> Tensor:
+    return numbers.flatten().double().cpu()
 
 
 def spread_out(steps: int, points: int) -> list[int]:
@@ -223,11 +215,11 @@ def foretell(
 ) -> Influences:
     """Train on all pairs, and foretell what leaving each out would do to the held-out loss.
 
-    Without pair i the mean gradient of a step is (n ḡ - g_i) / (n - 1). What that small change does to every step of
-    AdamW is followed to the end (`followed`), and from there along the gradient of the held-out loss: gradients along
-    the training, as in TracIn (Pruthi et al. 2020, arXiv 2002.08484), with the optimiser's own derivative. Gradients of
-    pairs are looked at at some points, and in straight lines between them; what a moved vector does to later gradients
-    is left out.
+    Without pair i the training begins at the mean difference of the others, and the mean gradient of a step is
+    (n ḡ - g_i) / (n - 1). How the held-out loss at the end hangs on both is known from going back through all steps
+    (`gone_back`), after Hara, Nitanda and Maehara 2019 (arXiv 1906.08473), who do so for SGD. Gradients of pairs are
+    looked at at some points, and in straight lines between them. The start is most of it: a training moves a mean
+    difference little, and by well-fitted pairs least.
 
     Args:
         host: The model.
@@ -245,8 +237,8 @@ def foretell(
 
     def work(job: Job[Influences]) -> Influences:
         weighing = Weighing(host, job, data, held_out, how)
-        course = weighing.train(job, range(weighing.n), points)
-        return Influences(weighing.foretold(job, course), -weighing.held_out_loss())
+        course = weighing.train(job, range(weighing.n))
+        return Influences(weighing.foretold(job, course, points), -weighing.held_out_loss())
 
     return host.run(work, title="Weighing pairs")
 

@@ -233,7 +233,7 @@ def _aligned(settings: WorthSettings, drawn: Drawn, chosen: list[int], seed: int
 
 
 def _loss(job: Job[tuple[Learnt, ...]], weighing: Weighing, chosen: list[int]) -> float:
-    weighing.train(job, chosen, own=True)
+    weighing.train(job, chosen)
     return weighing.held_out_loss()
 
 
@@ -261,8 +261,8 @@ def _notes(settings: WorthSettings, block: int, judge: str) -> tuple[str, ...]:
     ]
     if settings.loss.strip() not in ("", "none"):
         said.append(
-            f"{FORETOLD}: the held-out {settings.loss} loss without the pair less with it, nats, by gradients along a "
-            f"training of {settings.steps} steps."
+            f"{FORETOLD}: the held-out {settings.loss} loss without the pair less with it, nats, by going back "
+            f"through a training of {settings.steps} steps to its start."
         )
     if judge:
         said.append(f"Learning curve: the best pairs by the marks of the judge {judge}.")
@@ -277,7 +277,7 @@ def size_of(host: Host, settings: WorthSettings) -> Size:
     """
     pairs = load_preferences(settings.data)[: settings.n + settings.n_held_out]
     texts = [f"{each.messages[-1].content}{said}" for each in pairs for said in (each.chosen, each.rejected)]
-    trainings = 0 if settings.loss.strip() in ("", "none") else 1 + settings.planted
+    trainings = 0 if settings.loss.strip() in ("", "none") else 2 * (1 + settings.planted)  # there and back
     trainings += (1 + settings.retrained) * bool(trainings and settings.retrained)
     if settings.learnt == "loss":
         trainings += 2 * settings.draws * len(settings.sizes_asked)
