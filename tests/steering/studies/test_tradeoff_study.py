@@ -9,6 +9,7 @@ import re
 import runpy
 import threading
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -26,10 +27,12 @@ from steering.extraction.extract import extract
 from steering.lane import Stopped
 from steering.model.prompts import Message, conversation, render
 from steering.passes.forced import read_forced, reply_ids
+from steering.recipes import nats
+from steering.recipes.nats import calibration_prompts
 from steering.recipes.recipe import Recipe
 from steering.studies import find_study
 from steering.studies.refusal import REFUSAL, Inquiry, RefusalSettings
-from steering.studies.tradeoff import NO_RECIPE, Comparison, picture_of, result_of, size_ahead, size_of
+from steering.studies.tradeoff import NO_RECIPE, Comparison, further, picture_of, result_of, size_ahead, size_of, sizes
 from steering.studies.tradeoff.advice import advice
 from steering.studies.tradeoff.curves import UNSTEERED
 from steering.studies.tradeoff.figures import joint_plane, over_strength, per_nat
@@ -45,7 +48,23 @@ from steering.vectors.feature import Feature
 
 
 BARE = {"compare": (), "also": (), "random": 0}
-ON_DEMO = {"n": 16, "random": 4, "compare": (), "also": ()}
+ON_DEMO = {"n": 16, "random": 2, "compare": (), "also": ()}
+KEPT: dict = {}
+"""What has been read, so that those that ask for the same need not read it again."""
+OWN = 6
+"""Everyday replies on which KL is read; and half of those on which strengths in nats are found."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_replies() -> Iterator[None]:
+    """KL is read with all that is read, so on few replies here."""
+    prompts = calibration_prompts()[: 2 * OWN]
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (further, sizes):
+            patch.setattr(module, "OWN_REPLIES", OWN)
+        patch.setattr(nats, "calibration_prompts", lambda: prompts)
+        yield
+    KEPT.clear()
 
 
 def recipe(vector="sentiment", **fields):
@@ -54,7 +73,7 @@ def recipe(vector="sentiment", **fields):
 
 def compared(host, kept=None, vectors=None, **settings) -> Comparison:
     parsed = find_study("tradeoff").parse(settings)
-    found = Comparison(host, parsed, {} if kept is None else kept, vectors)
+    found = Comparison(host, parsed, KEPT if kept is None else kept, vectors)
     host.run(lambda job: list(found.run(job)), title="trade-off")
     return found
 
@@ -80,10 +99,10 @@ def sentiment(demo) -> Comparison:
 @pytest.fixture(scope="module")
 def refusal(demo) -> Comparison:
     """Along the direction that the refusal study finds."""
-    inquiry = Inquiry(demo, RefusalSettings(n_train=32, n_validation=16, until="candidates"), {})
+    inquiry = Inquiry(demo, RefusalSettings(n_train=16, n_validation=8, until="candidates"), {})
     demo.run(lambda job: list(inquiry.run(job)), title="refusal")
     vectors = {"refusal": inquiry.vectors[REFUSAL].renamed("refusal")}
-    return compared(demo, vectors=vectors, recipes=[recipe("refusal")], strengths="-2.4..2.4 step 0.6", **ON_DEMO)
+    return compared(demo, vectors=vectors, recipes=[recipe("refusal")], strengths="-2.4..2.4 step 0.8", **ON_DEMO)
 
 
 # -- the truth on demo -----------------------------------------------------------
@@ -125,8 +144,8 @@ def test_the_slope_at_zero_is_clear_of_zero_and_of_random_directions(name, reque
     picture = drawn(request.getfixturevalue(name))
     slope = picture.main.slopes["alignment"]
     assert slope.low > 0
-    assert len(picture.floor.curves) == 4
-    assert abs(picture.floor.slope) < slope.value / 10
+    assert len(picture.floor.curves) == 2
+    assert abs(picture.floor.slope) < slope.value / 5
     figure = over_strength(picture.main, picture.floor, picture.best(picture.main), picture.unsteered, "a title")
     bands = [trace for trace in figure.data if trace.fill == "toself" and "139,144,152" in trace.fillcolor]
     assert len(bands) == 2, "one band an axis"
@@ -144,8 +163,8 @@ def test_findings_name_strength_interval_and_floor(sentiment) -> None:
     text = " ".join(drawn(sentiment).notes)
     assert "recommended strength" in text
     assert "does not include 0" in text
-    assert "Slopes of 4 random directions of equal norm" in text
-    assert "4 random directions of equal norm gain" in text
+    assert "Slopes of 2 random directions of equal norm" in text
+    assert "2 random directions of equal norm gain" in text
     assert "No replies were generated" in text
     assert "theory" in text
 
@@ -155,17 +174,17 @@ def test_findings_name_strength_interval_and_floor(sentiment) -> None:
 
 def test_a_sweep_equals_one_strength_at_a_time(demo) -> None:
     """Letters and answer pairs, against a plain loop with hooks."""
-    found = compared(demo, strengths="-2, -0.5, 0, 1", n=20, **BARE)
+    found = compared(demo, strengths="-2, -0.5, 0, 1", n=12, **BARE)
     curve, vector = found.curves.curves[0], found.curves.vectors["sentiment"]
     block = vector.default_block
     model = demo.model._module
-    questions = load_questions(demo, "knowledge", 20)
+    questions = load_questions(demo, "knowledge", 12)
     prompts = [render(demo, each.messages).ids for each in questions]
     letters = first_tokens(demo, questions[0].words)
     raw = [strength * float(vector.mean_differences[block]) for strength in curve.strengths]
     chances = plain_chances(model, model.model.layers[block], vector.directions[block], raw, prompts, letters)
     place = torch.tensor([each.words.index(each.answer) for each in questions])
-    expected = chances[:, torch.arange(20), place] / chances.sum(dim=-1)
+    expected = chances[:, torch.arange(12), place] / chances.sum(dim=-1)
     assert (expected[0] - expected[2]).abs().max() > 0.1, "the sweep does something"
     np.testing.assert_allclose(found.values("helpfulness", curve), expected.numpy(), atol=1e-5)
     for item, pair in enumerate(load_pairs(demo, "sentiment", 3)):
@@ -211,7 +230,7 @@ def test_every_comparison_is_drawn_and_does_what_it_says(demo) -> None:
     found = compared(
         demo,
         strengths="-2, 0, 2",
-        n=8,
+        n=6,
         n_replies=2,
         reply_tokens=8,
         examples=2,
@@ -235,8 +254,8 @@ def test_every_comparison_is_drawn_and_does_what_it_says(demo) -> None:
     items = result_of(picture).tables["items"]
     measured = set(items[items["measure"] == "alignment"]["item"])
     shown = [turn.content for turn in curves["examples"].curve.treatments[-1].preface if turn.role == "user"]
-    pairs = load_pairs(demo, "sentiment", 8)
-    assert len(measured) == 8
+    pairs = load_pairs(demo, "sentiment", 6)
+    assert len(measured) == 6
     assert not {pair.messages[-1].content for pair in pairs} & set(shown), "examples are not measured on"
     for figure in (
         joint_plane(
@@ -283,7 +302,7 @@ def test_several_recipes_and_stacked_ones_are_scaled_together(demo) -> None:
 
 
 def test_strengths_in_nats_are_swept(demo) -> None:
-    found = compared(demo, recipes=[recipe(unit="nats")], strengths="-0.5, 0, 0.5", n=2, **{**BARE, "random": 1})
+    found = compared(demo, recipes=[recipe(unit="nats")], strengths="-1, 0, 1", n=2, **{**BARE, "random": 1})
     points = picture_of(found).main.points
     own, floor = ([each.plan for each in curve.treatments] for curve in found.curves.curves)
     assert not own[1]
@@ -293,8 +312,8 @@ def test_strengths_in_nats_are_swept(demo) -> None:
     assert norms[2] == pytest.approx(norms[3], rel=1e-5)
     assert norms[0] < 0 < norms[2]
     assert points[1].kl_p95 == 0
-    # Calibrated on forty replies, measured here on twenty of them.
-    assert all(0.2 < point.kl_p95 < 1.0 for point in (points[0], points[2]))
+    # Measured on half of the replies that they were found on.
+    assert all(0.4 < point.kl_p95 < 2.0 for point in (points[0], points[2]))
 
 
 def test_a_name_alone_stands_for_adding_that_vector(demo) -> None:
@@ -320,8 +339,8 @@ def test_random_directions_that_gain_as_much_are_said(demo) -> None:
         vectors={"noise": vector},
         recipes=[recipe("noise")],
         alignment="sentiment",
-        strengths="-2..2 step 1",
-        n=12,
+        strengths="-1, 0, 1",
+        n=8,
         **{**BARE, "random": 8},
     )
     text = picture_of(found).notes[0]
@@ -330,7 +349,14 @@ def test_random_directions_that_gain_as_much_are_said(demo) -> None:
 
 def test_replies_that_fall_apart_limit_the_recommendation(demo) -> None:
     """Letters stay right for longer than texts stay sound: at 1.5 they loop, and utility would take more than that."""
-    settings = {"strengths": "-2..2 step 0.5", "n": 16, "n_replies": 8, "compare": (), "random": 0, "cost_weight": 0.5}
+    settings = {
+        "strengths": "-0.5..2 step 0.5",
+        "n": 12,
+        "n_replies": 8,
+        "compare": (),
+        "random": 0,
+        "cost_weight": 0.5,
+    }
     kept: dict = {}
     blind = picture_of(compared(demo, kept, also=(), **settings))
     found = compared(demo, kept, also=("degenerate", "sums"), **settings)
@@ -374,7 +400,7 @@ def test_a_method_that_cannot_be_made_is_left_out_and_said(demo) -> None:
 
 def test_what_was_read_is_not_read_again(demo) -> None:
     kept: dict = {}
-    settings = {"n": 8, "compare": ("prompt",), "also": ("sums",), "n_replies": 4, "random": 2}
+    settings = {"n": 4, "compare": ("prompt",), "also": ("sums",), "n_replies": 2, "random": 1}
     first = compared(demo, kept, strengths="-1, 0, 1", **settings)
     cells = len(kept)
     again = Comparison(demo, first.settings, kept)
@@ -383,9 +409,9 @@ def test_what_was_read_is_not_read_again(demo) -> None:
     assert size.done is not None
     wider = Comparison(demo, first.settings.model_copy(update={"strengths": "-1, 0, 1, 2"}), kept)
     size = demo.run(lambda job: wider.size(), title="size")
-    # One strength more: of alignment, helpfulness, sums and KL, and of two random directions on both axes.
-    assert rows(size) - size.known == 8 + 8 + 4 + 20 + 2 * (8 + 8)
-    assert size.count("replies") == 4 * (4 + 2), "sums at four strengths, one of which is unsteered, and two prompts"
+    # One strength more: of alignment, helpfulness, sums and KL, and of a random direction on both axes.
+    assert rows(size) - size.known == 4 + 4 + 2 + OWN + 4 + 4
+    assert size.count("replies") == 2 * (4 + 2), "sums at four strengths, one of which is unsteered, and two prompts"
     assert size.done is None
     assert size_ahead(demo, wider.settings, kept, first.curves.vectors) == size, "known before it runs"
     demo.run(lambda job: list(wider.run(job)), title="wider")
@@ -400,7 +426,7 @@ def test_before_a_run_it_is_told_what_it_reads_at_most_where_counting_would_wait
     settings = find_study("tradeoff").parse({"strengths": "-1, 0, 1", "n": 10, **BARE})
     most = size_of(demo, settings)
     assert size_ahead(demo, settings, {}, {}) == most
-    assert most.count("readings") == 3 * (10 + 10 + 20)
+    assert most.count("readings") == 3 * (10 + 10 + OWN)
     assert most.known == 0
     vector = compared(demo, strengths="-1, 1", n=2, **BARE).curves.vectors["sentiment"]
     running, go_on = threading.Event(), threading.Event()
@@ -535,7 +561,7 @@ def _any_vector(host):
 @pytest.mark.slow
 def test_the_files_say_it_all_and_the_code_makes_them_again(demo, tmp_path) -> None:
     found = compared(
-        demo, strengths="-2..2 step 1", n=6, n_replies=4, reply_tokens=12, also=("sums",), compare=("prompt",), random=2
+        demo, strengths="-1, 0, 1", n=4, n_replies=2, reply_tokens=8, also=("sums",), compare=("prompt",), random=1
     )
     picture = picture_of(found)
     folder = result_of(picture).write(tmp_path / "out")
