@@ -56,7 +56,7 @@ NO_SUM = {
 }
 """Families in which no pass could show what enters the stream in every block, and what "everywhere" says there."""
 SHORT, LONG = "Hello there.", "Write a review of the hotel by the river, please."
-TOKENS = 5
+TOKENS = 3
 
 
 class Family:

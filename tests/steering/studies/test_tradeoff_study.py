@@ -27,12 +27,10 @@ from steering.extraction.extract import extract
 from steering.lane import Stopped
 from steering.model.prompts import Message, conversation, render
 from steering.passes.forced import read_forced, reply_ids
-from steering.recipes import nats
-from steering.recipes.nats import calibration_prompts
 from steering.recipes.recipe import Recipe
 from steering.studies import find_study
 from steering.studies.refusal import REFUSAL, Inquiry, RefusalSettings
-from steering.studies.tradeoff import NO_RECIPE, Comparison, further, picture_of, result_of, size_ahead, size_of, sizes
+from steering.studies.tradeoff import NO_RECIPE, Comparison, picture_of, result_of, size_ahead, size_of
 from steering.studies.tradeoff.advice import advice
 from steering.studies.tradeoff.curves import UNSTEERED
 from steering.studies.tradeoff.figures import joint_plane, over_strength, per_nat
@@ -45,24 +43,18 @@ from steering.studies.tradeoff.swept import recipe_title
 from steering.texts.contrast import ContrastSet
 from steering.texts.questions import first_tokens, load_pairs, load_questions
 from steering.vectors.feature import Feature
+from tests.few_replies import OWN, few_replies
 
 
 BARE = {"compare": (), "also": (), "random": 0}
 ON_DEMO = {"n": 16, "random": 2, "compare": (), "also": ()}
 KEPT: dict = {}
 """What has been read, so that those that ask for the same need not read it again."""
-OWN = 6
-"""Everyday replies on which KL is read; and half of those on which strengths in nats are found."""
 
 
 @pytest.fixture(scope="module", autouse=True)
-def few_replies() -> Iterator[None]:
-    """KL is read with all that is read, so on few replies here."""
-    prompts = calibration_prompts()[: 2 * OWN]
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (further, sizes):
-            patch.setattr(module, "OWN_REPLIES", OWN)
-        patch.setattr(nats, "calibration_prompts", lambda: prompts)
+def few() -> Iterator[None]:
+    with few_replies():
         yield
     KEPT.clear()
 
