@@ -29,12 +29,13 @@ from workbench.frame.shell import build
 
 SECTION = "Visitors"
 VISITORS, TOKENS = 8, 32
-TEXT = "Write a note to my boss."
+TEXT = "Write a note to my boss about {n} meetings."
+"""Each asks something of their own, so that no text is another's."""
 WAIT = 600
 """Seconds after which an event that hangs ends the measurement."""
 WHY = (
-    "Steps alone are shared: prompts, what a page shows of each token and the second reading of a finished reply are "
-    "each visitor's own, which on a small model is much of the work."
+    "Steps, and prompts and second readings that fall together, are shared passes; what a page shows of each token and "
+    "keeps of a run is each visitor's own, which on a small model is much of the work."
 )
 
 
@@ -106,7 +107,7 @@ async def _asked(page: Any, event: Any, visit: Visit, state: SessionState) -> No
         "interventions": [{"vector": "own", "strength": 1e-3, "unit": "raw"}],
         "decode": {"max_new_tokens": TOKENS},
     }
-    given = {"user": TEXT, "recipe-a": recipe}
+    given = {"user": TEXT.format(n=int(visit.number, 16)), "recipe-a": recipe}
     values = [given.get(str(part.elem_id), None if callable(part.value) else part.value) for part in event.inputs]
     steps, shown = None, ""
     while True:

@@ -28,7 +28,7 @@ class Inline(Lane):
         self._one = threading.RLock()
         self._begun: list[Job[Any]] = []
 
-    def submit(self, work: Callable[[Job[T]], T], *, title: str, joins: bool = False) -> Job[T]:
+    def submit(self, work: Callable[[Job[T]], T], *, title: str, joins: object = None) -> Job[T]:
         """Do `work`, and give its job, which has ended.
 
         Raises:

@@ -95,9 +95,9 @@ class Job(Generic[T]):
 
     _ids = itertools.count(1)
 
-    def __init__(self, lane: Turns, work: Callable[[Job[T]], T], title: str, *, joins: bool = False) -> None:
+    def __init__(self, lane: Turns, work: Callable[[Job[T]], T], title: str, *, joins: object = None) -> None:
         self.joins = joins
-        """Whether it does its work together with others of its kind, once it has begun."""
+        """What others of its kind may know before it begins, with whom it does its work; None where it is alone."""
         self.carried = self.ready = False
         """Whether another job does its work meanwhile, and whether all of it is done; see `carry`."""
         self.id = next(self._ids)

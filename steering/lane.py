@@ -57,14 +57,15 @@ class Lane:
         """Threads that would begin a job; those of jobs that gave way would not."""
         self._closed = False
 
-    def submit(self, work: Callable[[Job[T]], T], *, title: str, joins: bool = False) -> Job[T]:
+    def submit(self, work: Callable[[Job[T]], T], *, title: str, joins: object = None) -> Job[T]:
         """Queue `work`; it is called with its own job, on the lane's thread.
 
         Args:
             work: What to do.
             title: What it is called.
-            joins: Whether it shares its steps with others of its kind: it begins when its turn comes, without waiting
-                until whoever has the thread has had its own.
+            joins: What others of its kind may know of it before it begins (`joining`), where it shares its steps with
+                them: it begins when its turn comes, without waiting until whoever has the thread has had its own. None
+                where it shares none.
 
         Raises:
             RuntimeError: The lane was closed, or the system gives no thread.
@@ -98,6 +99,11 @@ class Lane:
         with self._changed:
             running = [self._running] if self._running else []
             return running + self._in_turn()
+
+    def joining(self) -> list[Any]:
+        """What is known of the jobs that are about to begin and to join others, in the order of their turns."""
+        with self._changed:
+            return [job.joins for job in self._in_turn() if _joins_now(job)]
 
     def close(self, timeout: float = 30.0) -> bool:
         """Stop the jobs that have begun, drop the others and end the threads. Safe to call twice.
@@ -280,4 +286,4 @@ def _ended(thread: str, title: str, error: BaseException) -> SteeringError:
 
 def _joins_now(job: Job[Any]) -> bool:
     """Whether a job has only to begin, and then does its work with others."""
-    return job.joins and job.state == "queued"
+    return job.joins is not None and job.state == "queued"

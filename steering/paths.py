@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 
@@ -19,3 +21,13 @@ def is_folder(path: str | Path) -> bool:
         return Path(path).is_dir()
     except (OSError, ValueError):
         return False
+
+
+def bytes_in(folder: str | Path) -> int:
+    """What the files in a folder take, but for those that go meanwhile: others write and rename beside this."""
+    size = 0
+    for at, _, names in os.walk(folder):  # which passes over folders that are gone
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += os.stat(os.path.join(at, name)).st_size
+    return size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tempfile
@@ -30,6 +31,8 @@ def without_places(text: str) -> str:
     """A message without the server's folders: `the workspace/shelf/joy.safetensors`. On a public page there is no path
     in it at all, but for its last part.
     """
+    if "/" not in text and os.sep not in text:  # as in nearly all that a page says
+        return text
     for folder in sorted(_PLACES, key=len, reverse=True):  # the innermost first
         text = text.replace(folder, _PLACES.get(folder, folder))
     return _PATH.sub(r"…/\1", text) if limits_at_hand() else text

@@ -215,7 +215,7 @@ class Host(Shown):
         """Do `work` on the model thread and return its result; joins the current job when already there."""
         return self.lane.run(lambda job: guarded(work, job), title=title)
 
-    def submit(self, work: Callable[[Job[T]], T], *, title: str, joins: bool = False) -> Job[T]:
+    def submit(self, work: Callable[[Job[T]], T], *, title: str, joins: object = None) -> Job[T]:
         """Queue `work` on the model thread, as `Lane.submit`."""
         return self.lane.submit(lambda job: guarded(work, job), title=title, joins=joins)
 

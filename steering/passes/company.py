@@ -1,6 +1,7 @@
 """Replies of several jobs, decoded together: whoever has the model thread reads one token of everybody's rows.
 
-A job begins by reading its own prompts. From then on it keeps company: each token is one pass over the rows of all jobs
+A job begins by reading its own prompts, and those of the jobs that are about to begin behind it. From then on it keeps
+company: each token is one pass over the rows of all jobs
 that are between two tokens, so that eight visitors cost little more than one. Rows leave when they end. What a row gets
 does not depend on who else is there, up to float error.
 """
@@ -24,6 +25,22 @@ from steering.passes.running import Running
 
 MOST_ROWS = 64
 """Rows that are decoded together; those of later jobs make another batch."""
+_PLACES = 2048
+"""Of several jobs' prompts that are read in one pass, padding included: a pass over more is no faster by the token."""
+_PADDED = 1.5
+"""How many times the tokens of these prompts the pass may have as places."""
+
+
+@dataclass(eq=False)
+class Coming:
+    """What is known of a job's rows before it begins, so that its prompts can be read with another's."""
+
+    host: Host
+    rows: Sequence[Row]
+    settings: DecodeSettings
+    """Of all rows."""
+    begun: Running | None = None
+    """Its rows behind their prompts, where another job has read these."""
 
 
 @dataclass(eq=False)
@@ -51,22 +68,22 @@ class Company:
 
     def __init__(self) -> None:
         self._members: list[Member] = []
+        self._plain = False
+        """Whether caches of the model were seen to be plain, so that what was read together can be parted."""
 
     @contextmanager
-    def joined(
-        self,
-        host: Host,
-        job: Job[Any],
-        rows: Sequence[Row],
-        settings: Sequence[DecodeSettings],
-        tell: Callable[[Member], None],
-    ) -> Iterator[Member]:
-        """Read a job's prompts and have it keep company until the end of the block.
+    def joined(self, job: Job[Any], coming: Coming, tell: Callable[[Member], None]) -> Iterator[Member]:
+        """Read a job's prompts, where no other job has, and have it keep company until the end of the block.
+
+        Args:
+            job: It.
+            coming: Its rows.
+            tell: As `Member.tell`.
 
         Raises:
             SteeringError: As `steering.passes.decoding.next_token_logits`.
         """
-        begun = Running.begin(host, rows, settings)
+        begun = self._begun(coming)
         member = Member(job, begun.states, tell, begun)
         tell(member)
         if begun.is_plain and not member.done:
@@ -106,6 +123,44 @@ class Company:
             each.tell(each)
             if each is not member:
                 each.job.carry(taken, ends=each.done)
+
+    def _begun(self, coming: Coming) -> Running:
+        """A job's rows behind their prompts."""
+        if coming.begun is None:
+            self._begin([coming, *self._behind(coming)])
+        begun, coming.begun = coming.begun, None
+        assert begun is not None
+        self._plain |= begun.is_plain
+        return begun
+
+    def _behind(self, first: Coming) -> list[Coming]:
+        """The jobs whose prompts are read with those of one that begins."""
+        if not self._plain:
+            return []
+        lengths = [len(row.prompt) for row in first.rows]
+        chosen: list[Coming] = []
+        for each in first.host.lane.joining():
+            if not isinstance(each, Coming) or each.begun is not None or each.host.base is not first.host.base:
+                continue
+            longer = [*lengths, *(len(row.prompt) for row in each.rows)]
+            places = len(longer) * max(longer)
+            if len(longer) <= MOST_ROWS and places <= min(_PLACES, _PADDED * sum(longer)):
+                chosen, lengths = [*chosen, each], longer
+        return chosen
+
+    def _begin(self, together: Sequence[Coming]) -> None:
+        """Read prompts in one pass; of the first alone where that fails, since it may be for another's."""
+        asked = [(each.rows, [each.settings] * len(each.rows)) for each in together]
+        try:
+            found = Running.begin_each(together[0].host, asked)
+        except Stopped:
+            raise
+        except Exception:
+            if len(together) == 1:
+                raise
+            found = Running.begin_each(together[0].host, asked[:1])
+        for each, running in zip(together, found, strict=False):
+            each.begun = running
 
     def _join(self, member: Member) -> None:
         for each in self._members:

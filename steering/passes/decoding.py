@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from steering.lane import Job
 from steering.model.host import Host
 from steering.model.pace import ENOUGH, note_length, note_reading, seconds_per_step
 from steering.model.prompts import render
-from steering.passes.company import Member, company_of
+from steering.passes.company import Coming, Member, company_of
 from steering.passes.replies import DecodeSettings, Replies, Reply, Step
 from steering.passes.row_states import RowState, reply_of
 from steering.passes.rows import Batch, Row
@@ -106,8 +106,9 @@ def stream(
         SteeringError: As `next_token_logits`, here and not in the job.
     """
     check(host, rows)
-    work = partial(streamed, host=host, rows=rows, settings=settings or DecodeSettings())
-    return host.submit(work, title=title, joins=True)
+    settings = settings or DecodeSettings()
+    work = partial(streamed, host=host, rows=rows, settings=settings)
+    return host.submit(work, title=title, joins=Coming(host, rows, settings))
 
 
 def check(host: Host, rows: Sequence[Row]) -> None:
@@ -116,20 +117,37 @@ def check(host: Host, rows: Sequence[Row]) -> None:
     Batch.of(host, [row.prompt for row in rows])
 
 
-def streamed(job: Job[Any], host: Host, rows: Sequence[Row], settings: DecodeSettings) -> Replies:
+def streamed(
+    job: Job[Any],
+    host: Host,
+    rows: Sequence[Row],
+    settings: DecodeSettings,
+    ended: Callable[[Replies], None] = lambda replies: None,
+) -> Replies:
     """Decode one batch as a part of a job, which emits a `Step` per token; rows of other such jobs are decoded with it.
     Call on the model thread.
+
+    Args:
+        job: The job.
+        host: The model.
+        rows: What to answer.
+        settings: Of all rows.
+        ended: Called once with the whole replies, as soon as they are: perhaps while another job has the thread.
     """
 
     def replies(member: Member) -> Replies:
         return Replies((reply_of(host, state) for state in member.states), rows)
 
     def tell(member: Member) -> None:
-        job.emit(Step(member.steps, replies(member)))
+        step = Step(member.steps, replies(member))
+        job.emit(step)
+        if member.done:
+            ended(Replies(step.replies, rows))
         job.tell(member.steps + 1, settings.max_new_tokens, "tokens")
 
     company = company_of(host)
-    with company.joined(host, job, rows, [settings] * len(rows), tell) as member:
+    coming = job.joins if isinstance(job.joins, Coming) else Coming(host, rows, settings)
+    with company.joined(job, coming, tell) as member:
         job.check()
         while not member.done:
             company.step(member)

@@ -8,6 +8,7 @@ vocabulary, and none on a device without it (Apple's MPS).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -98,6 +99,48 @@ def divergence(base: Tensor, other: Tensor, *, smoothing: float = 0.0) -> Tensor
         found.append((chances * (p - q)).sum(dim=-1).cpu())
     apart = torch.cat(found).reshape(base.shape[:-1])
     return apart if smoothing else apart.clamp(min=0)  # KL cannot be negative; its rounding can
+
+
+class Compared(NamedTuple):
+    """Next-token distributions beside those of a reference, a row each."""
+
+    divergence: Tensor
+    """KL(reference || own), nats, float64 on the CPU, (row,)."""
+    change: Tensor
+    """log-probability of the token that was taken, less that in the reference, nats, float64 on the CPU, (row,)."""
+    tokens: Tensor
+    """Ids, (row, n + 1): the one that was taken, then the likeliest in either, which may be it again."""
+    chances: tuple[Tensor, Tensor]
+    """Their probabilities in the reference and here, (row, n + 1) each."""
+
+
+def compared(base: Tensor, own: Tensor, taken: Tensor, n: int) -> Compared:
+    """All that is told of a reply's tokens, from one look at the logits.
+
+    Args:
+        base: The reference's, (row, vocabulary).
+        own: Of as many; `base` itself where nothing else is the reference, and then nothing is apart.
+        taken: Token ids, (row,).
+        n: How many of the likeliest.
+    """
+    ids, n = taken.to(own.device)[:, None], min(n, own.shape[-1])
+    if base is own:
+        shown = torch.cat([ids, own.topk(n, dim=-1).indices], dim=1)
+        chances = (own.gather(1, shown) - own.logsumexp(dim=-1, keepdim=True)).exp()
+        nothing = torch.zeros(len(own), dtype=torch.float64)
+        return Compared(nothing, nothing, shown.cpu(), (chances.cpu(), chances.cpu()))
+    parts, start = [], 0
+    for p, q in _pieces(base, own):
+        p, q = torch.log_softmax(p, dim=-1), torch.log_softmax(q, dim=-1)
+        of = ids[start : start + len(p)].to(p.device)
+        start += len(p)
+        shown = torch.cat([of, torch.maximum(p, q).topk(n, dim=-1).indices], dim=1)
+        change = (q.gather(1, of) - p.gather(1, of))[:, 0]
+        beside = p.gather(1, shown).exp(), q.gather(1, shown).exp()
+        apart = (p.exp() * p.sub_(q)).sum(dim=-1).clamp(min=0)  # KL cannot be negative; its rounding can
+        parts.append([each.cpu() for each in (apart, change, shown, *beside)])
+    found = [torch.cat(each) for each in zip(*parts, strict=True)]
+    return Compared(found[0], found[1], found[2], (found[3], found[4]))
 
 
 def _pieces(*logits: Tensor) -> Iterator[list[Tensor]]:

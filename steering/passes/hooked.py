@@ -94,11 +94,34 @@ def _hooked(host: Host, taken: dict[str, Tensor], options: dict[str, Any], visit
     """A pass by hooks, which go with it, however it ends."""
     handles = [_hook(stop, visitor) for stop in visitor.route.stops]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _bare(host):
             return ends(host, host.model._module(**taken, **options), 1)
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def _bare(host: Host) -> Iterator[None]:
+    """The modules' own code meanwhile, without what nnsight has put around each of them: outside of a trace it does
+    nothing, at every call of each. One thread alone touches the model.
+    """
+    if host.base not in _WRAPPED:
+        _WRAPPED[host.base] = [vars(each) for each in host.model._module.modules() if _is_wrapped(each)]
+    aside = [(own, own.pop("forward", None)) for own in _WRAPPED[host.base]]
+    try:
+        yield
+    finally:
+        for own, forward in aside:
+            if forward is not None:
+                own["forward"] = forward
+
+
+def _is_wrapped(module: Any) -> bool:
+    """Whether a module has a forward pass of nnsight's around that of its class, and nothing else."""
+    own = vars(module)
+    body = getattr(getattr(own.get("forward"), "state", None), "body", None)
+    return body is type(module).forward and "_hf_hook" not in own
 
 
 def _hook(stop: Stop, visitor: Visitor) -> Any:
@@ -145,4 +168,6 @@ _ROUTES: WeakKeyDictionary[Schedule, Route] = WeakKeyDictionary()
 _WRITTEN: WeakKeyDictionary[Schedule, list[int] | None] = WeakKeyDictionary()
 _PROOFS: WeakKeyDictionary[Host, dict[tuple[Any, ...], bool]] = WeakKeyDictionary()
 """On which routes hooks give what tracing gives, by model."""
+_WRAPPED: WeakKeyDictionary[Host, list[dict[str, Any]]] = WeakKeyDictionary()
+"""The attributes of the modules that nnsight has wrapped, by model."""
 _TRACED: ContextVar[bool] = ContextVar("traced", default=False)

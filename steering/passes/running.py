@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -53,13 +55,42 @@ class Running:
         Raises:
             SteeringError: As `steering.passes.decoding.next_token_logits`.
         """
-        schedule = Schedule(host, [row.plan for row in rows])
-        batch, states = Batch.of(host, [row.prompt for row in rows]), states_of(rows, settings)
+        return cls._read(host, Schedule(host, [row.plan for row in rows]), states_of(rows, settings))
+
+    @classmethod
+    def _read(cls, host: Host, schedule: Schedule, states: list[RowState]) -> Running:
+        batch = Batch.of(host, [state.row.prompt for state in states])
         forward = read_prompts(host, batch, schedule)
         for state, written in zip(states, forward.written, strict=True):
             state.prompt_written = written
         take(host, states, forward.logits)
         return cls(host, states, schedule, batch.real, forward.cache)
+
+    @classmethod
+    def begin_each(cls, host: Host, asked: Sequence[tuple[Sequence[Row], Sequence[DecodeSettings]]]) -> list[Running]:
+        """Begin several batches with one pass over all their prompts; only the first of them where what was read
+        together cannot be parted.
+
+        Raises:
+            SteeringError: As `begin`.
+        """
+        if len(asked) == 1:
+            return [cls.begin(host, *asked[0])]
+        schedule = Schedule(host, [row.plan for rows, _ in asked for row in rows])
+        states = [states_of(rows, settings) for rows, settings in asked]
+        whole = cls._read(host, schedule, [state for each in states for state in each])
+        if not whole.is_plain:
+            return [cls.begin(host, *asked[0])]
+        ends = [0, *accumulate(map(len, states))]
+        return [whole._parted(range(start, end)) for start, end in pairwise(ends)]
+
+    def _parted(self, rows: Sequence[int]) -> Running:
+        """Some of the rows by themselves, while this batch stays as it is."""
+        cache = copy(self.cache)
+        cache.layers = [copy(layer) for layer in self.cache.layers]
+        part = replace(self, cache=cache, states=list(self.states))
+        part.keep(rows)
+        return part
 
     def step(self) -> float:
         """Read one token of every row and take the next one; gives the seconds that it took.

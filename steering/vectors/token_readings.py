@@ -6,30 +6,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from steering.lane import Job
 from steering.model.host import Host
-from steering.model.sites import ReadPlace
-from steering.model.token_pieces import pieces_of_reply, readable
-from steering.passes.exact import PIECE, divergence, losses_of
 from steering.passes.replies import Replies, Reply, TokenReading
-from steering.passes.rows import Batch, Row
-from steering.passes.schedule import Schedule
-from steering.passes.tracing import read_replies
+from steering.passes.rows import Row
+from steering.vectors.second_pass import ALTERNATIVES, fitting_together, read_wanted, wanted_of
 from steering.vectors.vector import SteeringVector
-from steering.writes.interventions import Plan
 
 
-ALTERNATIVES = 5
-"""Tokens that are kept beside the one that was taken."""
+__all__ = ["ALTERNATIVES", "Summary", "TokenReading", "read_tokens", "summary", "with_readings", "zero_of"]
 
 
 def read_tokens(
     host: Host, rows: Sequence[Row], replies: Sequence[Sequence[int]], *, vector: SteeringVector | None = None
 ) -> tuple[tuple[TokenReading, ...], ...]:
-    """Read replies again in one pass each, under their row's plan and under that of the row they are compared with.
+    """Read replies again, under their row's plan and under that of the row they are compared with, in as few passes as
+    there is room for.
 
     A row without `Row.against` is its own reference: its divergence and change are 0. The reference reads the row's own
     prompt and reply, so that only the plan differs.
@@ -49,13 +42,13 @@ def read_tokens(
     if vector is not None:
         vector.check(host)
 
+    wanted = wanted_of(rows, replies, vector)
+
     def work(job: Job[tuple[tuple[TokenReading, ...], ...]]) -> tuple[tuple[TokenReading, ...], ...]:
-        read = []
-        for done, (row, ids) in enumerate(zip(rows, replies, strict=True)):
-            job.report(done, len(rows), "replies")
-            reference = row.plan if row.against is None else rows[row.against].plan
-            read.append(_read(host, row, tuple(ids), reference, vector))
-        return tuple(read)
+        while left := [each for each in wanted if each.found is None]:
+            job.report(len(wanted) - len(left), len(wanted), "replies")
+            read_wanted(host, fitting_together(host, left))
+        return tuple(each.found or () for each in wanted)
 
     return host.run(work, title="Reading the tokens")
 
@@ -109,66 +102,3 @@ def zero_of(vector: SteeringVector | None) -> float | None:
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
-
-
-def _read(
-    host: Host, row: Row, ids: tuple[int, ...], reference: Plan, vector: SteeringVector | None
-) -> tuple[TokenReading, ...]:
-    if not ids:
-        return ()
-    plans = (reference, row.plan)
-    batch = Batch.of(host, [row.prompt] * 2, replies=[ids] * 2)
-    place = None if vector is None else (vector.default_block, vector.site)
-    states: list[Tensor] = []
-
-    def keep(at: ReadPlace, read: Tensor) -> None:
-        states.append(read[:, -len(ids) :].float().cpu())
-
-    logits = read_replies(
-        host, batch, Schedule(host, plans), n=len(ids) + 1, read=keep, places=[place] if place else []
-    )
-    before, own = logits[:, :-1]
-    apart, taken = divergence(before, own).tolist(), torch.tensor(ids)
-    change = (losses_of(before, taken) - losses_of(own, taken)).tolist()
-    along: list[list[float | None]] = [[None] * len(ids)] * 2
-    if vector is not None:
-        along = [list(_along(each, vector)) for each in states[0]]
-    rows = max(1, PIECE // logits.shape[-1])
-    parts = zip(before.split(rows), own.split(rows), taken.to(own.device)[:, None].split(rows), strict=True)
-    likely = [each for part in parts for each in _likely(*part)]
-    pieces = pieces_of_reply(host.tokenizer, ids, special=False)
-    return tuple(
-        TokenReading(
-            readable(host.tokenizer, token),
-            pieces[i],
-            apart[i],
-            change[i],
-            projection=along[1][i],
-            unsteered=along[0][i],
-            alternatives=_told(host, likely[i]),
-        )
-        for i, token in enumerate(ids)
-    )
-
-
-def _along(states: Tensor, vector: SteeringVector) -> list[float]:
-    block = vector.default_block
-    return (states @ vector.directions[block].float() / float(vector.mean_differences[block])).tolist()
-
-
-def _likely(before: Tensor, own: Tensor, taken: Tensor) -> list[list[tuple[int, float, float]]]:
-    """(id, probability in the reference, in this row) of each token and the likeliest others, most likely first; from
-    logits, (token, vocabulary).
-    """
-    before, own = (torch.log_softmax(each, dim=-1) for each in (before, own))
-    best = torch.maximum(before, own).topk(min(ALTERNATIVES + 1, own.shape[-1]), dim=-1).indices
-    shown = torch.cat([taken, best], dim=1)
-    columns = zip(
-        shown.tolist(), before.gather(1, shown).exp().tolist(), own.gather(1, shown).exp().tolist(), strict=True
-    )
-    unique = [{token: (token, p, q) for token, p, q in zip(*each, strict=True)} for each in columns]
-    return [list(each.values())[: ALTERNATIVES + 1] for each in unique]
-
-
-def _told(host: Host, likely: Sequence[tuple[int, float, float]]) -> tuple[tuple[str, float, float], ...]:
-    return tuple((readable(host.tokenizer, token), p, q) for token, p, q in likely)

@@ -250,6 +250,22 @@ def test_sessions_share_what_components_are_and_change_their_own_alone() -> None
     assert SessionState(page).config_values == other.config_values
 
 
+def test_states_that_events_follow_are_those_that_gradio_finds() -> None:
+    with Page() as page:
+        followed, other, button = gr.State([1]), gr.State(2), gr.Button()
+        button.click(lambda: None, outputs=[followed, other, button])
+        followed.change(lambda: None, outputs=[other])
+    session = SessionState(page)
+    found = [page.get_state_ids_to_track(event, session) for event in page.fns.values()]
+    assert found == [gr.Blocks.get_state_ids_to_track(page, event, session) for event in page.fns.values()]
+    assert [ids for ids, _ in found] == [[followed._id], []]
+    session[followed._id] = [1, 2]
+    changed = page.get_state_ids_to_track(page.fns[0], session)
+    assert changed[0] == found[0][0]
+    assert changed[1] != found[0][1]  # which is how Gradio sees that it changed
+    assert page.get_state_ids_to_track(page.fns[0], None) == ([], [])
+
+
 def test_a_path_that_gradio_has_itself_is_not_taken(bench: Workbench) -> None:
     panel = Dummy(1)
     panel.id = "config"

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -447,6 +448,32 @@ def test_nobody_removes_notes_or_has_back_what_is_anothers(served) -> None:
     with on_behalf_of(eve):
         assert bench.workspace.names() == ["eves"]
         assert [each.id for each in bench.workspace.bin.find()] == [gone.id]
+
+
+def test_the_files_of_a_large_room_are_not_looked_at_for_every_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, looks, costs = [0.0], list[int](), [0.05]
+
+    def counted(folder: Path) -> int:
+        end = time.thread_time() + costs[0]
+        while time.thread_time() < end:
+            pass
+        looks.append(1)
+        return 1000 * len(looks)
+
+    monkeypatch.setattr("workbench.doors.rooms.bytes_in", counted)
+    rooms = Rooms(tmp_path / "rooms", LIMITS, clock=lambda: now[0])
+    with on_behalf_of(ANNA):
+        assert rooms.use() == rooms.use() == 1000
+        rooms.send(7)  # what is sent counts at once
+        assert rooms.use() == 1007
+        now[0] += 30 * costs[0]
+        assert rooms.use() == 2007
+        now[0] += 30 * costs[0]
+        costs[0] = 0.0
+        assert [rooms.use(), rooms.use()] == [3007, 4007]  # a small one is, so that it never says too little
+    rooms.close()
 
 
 def test_what_a_run_writes_and_renames_meanwhile_is_no_hindrance_to_counting(

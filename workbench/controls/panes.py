@@ -7,7 +7,7 @@ reply and not the conversation. Markup, style and script lie in `assets/replies`
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -53,7 +53,7 @@ class Panes(gr.HTML, metaclass=Unwritten):
 
     def postprocess(self, value: Sequence[Pane | dict[str, Any]] | None) -> list[dict[str, Any]]:
         """The panes as plain data; what was kept of some stays as it is."""
-        return [pane if isinstance(pane, dict) else asdict(pane) for pane in value or ()]
+        return [pane if isinstance(pane, dict) else {**vars(pane)} for pane in value or ()]
 
     def cleaned(self, value: Any) -> list[dict[str, Any]]:
         """Panes of a kept view, as they may be shown; what is none is left out."""

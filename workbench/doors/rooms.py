@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import secrets
 import shutil
 import tempfile
@@ -15,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from steering.errors import SteeringError
+from steering.paths import bytes_in
 from workbench.doors.at_hand import limits_at_hand, on_behalf_of, visit_at_hand
 from workbench.doors.limits import Limits
 from workbench.doors.visits import LAYOUT
@@ -25,6 +25,11 @@ _log = logging.getLogger(__name__)
 _FRESH = 60.0
 """Seconds after which a visitor that did nothing may make room for another where all rooms are taken."""
 
+_LONG, _SHARE = 0.01, 20
+"""Seconds of computing from which looking at a room's files is no trifle, and after how many times of it they are
+looked at again: every event asks.
+"""
+
 
 class _Room:
     def __init__(self, workspace: Workspace, now: float) -> None:
@@ -32,6 +37,8 @@ class _Room:
         self.seen = now
         self.sent = 0
         """Bytes of uploads that were sent."""
+        self.taken, self.until = 0, now
+        """Bytes of its files, and until when they need not be looked at again."""
 
 
 class Rooms:
@@ -83,8 +90,13 @@ class Rooms:
         Raises:
             SteeringError: As `workspace`.
         """
-        room = self._room()
-        return room.sent + _bytes_in(room.workspace.folder)
+        room, now = self._room(), self._clock()
+        if now >= room.until:
+            computed = time.thread_time()
+            room.taken = bytes_in(room.workspace.folder)
+            took = time.thread_time() - computed
+            room.until = now + (_SHARE * took if took > _LONG else 0.0)
+        return room.sent + room.taken
 
     def send(self, size: int) -> None:
         """Count bytes of an upload of whoever is at hand."""
@@ -178,13 +190,3 @@ class Rooms:
             shutil.rmtree(workspace.folder, ignore_errors=True)
             if workspace.folder.exists():
                 _log.warning("What a visitor left could not be removed whole.")
-
-
-def _bytes_in(folder: Path) -> int:
-    """What files take, but for those that go meanwhile: their owner's runs write and rename beside this."""
-    size = 0
-    for at, _, names in os.walk(folder):  # which passes over folders that are gone
-        for name in names:
-            with contextlib.suppress(OSError):
-                size += os.stat(os.path.join(at, name)).st_size
-    return size

@@ -7,6 +7,8 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block, BlocksConfig
 from gradio.renderable import Renderable
+from gradio.state_holder import SessionState
+from gradio.utils import deep_hash
 
 
 class Descriptions(BlocksConfig):
@@ -21,11 +23,22 @@ class Descriptions(BlocksConfig):
     has none.
     """
 
+    _followed: tuple[int, frozenset[int]] = (0, frozenset())
+    """How many events there were, and what of them `followed` gave."""
+
+    @property
+    def followed(self) -> frozenset[int]:
+        """Ids of the components to whose change an event listens."""
+        if len(self.fns) != self._followed[0]:
+            ids = (id for fn in self.fns.values() for id, event in fn.targets if event == "change" and id is not None)
+            self._followed = len(self.fns), frozenset(ids)
+        return self._followed[1]
+
     def __copy__(self) -> Descriptions:
         new = Descriptions(self.root_block)
         new.blocks, new.fns, new.fn_id = self.blocks.copy(), self.fns.copy(), self.fn_id
         new.renderables = self.renderables.copy()
-        new._known = self.root_block.described
+        new._known, new._followed = self.root_block.described, self._followed
         return new
 
     def config_for_block(
@@ -49,3 +62,11 @@ class Described(gr.Blocks):
         super().__init__(**options)
         self.default_config = Descriptions(self)
         self.described: dict[int, tuple[Block, dict[str, Any]]] = {}
+
+    def get_state_ids_to_track(self, block_fn: Any, state: SessionState | None) -> tuple[list[int], list[Any]]:
+        """As Gradio's, which looks through all events of all pages for every state at every step of a stream."""
+        if state is None:
+            return [], []
+        followed = state.blocks_config.followed
+        ids = [part._id for part in block_fn.outputs if part.stateful and part._id in followed]
+        return ids, [deep_hash(state[id]) for id in ids]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from html import escape as _escape
+from re import compile as _pattern
 
 from steering.errors import SteeringError
 from workbench.places import without_places
 
 
+_MARKUP = _pattern("[&<>\"']")
 READY = '<i class="sw-ready"></i>'
 """What stands in the `sw-flag` of a card (`sw-until`) that has something to show."""
 
 
 def escape(text: object) -> str:
     """`text` as HTML text or a quoted attribute value."""
-    return _escape(str(text), quote=True)
+    said = str(text)
+    return _escape(said, quote=True) if _MARKUP.search(said) else said
 
 
 def heading(text: str, *, hue: str = "") -> str:

@@ -41,6 +41,10 @@ class PanelRuns:
         """Ids of the buttons that repeat a run."""
         self.settings: Settings | None = None
         """The panel's settings, once it is laid out."""
+        self._named: dict[str, Any] = {}
+        """What `by_name` gave last."""
+        self._laid_out = (0, 0)
+        """How many components there were then, which only become more."""
 
     def go_on(self, event: Any) -> None:
         """Once an event has opened the page, follow the run that its address names, or what the visitor's panel began
@@ -169,10 +173,14 @@ class PanelRuns:
         if kept and (details := dict(self._ui.answers.kept(view))):
             self._ui.workspace.runs.add_details(call.record.id, details)
 
-    def by_name(self) -> dict[str, Any]:
+    def by_name(self) -> Mapping[str, Any]:
         """What a kept view can hold of the page, by names that another session of the same layout gives too."""
-        parts = [*self._ui.changed, *self._ui.redrawn]
-        return named_parts(part for part in parts if part is not self._ui.errors)
+        laid_out = len(self._ui.changed), len(self._ui.redrawn)
+        if laid_out != self._laid_out:  # asked for each thing that a click may open, of which there are thousands
+            parts = [*self._ui.changed, *self._ui.redrawn]
+            self._named = named_parts(part for part in parts if part is not self._ui.errors)
+            self._laid_out = laid_out
+        return self._named
 
 
 def _asked_on_page(run: Run) -> dict[str, Any]:

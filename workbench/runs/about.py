@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,6 +27,8 @@ from steering.vectors.vector import SteeringVector
 
 _LONGEST_NAME = 1000
 """Characters of a name of data."""
+Presets = Mapping[str, Sequence[Path]]
+"""The files of all folders of presets, by their names up to the first dot."""
 _LARGEST = 200_000_000
 """Bytes of a file of data whose digest is taken."""
 
@@ -48,35 +52,50 @@ def about(
         "model": {**said["model"], "weights_digest": fingerprint(host)},
         "recipes": [recipe.model_dump(mode="json") for recipe in recipes],
         "vectors": {name: vector.digest for name, vector in (vectors or {}).items()},
-        "data": dict(_data(said["settings"])),
+        "data": dict(_data(said["settings"], _presets())),
         "versions": versions(),
         "plugins": used_by(said["settings"], kind),
     }
 
 
-def _data(settings: Any) -> Iterator[tuple[str, str]]:
+def _data(settings: Any, presets: Presets) -> Iterator[tuple[str, str]]:
     """Of every text among settings that names data: the file, or each preset of that name, and its SHA-256."""
     if isinstance(settings, Mapping):
         settings = list(settings.values())
     if isinstance(settings, list | tuple):
         for value in settings:
-            yield from _data(value)
+            yield from _data(value, presets)
     elif isinstance(settings, str):
-        for name, path in _data_files(settings):
+        for name, path in _data_files(settings, presets):
             yield name, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _data_files(text: str) -> list[tuple[str, Path]]:
+def _presets() -> Presets:
+    folders = sorted(path for path in resource("presets").iterdir() if path.is_dir())
+    return _listed(tuple((folder, folder.stat().st_mtime_ns) for folder in folders))
+
+
+@lru_cache(maxsize=4)
+def _listed(folders: tuple[tuple[Path, int], ...]) -> dict[str, list[Path]]:
+    """Of folders as they were changed last."""
+    found = defaultdict(list)
+    for path in sorted(path for folder, _ in folders for path in folder.iterdir() if path.is_file()):
+        found[path.name.partition(".")[0]].append(path)
+    return dict(found)
+
+
+def _data_files(text: str, presets: Presets) -> list[tuple[str, Path]]:
     """What a setting names: presets, or a file of data that may be read here. Nothing is fetched for it."""
     place, _ = split_source(text)
     name = str(place)
     if not name or len(name) > _LONGEST_NAME or "\n" in name or name.startswith(HUB):
         return []
     if re.fullmatch(r"[\w-]+", name):
-        found = sorted(path for path in resource("presets").glob(f"*/{name}.*") if path.is_file())
-        return [(f"{path.parent.name}/{path.name}", path) for path in found]
+        return [(f"{path.parent.name}/{path.name}", path) for path in presets.get(name, ())]
     try:
+        if PurePath(name).suffix.lower() not in ENDINGS:  # most settings are no path: the disk is not asked for them
+            return []
         path = local_file(place)
-        return [(text, path)] if path.suffix.lower() in ENDINGS and path.stat().st_size <= _LARGEST else []
+        return [(text, path)] if path.stat().st_size <= _LARGEST else []
     except (SteeringError, OSError):
         return []

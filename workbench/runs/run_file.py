@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from steering.errors import SteeringError
 from steering.names import RESULT, short_name
 from steering.own_files import temporary_beside
+from steering.paths import bytes_in
 from workbench.runs.run import Run
 
 
@@ -28,7 +29,7 @@ def write(folder: Path, run: Run, process: str) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    said = {"version": VERSION, "process": process, "run": {**asdict(run), "size": 0}}
+    said = {"version": VERSION, "process": process, "run": {**vars(run), "size": 0}}
     with temporary_beside(folder / NAME) as temporary:
         temporary.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8", errors="backslashreplace")
         os.replace(temporary, folder / NAME)
@@ -77,7 +78,7 @@ def check_version(folder: Path) -> None:
 
 def size_of(folder: Path) -> int:
     """Bytes of all files of a run."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return bytes_in(folder)
 
 
 def reason(problem: BaseException) -> str:

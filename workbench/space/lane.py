@@ -42,7 +42,7 @@ class DoorLane(Lane):
         """The model; set before the first job."""
         self._door, self._seconds = door, seconds
 
-    def submit(self, work: Callable[[Job[T]], T], *, title: str, joins: bool = False) -> Job[T]:
+    def submit(self, work: Callable[[Job[T]], T], *, title: str, joins: object = None) -> Job[T]:
         """Queue `work` for the other side.
 
         Raises:

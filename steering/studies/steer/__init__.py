@@ -15,8 +15,9 @@ from steering.model.host import Host
 from steering.model.openings import chat_notes
 from steering.model.prompts import render
 from steering.names import short_name
+from steering.passes.company import Coming
 from steering.passes.decoding import check, generate, streamed
-from steering.passes.replies import DecodeSettings, Reply
+from steering.passes.replies import DecodeSettings, Replies, Reply
 from steering.passes.rows import Row
 from steering.recipes.nats import search_ahead
 from steering.recipes.plans import plan_of
@@ -25,7 +26,8 @@ from steering.studies.grid import load_vectors
 from steering.studies.size import Size, Work, tokens_of
 from steering.studies.steer.chat import Chat
 from steering.studies.study import Measure, Result, Study, origin
-from steering.vectors.token_readings import TokenReading, read_tokens
+from steering.vectors.second_pass import desk_of, wanted_of
+from steering.vectors.token_readings import TokenReading
 from steering.vectors.vector import SteeringVector
 from steering.writes.interventions import Plan
 
@@ -167,12 +169,19 @@ def steer(host: Host, rows: Sequence[Row], decode: DecodeSettings, vector: Steer
         SteeringError: As `steering.passes.decoding.stream`, here and not in the job.
     """
     check(host, rows)
+    if vector is not None:
+        vector.check(host)
 
     def work(job: Job[Steered]) -> Steered:
-        replies = streamed(job, host, rows, decode)
-        return Steered(replies, read_tokens(host, rows, [reply.ids for reply in replies], vector=vector))
+        desk = desk_of(host)
 
-    return host.submit(work, title=f"Steering {short_name(host.name)}", joins=True)
+        def ended(replies: Replies) -> None:
+            desk.ask(job, wanted_of(rows, [reply.ids for reply in replies], vector))
+
+        with desk.waiting(job):
+            return Steered(streamed(job, host, rows, decode, ended), desk.read(host, job))
+
+    return host.submit(work, title=f"Steering {short_name(host.name)}", joins=Coming(host, rows, decode))
 
 
 def cautions(host: Host, vectors: Mapping[str, SteeringVector]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from steering.errors import SteeringError
 from steering.lane import Job, Lane, Stopped
 from steering.model.host import Host
 from steering.model.prompts import render
@@ -76,8 +77,14 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def held(host: Host) -> threading.Event:
     """Occupies the model thread until the event is set, so that all that is asked meanwhile begins together."""
-    go = threading.Event()
-    host.submit(lambda job: go.wait(60), title="before")
+    begun, go = threading.Event(), threading.Event()
+
+    def wait(job: Job[None]) -> None:
+        begun.set()
+        go.wait(60)
+
+    host.submit(wait, title="before")
+    assert begun.wait(60)  # else what joins others would begin first
     return go
 
 
@@ -221,3 +228,59 @@ def test_a_reply_begins_behind_one_step_of_a_long_study(host: Host) -> None:
     assert not another.ended_within(0.3)  # other jobs wait for their turn
     goes_on.set()
     assert long.result(timeout=60) > 0
+
+
+@pytest.fixture
+def prompts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Rows of each pass over prompts."""
+    rows: list[int] = []
+    read = running.read_prompts
+
+    def counted(host: Host, batch: Any, *given: Any) -> Any:
+        rows.append(len(batch.ids))
+        return read(host, batch, *given)
+
+    monkeypatch.setattr(running, "read_prompts", counted)
+    return rows
+
+
+def test_prompts_that_wait_are_read_in_one_pass_and_give_what_each_gives_alone(host: Host, prompts: list[int]) -> None:
+    """Of plans with and without a gate, which is decided on the prompt."""
+    alone = [stream(host, *asked(host, visitor)).result(timeout=60) for visitor in (0, 2, 4, 6)]
+    assert prompts == [2, 2, 2, 2]
+    prompts.clear()
+    go = held(host)
+    jobs = [stream(host, *asked(host, visitor)) for visitor in (0, 2, 4, 6)]
+    go.set()
+    for job, expected in zip(jobs, alone, strict=True):
+        own = job.result(timeout=60)
+        assert [(each.ids, each.finish, each.written) for each in own] == [
+            (each.ids, each.finish, each.written) for each in expected
+        ]
+    assert max(prompts) > 2
+    assert sum(prompts) == 8
+
+
+def test_a_prompt_that_cannot_be_read_fails_its_own_job_alone(host: Host, prompts: list[int]) -> None:
+    expected = stream(host, *asked(host, 3)).result(timeout=60)
+    prompts.clear()
+    rows, settings = asked(host, 3)
+    wrong = [Row(rows[0].prompt, (Write(Add(unit(1), 4.0), 1, "block_output", scope=(500,)),))]
+    go = held(host)
+    jobs = [stream(host, rows, settings), stream(host, wrong, settings), stream(host, rows, settings)]
+    go.set()
+    assert [[each.ids for each in job.result(timeout=60)] for job in jobs[::2]] == [[each.ids for each in expected]] * 2
+    with pytest.raises(SteeringError, match="Token 500 of the prompt"):
+        jobs[1].result(timeout=60)
+    assert prompts[0] == 5  # all three were tried in one pass
+
+
+def test_nothing_is_read_for_a_job_that_was_stopped_before_it_began(host: Host, prompts: list[int]) -> None:
+    stream(host, *asked(host, 3)).result(timeout=60)
+    prompts.clear()
+    go = held(host)
+    stopped, other = stream(host, *asked(host, 0)), stream(host, *asked(host, 3))
+    stopped.stop()
+    go.set()
+    assert len(other.result(timeout=60)) == 2
+    assert prompts == [2]

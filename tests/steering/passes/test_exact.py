@@ -16,7 +16,7 @@ from steering.model.prompts import render
 from steering.model.sites import ReadPlace
 from steering.passes import exact
 from steering.passes.decoding import generate
-from steering.passes.exact import divergence, losses_of, mass_of, sum_of_chances
+from steering.passes.exact import compared, divergence, losses_of, mass_of, sum_of_chances
 from steering.passes.forced import read_forced
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Batch, Row
@@ -47,6 +47,25 @@ def logits() -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     base = 5 * torch.randn(3, 5, 400, generator=generator)
     return base, base + torch.randn(3, 5, 400, generator=generator)
+
+
+def test_what_is_told_of_a_replys_tokens_is_what_whole_distributions_give(logits, monkeypatch) -> None:
+    monkeypatch.setattr(exact, "PIECE", 1500)
+    (base, own), taken = (each[0] for each in logits), torch.tensor([3, 50, 7, 399, 0])
+    p, q = (softmax(each.double().numpy(), axis=-1) for each in (base, own))
+    told, rows = compared(base, own, taken, 6), np.arange(5)
+    np.testing.assert_allclose(told.divergence, rel_entr(p, q).sum(axis=-1), rtol=1e-9)
+    np.testing.assert_allclose(told.change, np.log(q[rows, taken] / p[rows, taken]), rtol=1e-9)
+    assert told.tokens[:, 0].tolist() == taken.tolist()
+    best = np.argsort(-np.maximum(p, q), axis=-1)[:, :6]
+    assert told.tokens[:, 1:].tolist() == best.tolist()
+    for found, chances in zip(told.chances, (p, q), strict=True):
+        np.testing.assert_allclose(found, np.take_along_axis(chances, told.tokens.numpy(), axis=-1), rtol=1e-9)
+    alone = compared(base, base, taken, 6)
+    assert float(alone.divergence.sum()) == float(alone.change.abs().sum()) == 0.0
+    assert alone.tokens[:, 1:].tolist() == np.argsort(-p, axis=-1)[:, :6].tolist()
+    chances = np.take_along_axis(p, alone.tokens.numpy(), axis=-1)
+    np.testing.assert_allclose(alone.chances[1], chances, rtol=1e-4)  # float32
 
 
 @pytest.mark.parametrize("piece", [1, 1500, 2**20])

@@ -132,3 +132,31 @@ def test_hooks_go_where_a_step_fails(tiny_host, monkeypatch) -> None:
 
 def _prompt(host: Any) -> Prompt:
     return render(host, TEXTS[0])
+
+
+def test_steps_by_hooks_run_the_models_own_code_and_leave_it_as_traces_need_it(tiny_host, monkeypatch) -> None:
+    """Nnsight's wrappers are aside for the step, and back behind it, however it ends."""
+    host, within, end = tiny_host("llama"), [], hooked.ends
+    modules = list(host.model._module.modules())
+
+    def wrapped() -> list[Any]:
+        return [vars(each).get("forward") for each in modules]
+
+    def looked(*given: Any) -> Any:
+        within.append(sum(each is not None for each in wrapped()))
+        if len(within) == STEPS:
+            raise ValueError("no such thing")
+        return end(*given)
+
+    before = wrapped()
+    assert sum(each is not None for each in before) > 20
+    expected = steps(host, plans())
+    monkeypatch.setattr(hooked, "ends", looked)
+    with pytest.raises(ValueError, match="no such thing"):
+        steps(host, plans())
+    assert within == [0] * STEPS
+    assert all(now is then for now, then in zip(wrapped(), before, strict=True))
+    monkeypatch.undo()
+    with traced_steps():
+        again = steps(host, plans())
+    assert all(torch.equal(a, b) for (a, _), (b, _) in zip(again, expected, strict=True))
