@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
+from torch.nn import functional
 
 from steering.model.abilities import last_columns
 from steering.model.forwards import KEEP
@@ -12,10 +13,27 @@ from steering.model.host import Host
 from steering.passes.rows import Batch
 
 
-def inputs_of(batch: Batch) -> dict[str, Tensor]:
-    """What a pass over a batch is given: ids, mask, and positions that padding does not count in, (batch, position)."""
-    positions = (batch.real.long().cumsum(dim=1) - 1).clamp(min=0)
-    return {"input_ids": batch.ids, "attention_mask": batch.real.long(), "position_ids": positions}
+def inputs_of(batch: Batch, before: int = 0) -> dict[str, Tensor]:
+    """What a pass over a batch is given: ids, mask, and positions that padding does not count in, (batch, position).
+
+    Args:
+        batch: The texts, or parts of some.
+        before: How many tokens went before, which the mask holds, too.
+    """
+    positions = (batch.real.long().cumsum(dim=1) - 1).clamp(min=0) + before
+    mask = functional.pad(batch.real.long(), (before, 0), value=1)
+    return {"input_ids": batch.ids, "attention_mask": mask, "position_ids": positions}
+
+
+def inputs_of_step(tokens: Tensor, seen: Tensor) -> dict[str, Tensor]:
+    """What a decoding step is given.
+
+    Args:
+        tokens: The token that each row got last, (batch,).
+        seen: True at every position that is no padding, the new token's included, (batch, position).
+    """
+    positions = seen.long().sum(dim=1, keepdim=True) - 1
+    return {"input_ids": tokens[:, None], "attention_mask": seen.long(), "position_ids": positions}
 
 
 def accepted(host: Host, inputs: dict[str, Tensor], *, steps: bool) -> dict[str, Tensor]:

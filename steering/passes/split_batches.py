@@ -17,6 +17,7 @@ from torch import Tensor
 
 from steering.model.caches import selected, side_by_side
 from steering.model.sites import ReadPlace
+from steering.passes.exact import rows_at_once
 from steering.passes.rows import Batch
 from steering.passes.schedule import Schedule
 
@@ -83,6 +84,24 @@ class Text:
     batch: Batch
     written: Sequence[int]
     """Positions of each row that were written in it."""
+
+
+def parts_of(batch: Batch, schedule: Schedule, at_once: int = 0) -> list[Part]:
+    """The parts in which a model must be given a batch; none where it takes all of it.
+
+    Args:
+        batch: The whole.
+        schedule: Of the whole.
+        at_once: The most rows of a pass; no matter where 0.
+    """
+    can, (n, length) = schedule.host.abilities, batch.ids.shape
+    # Where it gives logits at every token, they fill what there is room for.
+    most = n if can.keeps is not None else rows_at_once(length * schedule.host.info.vocabulary, n)
+    if not can.takes(batch.real):
+        return split(batch, schedule, min(most, at_once or most))
+    if at_once:
+        return halves(batch, schedule, at_once)
+    return [] if most == n else split(batch, schedule, most)
 
 
 def split(batch: Batch, schedule: Schedule, at_once: int) -> list[Part]:

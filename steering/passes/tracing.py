@@ -9,7 +9,7 @@ therefore reach every decoding step, and a stop takes effect between two steps.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -24,10 +24,9 @@ from steering.model.host import Host
 from steering.model.outputs import as_output
 from steering.model.sites import ReadPlace
 from steering.passes.checkpointed import Back, checkpointed
-from steering.passes.exact import rows_at_once
 from steering.passes.frozen import frozen
 from steering.passes.hooked import ends, one_step
-from steering.passes.pass_inputs import accepted, inputs_of, options_of
+from steering.passes.pass_inputs import accepted, inputs_of, inputs_of_step, options_of
 from steering.passes.rows import Batch
 from steering.passes.schedule import Coverage, Schedule
 from steering.passes.split_batches import (
@@ -44,7 +43,7 @@ from steering.passes.split_batches import (
     in_order,
     joined,
     on_apart,
-    split,
+    parts_of,
 )
 from steering.passes.starting import tried_start
 from steering.passes.stops import blocks_of
@@ -79,7 +78,7 @@ def read_prompts(
     Raises:
         SteeringError: A scope names a token behind a prompt's end.
     """
-    return _read(host, batch, schedule, read, places, start=start, gradients=gradients)
+    return _read(host, batch, schedule, _Asked(read, places, start=start, gradients=gradients))
 
 
 def read_replies(
@@ -112,7 +111,7 @@ def read_replies(
     Raises:
         torch.OutOfMemoryError: With gradients, the rows do not fit at once; without, fewer are read at a time.
     """
-    logits = _read(host, batch, schedule, read, places, keep=n, start=start, gradients=gradients).logits
+    logits = _read(host, batch, schedule, _Asked(read, places, n, start, gradients)).logits
     return logits if n > 1 else logits[:, None]
 
 
@@ -155,16 +154,12 @@ def read_on(
             "a model whose key-value cache several rows can share.",
             "Read whole texts (`read_prompts`, `read_replies`).",
         )
-    inputs = inputs_of(batch)
-    inputs["position_ids"] = inputs["position_ids"] + length
-    before = torch.ones(len(batch.ids), length, dtype=torch.long)
-    inputs["attention_mask"] = torch.cat([before, inputs["attention_mask"]], dim=1)
     told = Once(read)
 
     def whole() -> Forward:
         own = None if cache is None else repeated(cache, 1)
-        given = schedule.of_prompts(batch), batch.last, told, places, keep, start
-        return _forward(host, inputs, own, schedule, *given, use_cache=True)
+        given = schedule.of_prompts(batch), batch.last, _Asked(told, places, keep, start)
+        return _forward(host, inputs_of(batch, length), own, schedule, *given, use_cache=True)
 
     forward = fitting(host, batch.ids.shape, whole)
     if forward is not None:
@@ -191,11 +186,10 @@ def read_token(host: Host, tokens: Tensor, seen: Tensor, cache: Any, schedule: S
         parts = [part for part, _ in cache.parts]
         return joined(parts, steps, torch.cat([step.logits for step in steps])[in_order(parts)])
     if isinstance(cache, Text):
-        step = _read(host, cache.batch.longer(tokens), schedule, None, ())
+        step = _read(host, cache.batch.longer(tokens), schedule)
         new = [after - before for after, before in zip(step.written, cache.written, strict=True)]
         return replace(step, written=new)
-    positions = seen.long().sum(dim=1, keepdim=True) - 1
-    inputs = {"input_ids": tokens[:, None], "attention_mask": seen.long(), "position_ids": positions}
+    inputs = inputs_of_step(tokens, seen)
     look_for_stop()
     taken, options = accepted(host, inputs, steps=True), options_of(host, inputs, cache, 1, use_cache=True)
     return one_step(host, taken, options, schedule, _traced)
@@ -215,49 +209,46 @@ def read_again(host: Host, batch: Batch, schedule: Schedule, written: Sequence[i
     Raises:
         NoRoom: One row alone does not fit.
     """
-    forward = _read(host, batch, schedule, None, (), at_once=at_once)
+    forward = _read(host, batch, schedule, at_once=at_once)
     return replace(forward, written=[n - before for n, before in zip(forward.written, written, strict=True)])
 
 
-def _read(
-    host: Host,
-    batch: Batch,
-    schedule: Schedule,
-    read: Reader | None,
-    places: Sequence[ReadPlace],
-    keep: int = 1,
-    start: Start | None = None,
-    gradients: Back = False,
-    at_once: int = 0,
-) -> Forward:
-    """One pass over a batch, or one for each length where the model does not bear this padding, for a few rows where
-    it gives logits at every token, and for half of the rows where all do not fit.
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What a pass is asked for; see `read_replies`."""
+
+    read: Reader | None = None
+    places: Sequence[ReadPlace] = ()
+    keep: int = 1
+    start: Start | None = None
+    gradients: Back = False
+
+
+_LOGITS = _Asked()
+
+
+def _read(host: Host, batch: Batch, schedule: Schedule, asked: _Asked = _LOGITS, at_once: int = 0) -> Forward:
+    """One pass over a batch, over each of the parts in which the model must be given it, or over both halves where all
+    rows do not fit.
     """
-    most = len(batch.ids)
-    if host.abilities.keeps is None:
-        most = rows_at_once(batch.ids.shape[1] * host.info.vocabulary, most)
-    reads = Reads(batch)
-    if host.abilities.takes(batch.real) and most == len(batch.ids) and not at_once:
+    parts, reads, read, places = parts_of(batch, schedule, at_once), Reads(batch), asked.read, asked.places
+    if not parts:
         told = Once(read)
 
         def whole() -> Forward:
-            coverage = schedule.of_prompts(batch)
-            own = coverage, batch.last, told, places, keep, start
-            return _forward(host, inputs_of(batch), None, schedule, *own, gradients=gradients)
+            own = schedule.of_prompts(batch), batch.last, replace(asked, read=told)
+            return _forward(host, inputs_of(batch), None, schedule, *own)
 
-        forward = whole() if gradients else fitting(host, batch.ids.shape, whole)
+        forward = whole() if asked.gradients else fitting(host, batch.ids.shape, whole)
         if forward is not None:
             return forward if host.abilities.cache else replace(forward, cache=Text(batch, forward.written))
         parts, reads, places = halves(batch, schedule), Reads(batch, apart=True), told.left(places)
-    elif host.abilities.takes(batch.real) and at_once:
-        parts = halves(batch, schedule, at_once)
-    else:
-        parts = split(batch, schedule, min(most, at_once or most))
 
     def read_part(part: Part, reader: Reader | None, keep: int, start: Start | None) -> Forward:
-        return _read(host, part.batch, part.schedule, reader, places, keep, start, gradients)
+        own = _Asked(reader, places, keep, start, asked.gradients)
+        return _read(host, part.batch, part.schedule, own)
 
-    return apart(parts, batch, read_part, reads=reads, read=read, keep=keep, start=start)
+    return apart(parts, batch, read_part, reads=reads, read=read, keep=asked.keep, start=asked.start)
 
 
 def _forward(
@@ -267,25 +258,21 @@ def _forward(
     schedule: Schedule,
     coverage: Coverage,
     last: Tensor | None,
-    read: Reader | None,
-    places: Sequence[ReadPlace],
-    keep: int = 1,
-    start: Start | None = None,
+    asked: _Asked,
     use_cache: bool | None = None,
-    gradients: Back = False,
 ) -> Forward:
     look_for_stop()  # whatever loop the pass belongs to
-    n_kept = max(1, keep)  # none are wanted where keep is 0, but 0 would mean all
-    start = start if start is not None and starts(host) else None
+    n_kept = max(1, asked.keep)  # none are wanted where keep is 0, but 0 would mean all
+    start = asked.start if asked.start is not None and starts(host) else None
     taken = accepted(host, inputs, steps=last is None)
     # A way back goes on from nothing, and modules that are run again must not add to a cache a second time.
-    use_cache = start is None and not gradients if use_cache is None else use_cache
+    use_cache = start is None and not asked.gradients if use_cache is None else use_cache
     options = options_of(host, inputs, cache, n_kept, use_cache)
-    route = Route.of(host, schedule, coverage, places)
-    visitor = Visitor(route, coverage, len(inputs["input_ids"]), last, read, frozenset(places))
-    output = _traced(host, taken, options, visitor, n_kept, start, gradients)
+    route = Route.of(host, schedule, coverage, asked.places)
+    visitor = Visitor(route, coverage, len(inputs["input_ids"]), last, asked.read, frozenset(asked.places))
+    output = _traced(host, taken, options, visitor, n_kept, start, asked.gradients)
     note_fitted(host, inputs["attention_mask"].shape[1])
-    logits = output["logits"] if keep > 1 else output["logits"][:, 0]
+    logits = output["logits"] if asked.keep > 1 else output["logits"][:, 0]
     return Forward(logits=logits, cache=output["cache"], written=schedule.written(coverage))
 
 
