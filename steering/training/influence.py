@@ -17,6 +17,7 @@ from steering.training.beginnings import beginning
 from steering.training.course import RATE, check_together, find_loss
 from steering.training.course import Course as Asked
 from steering.training.leaving_out import FEWEST, Influences
+from steering.training.looks import Looks, spread_out
 from steering.training.order import share_of_rate
 from steering.training.scores import KnownTexts
 from steering.training.sensitivity import BETAS, EPS, gone_back
@@ -58,6 +59,16 @@ class Course:
     """Of the mean loss at every step, float64, (step, numbers)."""
     states: Sequence[dict[str, Any]]
     """The numbers before every step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Foretold:
+    """What each pair does to minus the held-out loss, nats."""
+
+    left_out: Influences
+    """With all pairs less without this one: what training again without it would show."""
+    traced: Influences
+    """What plain steps along the pair's own gradient would do; see `Looks.traced`."""
 
 
 class Weighing:
@@ -144,31 +155,40 @@ class Weighing:
         """On the other pairs, where the numbers stand, nats."""
         return self._held_out.measured(self._all_held_out).loss
 
-    def foretold(self, job: Job[Any], course: Course, points: int) -> Tensor:
-        """By how much the held-out loss would be higher without each pair, where the numbers are at the end of the
-        training that went this way on all pairs, nats, float64, (pair,).
+    def foretold(self, job: Job[Any], course: Course, points: int) -> Foretold:
+        """What was learnt of each pair, where the numbers are at the end of the training that went this way on all.
+
+        Args:
+            job: Told how far it is.
+            course: The training.
+            points: How many of its steps are looked at.
         """
-        end, every = self.parameters.state(), range(self.n)
-        slope = _flat(self._held_out.measured(self._all_held_out, gradient=True).gradient[0])
+        end, every, loss = self.parameters.state(), range(self.n), self.held_out_loss()
         rates = [self._how.rate(step) for step in range(self._how.steps)]
 
         def bent(step: int, direction: Tensor) -> Tensor:
             job.report(self._how.steps - step, self._how.steps, "steps gone back")
             return self._bent(course, step, direction)
 
-        back = gone_back(course.gradients, rates, slope, bent)
-        known = spread_out(self._how.steps, points)
-        slopes = []
-        for done, step in enumerate(known):
-            self.parameters.restore(course.states[step])
-            slopes.append(self._slopes(job, done, len(known)))
+        back = gone_back(course.gradients, rates, self._held_out_slope(), bent)
+        looks = self._looked(job, course, spread_out(self._how.steps, points))
         self.parameters.restore(end)
         found = torch.stack([_flat(self._begun([other for other in every if other != pair])["rows"]) for pair in every])
         found = (found - _flat(course.states[0]["rows"])) @ back.start
         for step in range(self._how.steps):
-            each = _between(known, slopes, step)
-            found += (each.mean(dim=0) - each) @ back.gradients[step] / (self.n - 1)
-        return found
+            found += looks.change(step) @ back.gradients[step]
+        return Foretold(Influences(found, -loss), Influences(looks.traced(rates), -loss))
+
+    def _held_out_slope(self) -> Tensor:
+        return _flat(self._held_out.measured(self._all_held_out, gradient=True).gradient[0])
+
+    def _looked(self, job: Job[Any], course: Course, steps: Sequence[int]) -> Looks:
+        pairs, held_out = list[Tensor](), list[Tensor]()
+        for done, step in enumerate(steps):
+            self.parameters.restore(course.states[step])
+            held_out.append(self._held_out_slope())
+            pairs.append(self._slopes(job, done, len(steps)))
+        return Looks(steps, pairs, held_out)
 
     def _bent(self, course: Course, step: int, direction: Tensor) -> Tensor:
         """The second derivative of the mean loss at a step, along a direction, by a difference of gradients."""
@@ -194,32 +214,19 @@ def _flat(numbers: Tensor) -> Tensor:
     return numbers.flatten().double().cpu()
 
 
-def spread_out(steps: int, points: int) -> list[int]:
-    """Steps from the first to the last, evenly spread."""
-    if points < 2:
-        return [0][:points]
-    return sorted({round(place * (steps - 1) / (points - 1)) for place in range(points)})
-
-
-def _between(steps: Sequence[int], values: Sequence[Tensor], step: int) -> Tensor:
-    """A value at a step, in a straight line between those that are known."""
-    after = next((place for place, known in enumerate(steps) if known >= step), len(steps) - 1)
-    if after == 0 or steps[after] <= step:
-        return values[after]
-    share = (step - steps[after - 1]) / (steps[after] - steps[after - 1])
-    return values[after - 1] * (1 - share) + values[after] * share
-
-
 def foretell(
     host: Host, data: Sequence[Given], held_out: Sequence[Given], how: Training, *, points: int = POINTS
-) -> Influences:
-    """Train on all pairs, and foretell what leaving each out would do to the held-out loss.
+) -> Foretold:
+    """Train on all pairs, and tell from gradients what each does to the held-out loss.
 
     Without pair i the training begins at the mean difference of the others, and the mean gradient of a step is
     (n ḡ - g_i) / (n - 1). How the held-out loss at the end hangs on both is known from going back through all steps
     (`gone_back`), after Hara, Nitanda and Maehara 2019 (arXiv 1906.08473), who do so for SGD. Gradients of pairs are
-    looked at at some points, and in straight lines between them. The start is most of it: a training moves a mean
-    difference little, and by well-fitted pairs least.
+    looked at at some points, and in straight lines between them.
+
+    A pair whose sides are swapped need not harm by that number: AdamW's steps have the size of the rate whatever the
+    gradient's, so that one gradient in fifty changes them little where all others agree, and much by chance elsewhere.
+    Where it is to be found, `traced` asks what the pair itself pulls at, and nothing of the optimiser.
 
     Args:
         host: The model.
@@ -228,17 +235,13 @@ def foretell(
         how: How it is trained.
         points: Of the training at which gradients are looked at.
 
-    Returns:
-        Influences on minus the held-out loss, nats.
-
     Raises:
         SteeringError: As `Weighing`.
     """
 
-    def work(job: Job[Influences]) -> Influences:
+    def work(job: Job[Foretold]) -> Foretold:
         weighing = Weighing(host, job, data, held_out, how)
-        course = weighing.train(job, range(weighing.n))
-        return Influences(weighing.foretold(job, course, points), -weighing.held_out_loss())
+        return weighing.foretold(job, weighing.train(job, range(weighing.n)), points)
 
     return host.run(work, title="Weighing pairs")
 

@@ -63,8 +63,8 @@ def marks_figure(judged: pd.DataFrame) -> go.Figure:
 def worth_figures(tables: Mapping[str, pd.DataFrame]) -> Iterator[Drawn]:
     """What leaving each pair out does, what was foretold beside what happened, and the learning curves."""
     pairs = tables["pairs"]
-    ways = [way for way in ("exact", "foretold") if way in pairs]
-    caption = f"n = {len(pairs)} pairs, each way from the most harmful one on; below 0 the vector is better without it."
+    ways = [way for way in ("exact", "traced", "foretold") if way in pairs]
+    caption = f"n = {len(pairs)} pairs, each way from the most harmful one on; below 0 it does harm."
     for way in ways:
         yield f"What each pair does ({way})", influence_figure(pairs, way), caption
     checked = pairs[pairs["retrained"].notna()]

@@ -36,7 +36,7 @@ from steering.training.trainee import Trainee
 
 MOST_HARMFUL = 5
 """Among so many a pair whose sides were swapped has to be."""
-EXACT, FORETOLD = "exact", "foretold"
+EXACT, TRACED, FORETOLD = "exact", "traced", "foretold"
 """Ways to weigh a pair."""
 
 
@@ -182,11 +182,12 @@ def training_of(host: Host, settings: WorthSettings) -> Training | None:
 
 
 def weigh(host: Host, settings: WorthSettings, drawn: Drawn) -> dict[str, Influences]:
-    """What leaving each pair out does: exactly for the method, foretold for the loss."""
+    """What each pair does: left out of the method, exactly; to a training, by its own gradients, and left out."""
     found = {EXACT: leave_one_out(settings.method, drawn.sides, drawn.held_out_sides, seed=settings.seed)}
     how = training_of(host, settings)
     if how is not None:
-        found[FORETOLD] = foretell(host, drawn.pairs, drawn.held_out, how, points=settings.points)
+        told = foretell(host, drawn.pairs, drawn.held_out, how, points=settings.points)
+        found |= {TRACED: told.traced, FORETOLD: told.left_out}
     return found
 
 
@@ -261,6 +262,7 @@ def _notes(settings: WorthSettings, block: int, judge: str) -> tuple[str, ...]:
     ]
     if settings.loss.strip() not in ("", "none"):
         said.append(
+            f"{TRACED}: by how much plain steps along the pair's own gradient would have lowered that loss (TracIn). "
             f"{FORETOLD}: the held-out {settings.loss} loss without the pair less with it, nats, by going back "
             f"through a training of {settings.steps} steps to its start."
         )

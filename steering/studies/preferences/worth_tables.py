@@ -40,9 +40,10 @@ def agreement(weights: Mapping[str, Influences], checked: Mapping[int, float]) -
     """Rank correlations of what is foretold with what trainings without pairs gave, and with the exact way."""
     found = []
     ways = {way: np.asarray(each.values) for way, each in weights.items()}
-    if len(checked) > 2 and "foretold" in ways:
-        which = list(checked)
-        found.append(_correlation("foretold and retrained", ways["foretold"][which], np.array(list(checked.values()))))
+    if len(checked) > 2:
+        which, real = list(checked), np.array(list(checked.values()))
+        for way in ("foretold", "traced"):
+            found.append(_correlation(f"{way} and retrained", ways[way][which], real))
     if len(ways) > 1:
         found.append(_correlation("foretold and exact", ways["foretold"], ways["exact"]))
     return found

@@ -11,6 +11,7 @@ import torch
 from steering.errors import SteeringError
 from steering.texts.preferences import Preference, load_preferences
 from steering.training.influence import Training, Weighing, foretell, train_without
+from steering.training.looks import Looks
 from steering.training.sensitivity import gone_back
 from steering.training.trainee import Trainee
 from steering.training.training import train
@@ -49,9 +50,11 @@ def test_what_is_foretold_is_what_trainings_without_a_pair_come_to(demo, data) -
     real = train_without(demo, *data, HOW, left_out)
     assert real.min() < -0.01 < 0.01 < real.max(), "pairs differ"
     # One of eight is no small change, and the first derivative not all of it.
-    assert torch.allclose(found.values[left_out], real, rtol=0.2)
+    assert torch.allclose(found.left_out.values[left_out], real, rtol=0.2)
     assert real[1] < 0, "without the swapped one the held-out loss is lower"
-    assert found.all_pairs < 0, "minus a loss"
+    assert found.left_out.all_pairs < 0, "minus a loss"
+    assert found.traced.harmful_first[0] == SWAPPED, "what it pulls at is what the others do not"
+    assert (found.traced.values < 0).sum() == 1
 
 
 def test_what_moves_the_end_is_told_by_going_back() -> None:
@@ -85,6 +88,16 @@ def test_what_moves_the_end_is_told_by_going_back() -> None:
     assert float((found.gradients * change).sum()) == pytest.approx(grown(given=change), rel=1e-5)
     flat = gone_back(gradients, rates, slope, lambda step, direction: torch.zeros(5, dtype=torch.float64))
     assert float(flat.start @ moved) != pytest.approx(grown(begun=moved), rel=0.1), "what is bent counts"
+
+
+def test_steps_along_a_pair_are_traced_between_two_looks() -> None:
+    """Two pairs and three steps, of which the middle one was not looked at: worked out by hand."""
+    pairs = [torch.tensor([[1.0, 0.0], [0.0, 1.0]]).double(), torch.tensor([[3.0, 0.0], [0.0, -1.0]]).double()]
+    held_out = [torch.tensor([1.0, 1.0]).double(), torch.tensor([1.0, 3.0]).double()]
+    looks = Looks([0, 2], pairs, held_out)
+    assert looks.traced([1.0, 0.5, 2.0]).tolist() == [(1.0 + 0.5 * 2.0 + 2.0 * 3.0) / 2, (1.0 + 0.0 - 2.0 * 3.0) / 2]
+    # Without the first pair the mean gradient is the other's: (0, 0) in place of (1, 0) at the middle step.
+    assert looks.change(1).tolist() == [[-1.0, 0.0], [1.0, 0.0]]
 
 
 def test_what_cannot_be_weighed_is_refused(demo, data) -> None:

@@ -32,7 +32,7 @@ FIGURES = {
     "probe": 1,
     "pairs": 2,
     "train": 4,
-    "pair_worth": 4,
+    "pair_worth": 5,
     "self_rewarding": 3,
     "axbench": 2,
     "overoptimisation": 1,
