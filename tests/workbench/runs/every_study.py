@@ -67,6 +67,7 @@ TINY: dict[str, dict[str, Any]] = {
         "replies": 2,
         "reply_tokens": 4,
         "random": 1,
+        "budget": None,
     },
     "pair_worth": {
         "n": 5,

@@ -30,7 +30,7 @@ STUDIES_WITH_TEXTS = ("steer", "grid", "refusal", "tradeoff", "probe", "features
 _COLUMNS = ("text", "prompt", "answer", "question", "safe", "harmful")
 
 
-def _texts(made: Made, study: str) -> set[str]:
+def _texts(made: Made, study: str) -> set[bytes]:
     """Prompts and replies of a run, long enough to be found by accident nowhere."""
     result = made.results[study]
     tables = result.tables.values()
@@ -41,9 +41,13 @@ def _texts(made: Made, study: str) -> set[str]:
     return {text for each in found for text in [_plain(each)] if len(text) >= 12}
 
 
-def _plain(text: str) -> str:
+_APART = bytes(byte for byte in range(128) if not chr(byte).isalnum())
+
+
+def _plain(text: str) -> bytes:
     """Letters, digits and single blanks, so that no way of quoting hides a text."""
-    return re.sub(r"(\\[nrt]|&#?\w+;|[^\w])+", " ", text).strip().casefold()
+    unquoted = re.sub(r"\\[nrt]|&#?\w+;", " ", text).casefold().encode()
+    return b" ".join(unquoted.translate(bytes.maketrans(_APART, b" " * len(_APART))).split())
 
 
 def _written(files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
@@ -62,7 +66,7 @@ def _written(files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
             yield f"{name}, origin", read_origin(name, content).to_json()
 
 
-def _holding(files: Mapping[str, bytes], texts: set[str]) -> set[str]:
+def _holding(files: Mapping[str, bytes], texts: set[bytes]) -> set[str]:
     """The files in which any of the texts stands."""
     return {name for name, content in _written(files) if any(text in _plain(content) for text in texts)}
 
