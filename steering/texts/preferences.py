@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steering.errors import SteeringError
+from steering.model.host import Host
 from steering.model.prompts import Message
 from steering.resources import resource
 from steering.texts.columns import ANSWERS, CHATS, FALSE, TRUE, label_text, lowered
@@ -20,6 +21,8 @@ from steering.texts.tables import Row, Table, read_table
 
 WANTED = ("label", "labels", "wanted", "desirable", "is_desirable", "thumbs_up")
 """Columns that say whether a reply is wanted."""
+DEMO = "demo-formality"
+"""Where a demo model is asked about and nothing is named."""
 _YES = (*TRUE, "positive", "pos", "good", "desirable", "wanted", "chosen")
 _NO = (*FALSE, "negative", "neg", "bad", "undesirable", "unwanted", "rejected", "-1")
 
@@ -55,6 +58,24 @@ class Labelled:
 def preference_sets() -> tuple[str, ...]:
     """Names of the sets that ship with the project; those of the demo grammar begin with `demo-`."""
     return tuple(sorted(path.stem for path in resource("presets", "preferences").glob("*.jsonl")))
+
+
+def preferences_on(host: Host, named: str) -> str:
+    """The source that was named; on a demo model, the formality of its grammar where none was.
+
+    Raises:
+        SteeringError: None was named for a model that does not speak the demo grammar.
+    """
+    if named.strip():
+        return named.strip()
+    if host.info.demo:
+        return DEMO
+    raise SteeringError(
+        "No preferences were named.",
+        "a file of pairs (prompt, chosen, rejected) or of replies with a label, or hub:owner/name (data).",
+        "Name some, or make pairs of the model's own replies with `workbench run pairs`; those of the demo grammar are "
+        "for demo models.",
+    )
 
 
 def find_preferences(source: str | Path) -> str | Path:

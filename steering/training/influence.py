@@ -211,7 +211,7 @@ class Weighing:
 
 
 def _flat(numbers: Tensor) -> Tensor:
-    return numbers.flatten().double().cpu()
+    return numbers.flatten().cpu().double()  # float64 is not on every device
 
 
 def foretell(

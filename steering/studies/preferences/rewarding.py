@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from steering.bounds import LARGEST_SEED
 from steering.judges.fitting import judge_of_preferences
@@ -17,7 +17,7 @@ from steering.model.openings import chat_notes
 from steering.passes.replies import DecodeSettings
 from steering.statistics import Estimate
 from steering.studies.preferences.making import said
-from steering.studies.setting_kinds import PreferenceSource
+from steering.studies.preferences.pairs_asked import OfPairs
 from steering.studies.size import Size, Work
 from steering.studies.study import Measure, Result, Study
 from steering.texts.preferences import Preference, load_preferences
@@ -26,15 +26,11 @@ from steering.training.trainee import Trainee
 from steering.writes.interventions import Plan
 
 
-class RewardingSettings(BaseModel):
-    """What is asked, who judges, and how the rounds go."""
+class RewardingSettings(OfPairs):
+    """What is asked (requests of the pairs; what is known of them says how good the judge is), who judges, and how the
+    rounds go.
+    """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    data: PreferenceSource = Field(
-        "demo-formality",
-        description="Pairs whose requests are answered; what is known of them says how good the judge is.",
-    )
     judge: str = Field("", description=f"Who marks replies: {NAMES}. Empty: the one that fits the data.")
     judge_label: str = Field("", description="The classifier's label; the one that means refusal where empty.")
     question: str = Field(ASKED, description=f"{OWN}: what the model is asked about a reply.")
@@ -57,7 +53,7 @@ class RewardingSettings(BaseModel):
 
 def run(host: Host, settings: RewardingSettings, job: Job[Result]) -> Result:
     """Write, judge and train in turn, and tabulate each round."""
-    host = host.under(settings.chat)
+    host, settings = host.under(settings.chat), settings.on(host)
     judge = judge_of_preferences(settings.data, settings.judge)
     pairs = load_preferences(settings.data)[: settings.n]
     found = reward_rounds(

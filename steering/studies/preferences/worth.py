@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from steering.bounds import LARGEST_SEED
@@ -24,7 +24,7 @@ from steering.model.host import Host
 from steering.model.openings import chat_notes
 from steering.ranges import whole_numbers
 from steering.studies.preferences import worth_tables as tables
-from steering.studies.setting_kinds import PreferenceSource
+from steering.studies.preferences.pairs_asked import OfPairs
 from steering.studies.size import Size, Work, tokens_of
 from steering.studies.study import Result, Study
 from steering.texts.preferences import Preference, load_preferences
@@ -40,12 +40,9 @@ EXACT, TRACED, FORETOLD = "exact", "traced", "foretold"
 """Ways to weigh a pair."""
 
 
-class WorthSettings(BaseModel):
+class WorthSettings(OfPairs):
     """Which pairs, and what is asked about them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    data: PreferenceSource = Field("demo-formality", description="Pairs: prompt, chosen, rejected.")
     n: int = Field(50, ge=5, le=2000, description="Pairs that are trained on, drawn from the data.")
     n_held_out: int = Field(30, ge=2, le=2000, description="Other pairs, on which it is measured what came of it.")
     block: int | None = Field(None, ge=0, description="Block that is read and written; the middle one where empty.")
@@ -137,7 +134,7 @@ class _Pool:
 
 def run(host: Host, settings: WorthSettings, job: Job[Result]) -> Result:
     """Weigh the pairs, look whether planted ones are found, and draw learning curves."""
-    host = host.under(settings.chat)
+    host, settings = host.under(settings.chat), settings.on(host)
     judge = judge_of_preferences(settings.data, settings.judge) if settings.sizes_asked else ""
     pool = _Pool(host, settings)
     drawn = pool.draw(0)
@@ -277,6 +274,7 @@ def size_of(host: Host, settings: WorthSettings) -> Size:
     Raises:
         SteeringError: As `load_preferences`.
     """
+    settings = settings.on(host)
     pairs = load_preferences(settings.data)[: settings.n + settings.n_held_out]
     texts = [f"{each.messages[-1].content}{said}" for each in pairs for said in (each.chosen, each.rejected)]
     trainings = 0 if settings.loss.strip() in ("", "none") else 2 * (1 + settings.planted)  # there and back

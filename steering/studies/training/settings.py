@@ -15,14 +15,13 @@ from steering.model.host import Host
 from steering.model.sites import Site
 from steering.ranges import whole_numbers
 from steering.studies.setting_kinds import PreferenceSource, once, typed_list
+from steering.texts.preferences import preferences_on
 from steering.training.losses import LOSSES
 from steering.training.rewards import REWARDS, Sampling
 from steering.training.trainee import Mode, Trainee
 from steering.writes.interventions import Scope
 
 
-DEMO = "demo-formality"
-"""On demo models, where nothing else is said."""
 NOBODY = "none"
 
 
@@ -110,15 +109,7 @@ class TrainSettings(BaseModel):
         Raises:
             SteeringError: None is named for a model that is no demo model.
         """
-        if self.data.strip():
-            return self.data.strip()
-        if not host.info.demo:
-            raise SteeringError(
-                "No preferences were named.",
-                "a file of pairs (prompt, chosen, rejected) or of replies with a label, or hub:owner/name (data).",
-                "Name some; those of the demo grammar are for demo models.",
-            )
-        return DEMO
+        return preferences_on(host, self.data)
 
     def judge_of(self, source: str) -> str:
         """Who judges; "" where nobody does."""

@@ -144,6 +144,9 @@ TINY: dict[str, dict[str, object]] = {
         "also": "sums, perplexity",
     },
     "probe": {"n": 40, "steps": 5, "restarts": 2, "random": 5, "cause": (), "blocks": "1-2"},
+    "train": {"n": 8, "losses": "dpo", "steps": 2, "batch": 2, "replies": 1, "reply_tokens": 4, "random": 0}
+    | {"shuffled": False, "budget": None},
+    "pair_worth": {"n": 5, "n_held_out": 2, "steps": 2, "points": 2, "sizes": ""},
 }
 
 

@@ -1,4 +1,4 @@
-"""Runs that are killed at random moments: 10 of those that `make crash` kills, each aimed at another moment, the short kinds."""
+"""Runs that are killed at random moments: 10 of those that `make crash` kills, of short kinds, one for each aim."""
 
 from __future__ import annotations
 

@@ -57,6 +57,15 @@ def test_too_few_pairs_and_sizes_are_told(demo) -> None:
         study.run(demo, study.parse({**GIVEN, "sizes": "few", "loss": "none", "planted": 0}), None)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["pair_worth", "self_rewarding"])
+def test_a_model_that_speaks_no_demo_grammar_is_asked_for_pairs(demo, tiny_host, name: str) -> None:
+    study = find_study(name)
+    assert study.parse({}).on(demo).data == "demo-formality"
+    with pytest.raises(SteeringError, match="No preferences were named") as caught:
+        study.run(tiny_host("llama"), study.parse({}), None)  # type: ignore[arg-type]
+    assert "workbench run pairs" in caught.value.remedy
+
+
 def test_a_rank_correlation_is_of_ranks() -> None:
     one = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
     assert rank_correlation(one, np.exp(one)).value == pytest.approx(1.0)
