@@ -53,7 +53,7 @@ class RewardingSettings(OfPairs):
 
 def run(host: Host, settings: RewardingSettings, job: Job[Result]) -> Result:
     """Write, judge and train in turn, and tabulate each round."""
-    host, settings = host.under(settings.chat), settings.on(host)
+    host, given, settings = host.under(settings.chat), settings, settings.on(host)
     judge = judge_of_preferences(settings.data, settings.judge)
     pairs = load_preferences(settings.data)[: settings.n]
     found = reward_rounds(
@@ -68,7 +68,7 @@ def run(host: Host, settings: RewardingSettings, job: Job[Result]) -> Result:
     return Result.of(
         "self_rewarding",
         host,
-        settings,
+        given,
         measures=_measures(found),
         tables={"rounds": round_table(found.rounds), "replies": reply_table(found.rounds)},
         notes=(*_notes(settings, judge, found, pairs), *chat_notes(host)),

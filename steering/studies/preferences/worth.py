@@ -134,7 +134,7 @@ class _Pool:
 
 def run(host: Host, settings: WorthSettings, job: Job[Result]) -> Result:
     """Weigh the pairs, look whether planted ones are found, and draw learning curves."""
-    host, settings = host.under(settings.chat), settings.on(host)
+    host, given, settings = host.under(settings.chat), settings, settings.on(host)
     judge = judge_of_preferences(settings.data, settings.judge) if settings.sizes_asked else ""
     pool = _Pool(host, settings)
     drawn = pool.draw(0)
@@ -153,7 +153,7 @@ def run(host: Host, settings: WorthSettings, job: Job[Result]) -> Result:
     return Result.of(
         "pair_worth",
         host,
-        settings,
+        given,
         measures=measures,
         tables=found,
         notes=(*_notes(settings, block_of(host, settings), judge), *chat_notes(host)),
