@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -117,8 +117,12 @@ def _models_in(kind: Any) -> set[type[BaseModel]]:
 
 
 def _wrong(what: str, report: Any, more: str = "") -> InvalidField:
-    expected = f"{report['msg'].removeprefix('Input should be ')}{more}."
-    return _invalid(what, _path(report), f"{_short(report.get('input'))!r}.", expected, "Correct that field.")
+    expected = f"{report['msg'].removeprefix('Input should be ').removeprefix('Value error, ')}{more}."
+    path, given = _path(report), report.get("input")
+    if not path and isinstance(given, Mapping):  # of several fields: all of them would hide which
+        return _invalid(what, path, "values that do not go together.", expected, "Correct them.")
+    said = "nothing" if isinstance(given, list | tuple) and not given else repr(_short(given))
+    return _invalid(what, path, f"{said}.", expected, "Correct that field.")
 
 
 def _invalid(what: str, path: tuple[str | int, ...], said: str, expected: str, remedy: str) -> InvalidField:

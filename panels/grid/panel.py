@@ -78,6 +78,7 @@ class GridPanel(Panel):
         prompt.wire([recipe])
         follow_shelf(ui, [recipe])
         buttons: dict[str, Any] = {"run": [run, first.button], "stop": stop, "title": "the grid"}
+        ui.reveal(run.click, "grid-cells")
         ui.on(
             run.click,
             shown.run,
@@ -97,7 +98,6 @@ class GridPanel(Panel):
 
         ui.on(first.button.click, begin, inputs=given, outputs=[*shown.outputs, ui.page.picked], **buttons)
         ui.watch("shelf", "model", call=first.offer, outputs=[first.card])
-        ui.reveal(run.click, "grid-cells")
         wire_first_values(ui, axes, recipe)
         _wire_receiving(ui, prompt, recipe, axes)
 

@@ -70,6 +70,7 @@ class ProbePanel(Panel):
             yield view.begun(before)
             yield from _run(call, view, found, part, place)
 
+        ui.reveal(controls.run.click, "probe-view", always=True)
         ui.on(
             controls.run.click,
             run,
@@ -79,7 +80,6 @@ class ProbePanel(Panel):
             stop=controls.stop,
             title="the probes",
         )
-        ui.reveal(controls.run.click, "probe-view", always=True)
 
 
 def _run(call: Call, view: ProbeView, found: Probing, part: str, place: str) -> Iterator[Outputs | None]:

@@ -58,6 +58,7 @@ class RefusalPanel(Panel):
                 view = RefusalView(ui, _EMPTY)
         controls.wire_picks(view.table)
         for step in steps.steps:
+            ui.reveal(step.run.click, "refusal-view", always=True)
             ui.on(
                 step.run.click,
                 partial(_run, view=view, controls=controls, until=step.until),
@@ -68,7 +69,6 @@ class RefusalPanel(Panel):
                 again=step.run,
                 title=step.title,
             )
-            ui.reveal(step.run.click, "refusal-view", always=True)
 
 
 def _run(

@@ -69,6 +69,7 @@ class TradeoffPanel(Panel):
             yield view.begun(before)
             yield from _run(call, view, found, which)
 
+        ui.reveal(controls.run.click, "tradeoff-view")
         ui.on(
             controls.run.click,
             run,
@@ -78,7 +79,6 @@ class TradeoffPanel(Panel):
             stop=controls.stop,
             title="the trade-off",
         )
-        ui.reveal(controls.run.click, "tradeoff-view")
 
 
 def _run(call: Call, view: TradeoffView, found: Comparison, which: str | None) -> Iterator[Outputs | None]:

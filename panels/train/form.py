@@ -172,7 +172,13 @@ def _compared() -> Section:
     judges = [("The set's own", ""), *_JUDGES, ("Nobody", NOBODY)]
     return section(
         "3  Held against each other",
-        choice("judge", "Judge of replies", judges, own=True, hint="or a text classifier: its folder or Hub id"),
+        choice(
+            "judge",
+            "Judge of replies",
+            judges,
+            own=True,
+            hint="own files have none; a text classifier: its folder or Hub id",
+        ),
         number("replies", "Replies", unit="held-out requests, at most"),
         number("random", "Random floor", unit="directions"),
         switch("shuffled", "Shuffled labels, as a control"),

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from steering.model.sites import site_words
+from steering.names import upper_first
 from steering.numbers import plain_number
 from steering.training.losses import LOSSES
 from steering.vectors.vector import SteeringVector
@@ -61,9 +62,18 @@ def methods_html(rows: Sequence[Row], budget: float | None) -> str:
     head = "<th>method</th>" + "".join(f'<th class="{_kind(name)}">{escape(_COLUMNS[name])}</th>' for name in shown)
     body = "".join(_method(row, shown) for row in ordered(rows))
     title = "Side by side: no budget was set, so that costs differ" if budget is None else _at(budget)
-    explained = "; ".join(_SAID[name] for name in shown if name in _SAID)
-    told = f"{explained[:1].upper()}{explained[1:]}. In brackets: 95 %, bootstrap. Click a loss to open its vector."
-    return heading(title) + pick_table(head, body) + note(told)
+    return heading(title) + pick_table(head, body) + _explained(shown)
+
+
+def _explained(shown: Sequence[str]) -> str:
+    """What the columns are; where a page has no room for one, nothing is said of it."""
+    said = [f"{upper_first(_SAID[name])}." for name in shown if name in _SAID]
+    said += ["In brackets: 95 %, bootstrap.", "Click a loss to open its vector."]
+    roomy = [f"{upper_first(_SAID[name])}." for name in _ROOMY]
+    parts = (
+        f'<span class="sw-roomy-only">{escape(each)} </span>' if each in roomy else f"{escape(each)} " for each in said
+    )
+    return f'<p class="sw-note">{"".join(parts).strip()}</p>'
 
 
 def ordered(rows: Sequence[Row]) -> list[Row]:
@@ -167,7 +177,7 @@ def _facts(row: Row, vector: SteeringVector, span: int) -> Iterator[tuple[str, s
     if numbers:
         yield "Its numbers", numbers
     yield "Preferences", f"{made.contrast}, {max(made.n_train)} examples to train on, digest {made.contrast_digest}"
-    yield "Steps", f"as it was after step {row['best_step']} of {row['steps']} that were taken. {row['stopped']}"
+    yield "Steps", f"that after step {row['best_step']} of {row['steps']} taken. {row['stopped']}"
     blocks = ", ".join(map(str, told.get("blocks", [vector.default_block])))
     directions = f", {span} directions" if span > 1 else ""
     yield (

@@ -58,6 +58,7 @@ class TrainPanel(Panel):
             if best is not None:
                 yield {ui.page.picked: call.workspace.put(best)}
 
+        ui.reveal(controls.run.click, "train-view")
         ui.on(
             controls.run.click,
             run,
@@ -67,7 +68,6 @@ class TrainPanel(Panel):
             stop=controls.stop,
             title="the training",
         )
-        ui.reveal(controls.run.click, "train-view")
 
         def make(call: Call, form: Filled) -> Iterator[Outputs | None]:
             settings = making(form.values())
@@ -80,25 +80,26 @@ class TrainPanel(Panel):
 
         outputs = [*view.outputs, controls.form]
         made = {"form": controls.form}
-        ui.on(controls.form.make_pairs, make, inputs=made, outputs=outputs, stop=controls.stop, title="the pairs")
         ui.reveal(controls.form.make_pairs, "train-found")
+        ui.on(controls.form.make_pairs, make, inputs=made, outputs=outputs, stop=controls.stop, title="the pairs")
 
 
 def _run(call: Call, view: TrainView, settings: TrainSettings, before: Shown | None) -> Iterator[Outputs | None]:
     """Follow a training: its curves, each vector as soon as it was compared, and all of it at the end."""
     job = STUDIES[_STUDY].start(call.host, settings)
     followed, part, due, open_ = Followed(), None, 0.0, False
+    trainings = len(settings.losses) + settings.shuffled
     for emitted in call.follow(job):
         new = next((each for each in reversed(emitted) if isinstance(each, Result)), None)
         part = new or part
         if new is not None and not job.finished:
-            yield view.part(Shown(new, ""))
+            yield view.part(Shown(new, ""), trainings)
         if not followed.take(emitted) or job.finished or time.monotonic() < due:
             yield {}
             continue
         if not open_:
             open_ = True
-            yield view.opened()
+            yield view.opened(trainings)
         yield view.following(followed.curve)
         due = time.monotonic() + _EVERY
     if job.state != "done" and part is None:

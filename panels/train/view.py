@@ -39,9 +39,10 @@ _EMPTY = card(
         "trained on shuffled labels, all at the same cost, on requests that nothing was fitted to.",
     )
 )
-_LEAD = 4
+_LEAD = 6
 """Sentences that stand open."""
 _PROMPT = "Write a short note to a neighbour."
+_ONE_OF_THEM = " Steps and time left, in the bar at the bottom, are of the one at hand."
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +123,15 @@ class TrainView:
         """A run ended before it came to anything: what an earlier one found stands again."""
         return {**self.begun(), self._found: _EMPTY} if before is None else self.shown(before)
 
-    def opened(self) -> Outputs:
-        """There are curves to show; to be sent before them, since a hidden figure has no size."""
-        said = "Every loss draws its curves below; what it came to is compared when its last step is done."
-        return {self._drawn: READY, self._found: card(empty_state("Training", said))}
+    def opened(self, trainings: int) -> Outputs:
+        """There are curves to show; to be sent before them, since a hidden figure has no size.
+
+        Args:
+            trainings: How many there will be.
+        """
+        said = "One after the other; each draws its curves below, and is compared when its last step is done."
+        said += _ONE_OF_THEM if trainings > 1 else ""
+        return {self._drawn: READY, self._found: card(empty_state(f"Training, {counted(trainings, 'vector')}", said))}
 
     def following(self, curve: pd.DataFrame) -> Outputs:
         """The curves of trainings, perhaps of some that go on.
@@ -143,10 +149,17 @@ class TrainView:
         said += "They stand under Preferences now." if kept else "Choose another judge, set or side."
         return {self._found: card(heading("Pairs") + "".join(map(note, (said, *result.notes))))}
 
-    def part(self, found: Shown) -> Outputs:
-        """What was compared so far."""
+    def part(self, found: Shown, trainings: int = 0) -> Outputs:
+        """What was compared so far.
+
+        Args:
+            found: It.
+            trainings: How many there will be; 0 where no more goes on.
+        """
         return {
-            self._found: _notes(found.result),
+            self._found: _notes(
+                found.result, f"{len(found.vectors)} of {trainings} trainings are done" if trainings else ""
+            ),
             self._compared: READY,
             self._methods: methods_html(list(found.rows.values()), found.budget),
         }
@@ -223,7 +236,10 @@ class TrainView:
         return Sendable(SteerSettings(user=found.prompt, recipes=(recipe,)), {each.name: each for each in vectors})
 
 
-def _notes(result: Result) -> str:
+def _notes(result: Result, going: str = "") -> str:
+    """What a result says; `going`: how far it is, while trainings go on."""
     said, more = result.notes[:_LEAD], result.notes[_LEAD:]
-    shown = card(heading("What was found") + "".join(map(note, said))) if said else ""
+    title = f"So far: {going}" if going else "What was found"
+    lead = [f"Trainings go on.{_ONE_OF_THEM}"] if going else []
+    shown = card(heading(title) + "".join(map(note, (*lead, *said)))) if said else ""
     return shown + (fold("train-more", "How it was trained", "".join(map(note, more))) if more else "")

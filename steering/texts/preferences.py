@@ -154,9 +154,9 @@ def labelled_of(table: Table) -> tuple[Labelled, ...]:
     label = _label(table)
     if not label:
         raise table.wrong(
-            f"a request, its reply ({', '.join(ANSWERS)}) and whether it is wanted ({', '.join(WANTED)}); or a request "
-            "with chosen and rejected.",
-            f"Rename the columns, or say which holds the label: {table.name}{SELECT}COLUMN.",
+            f"prompt, chosen and rejected; or a request, its reply ({', '.join(ANSWERS)}) and whether it is wanted "
+            f"({', '.join(WANTED)}).",
+            f"Rename the columns, or name them: {table.name}{SELECT}CHOSEN,REJECTED, or {table.name}{SELECT}LABEL.",
         )
     named = table.selection.columns
     rows = table.part(named[0]) if named and table.part(named[0]) else table.rows

@@ -54,7 +54,7 @@ def test_quick_is_what_the_command_line_takes(controls: TrainControls) -> None:
     [
         ({"blocks": "99"}, "blocks"),
         ({"blocks": "three"}, "blocks"),
-        ({"losses": []}, ""),
+        ({"losses": []}, "losses"),
         ({"losses": ["reft"]}, "mode"),
         ({"numbers": "dpo.gamma=1"}, "numbers"),
         ({"span": 2}, "span"),

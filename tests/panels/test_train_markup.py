@@ -75,3 +75,10 @@ def test_replies_to_requests_that_may_name_harm_are_folded(data: str, open_: int
     assert "sft says" not in shown
     assert "<script" not in shown
     assert clean(shown).count("sw-pane ") == shown.count("sw-pane ") == 15
+    assert clean(shown).count("<header>") == 15  # a kept run has the mark beside the title, too
+
+
+def test_no_word_of_a_column_stands_where_there_is_no_room_for_it() -> None:
+    shown = methods_html(ROWS, 1.0)
+    assert '<span class="sw-roomy-only">Chosen likelier: share' in shown
+    assert "Margin: how much likelier" in shown.replace("<span", "")

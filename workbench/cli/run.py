@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.cli.console import OUT, reported
+from workbench.cli.console import ERR, OUT, reported
 from workbench.cli.options import Model, WithoutTexts, WorkspaceFolder, load_host, loads_model
 from workbench.cli.workers import check_workers, spread_as, takes_workers
 
@@ -39,6 +39,7 @@ def run(
     A study that keeps its finished parts goes on from them when the same command is given again.
     """
     with reported():
+        from steering.numbers import counted
         from steering.store import kept_in
         from steering.studies import find_study
         from steering.studies.study import check_folder
@@ -65,6 +66,9 @@ def run(
         finally:  # also where the files cannot be written
             for vector in result.vectors.values() if shelf else ():
                 OUT.print(f"On the shelf as '{Workspace(workspace).put(vector)}'.", highlight=False)
+        if result.vectors and not shelf and not out:
+            made = counted(len(result.vectors), "vector")
+            ERR.print(f"{made} made, not on the shelf: the same command with --shelf puts them there.", highlight=False)
 
 
 def settings(study: Annotated[str, typer.Argument(help="Name of the study, such as extract.")]) -> None:

@@ -61,8 +61,8 @@ def build_form(panel: Panel, ui: PanelContext) -> None:
         job: Job[Any] = host.submit(lambda job: panel.run(host, given, job), title=panel.title)
         yield from _followed(call, panel, settings, view, job)
 
-    ui.on(run.click, handler, inputs=form.inputs, outputs=view.outputs, run=[run], stop=stop)
     ui.reveal(run.click, view.elem_id)
+    ui.on(run.click, handler, inputs=form.inputs, outputs=view.outputs, run=[run], stop=stop)
 
 
 def _followed(call: Call, panel: Panel, settings: BaseModel, view: ResultView, job: Job[Any]) -> Iterator[Outputs]:

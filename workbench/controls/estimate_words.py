@@ -42,7 +42,7 @@ def in_short(size: Size, host: Host) -> str:
 
 
 _KINDS = ("replies", "readings", "steps")
-_UNKNOWN = "How long that takes on this model is not known yet; a first run will tell."
+_UNKNOWN = "How long that takes on this model is not known yet."
 _KEPT = "Kept already: shown in a few seconds."
 
 

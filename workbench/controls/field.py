@@ -122,9 +122,11 @@ class Field:
         expected = " ".join(["a whole number" if self.whole else "a number", *said]) + "."
         if isinstance(value, bool) or not isinstance(value, int | float):
             self._refuse(value, expected)
-        check_value(self.label, self.name, value)
         low, high = -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high
-        if not low <= value <= high or (self.whole and value != int(value)):
+        if not low <= value <= high:
+            self._refuse(value, expected)
+        check_value(self.label, self.name, value)
+        if self.whole and value != int(value):
             self._refuse(value, expected)
         return int(value) if self.whole else value
 

@@ -59,8 +59,17 @@ def refusal(fields: Mapping[str, Field], payload: Any) -> Problem | None:
     if (whole := _outside(payload)) is None:
         return None
     found = ((name, _outside({name: payload[name]})) for name in fields if name in payload)
-    at = next(((name, error) for name, error in found if error), ("", whole))
-    return Problem(*at)
+    name, error = next(((name, error) for name, error in found if error), ("", whole))
+    return Problem(name, (_refused(fields[name], payload[name]) if name else None) or error)
+
+
+def _refused(field: Field, value: Any) -> SteeringError | None:
+    """What a field says of a value itself: it knows what it takes, where bounds for anything at all do not."""
+    try:
+        field.read(value)
+    except SteeringError as error:
+        return error
+    return None
 
 
 def _outside(payload: Mapping[str, Any]) -> SteeringError | None:

@@ -14,7 +14,7 @@ import nh3
 
 
 _INLINE = {"a", "b", "br", "code", "em", "hr", "i", "mark", "small", "span", "strong", "sub", "sup", "u"}
-_BLOCKS = {"button", "details", "div", "h1", "h2", "h3", "h4", "nav", "p", "pre", "section", "summary"}
+_BLOCKS = {"button", "details", "div", "h1", "h2", "h3", "h4", "header", "nav", "p", "pre", "section", "summary"}
 _LISTS = {"dd", "dl", "dt", "li", "ol", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul"}
 _ATTRIBUTES = {
     "*": {"class", "title", "role", "style", "tabindex", "dir", "lang", "hidden"},

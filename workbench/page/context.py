@@ -276,10 +276,13 @@ class PanelContext:
         return [*outputs, *([self.page.drawn] if self.page.picked in outputs else [])]
 
     def reveal(self, trigger: Callable[..., Any], elem_id: str, *, always: bool = False) -> None:
-        """Scroll to the element with this id: on a narrow screen, where the columns stack, or always."""
-        look = f"document.getElementById({elem_id!r})"
-        when = "true" if always else "innerWidth <= 1100"
-        script = f"() => {{ if ({when}) {look}.scrollIntoView({{behavior: 'smooth', block: 'start'}}); }}"
+        """Scroll to the element with this id: on a narrow screen, where it begins out of sight above, or always.
+
+        Call it before `on` for the same event, in whose order a browser goes: else it waits for the end of a run.
+        """
+        when = "true" if always else "innerWidth <= 1100 || found.getBoundingClientRect().top < 0"
+        scroll = f"if ({when}) found.scrollIntoView({{behavior: 'smooth', block: 'start'}})"
+        script = f"() => {{ const found = document.getElementById({elem_id!r}); {scroll}; }}"
         trigger(None, js=script, **URGENT)
 
     def place_strip(self) -> None:

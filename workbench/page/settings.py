@@ -83,6 +83,8 @@ class Settings:
         lost = []
         for name, value in kept.items():
             part = self._named.get(str(name))
+            if isinstance(part, gr.Dropdown) and not part.choices and part not in redrawn:
+                continue  # it chooses among what a run found, and nothing of that stands here yet
             left: list[str] = []
             update = None
             if getattr(part, "is_setting", False):

@@ -30,6 +30,8 @@ from steering.writes.interventions import Plan
 
 BATCH = 32
 """Replies that are written together."""
+UNJUDGED = 8
+"""Prompts that are answered at most where nobody judges: enough to read, and nothing is counted of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ class HeldOut:
             trainee: Where rows write.
             marks: Who judges replies; nobody where None.
             judge: The judge's name.
-            replies: How many prompts are answered.
+            replies: How many prompts are answered, at most.
             tokens: The most of a reply.
             kept: Finished parts.
             readings: What is read of texts.
@@ -86,7 +88,7 @@ class HeldOut:
         self._known = readings.of(host, self._texts.replied, places=trainee.places, job=job)
         self._everyday = readings.everyday(host, trainee.places)
         prompts = list(dict.fromkeys(item.messages for item in data))
-        self.prompts = prompts[:replies] if marks is not None else []
+        self.prompts = prompts[: replies if marks is not None else min(replies, UNJUDGED)]
         """That are answered."""
         self._settings = DecodeSettings(max_new_tokens=tokens)
 

@@ -23,10 +23,10 @@ CURVES = {
 """Columns of the table of steps that are drawn, and what each figure is called."""
 _AXES = {"loss": "loss", "margin": "margin, nats", "kl": "KL, nats", "mark": "mean mark"}
 _CAPTIONS = {
-    "loss": "Lines: the batch of each step; dots: held-out examples, which choose the step.",
-    "margin": "How much likelier chosen replies became than rejected ones (RLVR: the mean reward). Dots: held out.",
-    "kl": "95th percentile over tokens, every ten steps, before the length is set anew.",
-    "mark": "Mean mark of replies to requests that choose the step.",
+    "loss": "Lines: the batch of each step; dots: examples kept aside to choose the step.",
+    "margin": "How much likelier chosen replies became than rejected ones (RLVR: the mean reward). Dots: kept aside.",
+    "kl": "95th percentile over tokens, every ten steps, before the budget sets the length anew.",
+    "mark": "Mean mark of replies to requests kept aside to choose the step.",
 }
 _SEEN = {"loss": "validation_loss", "margin": "validation_margin"}
 """What is drawn as dots beside a curve."""
@@ -108,7 +108,7 @@ def _curve(curve: pd.DataFrame, column: str) -> go.Figure:
                 y=seen[watched].tolist(),
                 mode="markers",
                 marker={"color": hue, "size": 6},
-                hovertemplate=f"held out, {said}",
+                hovertemplate=f"kept aside, {said}",
                 showlegend=False,
             )
     figure = styled(figure, "step", _AXES[column]).update_layout(**LAYOUT)

@@ -68,9 +68,13 @@ class TrainSettings(BaseModel):
         0.2, gt=0, lt=0.9, description="Share of the prompts on which vectors are compared; nothing is fitted to them."
     )
     judge: str = Field(
-        "", description=f"Who marks replies to held-out prompts: {NAMES}. Empty: the shipped set's own; none: nobody."
+        "",
+        description=f"Who marks replies to held-out prompts: {NAMES}. Empty: the shipped set's own, "
+        "of other preferences nobody; none: nobody.",
     )
-    replies: int = Field(40, ge=1, le=2000, description="Held-out prompts that are answered for the judge, at most.")
+    replies: int = Field(
+        40, ge=1, le=2000, description="Held-out prompts that are answered, at most; 8 where nobody judges."
+    )
     reply_tokens: int = Field(60, ge=1, le=1024, description="The most tokens of a reply.")
     random: int = Field(2, ge=0, le=20, description="Random directions at the same cost, as a floor.")
     shuffled: bool = Field(True, description="Whether the first loss is also trained on shuffled labels, as a control.")
@@ -92,13 +96,22 @@ class TrainSettings(BaseModel):
             return ", ".join(map(str, given))
         return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
 
+    @field_validator("losses")
+    @classmethod
+    def _known_losses(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        if not given or not all(name in LOSSES for name in given):
+            raise ValueError(f"one or more of {', '.join(LOSSES)}")
+        return given
+
+    @field_validator("reward")
+    @classmethod
+    def _known_reward(cls, given: str) -> str:
+        if given not in REWARDS:
+            raise ValueError(f"one of {', '.join(REWARDS)}")
+        return given
+
     @model_validator(mode="after")
-    def _known(self) -> TrainSettings:
-        unknown = [name for name in self.losses if name not in LOSSES]
-        if unknown or not self.losses:
-            raise ValueError(f"losses: one or more of {', '.join(LOSSES)}")
-        if self.reward not in REWARDS:
-            raise ValueError(f"reward: one of {', '.join(REWARDS)}")
+    def _shares(self) -> TrainSettings:
         if self.validation + self.held_out >= 1:
             raise ValueError("validation and held_out: shares that leave prompts to train on")
         return self

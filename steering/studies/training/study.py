@@ -17,7 +17,7 @@ from steering.names import safe_name
 from steering.store import kept_in
 from steering.studies.size import Size, Work, tokens_of
 from steering.studies.study import Result, Study
-from steering.studies.training.comparing import Compared, HeldOut
+from steering.studies.training.comparing import UNJUDGED, Compared, HeldOut
 from steering.studies.training.recipes import recipe_file, recipe_text
 from steering.studies.training.rows import Data, Rows
 from steering.studies.training.settings import TrainSettings
@@ -161,7 +161,8 @@ def size_of(host: Host, settings: TrainSettings) -> Size:
     trainings = len(settings.losses) + settings.shuffled
     texts, example = _texts(settings, source), seconds_per_example(host)
     looks = trainings * min(SELDOM, settings.steps) * WATCHED
-    replies = rows * settings.replies + looks if settings.judge_of(source) else 0
+    judged = bool(settings.judge_of(source))
+    replies = rows * (settings.replies if judged else min(settings.replies, UNJUDGED)) + looks * judged
     drawn = sum(find_loss(name).sampled for name in settings.losses) * settings.steps * settings.batch
     return Size(
         (

@@ -90,12 +90,16 @@ def curve_table(found: Sequence[Compared]) -> pd.DataFrame:
 def replies_table(found: Sequence[Compared], prompts: Sequence[str]) -> pd.DataFrame:
     """A row a reply to a held-out prompt."""
     rows = [
-        {"method": each.row.key, "title": each.row.title, "prompt": prompt, "text": text, "mark": float(mark)}
+        {"method": each.row.key, "title": each.row.title, "prompt": prompt, "text": text, "mark": mark}
         for each in found
         if each.replies
-        for prompt, text, mark in zip(prompts, each.replies, each.marks, strict=True)
+        for prompt, text, mark in zip(prompts, each.replies, _marks_of(each), strict=True)
     ]
     return pd.DataFrame(rows, columns=["method", "title", "prompt", "text", "mark"])
+
+
+def _marks_of(each: Compared) -> Sequence[float]:
+    return each.marks.tolist() if len(each.marks) else [math.nan] * len(each.replies)
 
 
 def measures_of(found: Sequence[Compared], seed: int) -> Iterator[Measure]:
@@ -136,6 +140,8 @@ def _compared(
         f"Best at {cost}: {best.row.title}, {spread(*mean_of(getattr(best, what), seed))}{unit} by {by} (mean over "
         f"{counted(n, 'held-out prompt' if judge else 'held-out example')}, 95 % bootstrap intervals)."
     )
+    if not judge:
+        yield "Nobody judged the replies, so that margins are compared; name a judge to see what replies gain."
     for kind, title in (("none", "the unsteered model"), ("mean_difference", "the mean difference at the same cost")):
         other = next((each for each in found if each.row.kind == kind), None)
         if other is not None:
@@ -155,8 +161,10 @@ def _floor(found: Sequence[Compared], what: str, unit: str, seed: int) -> Iterat
     if not floor:
         yield "No random directions were tried, so that nothing says what any other would do at this cost."
         return
-    values = [each.value for each in floor]
-    yield f"{counted(len(floor), 'random direction')} at the same cost: {min(values):.3g} to {max(values):.3g}{unit}."
+    values = sorted(each.value for each in floor)
+    least, most = f"{values[0]:.3g}", f"{values[-1]:.3g}"
+    reach = least if least == most else f"{least} to {most}"
+    yield f"{counted(len(floor), 'random direction')} at the same cost: {reach}{unit}."
     for each in found:
         if each.row.kind == "shuffled":
             own = mean_of(getattr(each, what), seed)

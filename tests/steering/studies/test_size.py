@@ -96,8 +96,7 @@ def test_where_nothing_was_timed_no_time_is_told(tiny_host) -> None:
     assert host not in pace._READ
     said = estimate(Size((Work("readings", 1, 20),), keeps=True), host)
     assert said == (
-        "Up to 1 reading. How long that takes on this model is not known yet; a first run will tell. "
-        "What is kept already costs nothing."
+        "Up to 1 reading. How long that takes on this model is not known yet. What is kept already costs nothing."
     )
 
 

@@ -167,6 +167,7 @@ def test_without_a_judge_margins_say_what_is_gained(run, demo) -> None:
         "budget": None,
         "held_out": 0.3,
         "shuffled": False,
+        "reply_tokens": 8,
     }
     result = study.start(demo, study.parse(given)).result()
     rows = result.tables["methods"].set_index("method")
@@ -174,6 +175,11 @@ def test_without_a_judge_margins_say_what_is_gained(run, demo) -> None:
     assert rows.loc["kto", "margin"] > rows.loc["none", "margin"] == 0
     assert any("No budget was set" in note for note in result.notes)
     assert any("by held-out margins" in note for note in result.notes)
+    assert any("Nobody judged" in note for note in result.notes)
+    replies = result.tables["replies"]
+    assert replies.groupby("method").size().to_dict() == dict.fromkeys(rows.index, replies["prompt"].nunique())
+    assert replies["text"].str.len().min() > 0, "there is something to read"
+    assert replies["mark"].isna().all()
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,13 @@ def test_a_check_of_the_panels_own_is_asked(ui: PanelContext) -> None:
     assert seen == [{"name": "b"}]
 
 
+def test_a_number_beyond_all_bounds_is_refused_by_what_its_own_field_takes(form: Fields) -> None:
+    for given in (99, 10**9, 10**400):
+        (problem,) = form.preprocess({"count": given}).problems
+        assert problem.field == "count"
+        assert "from 0 up to 10" in problem.error.expected
+
+
 def test_what_no_longer_fits_is_left_out_field_by_field_and_an_address_names_fields(ui: PanelContext) -> None:
     with gr.Column() as body:
         form = place_fields(ui, "test", SECTIONS, settings=Asked)
