@@ -24,6 +24,10 @@ AT_ONCE = 4
 """Plans that share a batch."""
 _PROMPTS = 32
 """Prompts of similar length that do."""
+_PADDED = 1.3
+"""How many times the tokens of its prompts a batch may have as places: every plan would read the padding again, while
+two smaller batches cost little more than one.
+"""
 
 
 class Passes:
@@ -91,8 +95,16 @@ class Passes:
 
     @cached_property
     def _buckets(self) -> list[_Bucket]:
-        order = sorted(range(len(self._prompts)), key=lambda index: len(self._prompts[index]))
-        return [self._read(order[start : start + _PROMPTS]) for start in range(0, len(order), _PROMPTS)]
+        lengths = [len(prompt) for prompt in self._prompts]
+        groups: list[list[int]] = []
+        for index in sorted(range(len(lengths)), key=lengths.__getitem__):  # so that each is the longest of its batch
+            together = [*groups[-1], index] if groups else [index]
+            places, tokens = lengths[index] * len(together), sum(lengths[each] for each in together)
+            if groups and len(together) <= _PROMPTS and places <= _PADDED * tokens:
+                groups[-1] = together
+            else:
+                groups.append([index])
+        return [self._read(group) for group in groups]
 
     @cached_property
     def _order(self) -> Tensor:

@@ -14,6 +14,7 @@ from steering.errors import SteeringError
 from steering.model.prompts import render
 from steering.passes.exact import divergence
 from steering.passes.tail_states import tail_length
+from steering.studies.refusal import passes
 from steering.studies.refusal.candidates import Candidate, Directions, cosines, read_directions
 from steering.studies.refusal.requests import load_requests, prompts_of
 from steering.studies.refusal.rules import Rules, Score, choose
@@ -227,3 +228,21 @@ def test_a_prompt_without_template_has_one_place_and_a_shared_tail_several(demo,
     bare = [replace(prompt, roles=("user",) * len(prompt)) for prompt in prompts]
     assert tail_length(bare) == 1
     assert tail_length([prompts[0], replace(prompts[1], ids=(*prompts[1].ids[:-2], 5, prompts[1].ids[-1]))]) == 1
+
+
+def test_prompts_are_read_beside_those_of_about_their_length(tiny_host, monkeypatch) -> None:
+    """And come back in their own order."""
+    host, shapes, read = tiny_host("llama"), [], passes.read_prompts
+    prompts = [render(host, " ".join(["tea"] * n)) for n in (40, 1, 12, 2, 38, 1, 13)]
+    alone = torch.cat([passes.Passes(host, [prompt]).outputs for prompt in prompts])
+    assert len({repr(each) for each in alone}) == 6  # two prompts are the same
+
+    def counted(of, batch, *given, **options):
+        shapes.append((batch.real.numel(), int(batch.real.sum())))
+        return read(of, batch, *given, **options)
+
+    monkeypatch.setattr(passes, "read_prompts", counted)
+    torch.testing.assert_close(passes.Passes(host, prompts).outputs, alone, rtol=1e-4, atol=1e-4)
+    assert len(shapes) == 3
+    assert sum(tokens for _, tokens in shapes) == sum(map(len, prompts))
+    assert all(places <= 1.3 * tokens for places, tokens in shapes)
