@@ -56,7 +56,7 @@ def test_the_kinds_that_a_field_may_be_of_are_no_part_of_its_place() -> None:
     assert set(found) == {"either", "strengths.1"}
     assert found["strengths.1"].given == "It, the second of strengths: 'many'."
     assert found["strengths.1"].below(1) == "the second: 'many'."
-    assert found["either"].below(1) == "'[]'."
+    assert found["either"].below(1) == "nothing."
     again = pickle.loads(pickle.dumps(found["strengths.1"]))  # as it goes through the door of a Space's GPU
     assert (again.dotted, str(again), again.below(1)) == (
         "strengths.1",
