@@ -31,14 +31,14 @@ from tests.conftest import tiny_model
 
 
 SMALL = {
-    "n_train": 32,
-    "n_validation": 16,
+    "n_train": 16,
+    "n_validation": 8,
     "n_test": 8,
     "random": 1,
-    "reply_tokens": 20,
-    "questions": 4,
+    "reply_tokens": 10,
+    "questions": 2,
 }
-FEWER = {"n_train": 16, "n_validation": 8, "n_test": 6}
+FEWER = {"n_train": 8, "n_validation": 4, "n_test": 4}
 """Where it is counted and kept, and nothing is found out."""
 
 
@@ -229,7 +229,7 @@ def test_drift_from_the_aligned_model_is_charted(lane, kept) -> None:
 
 
 def test_natural_refusal_falls_under_its_own_direction(lane, kept) -> None:
-    inquiry = finished(Host.load("demo-natural", lane=lane), kept, arms=("ablate",), random=0, questions=0, n_test=16)
+    inquiry = finished(Host.load("demo-natural", lane=lane), kept, arms=("ablate",), random=0, questions=0)
     assert rate(inquiry, NONE, "harmful").refusal.value >= 0.8
     assert rate(inquiry, "ablate", "harmful").refusal.value <= 0.15
 
@@ -314,7 +314,7 @@ def test_what_was_finished_is_not_done_again(demo, demo_inquiry, monkeypatch) ->
 
 
 def test_a_run_makes_as_many_replies_as_was_told_and_says_what_is_kept(demo) -> None:
-    """Two interventions of which one has a floor of two: four arms of 2 x 6 and 6 requests, and 6 sums each."""
+    """Two interventions of which one has a floor of two: four arms of 2 x 4 and 4 requests, and 2 sums each."""
     kept: dict = {}
     options = {**FEWER, "arms": ("ablate",), "random": 2}
     settings = RefusalSettings(**{**SMALL, **options})
