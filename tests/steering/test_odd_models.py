@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,12 @@ from odd_models import odd_model
 from odd_templates import ALTERNATING, NO_SYSTEM, OPENED, SWITCHED
 from typer.testing import CliRunner
 
+from tests.few_replies import few_replies
 from workbench.cli.main import app
 
 
 SMALL = {
-    "tradeoff": ("strengths=-1,0,1", "n=4", "n_replies=2", "reply_tokens=4", "random=1", "also=degenerate"),
+    "tradeoff": ("strengths=-1,0,1", "n=2", "n_replies=2", "reply_tokens=4", "random=1", "also=degenerate"),
     "refusal": ("n_train=4", "n_validation=2", "n_test=2", "reply_tokens=4", "questions=2", "random=0"),
     "probe": (
         "n=20", "blocks=1", "restarts=1", "steps=5", "folds=2", "random=2", "permutations=100", "aqi_n=5", "cause=[]",
@@ -23,6 +25,12 @@ SMALL = {
     ),
 }  # fmt: skip
 ODD = {"base": None, "no system": NO_SYSTEM, "alternating": ALTERNATING, "opened": OPENED, "switched": SWITCHED}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few() -> Iterator[None]:
+    with few_replies():
+        yield
 
 
 @pytest.fixture(scope="module")

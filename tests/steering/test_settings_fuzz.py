@@ -1,6 +1,6 @@
 """Whatever is given as settings, recipes, ranges, names and commands: a value, or one clear message.
 
-60 to 100 examples a test here; `make fuzz`, or STEERING_FUZZ=10000, looks at that many.
+30 to 50 examples a test here; `make fuzz`, or STEERING_FUZZ=10000, looks at that many.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def quietly(function: Any, *values: Any) -> Any:
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
-@examples(60)
+@examples(30)
 @given(data=st.data())
 def test_settings_of_every_study(study, data) -> None:
     fields = st.sampled_from([*study.settings.model_fields, "unknown", ""])
@@ -108,7 +108,7 @@ def test_no_field_takes_what_no_study_could_do(study, value) -> None:
 
 
 @pytest.mark.parametrize("read", [whole_numbers, sweep, parse_pooling, parse_blocks, parse_axis, read_text, safe_name])
-@examples(80)
+@examples(40)
 @given(text=HOSTILE_TEXTS)
 def test_ranges_axes_and_names(read, text) -> None:
     try:
@@ -123,7 +123,7 @@ def test_ranges_axes_and_names(read, text) -> None:
         assert len(found) <= 100_000
 
 
-@examples(100)
+@examples(50)
 @given(content=st.one_of(HOSTILE, st.dictionaries(st.sampled_from(["interventions", "decode", "model"]), HOSTILE)))
 def test_recipes_in_files(tmp_path_factory, content) -> None:
     path = tmp_path_factory.getbasetemp() / "recipe.json"
@@ -135,7 +135,7 @@ def test_recipes_in_files(tmp_path_factory, content) -> None:
     assert found is None or isinstance(found.to_json(), str)
 
 
-@examples(100)
+@examples(50)
 @given(
     content=HOSTILE,
     fields=st.dictionaries(st.sampled_from([*Intervention.model_fields, "", "x"]), HOSTILE, max_size=4),
@@ -146,7 +146,7 @@ def test_recipes_from_a_page(content, fields) -> None:
         assert quietly(draft.recipe) is None or isinstance(draft.found.to_json(), str)
 
 
-@examples(100)
+@examples(50)
 @given(mode=HOSTILE, strength=HOSTILE, blocks=HOSTILE, scope=HOSTILE)
 def test_recipes_are_made_or_refused(mode, strength, blocks, scope) -> None:
     fields = {"vector": "v", "mode": mode, "strength": strength, "blocks": blocks, "scope": scope}
@@ -154,13 +154,13 @@ def test_recipes_are_made_or_refused(mode, strength, blocks, scope) -> None:
         Recipe.model_validate({"interventions": [fields]}).to_json()
 
 
-@examples(80)
+@examples(40)
 @given(texts=st.lists(HOSTILE_TEXTS, max_size=3), key=HOSTILE_TEXTS)
 def test_settings_as_typed(texts, key) -> None:
     quietly(pairs, [f"{key}={text}" for text in texts] + texts)
 
 
-@examples(100)
+@examples(50)
 @given(
     changes=st.dictionaries(
         st.sampled_from(
@@ -234,7 +234,7 @@ OPTIONS = [
 ]
 
 
-@examples(60)
+@examples(30)
 @given(data=st.data())
 def test_command_lines(tmp_path_factory, data) -> None:
     """No model is loaded: the one that is named is not there."""

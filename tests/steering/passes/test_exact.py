@@ -28,6 +28,7 @@ from steering.studies import find_study
 from steering.texts.contrast import ContrastSet
 from steering.vectors.files import save_vector
 from steering.vectors.token_readings import read_tokens
+from tests.few_replies import few_replies
 from tests.float64_guard import without_float64
 
 
@@ -136,14 +137,23 @@ TINY: dict[str, dict[str, object]] = {
         "recipes": "sentiment",
         "alignment": "sentiment",
         "strengths": "-1, 0, 1",
-        "n": 3,
+        "n": 2,
         "n_replies": 2,
         "reply_tokens": 4,
         "random": 1,
         "compare": "ablation, prompt",
         "also": "sums, perplexity",
     },
-    "probe": {"n": 40, "steps": 5, "restarts": 2, "random": 5, "cause": (), "blocks": "1-2"},
+    "probe": {
+        "n": 20,
+        "steps": 5,
+        "restarts": 2,
+        "random": 5,
+        "permutations": 100,
+        "aqi_n": 10,
+        "cause": (),
+        "blocks": "1-2",
+    },
     "train": {"n": 8, "losses": "dpo", "steps": 2, "batch": 2, "replies": 1, "reply_tokens": 4, "random": 0}
     | {"shuffled": False, "budget": None},
     "pair_worth": {"n": 5, "n_held_out": 2, "steps": 2, "points": 2, "sizes": ""},
@@ -154,7 +164,8 @@ def run(host, name: str, sentiment, folder):
     study = find_study(name)
     save_vector(sentiment, folder / "sentiment.safetensors")
     given = TINY[name] | ({"vectors": str(folder)} if name in ("grid", "tradeoff") else {})
-    return study.start(host, study.parse(given)).result()
+    with few_replies():
+        return study.start(host, study.parse(given)).result()
 
 
 @pytest.mark.parametrize("name", TINY)
