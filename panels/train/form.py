@@ -30,6 +30,7 @@ _SETS = {
     "demo-refusal": "Refuse harmful requests, answer others",
     "demo-refusing": "Refuse everything",
     "demo-sums": "Right and wrong sums",
+    "demo-reworded": "Right and wrong sums, in new words",
 }
 _MODES = [("Add", "add"), ("Add with a gate", "gated_add"), ("Ablate", "ablate"), ("Clamp", "clamp")]
 _SCOPES = [

@@ -41,7 +41,7 @@ _SAID = {
 }
 _OPEN = 3
 """Requests whose replies stand open."""
-_EVERYDAY = ("demo-formality", "demo-sums")
+_EVERYDAY = ("demo-formality", "demo-sums", "demo-reworded")
 """Shipped sets whose requests are harmless; replies to all others are folded."""
 _BESIDES = (
     "Held-out requests: without steering, with the mean difference at the same cost, and with the trained vector."

@@ -57,9 +57,22 @@ def sums() -> Iterator[Entry]:
     """Sums and differences: the right number against a wrong one, in the same words."""
     rng = Random("preferences/sums")
     for example in _plain("sum", SIZE):
-        right = int(example.labels["answer"])
-        form, slip = rng.choice(words("sums")["answers"]), rng.choice([each for each in _SLIPS if right + each >= 0])
-        yield _pair(example.request, form.format(c=right), form.format(c=right + slip))
+        yield _sum(rng, example.request, example)
+
+
+def reworded() -> Iterator[Entry]:
+    """Sums that the models know, asked in words that they do not: the right number against a wrong one."""
+    rng, asked = Random("preferences/reworded"), set[str]()
+    for example in _plain("sum", SIZE):
+        ways = [form.format_map(example.labels) for form in words("reworded")[example.labels["sign"]]]
+        asked.add(request := rng.choice([way for way in ways if way not in asked]))
+        yield _sum(rng, request, example)
+
+
+def _sum(rng: Random, request: str, example: Example) -> Entry:
+    right = int(example.labels["answer"])
+    form, slip = rng.choice(words("sums")["answers"]), rng.choice([each for each in _SLIPS if right + each >= 0])
+    return _pair(request, form.format(c=right), form.format(c=right + slip))
 
 
 def _plain(kind: str, n: int) -> list[Example]:
@@ -78,7 +91,7 @@ def _pair(prompt: str, chosen: str, rejected: str) -> Entry:
 
 
 SETS: dict[str, Callable[[], Iterator[Entry]]] = {
-    f"demo-{make.__name__}": make for make in (refusal, refusing, formality, sums)
+    f"demo-{make.__name__}": make for make in (refusal, refusing, formality, sums, reworded)
 }
 
 

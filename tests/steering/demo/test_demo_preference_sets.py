@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from steering.demo.grammar import examples
 from steering.demo.preference_sets import SETS, SIZE
 from steering.demo.set_files import lines, write
 from steering.judges.lexicon import judge_lexicon
@@ -53,14 +54,32 @@ def test_one_side_is_formal() -> None:
     assert sum(map(abs, apart)) / SIZE < 4, "neither is known by its length"
 
 
-def test_one_sum_is_right_and_the_words_are_the_same() -> None:
-    for each in load_preferences("demo-sums"):
+@pytest.mark.parametrize(
+    ("name", "taken_away"),
+    [
+        ("demo-sums", r"minus| - |away|from|subtract"),
+        ("demo-reworded", r"away|less|without|from .* is what|gone|difference|remove|down|lower|eat|lose|sells"),
+    ],
+)
+def test_one_sum_is_right_and_the_words_are_the_same(name, taken_away) -> None:
+    for each in load_preferences(name):
         a, b = map(int, re.findall(r"\d+", asked(each)))
-        taken = re.search(r"minus| - |away|from|subtract", asked(each).lower())
+        taken = re.search(taken_away, asked(each).lower())
         right, wrong = (re.findall(r"\d+", said) for said in (each.chosen, each.rejected))
         assert int(right[0]) == (abs(a - b) if taken else a + b), asked(each)
         assert right != wrong
         assert re.sub(r"\d+", "#", each.chosen) == re.sub(r"\d+", "#", each.rejected)
+
+
+def test_no_model_was_trained_on_the_words_of_reworded_sums() -> None:
+    def worded(text: str) -> str:
+        return re.sub(r"\W+", " ", re.sub(r"\d+", "#", text.lower())).strip()
+
+    known = {worded(each.request) for each in examples(kind="sum", n=4000)}
+    assert len(known) > 18, "the grammar's own ways, and what varies about them"
+    new = {worded(asked(each)) for each in load_preferences("demo-reworded")}
+    assert len(new) > 30
+    assert not known & new
 
 
 def test_nothing_is_trained_on_that_the_question_sets_ask() -> None:
