@@ -57,6 +57,10 @@ class Sampling:
     temperature: float = 1.0
     first: int = 16
     """Prompts on which it is tried before the first step, whether the reward tells any replies apart."""
+    shuffled: bool = False
+    """Whether each prompt's replies get one another's rewards at random: a control, since nothing can be learnt of them.
+    Examples on which a training is watched have their own.
+    """
 
     def check(self) -> Sampling:
         """Return it.

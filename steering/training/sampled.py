@@ -9,21 +9,16 @@ from torch import Tensor
 
 from steering.errors import SteeringError
 from steering.model.host import Host
-from steering.passes.decoding import generate
-from steering.passes.replies import DecodeSettings, Reply
-from steering.passes.rows import Row
-from steering.store import digest
+from steering.passes.replies import Reply
 from steering.training.batches import Measured, Objective
+from steering.training.draws import Draws
 from steering.training.losses.loss import Loss, Settings
 from steering.training.rewards import Sampling
 from steering.training.scores import KnownTexts
 from steering.training.texts import Example, Texts, turn_end
 from steering.training.trainee import Parameters
-from steering.writes.interventions import Plan
 
 
-_BATCH = 64
-_SEEDS = 2**31
 _NOTHING = 1e-6
 """A spread of rewards that is none."""
 
@@ -52,10 +47,11 @@ class Sampled:
             sampling: How replies are sampled and rewarded.
             seed: Of the draws; those of a step depend on it, the step and the prompt alone.
         """
-        self._host, self._items = host, texts.items
+        self._host = host
         self._prompts = [texts.replied[each.chosen][0] for each in texts.examples]
         self._parameters, self._loss, self._settings = parameters, loss, settings
-        self._sampling, self._seed = sampling, seed
+        self._sampling = sampling
+        self._draws = Draws(host, self._prompts, texts.items, sampling, seed)
         self.running: list[float] = []
 
     def check(self) -> None:
@@ -64,8 +60,8 @@ class Sampled:
         Raises:
             SteeringError: All have the same reward, so that nothing says which is better.
         """
-        chosen = list(range(min(self._sampling.first, len(self._items))))
-        _, rewards = self._drawn(chosen, (), "first")
+        chosen = list(range(min(self._sampling.first, len(self._prompts))))
+        _, rewards = self._draws.drawn(chosen, (), "first")
         if float(rewards.max() - rewards.min()) <= _NOTHING:
             raise SteeringError(
                 f"The reward is {float(rewards[0, 0]):g} for all {rewards.numel()} replies that were sampled to "
@@ -77,8 +73,8 @@ class Sampled:
     def measured(
         self, chosen: Sequence[int], *, progress: float = 0.0, step: int = 0, gradient: bool = False
     ) -> Measured:
-        """Loss and mean reward of replies to some prompts; without a gradient, of greedy ones, and the loss is what is
-        missing to a reward of 1. Call on the model thread.
+        """Loss and mean reward of replies to some prompts; without a gradient of the same draws every time, and the loss
+        is what is missing to a reward of 1. Call on the model thread.
 
         Args:
             chosen: Which prompts.
@@ -88,9 +84,11 @@ class Sampled:
         """
         plan = self._parameters.plan(torch.ones(1, 1, dtype=torch.bool))
         if not gradient:
-            mean = float(self._greedy(chosen, plan).mean())
+            mean = float(self._draws.drawn(chosen, plan, "looked at")[1].mean())
             return Measured(1 - mean, mean)
-        replies, rewards = self._drawn(chosen, plan, str(step))
+        replies, rewards = self._draws.drawn(chosen, plan, str(step))
+        if self._sampling.shuffled:
+            rewards = self._draws.dealt(chosen, rewards, str(step))
         advantages = group_normalised(rewards)
         texts = [
             (self._prompts[index], self._ids(reply))
@@ -110,31 +108,6 @@ class Sampled:
         )
         found = objective.measured(range(len(told)), progress=progress, gradient=True)
         return Measured(found.loss, float(rewards.mean()), found.gradient)
-
-    def _drawn(self, chosen: Sequence[int], plan: Plan, what: str) -> tuple[list[list[Reply]], Tensor]:
-        """Several replies to each prompt, and their rewards, (prompt, reply)."""
-        how, n = self._sampling, self._sampling.replies
-        asked = [(index, number) for index in chosen for number in range(n)]
-        settings = [
-            DecodeSettings(
-                max_new_tokens=how.tokens,
-                temperature=how.temperature,
-                seed=int(digest("reward", self._seed, what, index, number)[:8], 16) % _SEEDS,
-            )
-            for index, number in asked
-        ]
-        rows = [Row(self._prompts[index], plan) for index, _ in asked]
-        said = generate(self._host, rows, settings, batch_size=_BATCH)
-        rewards = [how.of(self._items[index], reply.answer) for (index, _), reply in zip(asked, said, strict=True)]
-        replies = [list(said[start : start + n]) for start in range(0, len(said), n)]
-        return replies, torch.tensor(rewards).reshape(len(chosen), n)
-
-    def _greedy(self, chosen: Sequence[int], plan: Plan) -> Tensor:
-        rows = [Row(self._prompts[index], plan) for index in chosen]
-        said = generate(self._host, rows, DecodeSettings(max_new_tokens=self._sampling.tokens), batch_size=_BATCH)
-        return torch.tensor(
-            [self._sampling.of(self._items[index], reply.answer) for index, reply in zip(chosen, said, strict=True)]
-        )
 
     def _ids(self, reply: Reply) -> tuple[int, ...]:
         """A reply's tokens, with the one that ended it."""

@@ -89,6 +89,13 @@ class Loss:
     sampled: bool = False
     """Whether it takes replies that the steered model samples itself, with a reward."""
 
+    @property
+    def reads_sides(self) -> bool:
+        """Whether it is told what replies are not wanted: by the other reply of a pair, a label or a reward. One that
+        reads wanted replies alone learns from those that stay wanted where sides are exchanged at random.
+        """
+        return self.sampled or self.kind != "wanted"
+
     def settings(self, given: Settings) -> Settings:
         """Its numbers, with those that are given.
 
