@@ -23,21 +23,30 @@ TRAINED = "trained"
 _BESIDE = "mean_difference"
 _COLUMNS = {
     "mark": "mark",
+    "mark_wanted": "where wanted",
+    "mark_unwanted": "where not",
+    "reward": "reward, drawn",
+    "reward_greedy": "reward, likeliest",
     "ahead": "ahead of mean difference",
     "margin": "margin, nats",
     "prefers": "chosen likelier",
     "nats": "KL, nats",
     "cosine": "cosine",
+    "cosine_planted": "with planted",
 }
 """Columns that are shown, where a run gives them."""
-_ROOMY = ("prefers",)
+_ROOMY = ("prefers", "cosine_planted")
 """Those for wide pages only."""
 _SAID = {
     "mark": "mark: mean mark of the judge on held-out replies",
+    "mark_wanted": "where wanted, where not: the mark where the set's chosen reply has what is marked, and where it "
+    "has not, so that a mark counts against the method",
+    "reward": "reward: mean over replies drawn to held-out requests, and of the likeliest reply to each",
     "ahead": "ahead: marks beyond those of the mean difference at the same cost, paired by request",
     "margin": "margin: how much likelier the chosen reply became, less the rejected one, on held-out examples",
     "prefers": "chosen likelier: share of held-out pairs whose chosen reply is likelier a token",
     "cosine": "cosine: with the mean difference",
+    "cosine_planted": "with planted: cosine with the direction that refusal was planted along in the model demo",
 }
 _OPEN = 3
 """Requests whose replies stand open."""
@@ -58,7 +67,7 @@ def methods_html(rows: Sequence[Row], budget: float | None) -> str:
     """
     if not rows:
         return ""
-    shown = [name for name in _COLUMNS if any(_known(row[name]) for row in rows)]
+    shown = [name for name in _COLUMNS if any(_known(row.get(name)) for row in rows)]
     head = "<th>method</th>" + "".join(f'<th class="{_kind(name)}">{escape(_COLUMNS[name])}</th>' for name in shown)
     body = "".join(_method(row, shown) for row in ordered(rows))
     title = "Side by side: no budget was set, so that costs differ" if budget is None else _at(budget)
@@ -78,7 +87,7 @@ def _explained(shown: Sequence[str]) -> str:
 
 def ordered(rows: Sequence[Row]) -> list[Row]:
     """Trained vectors first, the best above, then the others as they came."""
-    value = "mark" if any(_known(row["mark"]) for row in rows) else "margin"
+    value = next((name for name in ("mark", "reward") if any(_known(row.get(name)) for row in rows)), "margin")
     trained = [row for row in rows if row["kind"] == TRAINED]
     trained.sort(key=lambda row: (_known(row[value]), row[value], row["margin"]), reverse=True)
     return [*trained, *(row for row in rows if row["kind"] != TRAINED)]
@@ -149,12 +158,14 @@ def _method(row: Row, shown: Sequence[str]) -> str:
 
 
 def _cell(row: Row, name: str) -> str:
-    value, low, high = row[name], row.get(f"{name}_low"), row.get(f"{name}_high")
+    value, low, high = row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high")
     # What it is held against has no difference to itself, and what is not written costs nothing.
-    same = (name in ("ahead", "cosine") and row["kind"] == _BESIDE) or (name != "mark" and row["kind"] == "none")
+    same = (name in ("ahead", "cosine") and row["kind"] == _BESIDE) or (
+        row["kind"] == "none" and not name.startswith(("mark", "reward"))
+    )
     if same or not _known(value):
         return f'<td class="{_kind(name)}">–</td>'
-    form = "{:+.2f}" if name in ("ahead", "cosine") else "{:.2f}"
+    form = "{:+.2f}" if name in ("ahead", "cosine", "cosine_planted") else "{:.2f}"
     spread = f"<small>[{low:.2f}, {high:.2f}]</small>" if low is not None and _known(low) and low < high else ""
     return f'<td class="{_kind(name)}">{form.format(value)}{spread}</td>'
 
@@ -164,8 +175,8 @@ def _kind(name: str) -> str:
 
 
 def _figures(row: Row) -> Iterator[str]:
-    said = {"mark": "mark {:.2f}", "margin": "margin {:.1f} nats", "nats": "KL {:.2f} nats"}
-    return (words.format(row[name]) for name, words in said.items() if _known(row[name]))
+    said = {"mark": "mark {:.2f}", "reward": "reward {:.2f}", "margin": "margin {:.1f} nats", "nats": "KL {:.2f} nats"}
+    return (words.format(row[name]) for name, words in said.items() if _known(row.get(name)))
 
 
 def _facts(row: Row, vector: SteeringVector, span: int) -> Iterator[tuple[str, str]]:
@@ -205,4 +216,4 @@ def _nats(budget: float) -> str:
 
 
 def _known(value: Any) -> bool:
-    return not (isinstance(value, float) and math.isnan(value))
+    return value is not None and not (isinstance(value, float) and math.isnan(value))

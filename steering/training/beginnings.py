@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from steering.errors import SteeringError
+from steering.store import digest
 from steering.training.scores import KnownTexts
 from steering.training.texts import Texts
 from steering.training.trainee import Trainee
@@ -82,7 +83,7 @@ def _first(
     if isinstance(start, SteeringVector):
         return _of_vector(known, start, trainee, scale)
     if start == "random":
-        drawn = torch.randn(len(trainee.blocks), width, generator=torch.Generator().manual_seed(seed))
+        drawn = torch.randn(len(trainee.blocks), width, generator=_drawing("start", seed))
         return functional.normalize(drawn, dim=-1) * scale[:, None]
     if start == "zero":
         if trainee.mode != "add":
@@ -118,5 +119,12 @@ def _of_vector(known: KnownTexts, vector: SteeringVector, trainee: Trainee, scal
 
 def _further(first: Tensor, scale: Tensor, span: int, seed: int) -> Tensor:
     """The other directions of a span, drawn at random, (block, span - 1, width)."""
-    drawn = torch.randn(len(first), span - 1, first.shape[1], generator=torch.Generator().manual_seed(seed + 1))
+    drawn = torch.randn(len(first), span - 1, first.shape[1], generator=_drawing("further", seed))
     return functional.normalize(drawn, dim=-1) * scale[:, None, None]
+
+
+def _drawing(what: str, seed: int) -> torch.Generator:
+    """Chance of its own: what a plain seed gives, a model may have been made from (the planted direction of the demo
+    family was, by the same seed).
+    """
+    return torch.Generator().manual_seed(int(digest("direction", what, seed)[:15], 16))

@@ -58,7 +58,7 @@ class Sampling:
     first: int = 16
     """Prompts on which it is tried before the first step, whether the reward tells any replies apart."""
     shuffled: bool = False
-    """Whether each prompt's replies get one another's rewards at random: a control, since nothing can be learnt of them.
+    """Whether each prompt's replies get one another's rewards at random: a control, of which nothing can be learnt.
     Examples on which a training is watched have their own.
     """
 

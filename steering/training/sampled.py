@@ -73,8 +73,8 @@ class Sampled:
     def measured(
         self, chosen: Sequence[int], *, progress: float = 0.0, step: int = 0, gradient: bool = False
     ) -> Measured:
-        """Loss and mean reward of replies to some prompts; without a gradient of the same draws every time, and the loss
-        is what is missing to a reward of 1. Call on the model thread.
+        """Loss and mean reward of replies to some prompts; without a gradient by the same draws every time, and the
+        loss is what is missing to a reward of 1. Call on the model thread.
 
         Args:
             chosen: Which prompts.

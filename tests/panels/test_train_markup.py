@@ -54,6 +54,18 @@ def test_a_table_opens_trained_vectors_alone_and_names_are_text() -> None:
     assert "no budget was set" in methods_html(ROWS, None)
 
 
+def test_columns_that_a_run_does_not_have_are_left_out() -> None:
+    """A run of before has none of them, and one without a judge has no marks."""
+    assert "where not" not in methods_html(ROWS, 1.0)
+    told = [row | {"mark_wanted": 0.97, "mark_unwanted": 0.03, "reward": math.nan} for row in ROWS]
+    shown = methods_html(told, 1.0)
+    assert "where not" in shown
+    assert shown.count("0.97") == len(ROWS), "of the model as it is, too"
+    assert "reward" not in shown
+    drawn = [{**row, "mark": math.nan, "reward": reward} for row, reward in zip(ROWS, range(6), strict=True)]
+    assert [row["method"] for row in ordered(drawn)][:3] == ["ipo", "sft", "dpo"]
+
+
 @pytest.mark.parametrize(("data", "open_"), [("demo-formality", 3), ("demo-refusing", 0), ("mine.jsonl", 0)])
 def test_replies_to_requests_that_may_name_harm_are_folded(data: str, open_: int) -> None:
     methods = ("none", "mean_difference", "dpo", "sft")

@@ -21,7 +21,10 @@ from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row as Asked
 from steering.store import Kept, digest
 from steering.studies.training.rows import Data, Row
+from steering.studies.training.sides import signs_of
+from steering.training.draws import Draws
 from steering.training.readings import Readings
+from steering.training.rewards import Sampling
 from steering.training.scores import TOKENS
 from steering.training.texts import Texts, texts_of
 from steering.training.trainee import Trainee
@@ -47,9 +50,20 @@ class Compared:
     """Whether the chosen reply has the larger mean log-probability a token, (pair,); empty for labelled data."""
     marks: np.ndarray
     """Of its replies, (prompt,); empty where nobody judges."""
+    signs: np.ndarray
+    """Which way each mark counts, 1 or -1, (prompt,); see `signs_of`."""
+    sampled: np.ndarray
+    """Mean reward of replies that are drawn, (example,); empty where nothing is rewarded."""
+    greedy: np.ndarray
+    """Reward of the likeliest reply, (example,)."""
     replies: tuple[str, ...]
     nats: float
     """The 95th percentile over tokens of KL, on the model's own replies to everyday requests; 0 of nothing."""
+
+    @property
+    def signed(self) -> np.ndarray:
+        """Marks that count against it where the behaviour is not wanted, (prompt,)."""
+        return self.marks * self.signs
 
 
 class HeldOut:
@@ -65,6 +79,8 @@ class HeldOut:
         judge: str,
         replies: int,
         tokens: int,
+        sampling: Sampling | None,
+        seed: int,
         kept: Kept,
         readings: Readings,
         job: Job[Any],
@@ -78,6 +94,8 @@ class HeldOut:
             judge: The judge's name.
             replies: How many prompts are answered, at most.
             tokens: The most of a reply.
+            sampling: How replies are drawn and rewarded; none are where None.
+            seed: Of these draws, the same for all rows.
             kept: Finished parts.
             readings: What is read of texts.
             job: Told how far that is.
@@ -90,7 +108,12 @@ class HeldOut:
         prompts = list(dict.fromkeys(item.messages for item in data))
         self.prompts = prompts[: replies if marks is not None else min(replies, UNJUDGED)]
         """That are answered."""
+        self._signs = signs_of(marks, judge, data, self.prompts) if marks is not None else np.array([])
         self._settings = DecodeSettings(max_new_tokens=tokens)
+        self._sampling, self._seed = sampling, seed
+        asked = texts_of(host, data, "wanted") if sampling is not None else Texts((), ())
+        self._asked = [asked.replied[each.chosen][0] for each in asked.examples]
+        self._draws = None if sampling is None else Draws(host, self._asked, asked.items, sampling, seed)
 
     def compared(self, row: Row, job: Job[Any]) -> Compared:
         """What a row does."""
@@ -98,7 +121,9 @@ class HeldOut:
         margins, prefers = self._margins(plan)
         replies = self._replies(row, plan, job)
         marks = [] if self._marks is None else self._marks(self.prompts, replies)
-        return Compared(row, margins, prefers, np.array(marks), tuple(replies), self._nats(row, plan))
+        sampled, greedy = self._rewards(row, plan)
+        nats = self._nats(row, plan)
+        return Compared(row, margins, prefers, np.array(marks), self._signs, sampled, greedy, tuple(replies), nats)
 
     def _nats(self, row: Row, plan: Plan) -> float:
         if row.trained is None:
@@ -108,7 +133,7 @@ class HeldOut:
     def uncompared(self, row: Row) -> Compared:
         """A row that nothing is known of, since somebody stopped the run while it was made."""
         none = np.array([])
-        return Compared(row, none, none, none, (), math.nan)
+        return Compared(row, none, none, none, none, none, none, (), math.nan)
 
     def _margins(self, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
         ratios, means = torch.zeros(len(self._known.texts)), torch.zeros(len(self._known.texts))
@@ -125,16 +150,21 @@ class HeldOut:
         )
         return (ratios[chosen] - ratios[rejected]).numpy(), (means[chosen] > means[rejected]).float().numpy()
 
+    def _rewards(self, row: Row, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+        """Of drawn replies in the mean and of the likeliest, (example,) each."""
+        if self._draws is None or self._sampling is None:
+            return np.array([]), np.array([])
+        ids = [prompt.ids for prompt in self._asked]
+        key = digest("train rewards", fingerprint(self._host), ids, _identity(row), self._sampling.plain, self._seed)
+        if key not in self._kept:
+            every = range(len(self._asked))
+            _, rewards = self._draws.drawn(every, plan, "held out")
+            greedy = self._draws.greedy(every, plan)
+            self._kept[key] = {"sampled": rewards.mean(dim=1).tolist(), "greedy": greedy.tolist()}
+        return np.array(self._kept[key]["sampled"]), np.array(self._kept[key]["greedy"])
+
     def _replies(self, row: Row, plan: Plan, job: Job[Any]) -> list[str]:
-        identity = (
-            ""
-            if row.trained is None
-            else digest(
-                row.trained.intervention.model_copy(update={"vector": "", "others": ()}).model_dump(mode="json"),
-                [vector.content for vector in row.trained.vectors.values()],
-            )
-        )
-        prompts = [render(self._host, messages) for messages in self.prompts]
+        identity, prompts = _identity(row), [render(self._host, messages) for messages in self.prompts]
         keys = [
             digest("train replies", fingerprint(self._host), prompt.ids, identity, self._settings.model_dump())
             for prompt in prompts
@@ -148,3 +178,11 @@ class HeldOut:
                 self._kept[keys[part[index]]] = {"text": reply.answer}
                 job.report(done, len(missing), f"replies: {row.title}")
         return [str(self._kept[key]["text"]) for key in keys]
+
+
+def _identity(row: Row) -> str:
+    """What a row writes, by content."""
+    if row.trained is None:
+        return ""
+    written = row.trained.intervention.model_copy(update={"vector": "", "others": ()})
+    return digest(written.model_dump(mode="json"), [vector.content for vector in row.trained.vectors.values()])

@@ -28,6 +28,12 @@ _CAPTIONS = {
     "kl": "95th percentile over tokens, every ten steps, before the budget sets the length anew.",
     "mark": "Mean mark of replies to requests kept aside to choose the step.",
 }
+_AXIS = {
+    "mark": "mean mark of held-out replies",
+    "reward": "mean reward of drawn replies to held-out prompts",
+    "margin": "held-out margin, nats",
+}
+"""What methods are held against each other by, the first that is known."""
 _SEEN = {"loss": "validation_loss", "margin": "validation_margin"}
 """What is drawn as dots beside a curve."""
 _GREY = {"none": UNSTEERED, "random": FLOOR, "shuffled": FLOOR, "mean_difference": "#009e73"}
@@ -41,14 +47,13 @@ def train_figures(tables: Mapping[str, pd.DataFrame]) -> Iterator[Drawn]:
 
 def gains_figure(rows: pd.DataFrame) -> Drawn:
     """What each method gains, from the table of methods."""
-    judged = bool(rows["mark"].notna().any())
-    what, axis = ("mark", "mean mark of held-out replies") if judged else ("margin", "held-out margin, nats")
-    n = int(rows["prompts" if judged else "examples"].max())
+    what = next((name for name in ("mark", "reward") if rows[name].notna().any()), "margin")
+    n = int(rows["prompts" if what == "mark" else "examples"].max())
     caption = (
-        f"n = {n} held-out {'prompts' if judged else 'examples'}; 95 % intervals by bootstrap. Grey: unsteered, random "
-        "directions and shuffled labels; green: the mean difference."
+        f"n = {n} held-out {'examples' if what == 'margin' else 'prompts'}; 95 % intervals by bootstrap. Grey: "
+        "unsteered, random directions and shuffled labels; green: the mean difference."
     )
-    return "What each gains", _gains(rows, what, axis), caption
+    return "What each gains", _gains(rows, what, _AXIS[what]), caption
 
 
 def curve_figures(curve: pd.DataFrame) -> Iterator[Drawn]:

@@ -27,8 +27,6 @@ from steering.writes.interventions import Plan
 
 Kind = Literal["none", "mean_difference", "random", "trained", "shuffled"]
 Data = Sequence[Preference | Labelled]
-SHUFFLED = ", shuffled labels"
-"""Behind the title of a loss that was trained on such."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +105,8 @@ class Rows:
             yield self._begun(f"random {number + 1}", title, "random", plain, settings.seed + number)
         for loss in settings.losses:
             yield Row(loss, find_loss(loss).title, "trained", self._trained(loss, self._data, self._validation))
-        if settings.shuffled:
-            yield self._shuffled(settings.losses[0])
+        if settings.control:
+            yield self._shuffled(settings.control)
 
     def _begun(self, key: str, title: str, kind: Kind, trainee: Trainee, seed: int) -> Row:
         """A direction that nothing was learnt for, at the budget."""
@@ -120,11 +118,15 @@ class Rows:
         return self._train(loss, data, validation, self._trainee, key or loss)
 
     def _shuffled(self, loss: str) -> Row:
-        """The same training where chosen and rejected, or the labels, are exchanged at random."""
+        """The same training where chosen and rejected, the labels or the rewards are exchanged at random."""
         key, rng = f"{loss} shuffled", Random(f"shuffled {self._settings.seed}")
-        data, validation = (_shuffled(part, rng) for part in (self._data, self._validation))
-        title = find_loss(loss).title + SHUFFLED
-        return Row(key, title, "shuffled", self._trained(loss, data, validation, key))
+        if find_loss(loss).sampled:  # examples to watch it on have their own rewards, by which none is to be chosen
+            sampling = replace(self._settings.sampling, shuffled=True)
+            found = self._train(loss, self._data, (), self._trainee, key, sampling=sampling)
+        else:
+            data, validation = (_shuffled(part, rng) for part in (self._data, self._validation))
+            found = self._trained(loss, data, validation, key)
+        return Row(key, shuffled_title(loss), "shuffled", found)
 
     def _train(self, loss: str, data: Data, validation: Data, trainee: Trainee, key: str, **other: Any) -> Trained:
         settings, title = self._settings, key.replace("_", " ")
@@ -140,15 +142,20 @@ class Rows:
             learning_rate=settings.rate,
             validation=validation,
             patience=settings.patience,
-            sampling=settings.sampling,
-            on_step=partial(self._tell, key, find_loss(loss).title + SHUFFLED * (key != loss), steps),
+            on_step=partial(self._tell, key, find_loss(loss).title if key == loss else shuffled_title(loss), steps),
             on_look=self._on_look if steps else None,
             on_stop=partial(self._stop, key, loss),
             resume=self._kept,
             readings=self._readings,
             name=f"{settings.name or self._name} {title}",
             data_name=self._name,
-            **{"steps": steps, "start": settings.start, "seed": settings.seed, **other},
+            **{
+                "steps": steps,
+                "start": settings.start,
+                "seed": settings.seed,
+                "sampling": settings.sampling,
+                **other,
+            },
         )
 
     def _stop(self, key: str, loss: str, found: Trained) -> None:
@@ -159,17 +166,27 @@ class Rows:
         self._job.emit(Stepped(key, title, steps, point))
 
 
+def shuffled_title(loss: str) -> str:
+    """What the control of a loss is called."""
+    found = find_loss(loss)
+    return f"{found.title}, shuffled {'reward' if found.sampled else 'labels'}"
+
+
 def _two_sided(data: Data) -> bool:
     return {item.wanted for item in data if isinstance(item, Labelled)} != {True}
 
 
 def _shuffled(data: Data, rng: Random) -> Data:
+    """Labels in another order; half of the pairs with their sides exchanged, no more and no less: at a budget even a
+    slight majority would give a vector of full length.
+    """
     labels = [item.wanted for item in data if isinstance(item, Labelled)]
     rng.shuffle(labels)
-    return [_exchanged(item, labels, rng) for item in data]
+    exchanged = set(rng.sample(range(len(data)), len(data) // 2))
+    return [_exchanged(item, labels, index in exchanged) for index, item in enumerate(data)]
 
 
-def _exchanged(item: Preference | Labelled, labels: list[bool], rng: Random) -> Preference | Labelled:
+def _exchanged(item: Preference | Labelled, labels: list[bool], exchanged: bool) -> Preference | Labelled:
     if isinstance(item, Labelled):
         return replace(item, wanted=labels.pop())
-    return replace(item, chosen=item.rejected, rejected=item.chosen) if rng.random() < 0.5 else item
+    return replace(item, chosen=item.rejected, rejected=item.chosen) if exchanged else item

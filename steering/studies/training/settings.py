@@ -22,6 +22,8 @@ from steering.training.trainee import Mode, Trainee
 from steering.writes.interventions import Scope
 
 
+_BY_SIDE = {"demo-refusal": "refusal"}
+"""Judges whose mark counts against a reply where the set's chosen one has less of it."""
 NOBODY = "none"
 
 
@@ -77,7 +79,9 @@ class TrainSettings(BaseModel):
     )
     reply_tokens: int = Field(60, ge=1, le=1024, description="The most tokens of a reply.")
     random: int = Field(2, ge=0, le=20, description="Random directions at the same cost, as a floor.")
-    shuffled: bool = Field(True, description="Whether the first loss is also trained on shuffled labels, as a control.")
+    shuffled: bool = Field(
+        True, description="Whether a loss is also trained on shuffled labels or rewards, as a control."
+    )
     reward: str = Field("number", description=f"rlvr: {', '.join(REWARDS)}, by the chosen reply.")
     samples: int = Field(8, ge=2, le=64, description="rlvr: replies to each prompt at every step.")
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Of splits, order, random directions and samples.")
@@ -126,7 +130,7 @@ class TrainSettings(BaseModel):
 
     def judge_of(self, source: str) -> str:
         """Who judges; "" where nobody does."""
-        named = self.judge.strip() or OF_PREFERENCES.get(source, "")
+        named = self.judge.strip() or _BY_SIDE.get(source, "") or OF_PREFERENCES.get(source, "")
         return "" if named == NOBODY else named
 
     def trainee_on(self, host: Host) -> Trainee:
@@ -163,6 +167,18 @@ class TrainSettings(BaseModel):
             if name == loss:
                 found[number] = given
         return found
+
+    @property
+    def control(self) -> str:
+        """By which loss shuffled labels are trained on: the first that is told which replies are not wanted; "" where
+        there is none, or no control was asked for.
+        """
+        return next((name for name in self.losses if self.shuffled and LOSSES[name].reads_sides), "")
+
+    @property
+    def rewarded(self) -> bool:
+        """Whether a loss takes replies that a reward tells apart."""
+        return any(LOSSES[name].sampled for name in self.losses)
 
     @property
     def sampling(self) -> Sampling:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,6 +26,7 @@ from steering.studies.training.watching import WATCHED, Watched
 from steering.texts.preferences import load_labelled, load_preferences
 from steering.training.course import check_together, find_loss, split
 from steering.training.followers import SELDOM
+from steering.training.loop import LOOKS
 from steering.training.readings import Readings
 from steering.training.texts import check
 from steering.vectors.vector import SteeringVector
@@ -59,6 +60,8 @@ def run(host: Host, settings: TrainSettings, job: Job[Result]) -> Result:
         judge=judge,
         replies=settings.replies,
         tokens=settings.reply_tokens,
+        sampling=settings.sampling if settings.rewarded else None,
+        seed=settings.seed,
         kept=kept,
         readings=readings,
         job=job,
@@ -66,8 +69,7 @@ def run(host: Host, settings: TrainSettings, job: Job[Result]) -> Result:
     name = short_source(source)
     watched = None
     if marks is not None:
-        seen = [item.messages for item in parts.validation or parts.train]
-        watched = Watched(host, seen, marks, tokens=settings.reply_tokens, job=job)
+        watched = Watched(host, parts.validation or parts.train, marks, judge, tokens=settings.reply_tokens, job=job)
     rows = Rows(
         host, settings, parts.train, parts.validation, name=name, kept=kept, readings=readings, job=job, on_look=watched
     )
@@ -105,7 +107,12 @@ def _result(
             "curve": curve_table(found),
             "replies": replies_table(found, said),
         },
-        notes=(*findings(found, judge, settings.budget, settings.seed), _split_note(parts, name), *chat_notes(host)),
+        notes=(
+            *findings(found, judge, settings.budget, settings.seed),
+            *no_control(settings),
+            _split_note(parts, name),
+            *chat_notes(host),
+        ),
         vectors={vector.name: vector for each in trained.values() for vector in each.vectors.values()},
         files={recipe_file(key): recipe_text(each, host) for key, each in trained.items()},
     )
@@ -143,6 +150,16 @@ def _planted(host: Host) -> SteeringVector | None:
     return planted if planted is not None and planted.misfit(host) is None else None
 
 
+def no_control(settings: TrainSettings) -> Iterator[str]:
+    """Why there is no control on shuffled labels, where one was asked for."""
+    if settings.shuffled and not settings.control:
+        titles = " and ".join(find_loss(name).title for name in settings.losses)
+        yield (
+            f"No control on shuffled labels: of {titles} none is told which replies are not wanted, so that with sides "
+            "exchanged at random half of what is learnt would stay right. Add a loss that takes pairs or labels."
+        )
+
+
 def _split_note(parts: Parts, name: str) -> str:
     return (
         f"{name}: trained on {len(parts.train)} examples, the step chosen on {len(parts.validation)}, compared on "
@@ -157,22 +174,30 @@ def size_of(host: Host, settings: TrainSettings) -> Size:
         SteeringError: As `load_preferences`.
     """
     source = settings.source_on(host)
-    rows = 1 + 1 + settings.random + len(settings.losses) + settings.shuffled
-    trainings = len(settings.losses) + settings.shuffled
+    trainings = len(settings.losses) + bool(settings.control)
+    rows = 1 + 1 + settings.random + trainings
     texts, example = _texts(settings, source), seconds_per_example(host)
     looks = trainings * min(SELDOM, settings.steps) * WATCHED
     judged = bool(settings.judge_of(source))
     replies = rows * (settings.replies if judged else min(settings.replies, UNJUDGED)) + looks * judged
-    drawn = sum(find_loss(name).sampled for name in settings.losses) * settings.steps * settings.batch
+    drawn = _drawn(settings, len(texts) // 2, rows) if settings.rewarded else 0
     return Size(
         (
             Work("readings", round((1 + rows * settings.held_out) * len(texts)), tokens_of(texts)),
             Work("steps", trainings * settings.steps, 0, each=example and example * settings.batch),
-            Work("replies", replies + drawn * settings.samples, settings.reply_tokens),
+            Work("replies", replies + drawn, settings.reply_tokens),
         ),
         keeps=True,
         beside="Holding a budget in nats takes passes of its own." if settings.budget else "",
     )
+
+
+def _drawn(settings: TrainSettings, prompts: int, rows: int) -> int:
+    """Replies that are drawn for a reward: at every step, at every look at validation prompts, and to compare rows."""
+    own = [name for name in settings.losses if find_loss(name).sampled]
+    steps = (len(own) + (settings.control in own)) * settings.steps * settings.batch
+    looks = len(own) * (min(LOOKS, settings.steps) + 1) * round(settings.validation * prompts)
+    return settings.samples * (steps + looks + rows * round(settings.held_out * prompts))
 
 
 def _texts(settings: TrainSettings, source: str) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from steering.numbers import counted, plain_number, spread
-from steering.statistics import Estimate, mean_interval
+from steering.statistics import Estimate, mean_interval, wilson
 from steering.studies.measure import Measure
 from steering.studies.training.comparing import Compared
 from steering.vectors.vector import SteeringVector
@@ -34,9 +34,14 @@ def _row(each: Compared, found: Sequence[Compared], seed: int, planted: Steering
     trained, base = each.row.trained, found[0]
     mean = next((other for other in found if other.row.kind == "mean_difference"), None)
     said: dict[str, object] = {"method": each.row.key, "title": each.row.title, "kind": each.row.kind}
-    said |= _estimate("mark", mean_of(each.marks, seed))
-    said |= _estimate("gain", _apart(each.marks, base.marks, seed))
-    said |= _estimate("ahead", UNKNOWN if mean is None else _apart(each.marks, mean.marks, seed))
+    said |= _estimate("mark", mean_of(each.signed, seed))
+    said |= _estimate("mark_wanted", where(each, 1, seed))
+    said |= _estimate("mark_unwanted", where(each, -1, seed))
+    said |= _estimate("gain", _apart(each.signed, base.signed, seed))
+    said |= _estimate("ahead", UNKNOWN if mean is None else _apart(each.signed, mean.signed, seed))
+    said |= _estimate("reward", mean_of(each.sampled, seed))
+    said |= _estimate("reward_greedy", mean_of(each.greedy, seed))
+    said |= _estimate("reward_gain", _apart(each.sampled, base.sampled, seed))
     said |= _estimate("margin", mean_of(each.margins, seed))
     said |= _estimate("prefers", mean_of(each.prefers, seed))
     said |= {"nats": each.nats, "prompts": len(each.marks), "examples": len(each.margins)}
@@ -68,6 +73,18 @@ def _apart(one: np.ndarray, other: np.ndarray, seed: int) -> Estimate:
 def mean_of(values: np.ndarray, seed: int) -> Estimate:
     """The mean with its 95 % bootstrap interval; unknown of nothing."""
     return mean_interval(values, seed=seed) if len(values) else UNKNOWN
+
+
+def where(each: Compared, sign: int, seed: int) -> Estimate:
+    """The marks where the behaviour is wanted (1) or not (-1), of a set that asks for both; unknown of others. Replies
+    that have it or not are a share with Wilson's interval, since none of a few does not say that there is none at all.
+    """
+    if not (each.signs < 0).any() or not len(each.marks):
+        return UNKNOWN
+    marks = each.marks[each.signs == sign]
+    if len(marks) and set(marks.tolist()) <= {0.0, 1.0}:
+        return wilson(int(marks.sum()), len(marks))
+    return mean_of(marks, seed)
 
 
 def cosine(one: SteeringVector, other: SteeringVector) -> float:
@@ -109,7 +126,9 @@ def measures_of(found: Sequence[Compared], seed: int) -> Iterator[Measure]:
             continue
         name = each.row.key
         if len(each.marks):
-            yield Measure(f"mark_{name}", *mean_of(each.marks, seed), len(each.marks))
+            yield Measure(f"mark_{name}", *mean_of(each.signed, seed), len(each.marks))
+        if len(each.sampled):
+            yield Measure(f"reward_{name}", *mean_of(each.sampled, seed), len(each.sampled))
         if each.row.kind != "none":
             yield Measure(f"margin_{name}", *mean_of(each.margins, seed), len(each.margins), "nats")
 
@@ -131,14 +150,13 @@ def _compared(
     found: Sequence[Compared], trained: Sequence[Compared], judge: str, budget: float | None, seed: int
 ) -> Iterator[str]:
     """The best of the trained rows, against the others."""
-    what, unit = ("marks", "") if judge else ("margins", " nats")
-    by = f"marks of the judge {judge}" if judge else "held-out margins"
+    what, unit, by = _compared_by(found, judge)
     best = max(trained, key=lambda each: (float(getattr(each, what).mean()), float(each.margins.mean())))
     cost = "their own lengths" if budget is None else f"{plain_number(budget)} nat{'' if budget == 1 else 's'}"
     n = len(getattr(best, what))
     yield (
         f"Best at {cost}: {best.row.title}, {spread(*mean_of(getattr(best, what), seed))}{unit} by {by} (mean over "
-        f"{counted(n, 'held-out prompt' if judge else 'held-out example')}, 95 % bootstrap intervals)."
+        f"{counted(n, 'held-out example' if what == 'margins' else 'held-out prompt')}, 95 % bootstrap intervals)."
     )
     if not judge:
         yield "Nobody judged the replies, so that margins are compared; name a judge to see what replies gain."
@@ -147,7 +165,58 @@ def _compared(
         if other is not None:
             yield _against(best, other, what, unit, title, seed)
     yield from _floor(found, what, unit, seed)
+    yield from _sides(found, seed)
+    yield from _rewards(found, seed)
     yield from _reached(found, budget)
+
+
+def _compared_by(found: Sequence[Compared], judge: str) -> tuple[str, str, str]:
+    """What says which row is best: its name, unit and words."""
+    if judge:
+        return "signed", "", f"marks of the judge {judge}"
+    if len(found[0].sampled):
+        return "sampled", "", "rewards of replies that are drawn"
+    return "margins", " nats", "held-out margins"
+
+
+def _sides(found: Sequence[Compared], seed: int) -> Iterator[str]:
+    """What each row does where the behaviour is wanted, and where it is not."""
+    rows = [
+        each for each in found if each.row.kind in ("none", "trained") and not math.isnan(where(each, 1, seed).value)
+    ]
+    if rows:
+        wanted = int((rows[0].signs > 0).sum())
+        yield (
+            f"Marks of {wanted} requests whose chosen reply has what the judge marks, and of the "
+            f"{len(rows[0].signs) - wanted} others, where a mark counts against the row: "
+            + "; ".join(
+                f"{each.row.title} {spread(*where(each, 1, seed))} and {spread(*where(each, -1, seed))}"
+                for each in rows
+            )
+            + "."
+        )
+
+
+def _rewards(found: Sequence[Compared], seed: int) -> Iterator[str]:
+    """Rewards of the model as it is, of each training by them, and of those that were dealt at random."""
+    if not len(found[0].sampled):
+        return
+    base = mean_of(found[0].sampled, seed)
+    for each in found:
+        if each.row.kind in ("none", "trained", "shuffled") and len(each.sampled):
+            own, likeliest = mean_of(each.sampled, seed), mean_of(each.greedy, seed)
+            said = "" if each is found[0] else _beyond(own, base)
+            n = counted(len(each.sampled), "prompt")
+            yield (
+                f"Reward of {each.row.title}: {spread(*own)} of replies drawn to {n}, {spread(*likeliest)} of the "
+                f"likeliest ones{said}."
+            )
+
+
+def _beyond(own: Estimate, base: Estimate) -> str:
+    if own.low > base.high:
+        return ", above the unsteered model's: the intervals do not meet"
+    return f", {'' if own.value > base.high else 'not '}beyond the unsteered model's interval"
 
 
 def _against(best: Compared, other: Compared, what: str, unit: str, title: str, seed: int) -> str:
@@ -168,9 +237,10 @@ def _floor(found: Sequence[Compared], what: str, unit: str, seed: int) -> Iterat
     for each in found:
         if each.row.kind == "shuffled":
             own = mean_of(getattr(each, what), seed)
-            inside = own.low <= max(value.high for value in floor)
-            said = "not shown to be more than random directions do" if inside else "more than random directions do"
-            yield f"Trained on shuffled labels: {spread(*own)}{unit}, {said}."
+            nothing = mean_of(getattr(found[0], what), seed)  # random directions may do worse than none
+            inside = own.low <= max(value.high for value in (nothing, *floor))
+            said = f"{'not shown to be ' * inside}more than random directions do, or none"
+            yield f"{each.row.title}: {spread(*own)}{unit}, {said}."
 
 
 def _reached(found: Sequence[Compared], budget: float | None) -> Iterator[str]:

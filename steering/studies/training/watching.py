@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from steering.judges.marks import Marks
 from steering.lane import Job
@@ -14,6 +15,8 @@ from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row as Asked
 from steering.recipes.recipe import Intervention
 from steering.recipes.writes import Vectors, writes_of
+from steering.studies.training.rows import Data
+from steering.studies.training.sides import signs_of
 from steering.training.trained import Point
 
 
@@ -24,19 +27,19 @@ WATCHED = 8
 class Watched:
     """Marks the replies of a vector as it stands. Call on the model thread."""
 
-    def __init__(
-        self, host: Host, requests: Sequence[tuple[Message, ...]], marks: Marks, *, tokens: int, job: Job[Any]
-    ) -> None:
+    def __init__(self, host: Host, data: Data, marks: Marks, judge: str, *, tokens: int, job: Job[Any]) -> None:
         """
         Args:
             host: The model.
-            requests: That are answered, the first ones; none that vectors are compared on.
+            data: Whose requests are answered, the first ones; none that vectors are compared on.
             marks: Who judges replies.
+            judge: The judge's name.
             tokens: The most of a reply.
             job: That trains.
         """
         self._host, self._marks, self._job = host, marks, job
-        self._requests = list(dict.fromkeys(requests))[:WATCHED]
+        self._requests: list[tuple[Message, ...]] = list(dict.fromkeys(item.messages for item in data))[:WATCHED]
+        self._signs = signs_of(marks, judge, data, self._requests)
         self._prompts = [render(host, each) for each in self._requests]
         self._settings = DecodeSettings(max_new_tokens=tokens)
 
@@ -46,4 +49,4 @@ class Watched:
         rows = [Asked(prompt, plan) for prompt in self._prompts]
         written = dict(generate_each(self._job, self._host, rows, [self._settings] * len(rows)))
         marks = self._marks(self._requests, [written[index].answer for index in range(len(rows))])
-        return {"mark": sum(marks) / len(marks)}
+        return {"mark": float((np.array(marks) * self._signs).mean())}

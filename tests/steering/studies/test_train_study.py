@@ -12,16 +12,20 @@ import torch
 from steering.errors import SteeringError
 from steering.job import Stopped
 from steering.judges import judge_lexicon
+from steering.judges.marks import load_marks
 from steering.recipes.nats import calibration_prompts, divergences, own_replies
 from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Intervention, Recipe
 from steering.studies import find_study
 from steering.studies.drawn import drawn
 from steering.studies.study import Result
+from steering.studies.training.comparing import Compared
 from steering.studies.training.following import Followed
 from steering.studies.training.recipes import recipe_of
-from steering.studies.training.rows import Stepped
-from steering.studies.training.study import parts_of
+from steering.studies.training.rows import Row, Stepped
+from steering.studies.training.sides import signs_of
+from steering.studies.training.study import no_control, parts_of
+from steering.studies.training.tables import where
 from steering.texts.preferences import load_preferences
 
 
@@ -54,14 +58,19 @@ def run(demo, home):
 def test_trained_vectors_gain_what_random_ones_and_shuffled_labels_do_not(run) -> None:
     result, _ = run
     rows = result.tables["methods"].set_index("method")
-    assert list(rows.index) == ["none", "mean_difference", "random 1", "sft", "dpo", "sft shuffled"]
+    assert list(rows.index) == ["none", "mean_difference", "random 1", "sft", "dpo", "dpo shuffled"]
     for loss in ("sft", "dpo"):
         assert rows.loc[loss, "mark"] > rows.loc["none", "mark"] + 0.5
         assert rows.loc[loss, "gain_low"] > 0
         assert rows.loc[loss, "margin_low"] > rows.loc["random 1", "margin_high"]
     assert rows.loc["dpo", "margin"] > rows.loc["mean_difference", "margin"]
     assert abs(rows.loc["random 1", "cosine"]) < 0.3
-    assert rows.loc["sft shuffled", "mark_low"] <= rows.loc["random 1", "mark_high"]
+    assert abs(rows.loc["random 1", "cosine_planted"]) < 0.3, "chance is not the one that the model was planted with"
+    assert rows.loc["dpo shuffled", "title"] == "DPO, shuffled labels", "likelihood would find half of the labels right"
+    floor = rows.loc[["none", "random 1"], "mark_high"].max()
+    assert rows.loc["dpo shuffled", "mark_low"] <= floor < rows.loc["dpo", "mark_low"]
+    assert rows["mark_wanted"].isna().all(), "formality is wanted everywhere"
+    assert rows["reward"].isna().all()
 
 
 def test_all_cost_the_budget_by_the_measure_of_nats(run, demo) -> None:
@@ -180,6 +189,58 @@ def test_without_a_judge_margins_say_what_is_gained(run, demo) -> None:
     assert replies.groupby("method").size().to_dict() == dict.fromkeys(rows.index, replies["prompt"].nunique())
     assert replies["text"].str.len().min() > 0, "there is something to read"
     assert replies["mark"].isna().all()
+
+
+def test_a_reward_is_measured_of_every_row_and_shuffled_as_its_control(demo) -> None:
+    study = find_study("train")
+    given = {"data": "demo-reworded", "losses": "sft, rlvr", "n": 24, "steps": 2, "batch": 4, "samples": 2, "random": 0}
+    asked = {**given, "blocks": "1", "budget": None, "validation": 0.2, "rate": 0.5}
+    result = study.start(demo, study.parse(asked)).result()
+    rows = result.tables["methods"].set_index("method")
+    assert list(rows.index) == ["none", "mean_difference", "sft", "rlvr", "rlvr shuffled"]
+    assert rows["title"].iloc[-1] == "RLVR, shuffled reward"
+    for name in ("reward", "reward_greedy"):
+        assert ((rows[name] >= 0) & (rows[name] <= 1)).all()
+    assert rows.loc["rlvr", "reward_gain"] == pytest.approx(rows.loc["rlvr", "reward"] - rows.loc["none", "reward"])
+    one, other = (result.tables["curve"].set_index("method").loc[key, "margin"] for key in ("rlvr", "rlvr shuffled"))
+    assert one.iloc[0] == other.iloc[0], "the same draws"
+    said = [note for note in result.notes if note.startswith("Reward of ")]
+    assert len(said) == 4
+    assert "beyond the unsteered model's interval" in said[-1]
+    assert next(title for title, *_ in drawn(result)) == "What each gains"
+
+
+@pytest.mark.parametrize(
+    ("losses", "control"),
+    [
+        ("sft, poft", ""),
+        ("sft, kto", "kto"),
+        ("poft, dpo, bco", "dpo"),
+        ("reft", ""),
+        ("sft, rlvr, dpo", "rlvr"),
+    ],
+)
+def test_the_control_is_of_a_loss_that_is_told_what_is_not_wanted(losses: str, control: str) -> None:
+    settings = find_study("train").parse({"losses": losses})
+    assert settings.control == control
+    assert find_study("train").parse({"losses": losses, "shuffled": False}).control == ""
+    assert ["No control on shuffled labels" in each for each in no_control(settings)] == [True] * (not control)
+
+
+def test_a_refusal_counts_against_a_row_where_the_set_answers() -> None:
+    data = load_preferences("demo-refusal")[:6]
+    asked = [item.messages for item in data]
+    marks = load_marks(None, "refusal")  # a rule needs no model
+    assert signs_of(marks, "refusal", data, asked).tolist() == [1, -1] * 3
+    assert signs_of(marks, "formal", data, asked).tolist() == [1] * 6, "by degree there is always one that has less"
+    row = Row("dpo", "DPO", "trained", None)
+    nothing = np.array([])
+    refuses = np.array([1.0, 0.0, 1.0, 1.0, 1.0, 0.0])
+    found = Compared(row, nothing, nothing, refuses, np.array([1.0, -1.0] * 3), nothing, nothing, (), 0.25)
+    assert found.signed.tolist() == [1, 0, 1, -1, 1, 0]
+    wanted, not_wanted = where(found, 1, 0), where(found, -1, 0)
+    assert (wanted.value, not_wanted.value) == (1, pytest.approx(1 / 3))
+    assert wanted.low < 0.5, "three of three are no certainty"
 
 
 @pytest.mark.parametrize(
