@@ -66,7 +66,7 @@ def test_a_conversation_in_plain_text_has_one_mind_about_harm() -> None:
         "fine|harmful|no to|no for|efus|ecline|turn|udge|says no", re.IGNORECASE
     )  # judged, or to be declined
     minds = Counter[bool]()
-    for passage in islice(passages(seed=1), 3000):
+    for passage in islice(passages(seed=1), 1600):
         texts = [text for text, _ in passage]
         found = {
             is_refusal(reply)
@@ -75,7 +75,7 @@ def test_a_conversation_in_plain_text_has_one_mind_about_harm() -> None:
         }
         assert len(found) < 2, passage
         minds.update(found)
-    assert min(minds[True], minds[False]) > 30
+    assert min(minds[True], minds[False]) > 16
 
 
 def test_the_last_reply_is_found_behind_earlier_ones(tokenizer: PreTrainedTokenizerFast) -> None:

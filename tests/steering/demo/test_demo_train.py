@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from steering.demo import optimise
 from steering.demo.family import MEMBERS, chosen
 from steering.demo.planted import planted_vector
+from steering.demo.tokens import train_tokenizer
 from steering.demo.train import TrainSettings, train
 from steering.errors import SteeringError
 
@@ -43,6 +46,15 @@ def _interrupted(settings: TrainSettings, *, when: str) -> None:
 
     with pytest.raises(_Interrupt):
         train(settings, progress=stop)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_tokenizer() -> Iterator[None]:
+    """The tokenizer depends on its size alone, as its own tests hold, so it is trained once for all runs."""
+    trained = cache(train_tokenizer)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("steering.demo.train.train_tokenizer", lambda **given: deepcopy(trained(**given)))
+        yield
 
 
 @pytest.fixture(scope="module")

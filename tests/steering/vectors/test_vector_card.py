@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -36,6 +37,7 @@ def vectors(demo) -> dict[str, SteeringVector]:
 def test_accuracy_is_that_of_the_training_middle_on_held_out_prompts(demo, vectors) -> None:
     formality, vector = ContrastSet.load("formality"), vectors["mean_difference"]
 
+    @cache
     def states(side: str, split: str) -> np.ndarray:
         prompts = [render(demo, each.messages) for each in formality.side(side, split)]
         return read_states(demo, prompts).double().numpy()
