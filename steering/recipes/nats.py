@@ -52,6 +52,19 @@ _FIRST = (0.125, 0.5, 2.0, 8.0)
 """Lengths that are tried first; of another scale, four parts of it, each a quarter of the next."""
 
 
+class BeyondReachError(SteeringError):
+    """No strength costs as many nats as were asked for."""
+
+    def __init__(self, asked: float, most: float, up_to: str) -> None:
+        super().__init__(
+            f"A strength of {with_unit(f'{asked:g}', 'nats')} was asked for.",
+            f"at most {most:.2g} nats, the most that was measured up to {up_to}.",
+            "Ask for less, or write at other blocks.",
+        )
+        self.most = most
+        """The most that was measured, in nats."""
+
+
 @dataclass(frozen=True)
 class Calibration:
     """What a budget came to."""
@@ -205,12 +218,7 @@ def _search(
             break
         tried = _next(seen, budget, largest)
     if abs(seen[best] / budget - 1) > 0.25:
-        top = max(seen.values())
-        raise SteeringError(
-            f"A strength of {with_unit(f'{budget:g}', 'nats')} was asked for.",
-            f"at most {top:.2g} nats, the most that was measured up to {max(seen):g} {unit}.",
-            "Ask for less, or write at other blocks.",
-        )
+        raise BeyondReachError(budget, max(seen.values()), f"{max(seen):g} {unit}")
     return Calibration(best, seen[best], found.shape[1], passes)
 
 

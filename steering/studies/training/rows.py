@@ -4,7 +4,7 @@ vector, and one that was trained on shuffled labels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from steering.lane import Job
 from steering.model.host import Host
+from steering.recipes.nats import BeyondReachError
 from steering.recipes.writes import writes_of
 from steering.store import Kept
 from steering.studies.training.settings import TrainSettings
@@ -92,21 +93,44 @@ class Rows:
         self._on_look = on_look
         self.stopped: Row | None = None
         """What a training came to that somebody stopped."""
+        self.left_out: list[str] = []
+        """What no strength brings to the budget, in sentences."""
 
     def make(self) -> Iterator[Row]:
-        """All of them; what was trained is given as soon as it is."""
-        settings = self._settings
+        """All of them; what was trained is given as soon as it is. A way that no strength brings to the budget is left
+        out, and `left_out` says so.
+
+        Raises:
+            SteeringError: No loss has a vector that costs as much.
+        """
         yield Row("none", "unsteered", "none", None)
+        beyond, trained = None, False
+        for title, way in self._ways():
+            try:
+                row = way()
+            except BeyondReachError as error:
+                self.left_out.append(error.left_out(f"{title}, which costs at most {error.most:.2g} nats"))
+                beyond = error
+                continue
+            trained = trained or row.kind == "trained"
+            yield row
+        if beyond is not None and not trained:
+            raise beyond
+
+    def _ways(self) -> Iterator[tuple[str, Callable[[], Row]]]:
+        """Titles, and what makes their rows."""
+        settings = self._settings
         plain = replace(self._trainee, mode="add") if settings.mode == "gated_add" else self._trainee
         if _two_sided(self._data):
-            yield self._begun("mean_difference", "mean difference", "mean_difference", plain, settings.seed)
+            begun = partial(self._begun, "mean_difference", "mean difference", "mean_difference")
+            yield "mean difference", partial(begun, plain, settings.seed)
         for number in range(settings.random):
             title = f"random direction {number + 1}"
-            yield self._begun(f"random {number + 1}", title, "random", plain, settings.seed + number)
+            yield title, partial(self._begun, f"random {number + 1}", title, "random", plain, settings.seed + number)
         for loss in settings.losses:
-            yield Row(loss, find_loss(loss).title, "trained", self._trained(loss, self._data, self._validation))
+            yield find_loss(loss).title, partial(self._trained, loss)
         if settings.control:
-            yield self._shuffled(settings.control)
+            yield shuffled_title(settings.control), partial(self._shuffled, settings.control)
 
     def _begun(self, key: str, title: str, kind: Kind, trainee: Trainee, seed: int) -> Row:
         """A direction that nothing was learnt for, at the budget."""
@@ -114,8 +138,9 @@ class Rows:
         found = self._train("sft", self._data, (), trainee, key, steps=0, start=start, seed=seed)
         return Row(key, title, kind, found)
 
-    def _trained(self, loss: str, data: Data, validation: Data, key: str = "") -> Trained:
-        return self._train(loss, data, validation, self._trainee, key or loss)
+    def _trained(self, loss: str) -> Row:
+        found = self._train(loss, self._data, self._validation, self._trainee, loss)
+        return Row(loss, find_loss(loss).title, "trained", found)
 
     def _shuffled(self, loss: str) -> Row:
         """The same training where chosen and rejected, the labels or the rewards are exchanged at random."""
@@ -125,7 +150,7 @@ class Rows:
             found = self._train(loss, self._data, (), self._trainee, key, sampling=sampling)
         else:
             data, validation = (_shuffled(part, rng) for part in (self._data, self._validation))
-            found = self._trained(loss, data, validation, key)
+            found = self._train(loss, data, validation, self._trainee, key)
         return Row(key, shuffled_title(loss), "shuffled", found)
 
     def _train(self, loss: str, data: Data, validation: Data, trainee: Trainee, key: str, **other: Any) -> Trained:

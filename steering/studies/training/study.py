@@ -74,7 +74,7 @@ def run(host: Host, settings: TrainSettings, job: Job[Result]) -> Result:
         host, settings, parts.train, parts.validation, name=name, kept=kept, readings=readings, job=job, on_look=watched
     )
     found: list[Compared] = []
-    so_far = partial(_result, host, settings, found, held_out, parts, name)
+    so_far = partial(_result, host, settings, found, rows.left_out, held_out, parts, name)
     try:
         for row in rows.make():
             found.append(held_out.compared(row, job))
@@ -89,7 +89,13 @@ def run(host: Host, settings: TrainSettings, job: Job[Result]) -> Result:
 
 
 def _result(
-    host: Host, settings: TrainSettings, found: Sequence[Compared], held_out: HeldOut, parts: Parts, name: str
+    host: Host,
+    settings: TrainSettings,
+    found: Sequence[Compared],
+    left_out: Sequence[str],
+    held_out: HeldOut,
+    parts: Parts,
+    name: str,
 ) -> Result:
     """What was found, perhaps so far."""
     judge = settings.judge_of(settings.source_on(host))
@@ -109,6 +115,7 @@ def _result(
         },
         notes=(
             *findings(found, judge, settings.budget, settings.seed),
+            *left_out,
             *no_control(settings),
             _split_note(parts, name),
             *chat_notes(host),
