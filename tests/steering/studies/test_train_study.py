@@ -13,7 +13,7 @@ from steering.errors import SteeringError
 from steering.job import Stopped
 from steering.judges import judge_lexicon
 from steering.judges.marks import load_marks
-from steering.recipes.nats import calibration_prompts, divergences, own_replies
+from steering.recipes.nats import BeyondReachError, calibration_prompts, divergences, own_replies
 from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Intervention, Recipe
 from steering.studies import find_study
@@ -27,6 +27,7 @@ from steering.studies.training.sides import signs_of
 from steering.studies.training.study import no_control, parts_of
 from steering.studies.training.tables import where
 from steering.texts.preferences import load_preferences
+from steering.training.training import train as trained
 
 
 SMALL = {
@@ -157,6 +158,29 @@ def test_a_finished_run_is_found_finished(run, demo, home) -> None:
     job = study.start(demo, study.parse({**SMALL, "kept": str(home / "kept.sqlite")}))
     assert not [event for event in job.events() if isinstance(event, Stepped)]
     assert repr(job.result().tables) == repr(run[0].tables)
+
+
+def test_what_no_strength_brings_to_the_budget_is_left_out_and_said(demo, home, monkeypatch) -> None:
+    """Of the run above, whose trainings are kept; where no loss comes to the budget, the run ends with the mistake."""
+    study = find_study("train")
+    settings = study.parse({**SMALL, "shuffled": False, "kept": str(home / "kept.sqlite")})
+
+    def fall_short(fails) -> None:
+        def train(*given, **asked):
+            if fails(asked):
+                raise BeyondReachError(0.5, 0.031, "512 × mean difference")
+            return trained(*given, **asked)
+
+        monkeypatch.setattr("steering.studies.training.rows.train", train)
+
+    fall_short(lambda asked: asked["start"] == "random" or asked["loss"] == "dpo")
+    found = study.start(demo, settings).result()
+    assert list(found.tables["methods"]["method"]) == ["none", "mean_difference", "sft"]
+    for title in ("random direction 1", "DPO"):
+        assert any(note.startswith(f"Left out: {title}, which costs at most 0.031 nats.") for note in found.notes)
+    fall_short(lambda asked: asked["steps"])
+    with pytest.raises(BeyondReachError):
+        study.start(demo, settings).result()
 
 
 def test_without_a_judge_margins_say_what_is_gained(run, demo) -> None:
