@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,9 @@ from steering.store import Kept
 from steering.studies.refusal.arms import NONE, REFUSAL, Arm, Arms
 from steering.studies.refusal.groups import Group
 from steering.studies.refusal.outcomes import Answers, Cost, Rates, rates_of
-from steering.studies.refusal.replies import Judge, Said, Speaker, judged
+from steering.studies.refusal.replies import BATCH, Judge, Said, Speaker, judged
 from steering.studies.refusal.requests import prompts_of, read_prompts_of
+from steering.studies.refusal.spread import Ahead
 from steering.texts.questions import (
     QUESTION_SETS,
     Question,
@@ -119,8 +121,8 @@ class Effects:
             except SteeringError as error:
                 self.notes.append(error.left_out(arm.title))
                 continue
-            for group in self._groups:
-                yield self._rates(job, speaker, group)
+            for group, replies in self._spoken(job, speaker):
+                yield self._rates(job, speaker, group, replies)
             if arm is self._arms.arms[0]:
                 self._ahead(job, costs=True)
             yield self._cost(job, speaker)
@@ -133,10 +135,9 @@ class Effects:
             speaker = self._speaker(arm)
         except SteeringError:  # who comes to it says so
             return
-        for group in self._groups:
-            self._replies(job, speaker, group.name, group.prompts, self._longest)
+        for group, replies in self._spoken(job, speaker):
             speaker.odds(group.read, self._tokens)
-            yield len(group.prompts)
+            yield len(replies)
         if replied is not None:
             self._replied = list(replied)
             self._cost(job, speaker)
@@ -151,7 +152,7 @@ class Effects:
         items, replied = [], tuple(self._replied) if costs else None
         for arm in self._arms.arms if costs else self._arms.arms[:1]:
             groups = () if costs and arm is self._arms.arms[0] else tuple(self._groups)
-            if arm.weights:  # edited once for all groups
+            if arm.weights or self._together(groups):  # edited, or decoded, once for all groups
                 items.append(self._part(arm, groups, replied))
                 continue
             items += [self._part(arm, (group,), None) for group in groups]
@@ -177,8 +178,22 @@ class Effects:
         vector = self._arms.vectors[REFUSAL]
         return orthogonalised(self._host, vector.directions[vector.default_block])
 
-    def _rates(self, job: Job[Any], speaker: Speaker, group: Group) -> Rates:
-        replies = self._replies(job, speaker, group.name, group.prompts, self._longest)
+    def _spoken(self, job: Job[Any], speaker: Speaker) -> Iterator[tuple[Group, list[Reply]]]:
+        """Replies to every group, those of all together where they are one batch."""
+        if not self._together(self._groups):
+            for group in self._groups:
+                yield group, self._replies(job, speaker, group.name, group.prompts, self._longest)
+            return
+        everything = [prompt for group in self._groups for prompt in group.prompts]
+        replies = iter(self._replies(job, speaker, "all requests", everything, self._longest))
+        for group in self._groups:
+            yield group, list(islice(replies, len(group.prompts)))
+
+    @staticmethod
+    def _together(groups: Sequence[Group]) -> bool:
+        return sum(len(group.prompts) for group in groups) <= BATCH
+
+    def _rates(self, job: Job[Any], speaker: Speaker, group: Group, replies: Sequence[Reply]) -> Rates:
         odds = speaker.odds(group.read, self._tokens)
         said = tuple(
             judged(speaker.arm, group.name, group.system, group.asked, replies, odds, self._judge, target=group.target)
@@ -268,30 +283,6 @@ class Effects:
         self._right.setdefault(name, right)
         p_value = math.nan if known is None else mcnemar(known, right)
         return Answers(wilson(sum(right), len(right)), chance, mass, len(right), p_value, right)
-
-
-@dataclass(frozen=True, eq=False)
-class Ahead:
-    """What one intervention makes of some groups, and perhaps what it costs: a part for a worker."""
-
-    arms: Arms
-    """One, with the vectors that it needs."""
-    groups: tuple[Group, ...]
-    replied: tuple[Replied, ...] | None
-    """What damage is read on; None where costs are not asked for."""
-    known: Mapping[str, dict[str, Any]]
-    """Replies that are kept, so that those that are missing are decoded beside the same others as here."""
-    effects: Callable[..., Effects]
-
-    def compute(self, job: Job[Any], host: Host, kept: Kept) -> Iterator[int]:
-        """As `Effects.alone`."""
-        kept.update(self.known)
-        some = {"questions": 0} if self.replied is None else {}
-        yield from self.effects(host, self.arms, self.groups, kept=kept, **some).alone(job, self.replied)
-
-    def pieces(self, host: Host) -> tuple[Ahead]:
-        """Itself."""
-        return (self,)
 
 
 def _damage_of(replied: Sequence[Replied]) -> tuple[str, Any]:

@@ -148,7 +148,10 @@ def test_a_grid_of_workers_has_the_cells_of_one_process(demo, pool) -> None:
     assert {0, 20} <= set(reported)
 
 
-def test_a_refusal_run_of_workers_has_the_effects_of_one_process(demo, pool) -> None:
+@pytest.mark.parametrize("at_once", [64, 2])
+def test_a_refusal_run_of_workers_has_the_effects_of_one_process(demo, pool, monkeypatch, at_once: int) -> None:
+    """With replies to all groups in one batch, and in one for each."""
+    monkeypatch.setattr("steering.studies.refusal.effects.BATCH", at_once)
     given = {"n_train": 8, "n_validation": 4, "n_test": 2, "random": 1, "reply_tokens": 4, "questions": 2}
     given |= {"arms": ["ablate", "weights"], "complete": False, "last_only": True, "tokens": ["I"]}
     here: dict[str, Any] = {}
@@ -164,7 +167,8 @@ def test_a_refusal_run_of_workers_has_the_effects_of_one_process(demo, pool) -> 
         before = pool._calls
         several = run(there)
     groups, arms = len({each.group for each in one.rates}), len(one.costs)
-    assert pool._calls - before == groups * (arms - 1) + arms, "orthogonal weights are edited once for all"
+    expected = 1 + arms if at_once == 64 else groups * (arms - 1) + arms
+    assert pool._calls - before == expected, "orthogonal weights are edited once for all"
     assert {key: repr(value) for key, value in there.items()} == {key: repr(value) for key, value in here.items()}
     assert repr(several.rates) == repr(one.rates)
     assert repr(several.costs) == repr(one.costs)
