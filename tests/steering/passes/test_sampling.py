@@ -49,8 +49,8 @@ def test_draws_have_the_exact_distribution(temperature: float, top_p: float) -> 
     logits = torch.randn(201, generator=torch.Generator().manual_seed(1)) * 2
     found = draws(logits, temperature=temperature, top_p=top_p)
     assert p_value(found, exact(logits, temperature, top_p)) > 1e-3
-    # The test can fail: a temperature that is a tenth off, or a nucleus without its last tokens.
-    assert p_value(found, exact(logits, temperature * 1.1, 1.0)) < 1e-6
+    # The test can fail: a temperature that is a fifth off, or a nucleus without its last tokens.
+    assert p_value(found, exact(logits, temperature * 1.2, 1.0)) < 1e-6
 
 
 @pytest.mark.parametrize("guess", ["the likeliest", "a few", "none"])

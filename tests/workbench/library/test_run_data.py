@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 
 from steering.resources import resource
 from tests.workbench.cli.test_cli import call
@@ -60,20 +62,26 @@ def test_what_was_not_kept_is_said(home: Workspace, tmp_path: Path) -> None:
     assert "results will differ" in said[0]
 
 
+def _kept(run: Result) -> str:
+    """The id under which a command kept its run."""
+    (id,) = re.findall(r"Kept as run (\w{16})", run.stderr)
+    return id
+
+
 def test_an_extraction_is_repeated_without_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEERING_WORKBENCH_HOME", str(tmp_path / "home"))
     file = tmp_path / "mine.csv"
     rows = "".join(f"Write a formal note {n}.,Write a casual note {n}.\n" for n in range(12))
     file.write_text(f"positive,negative\n{rows}")
     asked = ("run", "extract", "--set", f"contrast={file}")
-    first = call(*asked).stderr.rpartition("Kept as run ")[2].strip()
+    first = _kept(call(*asked))
     file.unlink()
     again = call("runs", "resume", first)
     assert "is gone: the workspace's copy of it is used" in " ".join(again.stderr.split())
     call("runs", "export", first, "--out", str(tmp_path / "out"))
     by_file = call("run", str(tmp_path / "out" / "blocks.csv"))
     assert "is gone: the workspace's copy of it is used" in " ".join(by_file.stderr.split())
-    others = [each.stderr.rpartition("Kept as run ")[2].strip() for each in (again, by_file)]
+    others = [_kept(each) for each in (again, by_file)]
     runs = Workbench().runs
     results = [runs[id].result for id in (first, *others)]
     digests = [[each.digest for each in result.vectors.values()] for result in results if result is not None]

@@ -169,9 +169,8 @@ def _check_form(form: Fields, values: dict[str, Any], settings: Any) -> None:
     assert not filled.problems
     named = [name for name in values if name in type(settings).model_fields]
     assert len(named) >= 3
-    again = type(settings).model_validate(
-        {name: filled.ready[name] for name in named if filled.ready[name] is not None}
-    )
+    left_out = {name for name in named if filled.ready[name] is None and getattr(settings, name) is not None}
+    again = type(settings).model_validate({name: filled.ready[name] for name in named if name not in left_out})
     told, wanted = again.model_dump(), settings.model_dump()
     assert {name: told[name] for name in named if name != "prompts"} == {
         name: wanted[name] for name in named if name != "prompts"
