@@ -125,10 +125,7 @@ def compared(base: Tensor, own: Tensor, taken: Tensor, n: int) -> Compared:
     """
     ids, n = taken.to(own.device)[:, None], min(n, own.shape[-1])
     if base is own:
-        shown = torch.cat([ids, own.topk(n, dim=-1).indices], dim=1)
-        chances = (own.gather(1, shown) - own.logsumexp(dim=-1, keepdim=True)).exp()
-        nothing = torch.zeros(len(own), dtype=torch.float64)
-        return Compared(nothing, nothing, shown.cpu(), (chances.cpu(), chances.cpu()))
+        return _alone(own, ids, n)
     parts, start = [], 0
     for p, q in _pieces(base, own):
         p, q = torch.log_softmax(p, dim=-1), torch.log_softmax(q, dim=-1)
@@ -141,6 +138,18 @@ def compared(base: Tensor, own: Tensor, taken: Tensor, n: int) -> Compared:
         parts.append([each.cpu() for each in (apart, change, shown, *beside)])
     found = [torch.cat(each) for each in zip(*parts, strict=True)]
     return Compared(found[0], found[1], found[2], (found[3], found[4]))
+
+
+def _alone(own: Tensor, ids: Tensor, n: int) -> Compared:
+    """What is told of tokens that are compared with nothing else, in float32, which shows probabilities well."""
+    rows, parts = max(1, PIECE // own.shape[-1]), []
+    for logits, of in zip(own.split(rows), ids.split(rows), strict=True):
+        shown = torch.cat([of, logits.topk(n, dim=-1).indices], dim=1)
+        chances = (logits.gather(1, shown).float() - logits.float().logsumexp(dim=-1, keepdim=True)).exp()
+        parts.append((shown.cpu(), chances.cpu()))
+    tokens, chances = (torch.cat(each) for each in zip(*parts, strict=True))
+    nothing = torch.zeros(len(own), dtype=torch.float64)
+    return Compared(nothing, nothing, tokens, (chances, chances))
 
 
 def _pieces(*logits: Tensor) -> Iterator[list[Tensor]]:
