@@ -1,4 +1,4 @@
-"""KL is read on everyday replies beside all that a trade-off reads: on few, where a test is about something else."""
+"""KL is read on everyday replies beside all that a study reads: on few, where a test is about something else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from steering.recipes import nats
 from steering.studies.tradeoff import further, sizes
+from steering.training import everyday
 
 
 OWN = 6
@@ -17,10 +18,13 @@ OWN = 6
 
 @contextmanager
 def few_replies() -> Iterator[None]:
-    """Within it the trade-off reads KL on `OWN` replies, and strengths in nats are found on twice as many."""
+    """Within it the trade-off reads KL on `OWN` replies; strengths in nats are found, and trainings held at their
+    budget, on twice as many.
+    """
     prompts = nats.calibration_prompts()[: 2 * OWN]
     with pytest.MonkeyPatch.context() as patch:
         for module in (further, sizes):
             patch.setattr(module, "OWN_REPLIES", OWN)
-        patch.setattr(nats, "calibration_prompts", lambda: prompts)
+        for module in (nats, everyday):
+            patch.setattr(module, "calibration_prompts", lambda: prompts)
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from steering.errors import SteeringError
 from steering.job import Stopped
 from steering.judges import judge_lexicon
 from steering.judges.marks import load_marks
-from steering.recipes.nats import BeyondReachError, calibration_prompts, divergences, own_replies
+from steering.recipes import nats
+from steering.recipes.nats import BeyondReachError, divergences, own_replies
 from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Intervention, Recipe
 from steering.studies import find_study
@@ -28,6 +30,7 @@ from steering.studies.training.study import no_control, parts_of
 from steering.studies.training.tables import where
 from steering.texts.preferences import load_preferences
 from steering.training.training import train as trained
+from tests.few_replies import few_replies
 
 
 SMALL = {
@@ -40,6 +43,13 @@ SMALL = {
     "random": 1,
     "patience": 0,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few() -> Iterator[None]:
+    """What a budget costs is read on few replies: that all rows keep to it is shown on the same."""
+    with few_replies():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +92,7 @@ def test_all_cost_the_budget_by_the_measure_of_nats(run, demo) -> None:
     vector = result.vectors["demo-formality dpo"]
     assert vector.mean_differences[3] == pytest.approx(rows.loc["dpo", "length"])
     plan = plan_of(Recipe(interventions=(Intervention(vector=vector.name),)), demo, result.vectors)
-    apart = divergences(demo, [plan], own_replies(demo, calibration_prompts()))
+    apart = divergences(demo, [plan], own_replies(demo, nats.calibration_prompts()))
     assert np.percentile(apart.numpy(), 95) == pytest.approx(0.5, rel=0.05), "at strength 1 it costs what it may"
 
 
