@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Literal
@@ -25,11 +24,12 @@ from steering.model.openings import chat_notes
 from steering.ranges import whole_numbers
 from steering.studies.preferences import worth_tables as tables
 from steering.studies.preferences.pairs_asked import OfPairs
+from steering.studies.preferences.worth_draws import Drawn, Pool
 from steering.studies.size import Size, Work, tokens_of
 from steering.studies.study import Result, Study
 from steering.texts.preferences import Preference, load_preferences
 from steering.training.influence import POINTS, Training, Weighing, foretell, train_without
-from steering.training.leaving_out import Influences, Sides, aligned, leave_one_out, sides_of
+from steering.training.leaving_out import Influences, aligned, leave_one_out
 from steering.training.selection import Chooser, Learnt, at_random, by_quality, learning_curves
 from steering.training.trainee import Trainee
 
@@ -88,55 +88,19 @@ class WorthSettings(OfPairs):
             ) from error
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """Pairs of one draw, and where their replies lie."""
-
-    pairs: tuple[Preference, ...]
-    held_out: tuple[Preference, ...]
-    sides: Sides
-    held_out_sides: Sides
-
-    def swapped(self, index: int) -> Drawn:
-        """The same with the sides of one pair swapped."""
-        pairs, one = list(self.pairs), self.pairs[index]
-        pairs[index] = replace(one, chosen=one.rejected, rejected=one.chosen)
-        chosen, rejected = self.sides.chosen.clone(), self.sides.rejected.clone()
-        chosen[index], rejected[index] = self.sides.rejected[index], self.sides.chosen[index]
-        return replace(self, pairs=tuple(pairs), sides=Sides(chosen, rejected))
-
-
-class _Pool:
-    """All pairs of the data with the states of their replies, read once."""
-
-    def __init__(self, host: Host, settings: WorthSettings) -> None:
-        self._pairs, self._needed = load_preferences(settings.data), settings.n + settings.n_held_out
-        if len(self._pairs) < self._needed:
-            raise SteeringError(
-                f"'{settings.data}' has {len(self._pairs):,} pairs.",
-                f"{self._needed} of them: {settings.n} to train on and {settings.n_held_out} held out.",
-                "Take fewer (n, n_held_out), or more pairs.",
-            )
-        self._settings = settings
-        draws = {index for draw in range(settings.planted + 1) for index in self._drawn(draw)}
-        self._place = {index: place for place, index in enumerate(sorted(draws))}
-        self._sides = sides_of(host, [self._pairs[index] for index in self._place], block=block_of(host, settings))
-
-    def draw(self, number: int) -> Drawn:
-        drawn, n = self._drawn(number), self._settings.n
-        pairs = tuple(self._pairs[index] for index in drawn)
-        places = [self._place[index] for index in drawn]
-        return Drawn(pairs[:n], pairs[n:], self._sides[places[:n]], self._sides[places[n:]])
-
-    def _drawn(self, number: int) -> list[int]:
-        return Random(f"{self._settings.seed}/{number}").sample(range(len(self._pairs)), self._needed)
-
-
 def run(host: Host, settings: WorthSettings, job: Job[Result]) -> Result:
     """Weigh the pairs, look whether planted ones are found, and draw learning curves."""
     host, given, settings = host.under(settings.chat), settings, settings.on(host)
     judge = judge_of_preferences(settings.data, settings.judge) if settings.sizes_asked else ""
-    pool = _Pool(host, settings)
+    pool = Pool(
+        host,
+        settings.data,
+        settings.n,
+        settings.n_held_out,
+        draws=settings.planted + 1,
+        block=block_of(host, settings),
+        seed=settings.seed,
+    )
     drawn = pool.draw(0)
     weights = weigh(host, settings, drawn)
     checked = _checked(host, settings, drawn)
