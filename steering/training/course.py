@@ -17,6 +17,8 @@ from steering.training.trainee import Trainee
 G = TypeVar("G", bound=Given)
 RATE = 0.05
 """Of AdamW, in shares of a usual coordinate of the direction."""
+BETAS, EPS = (0.9, 0.999), 1e-8
+"""Of AdamW, in trainings and in what goes back through one."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,13 +14,13 @@ from steering.lane import Job
 from steering.model.host import Host
 from steering.training.batches import Objective
 from steering.training.beginnings import beginning
-from steering.training.course import RATE, check_together, find_loss
+from steering.training.course import BETAS, EPS, RATE, check_together, find_loss
 from steering.training.course import Course as Asked
 from steering.training.leaving_out import FEWEST, Influences
 from steering.training.looks import Looks, spread_out
 from steering.training.order import share_of_rate
 from steering.training.scores import KnownTexts
-from steering.training.sensitivity import BETAS, EPS, gone_back
+from steering.training.sensitivity import gone_back
 from steering.training.texts import Given, check, texts_of
 from steering.training.trainee import Parameters, Trainee
 

@@ -24,6 +24,7 @@ from steering.training.batches import Measured, Objective
 from steering.training.beginnings import Beginning, beginning
 from steering.training.budget import EVERY, Budget
 from steering.training.checkpoints import SECONDS, Place, clear_checkpoint, read_checkpoint, save_checkpoint
+from steering.training.course import BETAS, EPS
 from steering.training.followers import SELDOM, Followers
 from steering.training.matching import matching_weights
 from steering.training.order import share_of_rate, shuffled
@@ -109,7 +110,11 @@ class Loop:
         self._objective = self._made(self._known, self._texts)
         self._validation = None if watched is None else self._made(watched, self._held_out)
         self._optimiser = torch.optim.AdamW(
-            self._parameters.live, lr=asked.course.learning_rate, weight_decay=asked.course.weight_decay
+            self._parameters.live,
+            lr=asked.course.learning_rate,
+            betas=BETAS,
+            eps=EPS,
+            weight_decay=asked.course.weight_decay,
         )
         self._budget = None
         if asked.nats is not None:

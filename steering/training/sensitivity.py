@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from steering.training.course import BETAS, EPS
 
-BETAS, EPS = (0.9, 0.999), 1e-8
-"""Of AdamW, as trainings have them."""
+
 _LEAST = 1e-30
 
 
