@@ -17,14 +17,14 @@ OWN = 6
 
 
 @contextmanager
-def few_replies() -> Iterator[None]:
-    """Within it the trade-off reads KL on `OWN` replies; strengths in nats are found, and trainings held at their
+def few_replies(own: int = OWN) -> Iterator[None]:
+    """Within it the trade-off reads KL on `own` replies; strengths in nats are found, and trainings held at their
     budget, on twice as many.
     """
-    prompts = nats.calibration_prompts()[: 2 * OWN]
+    prompts = nats.calibration_prompts()[: 2 * own]
     with pytest.MonkeyPatch.context() as patch:
         for module in (further, sizes):
-            patch.setattr(module, "OWN_REPLIES", OWN)
+            patch.setattr(module, "OWN_REPLIES", own)
         for module in (nats, everyday):
             patch.setattr(module, "calibration_prompts", lambda: prompts)
         yield

@@ -21,6 +21,7 @@ from steering.recipes.recipe import Intervention, Recipe
 from steering.studies import find_study
 from steering.studies.drawn import drawn
 from steering.studies.study import Result
+from steering.studies.training import watching
 from steering.studies.training.comparing import Compared
 from steering.studies.training.following import Followed
 from steering.studies.training.recipes import recipe_of
@@ -29,6 +30,7 @@ from steering.studies.training.sides import signs_of
 from steering.studies.training.study import no_control, parts_of
 from steering.studies.training.tables import where
 from steering.texts.preferences import load_preferences
+from steering.training import loop
 from steering.training.training import train as trained
 from tests.few_replies import few_replies
 
@@ -37,6 +39,7 @@ SMALL = {
     "losses": "sft, dpo",
     "n": 36,
     "steps": 12,
+    "batch": 4,
     "budget": 0.5,
     "replies": 6,
     "reply_tokens": 20,
@@ -47,8 +50,12 @@ SMALL = {
 
 @pytest.fixture(scope="module", autouse=True)
 def few() -> Iterator[None]:
-    """What a budget costs is read on few replies: that all rows keep to it is shown on the same."""
-    with few_replies():
+    """What a budget costs is read on few replies: that all rows keep to it is shown on the same. Few requests are
+    answered where the judge looks, and validation data are looked at after every third step.
+    """
+    with few_replies(3), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watching, "WATCHED", 2)
+        patch.setattr(loop, "LOOKS", 4)
         yield
 
 
@@ -228,7 +235,8 @@ def test_without_a_judge_margins_say_what_is_gained(run, demo) -> None:
 def test_a_reward_is_measured_of_every_row_and_shuffled_as_its_control(demo) -> None:
     study = find_study("train")
     given = {"data": "demo-reworded", "losses": "sft, rlvr", "n": 24, "steps": 2, "batch": 4, "samples": 2, "random": 0}
-    asked = {**given, "blocks": "1", "budget": None, "validation": 0.2, "rate": 0.5}
+    # A sum is told within eight tokens.
+    asked = {**given, "blocks": "1", "budget": None, "validation": 0.2, "rate": 0.5, "reply_tokens": 8}
     result = study.start(demo, study.parse(asked)).result()
     rows = result.tables["methods"].set_index("method")
     assert list(rows.index) == ["none", "mean_difference", "sft", "rlvr", "rlvr shuffled"]
