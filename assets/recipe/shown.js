@@ -63,7 +63,7 @@ const showing = (root, props) => {
   const blockOf = (each, vector) => Array.isArray(each.blocks) && each.blocks.length ? each.blocks[0] : vector.block;
   const length = (unit, vector, block) => unit === 'raw' ? 1 : vector.lengths[unit]?.[block];
   const ofFeature = mode => words.features.includes(mode);
-  /* Units by a vector's own words: of a feature, a length of 1 is its typical maximum. */
+  /* Units by a vector's own words: a length of 1 is a feature's typical maximum, or what a vector was trained to. */
   const inWords = (units, vector) => entries(units).map(([unit, label]) => [unit, unit === 'mean_difference' ? vector?.unit ?? label : label]);
   const modes = (each, vector) => entries(words.modes).filter(([mode]) => vector?.feature || !ofFeature(mode) || mode === each.mode);
 

@@ -13,6 +13,9 @@ window.vectorShelf = (element, props, server, watch, upload, trigger) => {
   let drawn = '', added = null, editing = null;
   file.accept = props.endings;
 
+  /* What number and curve of a card are; a shelf of trained vectors, or of other tools' files, has neither. */
+  const said = cards => cards.some(each => each.curve?.length) ? NOTE : cards.length ? '' : EMPTY;
+
   /* -- groups ------------------------------------------------------------------------------------------------------ */
   const closed = () => {
     try { return JSON.parse(localStorage.getItem(CLOSED)) ?? []; } catch { return []; }
@@ -74,7 +77,7 @@ window.vectorShelf = (element, props, server, watch, upload, trigger) => {
     root.querySelector('#sw-groups').replaceChildren(...names.map(value => Object.assign(document.createElement('option'), {value})));
     root.querySelector('.sw-count').textContent = value.cards.length;
     search.hidden = value.cards.length <= HANDFUL;
-    part('note').textContent = value.cards.length ? NOTE : EMPTY;
+    part('note').textContent = said(value.cards);
     const [last] = value.removed ?? [], gone = part('gone'), undo = gone.querySelector('button');
     gone.hidden = !last;
     undo.textContent = last ? `Undo: have ${last.name} back` : '';

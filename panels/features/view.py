@@ -150,11 +150,10 @@ class FoundView:
             self._place_feature()
             self._pictures = [place_picture(f"features-figure-{n + 1}", card=True) for n in range(_FIGURES)]
         self.outputs = [self.state, self._notes, self._ready, self._table, self._feature, self._texts, self.chosen]
-        self.outputs += self._pictures
-        wire_shelving(ui, self._feature)
+        self.outputs += [*self._pictures, self._shelved]
         ui.reveal(self._table.choose, "features-feature", always=True)
         ui.reveal(event_of(self._notes, "choose"), "features-feature", always=True)
-        opened = [self._feature, self._texts, self.chosen]
+        opened = [self._feature, self._shelved, self._texts, self.chosen]
         ui.choices.on_click(
             "group",
             event_of(self._notes, "choose"),
@@ -204,6 +203,7 @@ class FoundView:
     def _place_feature(self) -> None:
         with gr.Column(elem_classes="sw-card", min_width=0):
             self._feature = streamed_block("", elem_id="features-feature", script=SHELVE)
+            self._shelved = wire_shelving(self._ui, self._feature)
             with gr.Row(elem_classes="sw-pair"):
                 self.chosen = gr.Textbox(
                     "", label="Steer with", interactive=False, elem_id="features-picked", min_width=0
@@ -230,6 +230,7 @@ class FoundView:
         tables, only = found.result.tables, note(found.read_only) if found.read_only else ""
         return {
             self._feature: feature_html(row, tables, found.sides(row), shelve) + only,
+            self._shelved: "",
             self._texts: texts_html(row["feature"], tables),
             self.chosen: pick if vector is not None else "",
         }
@@ -239,7 +240,7 @@ class FoundView:
         if not vectors:
             return {}
         numbers = ", ".join(str(each.feature.index) for each in vectors if each.feature)
-        return {self._feature: group_html(pick, numbers), self._texts: "", self.chosen: pick}
+        return {self._feature: group_html(pick, numbers), self._shelved: "", self._texts: "", self.chosen: pick}
 
     def _sent(self, pick: str, found: Shown | None) -> Sendable:
         chosen, mode = parted(pick)

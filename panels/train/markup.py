@@ -11,6 +11,7 @@ import pandas as pd
 from steering.model.sites import site_words
 from steering.names import upper_first
 from steering.numbers import plain_number
+from steering.studies.training.tables import COLUMNS
 from steering.training.losses import LOSSES
 from steering.vectors.vector import SteeringVector
 from workbench.page.markup import card, escape, heading, note, pills
@@ -21,20 +22,6 @@ Row = Mapping[Any, Any]
 TRAINED = "trained"
 """The kind of a row whose vector can be taken."""
 _BESIDE = "mean_difference"
-_COLUMNS = {
-    "mark": "mark",
-    "mark_wanted": "where wanted",
-    "mark_unwanted": "where not",
-    "reward": "reward, drawn",
-    "reward_greedy": "reward, likeliest",
-    "ahead": "ahead of mean difference",
-    "margin": "margin, nats",
-    "prefers": "chosen likelier",
-    "nats": "KL, nats",
-    "cosine": "cosine",
-    "cosine_planted": "with planted",
-}
-"""Columns that are shown, where a run gives them."""
 _ROOMY = ("prefers", "cosine_planted")
 """Those for wide pages only."""
 _SAID = {
@@ -67,8 +54,8 @@ def methods_html(rows: Sequence[Row], budget: float | None) -> str:
     """
     if not rows:
         return ""
-    shown = [name for name in _COLUMNS if any(_known(row.get(name)) for row in rows)]
-    head = "<th>method</th>" + "".join(f'<th class="{_kind(name)}">{escape(_COLUMNS[name])}</th>' for name in shown)
+    shown = [name for name in COLUMNS if any(_known(row.get(name)) for row in rows)]
+    head = "<th>method</th>" + "".join(f'<th class="{_kind(name)}">{escape(COLUMNS[name])}</th>' for name in shown)
     body = "".join(_method(row, shown) for row in ordered(rows))
     title = "Side by side: no budget was set, so that costs differ" if budget is None else _at(budget)
     return heading(title) + pick_table(head, body) + _explained(shown)

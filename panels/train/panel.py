@@ -56,7 +56,8 @@ class TrainPanel(Panel):
             yield from _run(call, view, settings, before)
             best = Shown(call.record.result, "").best if call.record.result is not None else None
             if best is not None:
-                yield {ui.page.picked: call.workspace.put(best)}
+                name = call.workspace.put(best)
+                yield {ui.page.picked: name, **view.shelved(name)}
 
         ui.reveal(controls.run.click, "train-view")
         ui.on(
@@ -100,7 +101,7 @@ def _run(call: Call, view: TrainView, settings: TrainSettings, before: Shown | N
         if not open_:
             open_ = True
             yield view.opened(trainings)
-        yield view.following(followed.curve)
+        yield view.following(followed.curve, settings.budget)
         due = time.monotonic() + _EVERY
     if job.state != "done" and part is None:
         if not open_:  # else the curves stay

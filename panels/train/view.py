@@ -20,7 +20,7 @@ from steering.studies.study import Result
 from steering.studies.training.figures import CURVES, curve_figures, gains_figure
 from steering.studies.training.recipes import recipe_of
 from steering.vectors.vector import SteeringVector
-from workbench.controls.default_view import SHELVE, wire_shelving
+from workbench.controls.default_view import SHELVE, on_shelf, wire_shelving
 from workbench.page.blocks import html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import text_of
@@ -107,15 +107,14 @@ class TrainView:
         self._place_curves()
         self._gains = place_picture("train-gains", title="What each gains", card=True)
         self.outputs = [self.state, self._found, self._compared, self._methods, self._opened, self._vector, self.which]
-        self.outputs += [self._texts, self._drawn, *self._curves.values(), self._gains]
-        wire_shelving(ui, self._vector)
+        self.outputs += [self._texts, self._drawn, *self._curves.values(), self._gains, self._shelved]
         self._wire()
         self._ui.reveal(self._methods.choose, "train-vector", always=True)
 
     def begun(self) -> Outputs:
         """A run has begun: what an earlier one showed goes, since curves take its place."""
         said = card(empty_state("Training", "Texts are read, and the budget is measured; then the curves begin."))
-        texts = (self._compared, self._methods, self._opened, self._vector, self._texts, self._drawn)
+        texts = (self._compared, self._methods, self._opened, self._vector, self._shelved, self._texts, self._drawn)
         figures = (*self._curves.values(), self._gains)
         return {self.state: None, self._found: said, **dict.fromkeys(texts, ""), **dict.fromkeys(figures)}
 
@@ -133,13 +132,14 @@ class TrainView:
         said += _ONE_OF_THEM if trainings > 1 else ""
         return {self._drawn: READY, self._found: card(empty_state(f"Training, {counted(trainings, 'vector')}", said))}
 
-    def following(self, curve: pd.DataFrame) -> Outputs:
+    def following(self, curve: pd.DataFrame, budget: float | None) -> Outputs:
         """The curves of trainings, perhaps of some that go on.
 
         Args:
             curve: The steps so far, as in the study's table.
+            budget: What each may cost, in nats.
         """
-        drawn = {title: (figure, caption) for title, figure, caption in curve_figures(curve)}
+        drawn = {title: (figure, caption) for title, figure, caption in curve_figures(curve, budget)}
         return {picture: drawn.get(title) for title, picture in self._curves.items()}
 
     def made(self, result: Result) -> Outputs:
@@ -175,11 +175,19 @@ class TrainView:
             **self.part(found),
             self._gains: (gains, caption),
             self._drawn: READY,
-            **self.following(tables["curve"]),
+            **self.following(tables["curve"], found.budget),
             self._opened: READY if keys else "",
             self.which: gr.update(choices=keys, value=first or None, visible=len(keys) > 1),
             **self._open(first, found),
         }
+
+    def shelved(self, name: str) -> Outputs:
+        """The vector that is open was put on the shelf.
+
+        Args:
+            name: What it is called there.
+        """
+        return {self._shelved: on_shelf(name)}
 
     def _place_curves(self) -> None:
         with gr.Column(elem_classes="sw-stack sw-until", min_width=0):
@@ -194,13 +202,14 @@ class TrainView:
             self._opened = html_block("", elem_classes="sw-flag")
             self.which = gr.Dropdown([], label="Trained by", visible=False, elem_id="train-which")
             self._vector = streamed_block("", elem_id="train-vector", script=SHELVE)
+            self._shelved = wire_shelving(self._ui, self._vector)
             with gr.Row(elem_classes="sw-actions"):
                 self._ui.sending.place_found(
                     self._sent, [self.state], selects=[self.which], picks=lambda shown: list(shown.vectors)
                 )
 
     def _wire(self) -> None:
-        opened = [self._vector, self._texts, self.which]
+        opened = [self._vector, self._shelved, self._texts, self.which]
         self._ui.choices.on_click(
             "vector",
             self._methods.choose,
@@ -216,15 +225,16 @@ class TrainView:
             lambda which, found: self._open(which, found) if found else {},
             picks=lambda shown: list(shown.vectors),
             states=[self.state],
-            outputs=opened[:2],
+            outputs=opened[:3],
         )
 
     def _open(self, pick: str, found: Shown) -> dict[Any, Any]:
         vectors = found.vectors.get(pick)
         if not vectors:
-            return {self._vector: "", self._texts: ""}
+            return {self._vector: "", self._shelved: "", self._texts: ""}
         return {
             self._vector: vector_html(found.rows[pick], vectors, found.run),
+            self._shelved: "",
             self._texts: texts_html(found.result.tables["replies"], pick, found.data),
         }
 

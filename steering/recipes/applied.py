@@ -27,7 +27,7 @@ def applied(host: Host, recipe: Recipe, vectors: Mapping[str, SteeringVector]) -
 
 def _line(host: Host, each: Intervention, vectors: Mapping[str, SteeringVector]) -> str:
     at = _blocks(host, each, vectors[each.vector].default_block)
-    return f"{what(each)}{_strength(host, each, vectors)} at {at}{tokens(each)}{condition(each)}"
+    return f"{what(each)}{_strength(host, each, vectors)} at {at}{tokens(each)}{condition(each, vectors)}"
 
 
 def _blocks(host: Host, each: Intervention, own: int) -> str:

@@ -34,6 +34,7 @@ from steering.recipes.modes import MODES
 from steering.recipes.recipe import Intervention, Recipe
 from steering.recipes.writes import Vectors, writes_of
 from steering.resources import resource
+from steering.vectors.strength import unit_words
 from steering.writes.interventions import Plan
 
 
@@ -112,13 +113,14 @@ def calibrated(
     known = _KNOWN.setdefault(host, {})
     if key not in known:
         sign = math.copysign(1.0, intervention.strength)
+        length = unit_words("mean_difference", vectors.get(intervention.vector))
 
         def plan(strength: float) -> Plan:
             natural = {"strength": sign * strength, "unit": "mean_difference"}
             return tuple(writes_of(intervention.model_copy(update=natural), host, vectors))
 
         known[key] = host.run(
-            lambda job: _search(job, host, plan, own_replies(host, texts), budget, intervention.mode),
+            lambda job: _search(job, host, plan, own_replies(host, texts), budget, intervention.mode, length),
             title="Calibrating",
         )
     found = known[key]
@@ -205,9 +207,10 @@ def _search(
     replied: list[Replied],
     budget: float,
     mode: str,
+    length: str,
 ) -> Calibration:
     scale = MODES[mode].scale
-    largest, unit = (_LONGEST, "× mean difference") if scale is None else (scale.high, scale.unit)
+    largest, unit = (_LONGEST, length) if scale is None else (scale.high, scale.unit)
     seen, tried = {0.0: 0.0}, list(_FIRST if scale is None else (largest / 4**power for power in (3, 2, 1, 0)))
     for passes in range(1, _MOST_PASSES + 1):
         job.report(passes - 1, _MOST_PASSES, "passes")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from steering.model.sites import site_words
 from steering.numbers import with_unit
 from steering.recipes.modes import CLAMPED, MODES
-from steering.vectors.strength import UNITS, unit_words
+from steering.vectors.strength import Unit, unit_words
 from steering.vectors.vector import SteeringVector
 from steering.writes.scopes import SCOPES
 
@@ -32,7 +32,7 @@ def in_words(recipe: Recipe, vectors: Mapping[str, SteeringVector] | None = None
     unknown = {each.vector: _FEATURE if each.vector in features else _OWN for each in recipe.interventions}
     return [
         f"{what(each)}{asked(each, known.get(each.vector), unknown[each.vector])} {_place(each)}{tokens(each)}"
-        f"{condition(each)}"
+        f"{condition(each, known)}"
         for each in recipe.interventions
     ]
 
@@ -52,8 +52,7 @@ def asked(each: Intervention, vector: SteeringVector | None = None, unknown: str
         unknown: What a mean difference of the vector is called where it is not at hand.
     """
     mode = MODES[each.mode]
-    said = unknown if vector is None and each.unit == "mean_difference" else unit_words(each.unit, vector)
-    unit = mode.scale.unit if mode.scale and each.unit != "nats" else said
+    unit = mode.scale.unit if mode.scale and each.unit != "nats" else _unit(each.unit, vector, unknown)
     held = _CLAMPS[each.clamp] if each.mode in CLAMPED else ""
     return f", {with_unit(f'{each.strength:g}', unit)}{held}" if mode.graded else ""
 
@@ -65,10 +64,17 @@ def tokens(each: Intervention) -> str:
     return "" if each.scope == "all" else f", on {SCOPES[each.scope]}"
 
 
-def condition(each: Intervention) -> str:
-    """The condition, where there is one."""
+def condition(each: Intervention, vectors: Mapping[str, SteeringVector]) -> str:
+    """The condition, where there is one; its unit as `asked` has it."""
     gate = each.gate
-    return f", where {gate.vector} is {gate.side} {with_unit(f'{gate.threshold:g}', UNITS[gate.unit])}" if gate else ""
+    if not gate:
+        return ""
+    unit = _unit(gate.unit, vectors.get(gate.vector), _OWN)
+    return f", where {gate.vector} is {gate.side} {with_unit(f'{gate.threshold:g}', unit)}"
+
+
+def _unit(unit: Unit, vector: SteeringVector | None, unknown: str) -> str:
+    return unknown if vector is None and unit == "mean_difference" else unit_words(unit, vector)
 
 
 def _place(each: Intervention) -> str:

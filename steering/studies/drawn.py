@@ -46,7 +46,7 @@ _BY_STUDY: dict[str, Callable[[Result], Iterator[Drawn]]] = {
     "tradeoff": tradeoff_drawn,
     "probe": probe_drawn,
     "pairs": lambda result: making_figures(result.tables),
-    "train": lambda result: train_figures(result.tables),
+    "train": lambda result: train_figures(result.tables, result.settings.get("budget")),
     "pair_worth": lambda result: worth_figures(result.tables),
     "self_rewarding": lambda result: rewarding_figures(result.tables),
     "axbench": lambda result: axbench_figures(result.tables),

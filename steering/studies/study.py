@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
 from pydantic import BaseModel
 
 from steering.lane import Job
@@ -53,17 +54,32 @@ class Study:
     """Self-checks on which its results do not depend."""
     spreads: bool = False
     """Whether workers can compute its parts (`steering.parts`)."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Columns of its main table that people are shown, and what they are called; all by their own names where empty."""
     uses: Callable[[Any], Collection[str] | None] = named_vectors
     """Names of the vectors that a run with these settings looks for; None where it takes all that there are."""
 
     def parse(self, given: Mapping[str, Any], *, quick: bool = False) -> BaseModel:
-        """Settings from plain values; what is given wins over `quick`.
+        """Settings from plain values; what is given wins over `quick`. Nothing at all is an empty text where a text is
+        asked for: `--set sizes=` and a YAML key without a value.
 
         Raises:
             SteeringError: Naming the first field that is wrong or unknown.
         """
+        texts = {name for name, field in self.settings.model_fields.items() if field.annotation is str}
         all_given = {**(self.quick if quick else {}), **given}
+        all_given |= {name: "" for name in texts if name in all_given and all_given[name] is None}
         return validated(self.settings, all_given, f"Settings of {self.name}")
+
+    def shown(self, result: Result) -> pd.DataFrame:
+        """The main table of a result as people read it; columns of which nothing is known are left out."""
+        found, said = result.main, dict[str, str]()
+        if not self.columns or result.headline not in result.tables:
+            return found
+        for name, title in self.columns.items():
+            if name in found and found[name].notna().any():
+                said |= {f"{name}{end}": f"{title}{end}" for end in ("", "_low", "_high") if f"{name}{end}" in found}
+        return found[list(said)].rename(columns=said)
 
     def start(self, host: Host, settings: BaseModel) -> Job[Result]:
         """Queue a run on the model thread; the notes say that a model is a demo model, or failed a self-check.

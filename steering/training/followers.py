@@ -21,6 +21,8 @@ OnStop = Callable[[Trained], None]
 class Followers:
     """Told on the model thread."""
 
+    title: str
+    """What progress calls the training."""
     step: OnStep | None = None
     """Told of every step."""
     look: OnLook | None = None

@@ -164,7 +164,7 @@ class Loop:
             note_example(self._host, (time.monotonic() - began) / course.batch)
             if told.step is not None:
                 told.step(point)
-            job.report(self._done, course.steps, f"steps, loss {point['loss']:.3g}")
+            job.report(self._done, course.steps, f"steps of {told.title}, loss {point['loss']:.3g}")
             if course.patience and self._looks >= course.patience:
                 return f"The held-out loss has not fallen for {self._looks} looks, since step {self._best_step}."
             if time.monotonic() - saved > SECONDS:

@@ -45,6 +45,7 @@ def train(
     resume: Place = None,
     readings: Readings | None = None,
     name: str | None = None,
+    title: str | None = None,
     data_name: str = "",
 ) -> Trained:
     """Train a direction, or one a block, or a span of several. The model's own weights stay as they are.
@@ -75,6 +76,7 @@ def train(
             on from there when it is asked for again.
         readings: What was read of the texts by trainings before; what this one reads is put there, too.
         name: Of the vector; the loss's where None.
+        title: What progress calls the training; the loss's title where None.
         data_name: What the data is called.
 
     Raises:
@@ -107,10 +109,10 @@ def train(
         loop = Loop(host, texts[0], texts[1], asked, readings)
         return loop.run(
             job,
-            told=Followers(on_step, on_look, on_stop),
+            told=Followers(title or chosen.title, on_step, on_look, on_stop),
             checkpoint=resume,
             name=name or loss,
             data_name=data_name,
         )
 
-    return host.run(work, title=f"Training by {chosen.title}")
+    return host.run(work, title=f"Training by {title or chosen.title}")

@@ -47,6 +47,15 @@ FEATURE_CONVENTIONS = {
     "unit": "a strength of 1 adds what the feature adds at its typical maximum",
 }
 """What is otherwise of the direction of a dictionary's feature."""
+TRAINED_CONVENTIONS = {
+    "sign": "towards the replies that were preferred",
+    "mean_differences": "the length that the direction was trained to, raw units of the stream; 0 at blocks where it "
+    "was not trained",
+    "references": "projection on the direction of the mean state of replies that were not wanted (of all, where "
+    "none was unwanted), raw units of the stream",
+    "unit": "a strength of 1 adds the direction at the length that it was trained to",
+}
+"""What is otherwise of a trained vector."""
 
 
 def save_vector(vector: SteeringVector, path: str | Path, *, new: bool = False) -> Path:
@@ -101,10 +110,17 @@ def _card(vector: SteeringVector) -> dict[str, Any]:
         "default_block": vector.default_block,
         "default_block_reason": vector.default_block_reason,
         "suggested_strength": vector.suggested_strength,
-        "conventions": CONVENTIONS | (FEATURE_CONVENTIONS if feature else {}),
+        "conventions": CONVENTIONS | _conventions(vector),
         "provenance": asdict(vector.provenance),
         **feature,
     }
+
+
+def _conventions(vector: SteeringVector) -> dict[str, str]:
+    """What is otherwise than of a vector that was read off the model."""
+    if vector.feature:
+        return FEATURE_CONVENTIONS
+    return TRAINED_CONVENTIONS if vector.provenance.trained else {}
 
 
 def _operations(vector: SteeringVector) -> list[str]:

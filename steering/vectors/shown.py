@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from steering.figures.plain import plain
 from steering.forms.markup import facts, figure, head, inner, output, warned
 from steering.model.sites import site_words
-from steering.names import short_name
+from steering.names import short_name, upper_first
 from steering.numbers import plain_number
 from steering.texts.few_prompts import few_note
 from steering.vectors.feature import PERCENTILE, Feature
@@ -105,7 +105,7 @@ def _by_block(vector: SteeringVector) -> str:
         return ""  # of a vector that was made elsewhere, or trained, nothing is known by block
     if vector.auroc is None:
         drawn = plain(norms_by_block(vector))
-        return figure(drawn, "Length by block", "Mean difference as a share of the mean residual norm.")
+        return figure(drawn, "Length by block", f"{upper_first(vector.measure)} as a share of the mean residual norm.")
     n = sum(vector.provenance.n_validation)
     caption = f"n = {n} held-out prompts; band: 95 % interval by bootstrap; dotted: chance."
     return figure(plain(auroc_by_block(vector)), "Held-out AUROC by block", caption)

@@ -3,7 +3,8 @@
 A vector is a unit direction, so `raw` is a length; it means something else in every model and block. One `x mean
 difference` is the distance between the two sides' means along the direction, and one `x residual norm` is the mean
 length of the states that were read, both at the block that is written. Of a vector that is the direction of a
-dictionary's feature, what is called `x mean difference` elsewhere is `x typical maximum`. `nats` is no length:
+dictionary's feature, what is called `x mean difference` elsewhere is `x typical maximum`, and `x trained length` of one
+that was trained. `nats` is no length:
 `steering.recipes.nats` finds the length that comes to it.
 """
 
@@ -33,7 +34,7 @@ UNITS: dict[Unit, str] = {
 
 
 def unit_words(unit: Unit, vector: SteeringVector | None = None) -> str:
-    """A unit as people say it; of a vector that is a feature of a dictionary, a length of 1 is its typical maximum."""
+    """A unit as people say it; where its vector is at hand, a length of 1 in the vector's own word (`measure`)."""
     return f"× {vector.measure}" if unit == "mean_difference" and vector is not None else UNITS[unit]
 
 

@@ -36,6 +36,16 @@ def test_a_vector_is_trained_opened_shelved_and_sent(browser: Browser, server: t
             drawn(page, f"#train-{name}")
         best = page.locator("#train-vector h2").inner_text()
         assert best in bench.workspace.names()  # by itself
+        sign, legend = page.locator("#train-vector-shelved"), page.locator("#shelf [data-part=note]")
+        expect(sign).to_have_text(f"On the shelf now: {best}.")
+        expect(legend).to_have_text("")  # nothing there has an AUROC
+        other = next(loss for loss in ("dpo", "sft") if not best.endswith(loss))
+        page.locator(f'#train-methods [data-pick="{other}"]').click()
+        expect(page.locator("#train-vector h2")).to_have_text(f"demo-formality {other}")
+        expect(sign).to_have_text("")
+        page.locator("#train-vector [data-shelve]").click()
+        expect(sign).to_have_text(f"On the shelf now: demo-formality {other}.")
+        expect(page.locator("#shelf .sw-pick")).to_have_count(2)
         page.locator('#train-methods [data-pick="sft"]').click()
         expect(page.locator("#train-vector h2")).to_have_text("demo-formality sft")
         expect(page.locator("#train-texts .sw-pane b").nth(2)).to_have_text("Likelihood (SFT)")
@@ -48,6 +58,7 @@ def test_a_vector_is_trained_opened_shelved_and_sent(browser: Browser, server: t
         page.click("#train-to-steer")
         expect(page.locator("#vector-a1")).to_have_value("demo-formality sft")
         expect(page.locator("#recipe-a")).to_contain_text("block 3")
+        expect(page.locator('#recipe-a [data-in="unit"] option:checked').first).to_have_text("× trained length")
 
 
 def test_stop_keeps_the_vector_so_far(browser: Browser, server: tuple[Workbench, str]) -> None:

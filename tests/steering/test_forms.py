@@ -198,7 +198,7 @@ def test_a_recipe_is_words_and_json(demo: Host) -> None:
     shown = Output(recipe._repr_html_())
     for text in (shown.text, str(recipe)):
         assert "Add calm, -1.5 × its own length at its own block" in text
-        assert "where other is above 0.5 × mean difference" in text
+        assert "where other is above 0.5 × its own length" in text
         assert "kept from falling below at block 2, 3 (MLP output), on generated tokens only" in text
         assert "temperature 0.7, top-p 1, seed 5" in text
     assert Recipe.model_validate_json(shown.folded) == recipe, "as JSON it can be run again"

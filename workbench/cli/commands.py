@@ -49,7 +49,7 @@ def tell_size(host: Host, study: Study, settings: BaseModel) -> None:
 
 def finish(study: Study, result: Result, out: Path | None, *, texts: bool = True) -> None:
     """Print a study's main table and notes, and write its files, perhaps without texts, where a folder was given."""
-    OUT.print(table(result.main, study.title))
+    OUT.print(table(study.shown(result), study.title))
     for note in result.notes:
         OUT.print(note, highlight=False)
     if out is not None:

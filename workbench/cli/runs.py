@@ -66,6 +66,7 @@ def show(id: Id, workspace: WorkspaceFolder = None) -> None:
     with reported():
         import pandas as pd
 
+        from steering.studies import STUDIES
         from workbench.runs.contents import IMPORTED
         from workbench.workspace import Workspace
 
@@ -85,7 +86,8 @@ def show(id: Id, workspace: WorkspaceFolder = None) -> None:
         if result.measures:
             OUT.print(table(pd.DataFrame([vars(measure) for measure in result.measures]), "Measures"))
         if result.headline in result.tables:
-            OUT.print(table(result.main, result.headline))
+            study = STUDIES.get(result.study)  # perhaps of a package that is gone
+            OUT.print(table(study.shown(result) if study else result.main, result.headline))
         for line in result.notes:
             OUT.print(line, markup=False, highlight=False)
 

@@ -17,7 +17,7 @@ from steering.numbers import plain_number, with_unit
 from steering.studies.drawn import Drawn
 from steering.studies.study import Measure, Result
 from steering.vectors.vector import SteeringVector
-from workbench.page.blocks import event_of, streamed_block
+from workbench.page.blocks import event_of, html_block, streamed_block
 from workbench.page.context import PanelContext
 from workbench.page.inputs import text_of
 from workbench.page.jobs import Outputs
@@ -79,19 +79,19 @@ class ResultView:
         self._named, self._lead = named, lead
         self._empty = card(empty_state(title, body))
         self._said = streamed_block(self._empty, elem_id=self.elem_id, script=SHELVE)
+        self._shelved = wire_shelving(ui, self._said)
         self._pictures = [place_picture(f"{key}-figure-{n + 1}", card=True) for n in range(figures)]
         self._tables = streamed_block("", elem_id=f"{key}-tables", elem_classes="sw-results")
-        self.outputs: list[Any] = [self._said, *self._pictures, self._tables]
-        wire_shelving(ui, self._said)
+        self.outputs: list[Any] = [self._said, *self._pictures, self._tables, self._shelved]
 
     def begun(self) -> Outputs:
         """Nothing, while a run has found nothing yet."""
         said = card(empty_state("Running", "What it finds stands here as soon as there is any."))
-        return {self._said: said, **dict.fromkeys(self._pictures), self._tables: ""}
+        return {self._said: said, **dict.fromkeys(self._pictures), self._tables: "", self._shelved: ""}
 
     def ended(self) -> Outputs:
         """Nothing, of a run that ended before it found anything."""
-        return {self._said: self._empty, **dict.fromkeys(self._pictures), self._tables: ""}
+        return {self._said: self._empty, **dict.fromkeys(self._pictures), self._tables: "", self._shelved: ""}
 
     def shown(self, result: Result, run: str) -> Outputs:
         """A result.
@@ -111,18 +111,31 @@ class ResultView:
         figures = dict.fromkeys(self._pictures) | dict(zip(self._pictures, drawn, strict=False))
         said = heading(self._named) + said if said and self._named else said
         folded = fold(f"{self.elem_id}-more", "More that was found", more) if more else ""
-        return {self._said: card(said) if said else "", **figures, self._tables: folded + "".join(_further(result))}
+        said = card(said) if said else ""
+        return {self._said: said, **figures, self._tables: folded + "".join(_further(result)), self._shelved: ""}
 
 
-def wire_shelving(ui: PanelContext, block: Any) -> None:
+def wire_shelving(ui: PanelContext, block: gr.HTML) -> gr.HTML:
     """Let vectors of a run be put on the shelf from markup whose script is `SHELVE`, by buttons with their name as
     `data-shelve` and the run's id as `data-run`.
+
+    Returns:
+        Where it says that one was (`on_shelf`), laid out where this is called; to be emptied once the markup is about
+        other vectors.
     """
+    said = html_block("", elem_id=f"{block.elem_id}-shelved")
 
     def put(event: gr.EventData, visitor: str) -> Outputs:
-        return shelved(ui, event, visitor)
+        changes = shelved(ui, event, visitor)
+        return {**changes, said: on_shelf(changes[ui.page.picked])}
 
-    ui.quick(event_of(block, "shelve"), put, outputs=[ui.page.picked], of_event=True, of_visitor=True)
+    ui.quick(event_of(block, "shelve"), put, outputs=[ui.page.picked, said], of_event=True, of_visitor=True)
+    return said
+
+
+def on_shelf(name: str) -> str:
+    """That a vector was put on the shelf, and under which name."""
+    return f'<p class="sw-note" role="status">On the shelf now: {escape(name)}.</p>'
 
 
 def shelved(ui: PanelContext, event: gr.EventData, visitor: str) -> Outputs:

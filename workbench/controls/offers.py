@@ -7,7 +7,7 @@ from typing import Any
 
 from steering.errors import SteeringError
 from steering.recipes.recipe import Intervention, Recipe
-from steering.vectors.strength import LENGTH_UNITS, unit_length, unit_words
+from steering.vectors.strength import LENGTH_UNITS, UNITS, unit_length, unit_words
 from steering.vectors.vector import SteeringVector
 from workbench.page.context import PanelContext
 
@@ -45,7 +45,8 @@ def offer(name: str, vector: SteeringVector) -> dict[str, Any]:
     """What the recipe editor knows of a vector; lengths and ends are lists by block.
 
     `lengths` are the raw lengths of one of each unit, so that the page converts by a factor; `ends` are the slider's,
-    round numbers of each unit. Of a feature there is its dictionary, too, and what its own unit is called.
+    round numbers of each unit. Where a strength of 1 is no mean difference, what it is called; of a feature its
+    dictionary, too.
     """
     known = [] if vector.auroc is None else [float(value) for value in vector.auroc if math.isfinite(value)]
     lengths = {unit: [unit_length(unit, vector, block) for block in range(vector.n_blocks)] for unit in LENGTH_UNITS}
@@ -61,7 +62,8 @@ def offer(name: str, vector: SteeringVector) -> dict[str, Any]:
             for unit, each in lengths.items()
         },
         **({"auroc": f"{max(known):.2f}"} if known else {}),
-        **({"feature": vector.feature.digest, "unit": unit_words("mean_difference", vector)} if vector.feature else {}),
+        **({"feature": vector.feature.digest} if vector.feature else {}),
+        **({"unit": own} if (own := unit_words("mean_difference", vector)) != UNITS["mean_difference"] else {}),
     }
 
 

@@ -39,10 +39,15 @@ _SEEN = {"loss": "validation_loss", "margin": "validation_margin"}
 _GREY = {"none": UNSTEERED, "random": FLOOR, "shuffled": FLOOR, "mean_difference": "#009e73"}
 
 
-def train_figures(tables: Mapping[str, pd.DataFrame]) -> Iterator[Drawn]:
-    """Title, figure and caption of each."""
+def train_figures(tables: Mapping[str, pd.DataFrame], budget: float | None) -> Iterator[Drawn]:
+    """Title, figure and caption of each.
+
+    Args:
+        tables: Of the study.
+        budget: What each may cost, in nats; None where costs differ.
+    """
     yield gains_figure(tables["methods"])
-    yield from curve_figures(tables["curve"])
+    yield from curve_figures(tables["curve"], budget)
 
 
 def gains_figure(rows: pd.DataFrame) -> Drawn:
@@ -56,11 +61,20 @@ def gains_figure(rows: pd.DataFrame) -> Drawn:
     return "What each gains", _gains(rows, what, _AXIS[what]), caption
 
 
-def curve_figures(curve: pd.DataFrame) -> Iterator[Drawn]:
-    """The way of every training, from the table of steps, perhaps of some that go on; what was not read is left out."""
+def curve_figures(curve: pd.DataFrame, budget: float | None) -> Iterator[Drawn]:
+    """The way of every training, from the table of steps, perhaps of some that go on; what was not read is left out.
+
+    Args:
+        curve: The table.
+        budget: What each may cost, in nats, which is drawn beside what it costs; None where costs differ.
+    """
     for column, title in CURVES.items():
         if curve[column].notna().any():
-            yield title, _curve(curve, column), _CAPTIONS[column]
+            figure, caption = _curve(curve, column), _CAPTIONS[column]
+            if column == "kl" and budget is not None:
+                figure.add_hline(y=budget, line={"color": UNSTEERED, "width": 1, "dash": "dot"})
+                caption += f" Dotted: the budget, {budget:g}."
+            yield title, figure, caption
 
 
 def _gains(rows: pd.DataFrame, what: str, axis: str) -> go.Figure:

@@ -154,8 +154,9 @@ class Rows:
         return Row(key, shuffled_title(loss), "shuffled", found)
 
     def _train(self, loss: str, data: Data, validation: Data, trainee: Trainee, key: str, **other: Any) -> Trained:
-        settings, title = self._settings, key.replace("_", " ")
+        settings, called = self._settings, key.replace("_", " ")
         steps = other.pop("steps", settings.steps)
+        title = called if not steps else find_loss(loss).title if key == loss else shuffled_title(loss)
         return train(
             self._host,
             data,
@@ -167,12 +168,13 @@ class Rows:
             learning_rate=settings.rate,
             validation=validation,
             patience=settings.patience,
-            on_step=partial(self._tell, key, find_loss(loss).title if key == loss else shuffled_title(loss), steps),
+            on_step=partial(self._tell, key, title, steps),
             on_look=self._on_look if steps else None,
             on_stop=partial(self._stop, key, loss),
             resume=self._kept,
             readings=self._readings,
-            name=f"{settings.name or self._name} {title}",
+            name=f"{settings.name or self._name} {called}",
+            title=title,
             data_name=self._name,
             **{
                 "steps": steps,

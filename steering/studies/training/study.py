@@ -21,7 +21,7 @@ from steering.studies.training.comparing import UNJUDGED, Compared, HeldOut
 from steering.studies.training.recipes import recipe_file, recipe_text
 from steering.studies.training.rows import Data, Rows
 from steering.studies.training.settings import TrainSettings
-from steering.studies.training.tables import curve_table, findings, measures_of, replies_table, rows_table
+from steering.studies.training.tables import COLUMNS, curve_table, findings, measures_of, replies_table, rows_table
 from steering.studies.training.watching import WATCHED, Watched
 from steering.texts.preferences import load_labelled, load_preferences
 from steering.training.course import check_together, find_loss, split
@@ -229,4 +229,5 @@ STUDY = Study(
     run=run,
     size=size_of,
     quick={"n": 100, "steps": 60, "replies": 16, "random": 1},
+    columns={"title": "method", **COLUMNS},
 )

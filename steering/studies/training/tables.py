@@ -16,6 +16,20 @@ from steering.vectors.vector import SteeringVector
 
 
 UNKNOWN = Estimate(math.nan, math.nan, math.nan)
+COLUMNS = {
+    "mark": "mark",
+    "mark_wanted": "where wanted",
+    "mark_unwanted": "where not",
+    "reward": "reward, drawn",
+    "reward_greedy": "reward, likeliest",
+    "ahead": "ahead of mean difference",
+    "margin": "margin, nats",
+    "prefers": "chosen likelier",
+    "nats": "KL, nats",
+    "cosine": "cosine",
+    "cosine_planted": "with planted",
+}
+"""Columns of the table of methods that people are shown, where a run gives them, and what they are called."""
 CURVE = ("step", "loss", "margin", "length", "kl", "validation_loss", "validation_margin", "mark")
 
 

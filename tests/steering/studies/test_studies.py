@@ -78,6 +78,14 @@ def test_wrong_settings_and_unknown_studies_are_refused() -> None:
         find_study("magic")
 
 
+def test_nothing_given_for_a_text_is_an_empty_one() -> None:
+    study = find_study("pair_worth")
+    assert study.parse({}).model_dump()["sizes"], "there is one by default"
+    assert study.parse({"sizes": None}).model_dump()["sizes"] == ""
+    with pytest.raises(SteeringError, match="field n"):  # a number is not made up
+        study.parse({"n": None})
+
+
 def test_a_folder_that_cannot_be_written_is_explained(result, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SteeringError, match="cannot be written"):

@@ -32,6 +32,7 @@ from steering.studies.training.tables import where
 from steering.texts.preferences import load_preferences
 from steering.training import loop
 from steering.training.training import train as trained
+from steering.waiting import Progress
 from tests.few_replies import few_replies
 
 
@@ -65,12 +66,19 @@ def home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(demo, home):
-    """The study once, with what was told on the way."""
+def events(demo, home):
+    """The study once, with all that was said on the way."""
     study = find_study("train")
     job = study.start(demo, study.parse({**SMALL, "kept": str(home / "kept.sqlite")}))
-    told = [event for event in job.events() if isinstance(event, Stepped)]
-    return job.result(), told
+    said = list(job.events())
+    return job.result(), said
+
+
+@pytest.fixture(scope="module")
+def run(events):
+    """The same with the steps that were told."""
+    result, said = events
+    return result, [event for event in said if isinstance(event, Stepped)]
 
 
 def test_trained_vectors_gain_what_random_ones_and_shuffled_labels_do_not(run) -> None:
@@ -141,6 +149,29 @@ def test_every_step_is_told_and_kept(run) -> None:
     assert followed.take(told)
     assert repr(followed.curve) == repr(curve)
     assert json.loads(result.to_json())["notes"][0].startswith("Best at 0.5 nats: ")
+
+
+def test_progress_names_the_training_that_goes_on(events) -> None:
+    _, said = events
+    told = [f"{event.done} / {event.total} {event.message}" for event in said if isinstance(event, Progress)]
+    for title in ("Likelihood (SFT)", "DPO", "DPO, shuffled labels"):
+        own = [line for line in told if f" steps of {title}, loss " in line]
+        assert [line.partition(" steps")[0] for line in own] == [f"{step} / 12" for step in range(1, 13)]
+
+
+def test_people_read_the_pages_titles_and_the_budget_beside_what_it_costs(run) -> None:
+    result, _ = run
+    shown = find_study("train").shown(result)
+    assert list(shown["method"]) == list(result.tables["methods"]["title"])
+    assert not {"prefers", "nats", "where wanted", "reward, drawn"} & set(shown)
+    assert {"mark", "ahead of mean difference", "ahead of mean difference_low", "chosen likelier", "KL, nats"} <= set(
+        shown
+    )
+    figures = {title: (figure, caption) for title, figure, caption in drawn(result)}
+    figure, caption = figures["KL over the training"]
+    assert [(each.y0, each.y1) for each in figure.layout.shapes] == [(0.5, 0.5)]
+    assert "the budget, 0.5" in caption
+    assert not figures["Loss over the training"][0].layout.shapes
 
 
 def test_a_run_that_is_stopped_goes_on_and_finds_the_same(run, demo, tmp_path) -> None:

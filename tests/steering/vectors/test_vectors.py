@@ -57,6 +57,12 @@ def test_the_file_says_what_its_numbers_mean(vector, tmp_path) -> None:
     assert card["provenance"]["versions"]["torch"] == torch.__version__
     assert card["site"] == "block_output"
     assert card["operations"] == ["add", "ablate", "rotate", "affine", "clamp"]
+    assert "one mean difference" in card["conventions"]["unit"]
+    trained = replace(vector, provenance=replace(vector.provenance, method="trained by dpo"))
+    with safe_open(save_vector(trained, tmp_path / "trained.safetensors"), framework="pt") as file:
+        card = json.loads(file.metadata()["card"])
+    assert "trained to" in card["conventions"]["unit"]
+    assert "mean difference" not in str(card["conventions"])
 
 
 def test_a_file_of_somebody_else_is_not_written_over(vector, tmp_path) -> None:

@@ -286,12 +286,13 @@ def test_a_result_is_shown_with_units_intervals_figures_tables_and_vectors(ui: P
         notes=("Said once.",),
         files={"notes.md": "# <u>", "report.html": "<p>"},
     )
-    said, first, *others, tables = view.shown(found, "0123456789abcdef").values()
+    said, first, *others, tables, shelved = view.shown(found, "0123456789abcdef").values()
     for part in ("gain &lt;b&gt;", "0.5 nats", "95 %: 0.25 to 0.75", "1,200", "Said once.", 'data-shelve="tone"'):
         assert part in said
     assert said.count("95 %") == 1
     assert first[0].layout.title.text == "Norms"
     assert not any(others)
+    assert shelved == ""
     for part in ("1 to 2", f"{ROWS} of {ROWS + 5} rows", "&lt;i&gt;a", "# &lt;u&gt;"):
         assert part in tables
     assert "norm low" not in tables

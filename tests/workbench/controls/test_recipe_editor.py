@@ -218,6 +218,9 @@ def test_a_feature_is_offered_with_its_dictionary_and_the_words_of_its_unit() ->
     given = offer("joy", feature)
     assert (given["feature"], given["unit"]) == ("ab12", "× typical maximum")
     assert not {"feature", "unit"} & set(offer("joy", vector("joy")))
+    plain = vector("joy")
+    trained = offer("joy", replace(plain, provenance=replace(plain.provenance, method="trained by dpo")))
+    assert ("feature" in trained, trained["unit"]) == (False, "× trained length")
     said = words()
     assert said["features"] == ["feature_clamp", "feature_scale", "feature_off"]
     assert set(said["several"]) == {"ablate", *said["features"]}
