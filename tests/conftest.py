@@ -139,10 +139,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """What is there now stays to the end: a search for what nobody needs any more would go through it every time, which
-    takes half a second with all modules that tests import.
+    takes half a second with all modules that tests import. And programs of tests are forked from it.
     """
     gc.collect()
     gc.freeze()
+    if "tests.programs" in sys.modules:
+        sys.modules["tests.programs"].begin()
+
+
+def pytest_sessionfinish() -> None:
+    if "tests.programs" in sys.modules:
+        sys.modules["tests.programs"].end()
 
 
 @cache

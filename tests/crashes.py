@@ -38,6 +38,7 @@ import pyarrow.parquet  # noqa: F401
 import scipy.optimize  # noqa: F401
 import sklearn.feature_extraction.text
 import sklearn.linear_model  # noqa: F401
+import torch
 import transformers.models.llama.modeling_llama
 import transformers.pipelines.text_generation  # noqa: F401
 from typer.main import get_command
@@ -197,6 +198,7 @@ def _be(command: list[str], home: Path, said: Path, told: int) -> None:
     code = 1
     try:
         os.environ[HOME] = str(home)
+        torch.set_num_threads(1)  # torch makes its pool anew behind a fork, and not for two threads at once
         out = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(out, 1)
         os.dup2(out, 2)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import stat
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import pytest
 
 from steering.errors import SteeringError
 from steering.loading.options import LoadOptions
+from tests.programs import Program
 from workbench.bench import Workbench
 from workbench.frame.shell import build
 
@@ -132,20 +130,18 @@ print("ended", flush=True)
 def test_a_served_page_ends_in_order_while_a_job_runs(tmp_path: Path, number: int, check: str, patience: int) -> None:
     """Also where the job looks for no stop, as a load does not."""
     code = SERVE.format(check=check, patience=patience)
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    (tmp_path / "temporary").mkdir()
-    own = {**os.environ, "TMPDIR": str(tmp_path / "temporary"), "GRADIO_TEMP_DIR": ""}
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=own)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    server = Program(code, tmp_path, said=tmp_path / "said", whole=True, TMPDIR=temporary, GRADIO_TEMP_DIR="")
     try:
-        assert server.stdout is not None
-        assert server.stdout.readline().strip() == "running"
-        uploads = list((tmp_path / "temporary").glob("steering-uploads-*"))
+        assert server.first_line() == "running"
+        uploads = list(temporary.glob("steering-uploads-*"))
         assert [stat.S_IMODE(folder.stat().st_mode) for folder in uploads] == [0o700]
-        server.send_signal(number)
-        said, _ = server.communicate(timeout=90)
+        server.send(number)
+        returned, said = server.wait()
     finally:
-        server.kill()
-    assert server.returncode == 0, said
+        server.end()
+    assert returned == 0, said
     assert "terminate called" not in said
     assert "Traceback" not in said
     assert ("ended" in said) == (check != "pass")

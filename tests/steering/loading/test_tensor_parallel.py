@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from copy import deepcopy
 from pathlib import Path
 
@@ -22,30 +19,29 @@ from steering.passes.replies import DecodeSettings
 from steering.recipes.recipe import Intervention, Recipe
 from steering.studies import STUDIES
 from steering.vectors.files import save_vector
-from tests.conftest import ROOT, tiny_model
+from tests.conftest import tiny_model
 from tests.loading_support import saved
+from tests.programs import Program
 from tests.steering.loading.divided import LENGTH, found_of
 from workbench.cli.options import load_defaults, load_host
 from workbench.model_slot import ModelSlot
 
 
-WAIT = 600
-"""Seconds before processes that wait for each other fail the test, on however busy a machine."""
+DIVIDED = """
+import os, sys
+from pathlib import Path
+os.dup2(os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT), 2)  # what else it says
+from tests.steering.loading.divided import main
+main(Path(sys.argv[1]))
+"""
 
 
-def _start(folder: Path, rank: int, port: int) -> subprocess.Popen[str]:
+def _start(folder: Path, rank: int, port: int) -> Program:
     """One of two processes, as torchrun starts them."""
-    told = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
-    told |= {"MASTER_PORT": str(port), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    told |= {"STEERING_WORKBENCH_HOME": str(folder.parent / "home")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.steering.loading.divided", str(folder)],
-        env={**os.environ, **told},
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    told: dict[str, object] = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1"}
+    told |= {"MASTER_PORT": port, "STEERING_WORKBENCH_HOME": folder.parent / "home"}
+    out, beside = folder.parent / f"said-{rank}", folder.parent / f"beside-{rank}"
+    return Program(DIVIDED, folder, beside, said=out, **told)
 
 
 def test_two_processes_write_what_one_writes(tmp_path, lane) -> None:
@@ -63,11 +59,11 @@ def test_two_processes_write_what_one_writes(tmp_path, lane) -> None:
         port = free.getsockname()[1]
     processes = [_start(folder, rank, port) for rank in (0, 1)]
     try:
-        said = [process.communicate(timeout=WAIT) for process in processes]
+        ended = [process.wait() for process in processes]
     finally:
         for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0, 0], said
+            process.end()
+    assert [code for code, _ in ended] == [0, 0], [(tmp_path / f"beside-{rank}").read_text() for rank in (0, 1)]
     first, second = (json.loads((tmp_path / f"found-{rank}.json").read_text()) for rank in (0, 1))
     assert first == second
     for name in ("plain", "steered"):
@@ -81,10 +77,10 @@ def test_two_processes_write_what_one_writes(tmp_path, lane) -> None:
     assert first["checks"]["processes"] == "pass"
     assert first["checks"]["threads"] == "not applicable"
     # The command: one process speaks, and one run is kept.
-    replies = json.loads(said[0][0].splitlines()[-1])["replies"]
+    replies = json.loads(ended[0][1].splitlines()[-1])["replies"]
     assert [len(reply["ids"]) for reply in replies] == [LENGTH, LENGTH]
     assert replies[0]["ids"] != replies[1]["ids"]
-    assert not said[1][0].strip()
+    assert not ended[1][1].strip()
     assert len(list((tmp_path / "home" / "runs").glob("*/run.json"))) == 1
 
 

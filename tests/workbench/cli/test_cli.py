@@ -19,14 +19,11 @@ from steering.model.chat_settings import ChatSettings
 from steering.studies import STUDIES
 from steering.vectors.files import save_vector
 from tests.conftest import ROOT
+from tests.programs import WAIT, Program
 from workbench.bench import Workbench
 from workbench.cli.main import app
 from workbench.cli.options import _CHAT, _OPTIONS, chat_of
 from workbench.key_values import pairs
-
-
-WAIT = 600
-"""Seconds before a command that does not end fails a test, on however busy a machine."""
 
 
 @pytest.fixture
@@ -290,8 +287,8 @@ def test_an_interrupt_ends_the_run_cleanly_and_keeps_what_was_finished(shelf) ->
     import time
 
     small = ["--set=n_train=12", "--set=n_validation=6", "--set=n_test=60", "--set=random=0"]
-    command = [sys.executable, "-m", "workbench.cli.main", "run", "refusal", *small]
-    run = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    code = "from workbench.cli.main import app; app()"
+    run = Program(code, "run", "refusal", *small, said=shelf / "said", whole=True)
     store = shelf / "home" / "cells.sqlite"
 
     def parts() -> int:
@@ -303,13 +300,13 @@ def test_an_interrupt_ends_the_run_cleanly_and_keeps_what_was_finished(shelf) ->
 
     try:
         deadline = time.monotonic() + WAIT
-        while parts() < 30 and run.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.2)
-        run.send_signal(signal.SIGINT)
-        _, said = run.communicate(timeout=WAIT)
+        while parts() < 30 and run.ended() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        run.send(signal.SIGINT)
+        ended, said = run.wait()
     finally:
-        run.kill()
-    assert run.returncode == 130, said
+        run.end()
+    assert ended == 130, said
     assert "terminate" not in said
     assert "kept" in said
     assert parts() >= 30

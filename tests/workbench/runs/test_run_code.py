@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import runpy
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,8 +19,8 @@ from steering.model.host import Host
 from steering.origins.origin import PLACES
 from steering.studies import STUDIES, find_study
 from steering.studies.study import Result
-from tests.conftest import ROOT
-from tests.workbench.cli.test_cli import WAIT, call
+from tests.programs import Program
+from tests.workbench.cli.test_cli import call
 from tests.workbench.runs.every_study import TINY, Made
 from workbench.cli.kept_runs import run_kept
 from workbench.runs.code import KINDS, as_files, write_files
@@ -222,14 +219,12 @@ def test_every_study_is_tried() -> None:
     assert set(TINY) == set(STUDIES)
 
 
-def test_a_script_runs_in_a_process_of_its_own(made: Made, tmp_path: Path) -> None:
+def test_a_script_runs_in_a_process_of_its_own(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_files(as_files(made.workspace, made.ids["steer"], "python"), tmp_path)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "STEERING_WORKBENCH_HOME": str(tmp_path / "home")}
-    command = [sys.executable, str(path)]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=WAIT, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    script = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__')"
+    code, said = Program(script, path, said=tmp_path / "said", STEERING_WORKBENCH_HOME=tmp_path / "home").wait()
+    assert code == 0, said
     table = pd.read_csv(tmp_path / "again" / "replies.csv", comment="#", keep_default_na=False)
     first = made.results["steer"].tables["replies"]
     assert table["text"].tolist() == first["text"].tolist()
