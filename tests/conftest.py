@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -20,18 +20,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and tables are as wide as without a terminal
 
 import pytest
-import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from steering.lane import Lane
-from steering.model.host import Host
 
+if TYPE_CHECKING:  # what takes seconds to import is imported by those who run tests, not by who tells them which
+    from transformers import PreTrainedModel
+
+    from steering.lane import Lane
+    from steering.model.host import Host
 
 # pytest imports this file as `conftest`, tests as `tests.conftest`: one module, so that a tiny model is built once.
 sys.modules["tests.conftest"] = sys.modules[__name__]
-
-# Tiny models gain nothing from more threads, and on a shared machine threads that wait for each other lose a lot.
-torch.set_num_threads(1)
 
 ROOT = Path(__file__).parent.parent
 REAL_MODELS = Path(os.environ.get("STEERING_REAL_MODELS", ROOT.parent / "shared" / "models"))
@@ -141,6 +139,10 @@ def pytest_collection_finish() -> None:
     """What is there now stays to the end: a search for what nobody needs any more would go through it every time, which
     takes half a second with all modules that tests import. And programs of tests are forked from it.
     """
+    import torch
+
+    # Tiny models gain nothing from more threads, and on a shared machine threads that wait for each other lose a lot.
+    torch.set_num_threads(1)
     gc.collect()
     gc.freeze()
     if "tests.programs" in sys.modules:
@@ -157,6 +159,9 @@ def tiny_model(architecture: str) -> PreTrainedModel:
     """A random-weight model, built from its configuration alone; weights wide enough that argmax is never a
     near-tie.
     """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
     torch.manual_seed(0)
     config = AutoConfig.for_model(architecture, bos_token_id=1, eos_token_id=None, **ARCHITECTURES[architecture])
     model = AutoModelForCausalLM.from_config(config).eval()
@@ -192,6 +197,8 @@ def tokenizer() -> Any:
 
 @pytest.fixture(scope="session")
 def lane() -> Iterator[Lane]:
+    from steering.lane import Lane
+
     lane = Lane()
     yield lane
     lane.close()
@@ -200,6 +207,7 @@ def lane() -> Iterator[Lane]:
 @pytest.fixture(scope="session")
 def tiny_host(tokenizer: Any, lane: Lane) -> Callable[[str], Host]:
     """Host of a tiny random-weight model, by architecture name."""
+    from steering.model.host import Host
 
     @cache
     def build(architecture: str) -> Host:
@@ -211,6 +219,8 @@ def tiny_host(tokenizer: Any, lane: Lane) -> Callable[[str], Host]:
 @pytest.fixture(scope="session")
 def demo(lane: Lane) -> Host:
     """The demo model that ships with the project."""
+    from steering.model.host import Host
+
     return Host.load("demo", lane=lane)
 
 

@@ -1,7 +1,7 @@
 """Programs of tests, each in a process of its own, forked from one that has all that this process imported.
 
-For what processes do to each other and to what they share, and for how one ends. What an interpreter trips over that has
-to import everything first is tested with one of its own.
+For what processes do to each other and to what they share, and for how one ends. What an interpreter trips over that
+has to import everything first is tested with one of its own.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Program:
             code: What it runs.
             given: Its arguments, in `sys.argv` behind the first.
             said: Where it writes what it says.
-            whole: Whether it ends as an interpreter does: threads are waited for, what `atexit` was told is done, modules
-                are taken down. Otherwise it ends at once.
+            whole: Whether it ends as an interpreter does: threads are waited for, what `atexit` was told is done,
+                modules are taken down. Otherwise it ends at once.
             variables: Of its environment, beside those of this process.
         """
         self._said = said
@@ -164,7 +164,7 @@ def _be(what: dict[str, Any]) -> NoReturn:
     out = os.open(what["said"], os.O_WRONLY | os.O_APPEND)
     os.dup2(out, 1)
     os.dup2(out, 2)
-    sys.stdout, sys.stderr = (open(number, "w", buffering=1, encoding="utf-8", closefd=False) for number in (1, 2))
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, "utf-8", closefd=False) for number in (1, 2))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(what["env"])
