@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cache
 
 import numpy as np
@@ -28,19 +29,29 @@ from steering.studies import find_study
 from steering.texts.contrast import ContrastSet
 from steering.vectors.files import save_vector
 from steering.vectors.token_readings import read_tokens
+from tests.conftest import tiny_model
 from tests.few_replies import few_replies
 from tests.float64_guard import without_float64
 
 
 @pytest.fixture(scope="module")
-def half(lane):
-    """The demo model in half precision."""
-    return cache(lambda dtype: Host.load("demo", lane=lane, options=LoadOptions(dtype=dtype)))
+def half(lane, tokenizer):
+    """A model in half precision, by study: a tiny one, unless it has to know something."""
+
+    @cache
+    def build(dtype, taught):
+        if taught:
+            return Host.load("demo", lane=lane, options=LoadOptions(dtype=dtype))
+        model = deepcopy(tiny_model("llama")).to(getattr(torch, dtype))
+        return Host.wrap(model, tokenizer, name=f"tiny-{dtype}", lane=lane)
+
+    return lambda name, dtype: build(dtype, name in TAUGHT)
 
 
 @pytest.fixture(scope="module")
-def sentiment(demo):
-    return extract(demo, ContrastSet.load("sentiment"), name="sentiment")
+def sentiment():
+    """Of a model, by its name."""
+    return cache(lambda host: extract(host, ContrastSet.load("sentiment"), name="sentiment"))
 
 
 @pytest.fixture
@@ -129,13 +140,13 @@ TINY: dict[str, dict[str, object]] = {
         "n_test": 2,
         "arms": "ablate, affine, leace, weights",
         "random": 1,
-        "reply_tokens": 4,
-        "questions": 2,
+        "reply_tokens": 2,
+        "questions": 1,
         "last_only": True,
     },
     "tradeoff": {
         "recipes": "sentiment",
-        "alignment": "sentiment",
+        "alignment": "honesty",
         "strengths": "-1, 0, 1",
         "n": 2,
         "n_replies": 2,
@@ -145,6 +156,7 @@ TINY: dict[str, dict[str, object]] = {
         "also": "sums, perplexity",
     },
     "probe": {
+        "statements": "demo",
         "n": 20,
         "steps": 5,
         "restarts": 2,
@@ -154,24 +166,30 @@ TINY: dict[str, dict[str, object]] = {
         "cause": (),
         "blocks": "1-2",
     },
-    "train": {"n": 8, "losses": "dpo", "steps": 2, "batch": 2, "replies": 1, "reply_tokens": 4, "random": 0}
-    | {"shuffled": False, "budget": None},
-    "pair_worth": {"n": 5, "n_held_out": 2, "steps": 2, "points": 2, "sizes": ""},
+    "train": {"data": "demo-formality", "n": 8, "losses": "dpo", "steps": 2, "batch": 2}
+    | {"replies": 1, "reply_tokens": 4, "random": 0, "shuffled": False, "budget": None},
+    "pair_worth": {"data": "demo-formality", "n": 5, "n_held_out": 2, "steps": 2, "points": 2, "sizes": ""},
 }
 
 
-def run(host, name: str, sentiment, folder):
-    study = find_study(name)
-    save_vector(sentiment, folder / "sentiment.safetensors")
-    given = TINY[name] | ({"vectors": str(folder)} if name in ("grid", "tradeoff") else {})
-    with few_replies():
+TAUGHT = ("refusal",)
+"""Where no direction is found in a model that does not refuse, so that there is nothing to do to it."""
+
+
+def run(host, name: str, sentiment, folder, **more):
+    study, given = find_study(name), TINY[name] | more
+    if name in ("grid", "tradeoff"):
+        save_vector(sentiment(host), folder / "sentiment.safetensors")
+        given["vectors"] = str(folder)
+    with few_replies(2):
         return study.start(host, study.parse(given)).result()
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_every_study_runs_on_a_device_without_float64(demo, sentiment, tmp_path, name: str) -> None:
-    with without_float64(demo.model._module):
-        result = run(demo, name, sentiment, tmp_path)
+def test_every_study_runs_on_a_device_without_float64(demo, tiny_host, sentiment, tmp_path, name: str) -> None:
+    host = demo if name in TAUGHT else tiny_host("llama")
+    with without_float64(host.model._module):
+        result = run(host, name, sentiment, tmp_path)
     assert result.measures or result.tables
 
 
@@ -180,20 +198,23 @@ def test_every_study_runs_on_a_device_without_float64(demo, sentiment, tmp_path,
     [*((name, "bfloat16") for name in TINY if name != "methods"), ("extract", "float16"), ("refusal", "float16")],
 )
 def test_every_study_runs_in_half_precision(half, sentiment, tmp_path, name: str, dtype: str) -> None:
-    host = half(dtype)
+    host = half(name, dtype)
     assert str(host.model._module.dtype) == f"torch.{dtype}"
-    result = run(host, name, sentiment, tmp_path)
+    # What is estimated: a CPU takes long for a pass in float16, and bfloat16 has all of them.
+    few_arms = {"arms": "affine, leace"} if (name, dtype) == ("refusal", "float16") else {}
+    result = run(host, name, sentiment, tmp_path, **few_arms)
     assert result.measures or result.tables
+    assert result.vectors or name in ("grid", "tradeoff", "pair_worth")
     for vector in result.vectors.values():
         assert torch.isfinite(vector.directions).all()
 
 
 def test_readings_and_draws_run_on_a_device_without_float64(demo, sentiment) -> None:
     """What Steer does: streams, draws, tokens read again, and a strength in nats."""
-    recipe = Intervention(vector="sentiment", strength=0.5, unit="nats")
+    recipe, vector = Intervention(vector="sentiment", strength=0.5, unit="nats"), sentiment(demo)
     with without_float64(demo.model._module):
         rows = [Row(render(demo, "Write a note.")), Row(render(demo, "Write a note."), against=0)]
         replies = generate(demo, rows, DecodeSettings(max_new_tokens=4, temperature=1.0, top_p=0.9))
-        read = read_tokens(demo, rows, [reply.ids for reply in replies], vector=sentiment)
+        read = read_tokens(demo, rows, [reply.ids for reply in replies], vector=vector)
         assert all(each.divergence < 1e-9 for each in read[1])
-        assert calibrated(demo, recipe, {"sentiment": sentiment}, prompts=["Hello.", "What is a bank?"]).measured > 0
+        assert calibrated(demo, recipe, {"sentiment": vector}, prompts=["Hello.", "What is a bank?"]).measured > 0
