@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from torch import Tensor
 
+from steering.extraction.sources import vectors_in
 from steering.model.host import Host
 from steering.passes.schedule import Place
 from steering.store import Kept, kept_in
@@ -49,7 +50,7 @@ class Found:
             vectors: By name, such as those on the shelf.
 
         Raises:
-            SteeringError: A set, template, site or block that is wrong, or too few groups for the folds.
+            SteeringError: A set, template, site, block or folder that is wrong, or too few groups for the folds.
         """
         self.host, self.settings = host.under(settings.chat), settings
         self.statements: Statements = (
@@ -60,7 +61,7 @@ class Found:
         self.fold = fold_of(self.pairs, settings.folds, settings.seed)
         self._folder = states or settings.states_folder
         self._kept = kept_in(settings.kept) if kept is None else kept
-        self.given = vectors or {}
+        self.given = {**vectors_in(settings.vectors), **(vectors or {})}
         self.at: dict[Place, AtBlock] = {}
         self.lines: dict[Place, list[Line]] = {}
         """Scores with intervals."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from steering.extraction.sources import vectors_in
 from steering.passes.schedule import Place
 from steering.statistics import Estimate
 from steering.studies.probing.analysis import CCS, parts_of, random_floor
@@ -98,7 +97,7 @@ def cosine_table(picture: Picture) -> pd.DataFrame:
     At random, directions of width d have cosines of standard deviation 1 / sqrt(d), which is given beside them.
     """
     found, rows = picture.found, []
-    known = {**vectors_in(found.settings.vectors), **found.given, **{v.name: v for v in found.vectors.values()}}
+    known = {**found.given, **{v.name: v for v in found.vectors.values()}}
     for vector in found.vectors.values():
         for name, other in known.items():
             if name != vector.name and _alike(vector, other):

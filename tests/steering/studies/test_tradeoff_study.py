@@ -43,18 +43,20 @@ from steering.studies.tradeoff.swept import recipe_title
 from steering.texts.contrast import ContrastSet
 from steering.texts.questions import first_tokens, load_pairs, load_questions
 from steering.vectors.feature import Feature
-from tests.few_replies import OWN, few_replies
+from tests.few_replies import few_replies
 
 
+OWN = 3
+"""Replies on which KL is read here."""
 BARE = {"compare": (), "also": (), "random": 0}
-ON_DEMO = {"n": 16, "random": 2, "compare": (), "also": ()}
+ON_DEMO = {"n": 10, "random": 2, "compare": (), "also": ()}
 KEPT: dict = {}
 """What has been read, so that those that ask for the same need not read it again."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def few() -> Iterator[None]:
-    with few_replies():
+    with few_replies(OWN):
         yield
     KEPT.clear()
 
@@ -91,10 +93,10 @@ def sentiment(demo) -> Comparison:
 @pytest.fixture(scope="module")
 def refusal(demo) -> Comparison:
     """Along the direction that the refusal study finds."""
-    inquiry = Inquiry(demo, RefusalSettings(n_train=16, n_validation=8, until="candidates"), {})
+    inquiry = Inquiry(demo, RefusalSettings(n_train=16, n_validation=4, until="candidates"), {})
     demo.run(lambda job: list(inquiry.run(job)), title="refusal")
     vectors = {"refusal": inquiry.vectors[REFUSAL].renamed("refusal")}
-    return compared(demo, vectors=vectors, recipes=[recipe("refusal")], strengths="-2.4..2.4 step 0.8", **ON_DEMO)
+    return compared(demo, vectors=vectors, recipes=[recipe("refusal")], strengths="-2.4..1.6 step 0.8", **ON_DEMO)
 
 
 # -- the truth on demo -----------------------------------------------------------
@@ -222,7 +224,7 @@ def test_every_comparison_is_drawn_and_does_what_it_says(demo) -> None:
     found = compared(
         demo,
         strengths="-2, 0, 2",
-        n=6,
+        n=4,
         n_replies=2,
         reply_tokens=8,
         examples=2,
@@ -246,8 +248,8 @@ def test_every_comparison_is_drawn_and_does_what_it_says(demo) -> None:
     items = result_of(picture).tables["items"]
     measured = set(items[items["measure"] == "alignment"]["item"])
     shown = [turn.content for turn in curves["examples"].curve.treatments[-1].preface if turn.role == "user"]
-    pairs = load_pairs(demo, "sentiment", 6)
-    assert len(measured) == 6
+    pairs = load_pairs(demo, "sentiment", 4)
+    assert len(measured) == 4
     assert not {pair.messages[-1].content for pair in pairs} & set(shown), "examples are not measured on"
     for figure in (
         joint_plane(
@@ -343,8 +345,9 @@ def test_replies_that_fall_apart_limit_the_recommendation(demo) -> None:
     """Letters stay right for longer than texts stay sound: at 1.5 they loop, and utility would take more than that."""
     settings = {
         "strengths": "-0.5..2 step 0.5",
-        "n": 12,
+        "n": 8,
         "n_replies": 8,
+        "reply_tokens": 28,
         "compare": (),
         "random": 0,
         "cost_weight": 0.5,
