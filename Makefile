@@ -77,7 +77,7 @@ notebook: $(VENV)/.installed-dev $(VENV)/.browser
 visitors: $(VENV)/.installed-dev
 	STEERING_ROUNDS=13 $(PYTEST) tests/workbench/test_many_visitors.py
 
-# The three large studies on odd models, as a user would start them; half an hour.
+# The large studies on odd models, as a user would start them; half an hour and more.
 abroad: $(VENV)/.installed-dev
 	STEERING_ABROAD=1 $(PYTEST) tests/steering/test_abroad.py
 

@@ -233,6 +233,6 @@ def _gates(plan: Plan) -> list[AddGated]:
 
 
 def _penalty(gates: Sequence[AddGated]) -> Tensor:
-    """What is active where it is not among the most active, summed over tokens, mean over blocks, (row,)."""
-    silent = [(active * ~among).sum(dim=1) for gate in gates for active, among in gate.seen]
+    """What is active where it is not among the most active, mean over tokens and blocks, (row,)."""
+    silent = [(active * ~among).sum(dim=1) / gate.real.sum(dim=1) for gate in gates for active, among in gate.seen]
     return torch.stack(silent).mean(dim=0)

@@ -116,10 +116,13 @@ class Loop:
             eps=EPS,
             weight_decay=asked.course.weight_decay,
         )
-        self._budget = None
+        self._budget = self._last_budget = None
         if asked.nats is not None:
             everyday = self._readings.everyday(self._host, asked.trainee.places)
-            self._budget = Budget(self._host, everyday, asked.nats, self._parameters, self._applied)
+            self._last_budget = Budget(self._host, everyday, asked.nats, self._parameters, self._applied)
+            # How much a gate adds it reads itself: multiplied meanwhile by what its mean may cost, it shuts, and the
+            # factor runs away. Only what is applied in the end, its mean, has the budget's size.
+            self._budget = None if asked.trainee.mode == "gated_add" else self._last_budget
 
     def _made(self, known: KnownTexts, texts: Texts) -> Objective | Sampled:
         asked, weights = self._asked, None
@@ -260,7 +263,7 @@ class Loop:
         if self._validation is not None:
             self._parameters.restore(self._best)
             best = self._best_step
-        cost = self._budget.search() if self._budget is not None and measured else None
+        cost = self._last_budget.search() if self._last_budget is not None and measured else None
         intervention, vectors = self._applied(name, data_name, best)
         first, *others = vectors.values()
         return Trained(first, tuple(others), intervention, self._curve, self._stopped, best, cost)

@@ -1,4 +1,5 @@
-"""The three large studies with no setting but `--quick`, on odd models: each ends well and says nothing untrue.
+"""The large studies with no setting but `--quick`, on odd models: each ends well and says nothing untrue. A training
+needs preferences named, too.
 
 It takes about half an hour, so it runs where it is asked for: `make abroad`, or with `STEERING_ABROAD=1` set.
 """
@@ -136,10 +137,19 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return folder
 
 
-@pytest.mark.parametrize("study", ["refusal", "tradeoff", "probe"])
+STUDIES: dict[str, tuple[str, ...]] = {
+    "refusal": (),
+    "tradeoff": (),
+    "probe": (),
+    "train": ("--set", "data=demo-formality"),
+}
+
+
+@pytest.mark.parametrize("study", STUDIES)
 def test_it_ends_well_and_says_what_it_found(study: str, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run = CliRunner().invoke(app, ["run", study, "--model", str(folder), "--quick", "--out", str(out)])
+    given = ["--model", str(folder), "--quick", "--out", str(out), *STUDIES[study]]
+    run = CliRunner().invoke(app, ["run", study, *given])
     assert run.exit_code == 0, run.output[-3000:]
     result = json.loads((out / "result.json").read_text(encoding="utf-8"))
     print(study, folder.name, json.dumps(result["notes"], indent=1))

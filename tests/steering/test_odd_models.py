@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from odd_models import odd_model
+from odd_models import odd_model, saved
 from odd_templates import ALTERNATING, NO_SYSTEM, OPENED, SWITCHED
 from typer.testing import CliRunner
 
+from tests.families import tiny_family
 from tests.few_replies import few_replies
 from workbench.cli.main import app
 
@@ -22,6 +23,10 @@ SMALL = {
     "probe": (
         "n=20", "blocks=1", "restarts=1", "steps=5", "folds=2", "random=2", "permutations=100", "aqi_n=5", "cause=[]",
         "controls=[]",
+    ),
+    "train": (
+        "data=demo-formality", "n=16", "steps=4", "batch=4", "replies=2", "reply_tokens=4", "random=1", "judge=none",
+        "shuffled=false",
     ),
 }  # fmt: skip
 ODD = {"base": None, "no system": NO_SYSTEM, "alternating": ALTERNATING, "opened": OPENED, "switched": SWITCHED}
@@ -35,17 +40,18 @@ def few() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory) -> dict[str, Path]:
-    return {name: odd_model(tmp_path_factory.mktemp("model"), template) for name, template in ODD.items()}
+    odd = {name: odd_model(tmp_path_factory.mktemp("model"), template) for name, template in ODD.items()}
+    return {**odd, "linear attention": saved(tmp_path_factory.mktemp("model"), tiny_family("qwen3_next"))}
 
 
 @pytest.fixture
 def run(folders, tmp_path, monkeypatch):
     monkeypatch.setenv("STEERING_WORKBENCH_HOME", str(tmp_path / "home"))
 
-    def run(study: str, model: str, *more: str) -> tuple[str, dict]:
+    def run(study: str, model: str, *more: str, dtype: str = "auto") -> tuple[str, dict]:
         given = [part for setting in (*SMALL[study], *more) for part in ("--set", setting)]
-        out = tmp_path / "out"
-        result = CliRunner().invoke(app, ["run", study, "--model", str(folders[model]), "--out", str(out), *given])
+        out, name = tmp_path / "out", str(folders[model])
+        result = CliRunner().invoke(app, ["run", study, "--model", name, "--dtype", dtype, "--out", str(out), *given])
         assert result.exit_code == 0, result.output
         content = json.loads((out / "result.json").read_text())
         return " ".join(content["notes"]), content
@@ -89,3 +95,17 @@ def test_a_model_that_is_let_think_says_that_answers_are_missing(run) -> None:
 def test_probes_run_on_a_model_without_a_system_turn(run) -> None:
     notes, _ = run("probe", "no system")
     assert "n = 20 pairs of general" in notes
+
+
+@pytest.mark.parametrize(
+    ("model", "dtype"),
+    [("linear attention", "auto"), ("base", "bfloat16")],
+    ids=["linear attention, attention and experts", "no template, half precision"],
+)
+def test_a_vector_is_trained_on_any_model_at_its_budget(run, model, dtype) -> None:
+    notes, content = run("train", model, dtype=dtype)
+    assert "Best at 0.25 nats: DPO" in notes
+    assert "Not at the budget" not in notes
+    margins = {each["name"]: each["value"] for each in content["measures"]}
+    assert margins["margin_mean_difference"] > 0, "there is something to learn"
+    assert margins["margin_dpo"] > margins["margin_mean_difference"] + 0.1, "nats; held out, at equal KL"

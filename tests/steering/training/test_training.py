@@ -186,6 +186,10 @@ def test_a_budget_is_what_the_recipe_costs(host, mode) -> None:
     cost = float(torch.quantile(apart[0], 0.95))
     assert found.kl == pytest.approx(cost, rel=0.02, abs=1e-3)
     assert cost == pytest.approx(nats, rel=0.3), "the search takes what comes near enough"
+    if mode == "gated_add":  # a factor on what it reads, held at the budget meanwhile, would shut it
+        free = train(host, PAIRS, replace(HERE, mode=mode), loss=loss, **QUICK)
+        assert torch.equal(found.vector.directions, free.vector.directions)
+        assert not torch.equal(found.vector.mean_differences, free.vector.mean_differences)
 
 
 def test_beginnings(host) -> None:

@@ -39,8 +39,12 @@ class _Quiet:
         pass
 
 
-def written(trainee, parameters, vectors):
-    """The write as it stands in a paper, of one block."""
+LAMBDA = 0.3
+"""Of a gate's penalty; half-way through it counts by half."""
+
+
+def written(trainee, parameters, vectors, silent):
+    """The write as it stands in a paper, of one block; to `silent` goes what a gate's penalty is of, a text each."""
     rows = vectors[0]
     if trainee.mode == "add":
         return lambda states: states + rows[0]
@@ -54,8 +58,9 @@ def written(trainee, parameters, vectors):
 
     def gated(states):
         active = torch.relu(states @ unit)
-        gate = active.sort(dim=1, descending=True).values[:, : trainee.top].mean(dim=1)
-        return states + gate[:, None, None] * unit
+        ordered = active.sort(dim=1, descending=True).values
+        silent.append(ordered[0, trainee.top :].sum() / ordered.shape[1])
+        return states + ordered[:, : trainee.top].mean(dim=1)[:, None, None] * unit
 
     return gated
 
@@ -68,16 +73,17 @@ def test_log_probabilities_and_gradients_are_those_of_plain_hooks_with_autograd(
 
     def work(job):
         made = objective(host, trainee, "reft" if mode == "gated_add" else "dpo")
-        made.settings = made.settings | {"lambda": 0.0}
+        made.settings = made.settings | {"lambda": LAMBDA}
         known = made.known
         assert known.block == 2, "passes begin behind the block that is written"
         scores = known.scored(range(len(known.texts)), made.parameters.plan)
-        return made, scores, made.measured(range(len(PAIRS)), gradient=True)
+        return made, scores, made.measured(range(len(PAIRS)), progress=0.5, gradient=True)
 
     made, scores, found = host.run(work, title="train")
     parameters, known = made.parameters, made.known
     vectors = parameters.vectors.detach().requires_grad_()
-    module, bound = blocks_of(host)[1], written(trainee, parameters, vectors)
+    silent: list[torch.Tensor] = []
+    module, bound = blocks_of(host)[1], written(trainee, parameters, vectors, silent)
     plain = plain_log_probabilities(host, module, bound, known.texts)
     bare = [each.detach() for each in plain_log_probabilities(host, module, lambda states: states, known.texts)]
     for row, (own, base) in enumerate(zip(plain, bare, strict=True)):
@@ -86,7 +92,9 @@ def test_log_probabilities_and_gradients_are_those_of_plain_hooks_with_autograd(
         assert torch.allclose(scores.reference[row][used], base, rtol=1e-3, atol=1e-4)
     assert (torch.cat(plain) - torch.cat(bare)).abs().max() > 0.02, "the plan does something"
     if mode == "gated_add":
-        loss = torch.stack([-plain[each.chosen].mean() for each in made.examples]).mean()
+        assert max(silent) > 0.01, "there is something to be punished"
+        own = [0.5 * LAMBDA * silent[each.chosen] - plain[each.chosen].mean() for each in made.examples]
+        loss = torch.stack(own).mean()
     else:
         sides = [(each.chosen, each.rejected) for each in made.examples]
         apart = [plain[a].sum() - bare[a].sum() - plain[b].sum() + bare[b].sum() for a, b in sides]
