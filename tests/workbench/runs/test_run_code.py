@@ -168,7 +168,8 @@ def test_an_upload_goes_with_the_run(
     (tmp_path / "mine 1.csv").write_text(text)
     source = made.workspace.uploads.add(tmp_path / "mine 1.csv").source
     study = find_study("tradeoff")
-    settings = study.parse({**TINY["tradeoff"], "alignment": source, "vectors": str(made.workspace.shelf)})
+    less = {"strengths": "0, 1", "random": 0, "also": []}
+    settings = study.parse({**TINY["tradeoff"], **less, "alignment": source, "vectors": str(made.workspace.shelf)})
     first = run_kept(made.workspace, demo, study, settings)
     (run, *_) = made.workspace.runs.find(Query(kind="tradeoff"))
     files = as_files(made.workspace, run.id, "python")
