@@ -80,9 +80,9 @@ def _steps(origin: Origin, here: str, folder: str, out: str) -> Iterable[str]:
 
 
 def _settings(origin: Origin) -> str:
-    """Those that were set, as Python; what is left out stands there as None, which no setting of text takes."""
+    """Those that were set, as Python; what is left out stands there as `...`, which no setting takes."""
     lines = [f"    {name!r}: {_indented(value)}," for name, value in {**origin.settings, **origin.files}.items()]
-    lines += [f"    {name!r}: None,  # left out of this file: put it here" for name in origin.left_out]
+    lines += [f"    {name!r}: ...,  # left out of this file: put it here" for name in origin.left_out]
     return "{\n" + "\n".join(lines) + "\n}" if lines else "{}"
 
 

@@ -150,7 +150,7 @@ def test_probes_and_vectors_are_drawn_with_their_scores(made: Made) -> None:
     ccs = scores[(scores["method"] == "CCS") & (scores["part"] == "all")].iloc[0]
     said = f"CCS at {ccs['block']:.0f}: {ccs['esa']:.3f} [{ccs['esa_low']:.3f}, {ccs['esa_high']:.3f}]"
     assert said in shown.titles
-    assert "n = 20 pairs" in shown.text
+    assert "n = 10 pairs" in shown.text
     extracted = made.results["extract"]
     blocks = extracted.tables["blocks"]
     titles = Output(extracted._repr_html_()).titles

@@ -126,9 +126,9 @@ def test_what_is_left_out_has_to_be_given_before_it_runs_again(made: Made, tmp_p
     said = re.sub(r"\s+", " ", call("run", str(path), code=1).stderr)
     assert "leaves out prompts and replies: turns, user" in said
     script = next(iter(as_files(made.workspace, id, "python", texts=False).values())).decode()
-    assert "'user': None,  # left out of this file" in script
+    assert "'user': ...,  # left out of this file" in script
     with pytest.raises(SteeringError, match="field user"):
-        find_study("steer").parse({"user": None})
+        find_study("steer").parse({"user": ...})
 
 
 def test_what_stood_in_a_form_and_what_clicks_open_stay_out_too(tmp_path: Path) -> None:
