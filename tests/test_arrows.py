@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -62,12 +63,30 @@ def modules_of(root: Path) -> dict[str, Path]:
     return {".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path for path in files}
 
 
+Import = ast.Import | ast.ImportFrom
+
+
+@cache
+def imported(path: Path) -> tuple[tuple[Import, bool], ...]:
+    """What a file imports anywhere in it, and whether under `if TYPE_CHECKING`, for its types alone."""
+    return tuple(_imported(ast.parse(path.read_text(encoding="utf-8")), for_types=False))
+
+
+def _imported(tree: ast.AST, *, for_types: bool) -> Iterator[tuple[Import, bool]]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, Import):
+            yield node, for_types
+        elif not isinstance(node, ast.expr):  # no expression imports anything
+            types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+            yield from _imported(node, for_types=for_types or types)
+
+
 def imports_of(path: Path, known: dict[str, Path]) -> Iterator[str]:
     """The project's modules that a file imports, at its top, in a function or for its types alone."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node, _ in imported(path):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names if name.name in known)
-        elif isinstance(node, ast.ImportFrom) and node.module in known:
+        elif node.module in known:
             inside = [f"{node.module}.{name.name}" for name in node.names]
             yield from (each if each in known else node.module for each in inside)
 
@@ -100,10 +119,7 @@ def circles(root: Path) -> list[set[str]]:
 
 def for_types(path: Path, known: dict[str, Path]) -> set[str]:
     """What a file imports under `if TYPE_CHECKING` alone."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
-    names = [each.module for block in blocks for each in ast.walk(block) if isinstance(each, ast.ImportFrom)]
-    return {name for name in names if name in known}
+    return {node.module for node, types in imported(path) if types and isinstance(node, ast.ImportFrom)} & {*known}
 
 
 def _reached(start: str, arrows: dict[str, set[str]]) -> set[str]:
