@@ -212,6 +212,29 @@ class Carried(MutableMapping[str, dict[str, Any]]):
         return len(self._known)
 
 
+class HandedOn(MutableMapping[str, dict[str, Any]]):
+    """A store that keeps nothing: what is put into it goes to who is named."""
+
+    def __init__(self, take: Callable[[dict[str, Any]], None]) -> None:
+        """Who takes what is put in."""
+        self._take = take
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        raise KeyError(key)
+
+    def __setitem__(self, key: str, value: dict[str, Any]) -> None:
+        self._take(value)
+
+    def __delitem__(self, key: str) -> None:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
 def _is_store(path: Path) -> bool:
     """Whether a file is a store, even a damaged one: by SQLite's mark, or the table that only stores have."""
     if not is_file(path):

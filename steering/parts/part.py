@@ -34,6 +34,12 @@ class Part(Protocol):
         """
 
 
+class Alone:
+    """A part whose pieces hold or find so much that each is sent by itself, once a worker is free for it, and goes from
+    there with the next one. Pieces of other parts are sent all together, so that what they share is sent once.
+    """
+
+
 @dataclass(frozen=True)
 class Told:
     """How far one of several parts is."""
@@ -75,6 +81,11 @@ def parts(job: Job[Any], host: Host, items: Sequence[Part], kept: Kept) -> Gener
     if pool is not None:
         yield from pool.parts(job, host, items, kept)
         return
+    yield from here(job, host, items, kept)
+
+
+def here(job: Job[Any], host: Host, items: Sequence[Part], kept: Kept) -> Generator[Told, None, None]:
+    """As `parts`, by this process, whoever else might."""
     for index, item in enumerate(items):
         yield Told(index)
         for n in item.compute(job, host, kept):

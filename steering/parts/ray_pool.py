@@ -21,7 +21,7 @@ from steering.model.fingerprint import fingerprint
 from steering.model.host import Host
 from steering.model.learnt import facts
 from steering.numbers import counted
-from steering.parts.part import Part, Told, spread_over
+from steering.parts.part import Alone, Part, Told, spread_over
 from steering.parts.ray_cluster import Workers, cluster
 from steering.parts.ray_worker import About, Answer, Work, Worker, packed
 from steering.store import Kept
@@ -80,7 +80,7 @@ class RayPool:
         yield from (Told(index, ended=True) for index in range(len(items)) if not left[index])
         if not pieces:
             return
-        sent = [self._ray.put(packed(Work(host.chat, tuple(facts(host)), tuple(pieces))))]
+        sent = _Sent(self._ray, host, pieces)
         waiting, tries, begun = deque(range(len(pieces))), Counter[int](), set[int]()
         try:
             while waiting or self._busy:
@@ -131,12 +131,12 @@ class RayPool:
         )
         self._loading[actor.load.remote(host.name, options_of(host, workers), workers.threads)] = actor
 
-    def _hand_out(self, waiting: deque[int], sent: list[Any]) -> Iterator[int]:
+    def _hand_out(self, waiting: deque[int], sent: _Sent) -> Iterator[int]:
         """Give every idle worker a piece; gives their indices."""
         while self._idle and waiting:
             actor, index = self._idle.pop(0), waiting.popleft()
             self._calls += 1
-            self._busy[actor.compute.remote(self._calls, sent, index)] = actor, index
+            self._busy[actor.compute.remote(self._calls, *sent.of(index))] = actor, index
             yield index
 
     def _ready(self) -> list[Any]:
@@ -208,6 +208,27 @@ class RayPool:
             actor, _ = self._busy.pop(reference)
             self._ray.kill(actor)
             self._start()
+
+
+class _Sent:
+    """What workers are sent: all pieces together, once, and each that is to be sent alone when one is given it."""
+
+    def __init__(self, ray: Any, host: Host, pieces: Sequence[Part]) -> None:
+        self._ray, self._host, self._pieces = ray, host, pieces
+        self._place = {index: place for place, index in enumerate(self._together())}
+        self._all = [self._put([pieces[index] for index in self._place])] if self._place else []
+
+    def of(self, index: int) -> tuple[list[Any], int]:
+        """A reference to what holds a piece, in a list, and the piece's place there."""
+        if index in self._place:
+            return self._all, self._place[index]
+        return [self._put([self._pieces[index]])], 0
+
+    def _together(self) -> Iterator[int]:
+        return (index for index, piece in enumerate(self._pieces) if not isinstance(piece, Alone))
+
+    def _put(self, pieces: Sequence[Part]) -> Any:
+        return self._ray.put(packed(Work(self._host.chat, tuple(facts(self._host)), tuple(pieces))))
 
 
 def options_of(host: Host, workers: Workers) -> LoadOptions:

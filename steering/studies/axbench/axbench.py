@@ -220,6 +220,7 @@ STUDY = Study(
     settings=AxBenchSettings,
     run=run,
     size=size_of,
+    spreads=True,
     quick={
         "n_concepts": 6,
         "n_instructions": 6,

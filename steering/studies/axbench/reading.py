@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from steering.lane import Job
 from steering.model.fingerprint import fingerprint
 from steering.model.host import Host
 from steering.model.prompts import Prompt
+from steering.parts.part import parts
 from steering.passes.decoding import generate_each
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
@@ -61,19 +63,38 @@ class Writer:
             for each, settings in zip(asked, decode, strict=True)
         ]
         missing = {key: place for place, key in enumerate(keys) if key not in self._kept}
-        places = list(missing.values())
-        for start in range(0, len(places), BATCH):
-            part = places[start : start + BATCH]
-            rows = [Row(asked[place].prompt, asked[place].plan) for place in part]
-            written = generate_each(job, self._host, rows, [decode[place] for place in part])
-            for done, (index, reply) in enumerate(written, start=start + 1):
-                self._kept[keys[part[index]]] = {
-                    "text": reply.answer,
-                    "ids": list(reply.ids[reply.thought_tokens :]),
-                    "cut": reply.finish != "end",
-                }
-                job.report(done, len(places), what)
+        rows = [(key, Row(asked[place].prompt, asked[place].plan), decode[place]) for key, place in missing.items()]
+        batches = [Written(tuple(rows[start : start + BATCH])) for start in range(0, len(rows), BATCH)]
+        done = 0
+        with closing(parts(job, self._host, batches, self._kept)) as told:
+            for each in told:
+                if each.n:
+                    done += each.n
+                    job.report(done, len(rows), what)
         return [Said(each.instruction, **_read(self._kept[key])) for each, key in zip(asked, keys, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """Replies that are written together."""
+
+    rows: tuple[tuple[str, Row, DecodeSettings], ...]
+    """Each behind the key that its reply is kept by."""
+
+    def compute(self, job: Job[Any], host: Host, kept: Kept) -> Iterator[int]:
+        """Write them; each is kept as it ends."""
+        rows, decode = [row for _, row, _ in self.rows], [settings for _, _, settings in self.rows]
+        for index, reply in generate_each(job, host, rows, decode):
+            kept[self.rows[index][0]] = {
+                "text": reply.answer,
+                "ids": list(reply.ids[reply.thought_tokens :]),
+                "cut": reply.finish != "end",
+            }
+            yield 1
+
+    def pieces(self, host: Host) -> tuple[Written]:
+        """Itself: a reply's digits may depend on which others are written beside it."""
+        return (self,)
 
 
 def _read(found: dict[str, Any]) -> dict[str, Any]:

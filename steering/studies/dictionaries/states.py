@@ -22,7 +22,7 @@ from steering.model.pace import note_reading
 from steering.model.sites import ReadPlace
 from steering.passes.activations import DEFAULT_TOKEN_BUDGET
 from steering.studies.dictionaries.corpus import Ids, prompts_of
-from steering.studies.features.reading import stream_tokens
+from steering.studies.features.streams import stream_tokens
 
 
 LONG = 20.0

@@ -22,8 +22,8 @@ from steering.passes.rows import Batch
 from steering.passes.schedule import Schedule
 from steering.passes.tracing import read_replies
 from steering.statistics import Estimate
-from steering.studies.features.reading import stream_tokens
 from steering.studies.features.replaced import treatments
+from steering.studies.features.streams import stream_tokens
 from steering.studies.features.sums import draws, estimate
 from steering.writes.interventions import Plan
 

@@ -110,5 +110,6 @@ STUDY = Study(
     settings=CauseSettings,
     run=run,
     size=size_of,
+    spreads=True,
     quick={"n_test": 16, "random_sets": 2, "each": False, "reply_tokens": 24},
 )

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from steering.lane import Job
 from steering.model.host import Host
 from steering.model.prompts import Prompt
-from steering.passes.decoding import generate_each
-from steering.passes.given import Given
+from steering.parts.part import Part, parts
 from steering.passes.gradients import OfLogits
-from steering.passes.many_plans import read_many
-from steering.passes.replies import DecodeSettings, Reply
+from steering.passes.replies import Reply
 from steering.passes.rows import Row
 from steering.recipes.recipe import Recipe
 from steering.statistics import Estimate
+from steering.store import HandedOn
 from steering.studies.features.cause_changes import Change
+from steering.studies.features.cause_parts import Differences, Spoken
 from steering.studies.refusal.arms import Arm
 from steering.studies.refusal.groups import Group
 from steering.studies.refusal.outcomes import Rates, rates_of
@@ -52,12 +52,12 @@ def read_differences(
 ) -> np.ndarray:
     """The number at the reply's first token under every plan, (plan, prompt). Call on the model thread."""
     found = torch.zeros(len(plans), len(prompts), dtype=torch.float64)
-    done, total = 0, len(plans) * len(prompts)
-    for read in read_many(job, host, [Given(prompt) for prompt in prompts], plans):
-        values: Tensor = of(read.logits[:, :, 0, 0])
-        found[torch.tensor(read.plans)[:, None], torch.tensor(read.items)] = values.cpu().double()
-        done += values.numel()
-        job.report(done, total, "prompts read under a change")
+
+    def take(read: Mapping[str, Any]) -> None:
+        found[torch.tensor(read["plans"])[:, None], torch.tensor(read["items"])] = read["values"]
+
+    item = Differences(dict(enumerate(prompts)), dict(enumerate(plans)), of)
+    _all_of(job, host, [item], take, found.numel(), "prompts read under a change")
     return found.numpy()
 
 
@@ -66,15 +66,30 @@ def speak(job: Job[Any], host: Host, group: Group, plans: Sequence[Plan], longes
     rows = [(plan, index) for plan in range(len(plans)) for index in range(len(group.prompts))]
     rows.sort(key=lambda row: len(group.prompts[row[1]]))
     found: list[dict[int, Reply]] = [{} for _ in plans]
-    settings = DecodeSettings(max_new_tokens=longest)
-    for start in range(0, len(rows), BATCH):
-        part = rows[start : start + BATCH]
-        batch = [Row(group.prompts[index], plans[plan]) for plan, index in part]
-        for place, reply in generate_each(job, host, batch, [settings] * len(batch)):
-            plan, index = part[place]
-            found[plan][index] = reply
-        job.report(start + len(part), len(rows), "replies")
+
+    def take(said: Mapping[str, Any]) -> None:
+        plan, index = said["row"]
+        found[plan][index] = said["reply"]
+
+    starts = range(0, len(rows), BATCH)
+    batches = [
+        Spoken({row: Row(group.prompts[row[1]], plans[row[0]]) for row in rows[start : start + BATCH]}, longest)
+        for start in starts
+    ]
+    _all_of(job, host, batches, take, len(rows), "replies")
     return [[each[index] for index in range(len(group.prompts))] for each in found]
+
+
+def _all_of(
+    job: Job[Any], host: Host, items: Sequence[Part], take: Callable[[Mapping[str, Any]], None], total: int, what: str
+) -> None:
+    """Compute parts, by workers where there are any."""
+    done = 0
+    with closing(parts(job, host, items, HandedOn(take))) as told:
+        for each in told:
+            if each.n:
+                done += each.n
+                job.report(done, total, what)
 
 
 def rated(group: Group, changes: Sequence[Change], replies: Sequence[Sequence[Reply]]) -> list[Rates]:

@@ -241,5 +241,6 @@ FEATURES = Study(
     settings=FeaturesSettings,
     run=run,
     size=size_of,
+    spreads=True,
     quick={"texts_n": 40, "n": 6, "permutations": 200, "keep": 2, "replies": 1},
 )

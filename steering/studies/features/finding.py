@@ -28,9 +28,10 @@ from steering.studies.features.found import (
 from steering.studies.features.placement import Placement, placement
 from steering.studies.features.pooled import pooled
 from steering.studies.features.random_dictionary import RandomDictionary
-from steering.studies.features.reading import FeatureReading, read_features, stream_inputs, within_context
+from steering.studies.features.reading import FeatureReading, read_features, within_context
 from steering.studies.features.settings import FeaturesSettings
 from steering.studies.features.sources import Sources
+from steering.studies.features.streams import made_of
 from steering.studies.features.telling import Sides, Told, splits_of, tell_apart
 from steering.studies.study import Result
 
@@ -60,7 +61,7 @@ def find(
     told = _told(sources, reading, settings) if sources.contrast is not None else None
     floor = None
     if sources.contrast is not None and settings.beside_random:
-        floor = _told(sources, _random(host, dictionary, prompts, reading, settings), settings)
+        floor = _told(sources, _random(job, host, dictionary, prompts, reading, settings), settings)
     job.check()
     ways = {
         BY_NUMBER: settings.features,
@@ -104,17 +105,28 @@ def _told(sources: Sources, reading: FeatureReading, settings: FeaturesSettings)
 
 
 def _random(
-    host: Host, dictionary: Dictionary, prompts: Sequence[Prompt], reading: FeatureReading, settings: FeaturesSettings
+    job: Job[Result],
+    host: Host,
+    dictionary: Dictionary,
+    prompts: Sequence[Prompt],
+    reading: FeatureReading,
+    settings: FeaturesSettings,
 ) -> FeatureReading:
     """As many random directions as there are features on the same texts, as many of them active at a token."""
     first = settings.first_token
-    parts = [states.sum(dim=0).cpu() for _, states, _ in stream_inputs(host, prompts, dictionary, first=first)]
-    mean = torch.stack(parts).sum(dim=0) / len(reading.tokens)
+    sums = made_of(
+        job, host, prompts, dictionary, lambda states, _: states.sum(dim=0).cpu(), first=first, what="texts read"
+    )
+    mean = torch.stack([each for _, each in sums]).sum(dim=0) / len(reading.tokens)
     active = round(float(reading.activations.counts.double().mean()))
     random = RandomDictionary.drawn(
         n_features=dictionary.n_features, active=active, seed=settings.seed, means=(mean, mean)
     )
     return read_features(host, prompts, dictionary, first=first, encode=lambda states, _: random.given_back(states)[0])
+
+
+def _sum(states: Tensor, counts: Tensor) -> Tensor:
+    return states.sum(dim=0).cpu()
 
 
 def _sides(sources: Sources, activations: csr_matrix, wanted: Sequence[bool]) -> Sides:

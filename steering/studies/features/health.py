@@ -24,9 +24,10 @@ from steering.studies.features.losses import losses
 from steering.studies.features.measuring import Measured, Texts, measured
 from steering.studies.features.placement import placement
 from steering.studies.features.random_dictionary import RandomDictionary
-from steering.studies.features.reading import Tokens, encoded, given_back, stream_inputs, within_context
+from steering.studies.features.reading import Tokens, encoded, given_back, within_context
 from steering.studies.features.replaced import treatments
 from steering.studies.features.sources import Kind, Sources
+from steering.studies.features.streams import stream_inputs
 from steering.studies.features.sums import Sums, draws, estimate
 from steering.studies.size import Size, Work, tokens_of
 from steering.studies.study import Result, Study, origin

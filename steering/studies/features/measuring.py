@@ -14,8 +14,9 @@ from steering.dictionaries.sparse import SparseActivations
 from steering.lane import Job
 from steering.model.host import Host
 from steering.model.prompts import Prompt
-from steering.studies.features.reading import Tokens, stream_inputs
+from steering.studies.features.reading import Tokens
 from steering.studies.features.sources import Kind
+from steering.studies.features.streams import stream_inputs
 from steering.studies.features.sums import Sums
 
 

@@ -20,7 +20,8 @@ from steering.model.prompts import Prompt
 from steering.model.sites import Site
 from steering.passes.given import Given
 from steering.passes.many_plans import read_many
-from steering.studies.features.reading import FeatureReading, stream_tokens
+from steering.studies.features.reading import FeatureReading
+from steering.studies.features.streams import stream_tokens
 from steering.writes.interventions import Plan, Write
 from steering.writes.operations import Add
 

@@ -18,7 +18,7 @@ from steering.model.host import Host
 from steering.model.prompts import Prompt
 from steering.model.sites import ReadPlace, site_words
 from steering.numbers import counted
-from steering.studies.features.reading import stream_places
+from steering.studies.features.streams import stream_places
 
 
 _TOKENS = 1000

@@ -6,27 +6,24 @@ States are read in batches and go as soon as they are encoded; what stays of a t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from steering.dictionaries.dictionary import Dictionary
-from steering.dictionaries.inputs import ModelPlace, needed, side_by_side
 from steering.dictionaries.sparse import SparseActivations
 from steering.errors import SteeringError
 from steering.lane import Job
 from steering.model.host import Host
 from steering.model.prompts import Prompt, Role
-from steering.model.sites import ReadPlace
 from steering.numbers import counted
-from steering.passes.activations import DEFAULT_TOKEN_BUDGET, batches_by_length
-from steering.passes.rows import Batch
-from steering.passes.schedule import Schedule
-from steering.passes.tracing import read_prompts
+from steering.passes.activations import DEFAULT_TOKEN_BUDGET
+from steering.studies.features.streams import made_of
 
 
 Encode = Callable[[Tensor, Tensor], SparseActivations]
@@ -113,103 +110,6 @@ def _cut(prompt: Prompt, most: int) -> Prompt:
     return replace(prompt, text="".join(tokens), ids=prompt.ids[:most], roles=prompt.roles[:most], tokens=tokens)
 
 
-def stream_tokens(
-    host: Host,
-    prompts: Sequence[Prompt],
-    places: Sequence[ReadPlace],
-    *,
-    first: bool = False,
-    token_budget: int = DEFAULT_TOKEN_BUDGET,
-) -> Iterator[tuple[list[int], dict[ReadPlace, Tensor]]]:
-    """States at every token that `Tokens.of` names, a batch of similar lengths at a time.
-
-    Args:
-        host: The model.
-        prompts: What it reads.
-        places: Where to read, all in one pass.
-        first: Whether the first token of each is read, too.
-        token_budget: The most tokens of a pass, padding included.
-
-    Yields:
-        Indices into `prompts`, and by place the states of their tokens, one prompt's behind the other's, float32 on the
-        model's device, (token, width).
-
-    Raises:
-        SteeringError: A place that the model does not have, or a prompt longer than the context.
-    """
-    for indices in batches_by_length([len(prompt) for prompt in prompts], token_budget):
-        read = partial(_read, host, [prompts[index] for index in indices], places, first)
-        yield indices, host.run(lambda job, read=read: read(), title="Reading states")  # type: ignore[misc]
-
-
-def stream_places(
-    host: Host,
-    others: Mapping[str, Host],
-    prompts: Sequence[Prompt],
-    wanted: Sequence[ModelPlace],
-    *,
-    first: bool = False,
-    token_budget: int = DEFAULT_TOKEN_BUDGET,
-) -> Iterator[tuple[list[int], dict[ModelPlace, Tensor]]]:
-    """As `stream_tokens`, of several models that read the same tokens, each in one pass.
-
-    Args:
-        host: The model at hand, which is called "".
-        others: Further models by name.
-        prompts: What all of them read.
-        wanted: Which model is read where.
-        first: Whether the first token of each is read, too.
-        token_budget: The most tokens of a pass, padding included.
-    """
-    places: dict[str, list[ReadPlace]] = {"": []}
-    for model, place in dict.fromkeys(wanted):
-        places.setdefault(model, []).append(place)
-    streams = {
-        model: stream_tokens(others[model] if model else host, prompts, own, first=first, token_budget=token_budget)
-        for model, own in places.items()
-        if own
-    }
-    for batch in zip(*streams.values(), strict=True):  # batches depend on the lengths alone
-        found = {
-            (model, place): states
-            for model, (_, own) in zip(streams, batch, strict=True)
-            for place, states in own.items()
-        }
-        yield batch[0][0], found
-
-
-def stream_inputs(
-    host: Host,
-    prompts: Sequence[Prompt],
-    dictionary: Dictionary,
-    *,
-    also: Sequence[ReadPlace] = (),
-    first: bool = False,
-    token_budget: int = DEFAULT_TOKEN_BUDGET,
-) -> Iterator[tuple[list[int], Tensor, dict[ReadPlace, Tensor]]]:
-    """What a dictionary reads at every token, its inputs side by side, and states of the model at hand.
-
-    Args:
-        host: The model.
-        prompts: What it reads.
-        dictionary: What reads its states.
-        also: Further places, of the same pass.
-        first: Whether the first token of each is read, too.
-        token_budget: The most tokens of a pass, padding included.
-
-    Yields:
-        Indices into `prompts`; (token, width of all inputs); and by place (token, width).
-    """
-    wanted = (*needed(dictionary.read_from), *(("", place) for place in also))
-    streamed = stream_places(host, dictionary.others, prompts, wanted, first=first, token_budget=token_budget)
-    for indices, found in streamed:
-        yield (
-            indices,
-            side_by_side(dictionary.read_from, found, host.device),
-            {place: found["", place] for place in also},
-        )
-
-
 def read_features(
     host: Host,
     prompts: Sequence[Prompt],
@@ -233,15 +133,13 @@ def read_features(
         SteeringError: As `stream_tokens`, and where no token is left.
     """
     tokens = Tokens.of(prompts, first=first)
-    counts = tokens.offsets.diff()
+    make = partial(_by_text, partial(encoded, dictionary) if encode is None else encode)
 
     def work(job: Job[FeatureReading]) -> FeatureReading:
         parts: dict[int, SparseActivations] = {}
-        for indices, states, _ in stream_inputs(host, prompts, dictionary, first=first, token_budget=token_budget):
-            own = (states, counts[indices])
-            active = encoded(dictionary, *own) if encode is None else encode(*own)
-            parts |= zip(indices, _by_text(active, counts[indices].tolist()), strict=True)
-            job.report(len(parts), len(prompts), "texts read")
+        more: dict[str, Any] = {"first": first, "token_budget": token_budget, "what": "texts read"}
+        for indices, active in made_of(job, host, prompts, dictionary, make, **more):
+            parts |= zip(indices, active, strict=True)
         return FeatureReading(tokens, SparseActivations.joined([parts[index] for index in range(len(prompts))]))
 
     return host.run(work, title="Reading features")
@@ -271,27 +169,14 @@ def given_back(dictionary: Dictionary, states: Tensor, counts: Tensor) -> tuple[
     return active, dictionary.reconstruct(states) if skips else dictionary.decode(active)
 
 
-def _read(host: Host, prompts: Sequence[Prompt], places: Sequence[ReadPlace], first: bool) -> dict[ReadPlace, Tensor]:
-    batch = Batch.of(host, prompts)
-    kept = batch.real.clone()
-    if not first:
-        kept[torch.arange(len(prompts)), batch.first] = False
-    found: dict[ReadPlace, Tensor] = {}
-
-    def read(place: ReadPlace, states: Tensor) -> None:
-        found[place] = states[kept.to(states.device)].float()
-
-    read_prompts(host, batch, Schedule(host, [()] * len(prompts)), read=read, places=places)
-    return found
-
-
-def _by_text(active: SparseActivations, counts: Sequence[int]) -> Iterator[SparseActivations]:
+def _by_text(encode: Encode, states: Tensor, counts: Tensor) -> list[SparseActivations]:
     """What is active in every text of a batch, on the CPU; how states were normalised is left behind."""
-    active, start = active.to("cpu"), 0
-    for count in counts:
+    active, start, found = encode(states, counts).to("cpu"), 0, []
+    for count in counts.tolist():
         offsets = active.offsets[start : start + count + 1]
         low, high = int(offsets[0]), int(offsets[-1])
         # Copies, since a view would hold the whole batch in memory.
         features, values = active.features[low:high].clone(), active.values[low:high].clone()
-        yield SparseActivations(offsets - low, features, values, active.n_features)
+        found.append(SparseActivations(offsets - low, features, values, active.n_features))
         start += count
+    return found

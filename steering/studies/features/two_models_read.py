@@ -21,7 +21,8 @@ from steering.model.prompts import Prompt
 from steering.names import short_name
 from steering.statistics import Estimate
 from steering.studies.features.pooled import pooled
-from steering.studies.features.reading import FeatureReading, Tokens, read_features, stream_tokens
+from steering.studies.features.reading import FeatureReading, Tokens, read_features
+from steering.studies.features.streams import stream_tokens
 from steering.studies.features.sums import Sums, draws, estimate
 from steering.studies.features.telling import Sides, against_chance
 

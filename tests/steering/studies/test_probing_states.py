@@ -34,7 +34,7 @@ ROUNDED = 1e-3
 
 def read(host, template, texts=TEXTS, sites=("block_output",), folder=""):
     states = States(host, template, texts, sites, str(folder))
-    host.run(lambda job: list(states.read()), title="states")
+    host.run(lambda job: list(states.read(job)), title="states")
     return states
 
 
@@ -135,7 +135,7 @@ def test_states_are_kept_by_content_and_gone_on_from(demo, tmp_path, monkeypatch
     template = template_of("reply")
     first = States(demo, template, TEXTS, ("block_output",), str(tmp_path))
     monkeypatch.setattr("steering.studies.probing.states.DEFAULT_TOKEN_BUDGET", 1)  # a statement a batch
-    demo.run(lambda job: next(first.read()), title="one batch")
+    demo.run(lambda job: next(first.read(job)), title="one batch")
     assert first.known == 1
     again = read(demo, template, folder=tmp_path)
     assert again.known == len(TEXTS)
@@ -145,7 +145,7 @@ def test_states_are_kept_by_content_and_gone_on_from(demo, tmp_path, monkeypatch
             again.at(TEXTS, block, "block_output"), whole.at(TEXTS, block, "block_output"), strict=True
         ):
             assert (one - other).abs().max() < 2 * ROUNDED * other.abs().max()
-    monkeypatch.setattr("steering.studies.probing.states._both", None)  # nothing may be read now
+    monkeypatch.setattr("steering.studies.probing.answered._both", None)  # nothing may be read now
     assert read(demo, template, folder=tmp_path).known == len(TEXTS)
     assert States(demo, template_of("word"), TEXTS, ("block_output",), str(tmp_path)).known == 0
     assert np.load(next(tmp_path.glob("*.states.npy")), mmap_mode="r").dtype == np.float16
@@ -159,11 +159,11 @@ def test_old_states_make_room(demo, tmp_path, monkeypatch) -> None:
 
 
 def test_states_too_large_for_float16_are_kept_by_their_scale(demo, monkeypatch) -> None:
-    import steering.studies.probing.states as module
+    import steering.studies.probing.answered as module
 
     def huge(host, runs, places):
-        for place in places:
-            yield place, torch.full((2, len(runs), host.info.width), 1e6).numpy()
+        for _ in places:
+            yield torch.full((2, len(runs), host.info.width), 1e6).numpy()
 
     monkeypatch.setattr(module, "_both", huge)
     no, _ = read(demo, template_of("word")).at(TEXTS, 0, "block_output")
@@ -171,16 +171,16 @@ def test_states_too_large_for_float16_are_kept_by_their_scale(demo, monkeypatch)
 
 
 def test_states_that_are_not_finite_name_their_statement(demo, monkeypatch) -> None:
-    import steering.studies.probing.states as module
+    import steering.studies.probing.answered as module
 
     whole = module._both
 
     def broken(host, runs, places):
-        for place, states in whole(host, runs, places):
+        for states in whole(host, runs, places):
             for row, run in enumerate(runs):
                 if "rob" in run.no.text:
                     states[1, row] = float("nan")
-            yield place, states
+            yield states
 
     monkeypatch.setattr(module, "_both", broken)
     states = read(demo, template_of("word"))

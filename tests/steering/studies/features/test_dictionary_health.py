@@ -12,7 +12,7 @@ from steering.errors import SteeringError
 from steering.model.prompts import render, render_text
 from steering.studies import find_study
 from steering.studies.features.random_dictionary import RandomDictionary
-from steering.studies.features.reading import stream_tokens
+from steering.studies.features.streams import stream_tokens
 from steering.texts.contrast import ContrastSet
 from tests.dictionary_support import made as random_sae
 
