@@ -21,7 +21,7 @@ from steering.model.fingerprint import fingerprint
 from steering.model.host import Host
 from steering.model.learnt import facts
 from steering.numbers import counted
-from steering.parts.part import Alone, Part, Told, spread_over
+from steering.parts.part import Alone, Part, Told, here, spread_over
 from steering.parts.ray_cluster import Workers, cluster
 from steering.parts.ray_worker import About, Answer, Work, Worker, packed
 from steering.store import Kept
@@ -66,11 +66,24 @@ class RayPool:
         self._busy: dict[Any, tuple[Any, int]] = {}
         """Actors, and the pieces that they compute, by the reference to what will come of it."""
         self._calls = self._lost = 0
+        self._at_work = False
         for _ in range(workers.count):
             self._start()
 
     def parts(self, job: Job[Any], host: Host, items: Sequence[Part], kept: Kept) -> Iterator[Told]:
-        """As `steering.parts.part.parts`; of a part that is lost with its worker, another computes the rest."""
+        """As `steering.parts.part.parts`; of a part that is lost with its worker, another computes the rest. A study
+        that is let in while another's parts are computed has its own computed by this process.
+        """
+        if self._at_work:
+            yield from here(job, host, items, kept)
+            return
+        self._at_work = True
+        try:
+            yield from self._spread(job, host, items, kept)
+        finally:
+            self._at_work = False
+
+    def _spread(self, job: Job[Any], host: Host, items: Sequence[Part], kept: Kept) -> Iterator[Told]:
         owners, pieces = [], list[Part]()
         for index, item in enumerate(items):
             own = item.pieces(host)

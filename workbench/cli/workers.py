@@ -45,9 +45,9 @@ def check_workers(study: Study, given: Mapping[str, Any]) -> None:
         if not study.spreads:
             known = ", ".join(sorted(name for name, each in STUDIES.items() if each.spreads))
             raise SteeringError(
-                f"The study {study.name} cannot be spread over workers yet: it runs in one process.",
+                f"The study {study.name} cannot be spread over workers: it runs in one process.",
                 f"one of {known}.",
-                "Leave --workers out.",
+                "Leave --workers out; docs/scaling.md says why.",
             )
         check_ray()
     elif given["address"]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,14 +19,24 @@ from steering.errors import SteeringError
 from steering.extraction.extract import extract
 from steering.lane import Progress, Stopped
 from steering.model.host import Host
+from steering.model.prompts import conversation, render
 from steering.parts import part
 from steering.parts.part import parts, spread_over
 from steering.parts.ray_cluster import Workers, check_ray
 from steering.studies import find_study
+from steering.studies.axbench.concepts import Instruction
+from steering.studies.axbench.reading import Asked, Writer
+from steering.studies.features.attribution_logits import LogitDifference
+from steering.studies.features.cause_effects import read_differences, speak
+from steering.studies.features.cause_plans import off_plan, up_plan
+from steering.studies.features.chosen import DEMO, dictionary_of
+from steering.studies.features.reading import read_features
+from steering.studies.features.streams import made_of
 from steering.studies.probing import ProbeSettings, Probing
 from steering.studies.probing import picture_of as picture_of_probing
 from steering.studies.probing import result_of as result_of_probing
 from steering.studies.refusal import Inquiry, RefusalSettings
+from steering.studies.refusal.groups import Group
 from steering.studies.tradeoff import Comparison, picture_of, result_of
 from steering.texts.contrast import ContrastSet
 from tests.conftest import ROOT
@@ -89,6 +100,10 @@ class Known:
 
     def pieces(self, host):
         return [self, self]
+
+
+def _sum(states, counts):
+    return states.sum(dim=0), counts
 
 
 def begun(folder: Path, number: int) -> list[int]:
@@ -184,6 +199,57 @@ def test_a_probing_of_workers_has_the_probes_of_one_process(demo, pool, monkeypa
         assert torch.equal(several.vectors[name].directions, vector.directions)
 
 
+def test_features_that_workers_read_and_change_are_those_of_one_process(demo, pool, monkeypatch) -> None:
+    monkeypatch.setattr("steering.studies.features.cause_effects.BATCH", 2)
+    if not pool._loading:  # one is enough, and saves the other the time that sae-lens takes to import
+        monkeypatch.setattr(pool, "_idle", pool._idle[:1])
+    dictionary, _ = dictionary_of(demo, DEMO)
+    group = Group.of(demo, "asked", [conversation(text) for text in ("Say hello.", "Name a tree.", "Who are you?")], "")
+    plans = [(), *(off_plan(dictionary, [feature]) for feature in range(34))]
+    up = up_plan(dictionary, 20 * dictionary.decoder([3, 7]).sum(dim=0))
+    of = LogitDifference((17, 40), (25,), ("these", "that"))
+
+    def work(job):
+        active = read_features(demo, group.read, dictionary, token_budget=20).activations
+        sums = made_of(job, demo, group.read, dictionary, _sum, first=True, what="texts", token_budget=20)
+        differences = read_differences(job, demo, group.read, [*plans, up], of)
+        return active, sums, differences, speak(job, demo, group, [(), plans[1], up], 4)
+
+    one = demo.run(work, title="features")
+    with spread_over(demo, pool), monkeypatch.context() as patch:
+        for name in ("streams.read_prompts", "cause_parts.read_many", "cause_parts.generate_each"):
+            patch.setattr(f"steering.studies.features.{name}", None)  # this process reads nothing
+        before = pool._calls
+        several = demo.run(work, title="features")
+        assert pool._calls - before == 2 * len(one[1]) + 2 + 5
+    assert len(one[1]) > 1
+    assert len(one[0].values) > 10
+    assert torch.equal(several[0].features, one[0].features)
+    assert torch.equal(several[0].values, one[0].values)
+    assert repr(several[1]) == repr(one[1])
+    assert np.array_equal(several[2], one[2])
+    assert len(np.unique(one[2][:, 0])) > 2, "changes do something"
+    assert several[3] == one[3]
+
+
+def test_replies_of_a_comparison_that_workers_write_are_those_of_one_process(demo, pool, monkeypatch) -> None:
+    monkeypatch.setattr("steering.studies.axbench.reading.BATCH", 2)
+    requests = [conversation(text) for text in ("Write a note.", "Say hello.", "Name a tree.")]
+    asked = [Asked(Instruction(each), render(demo, each), (), "") for each in requests]
+
+    def write(kept: dict[str, Any]) -> Any:
+        writer = Writer(demo, kept, tokens=4, temperature=1.0, seed=0)
+        return demo.run(lambda job: writer.write(job, asked, "replies"), title="replies")
+
+    here, there = dict[str, Any](), dict[str, Any]()
+    one = write(here)
+    with spread_over(demo, pool), monkeypatch.context() as patch:
+        patch.setattr("steering.studies.axbench.reading.generate_each", None)
+        assert write(there) == one
+    assert len({each.text for each in one}) == 3
+    assert {key: there[key] for key in here} == here
+
+
 @pytest.mark.parametrize("at_once", [64, 2])
 def test_a_refusal_run_of_workers_has_the_effects_of_one_process(demo, pool, monkeypatch, at_once: int) -> None:
     """With replies to all groups in one batch, and in one for each."""
@@ -208,6 +274,22 @@ def test_a_refusal_run_of_workers_has_the_effects_of_one_process(demo, pool, mon
     assert {key: repr(value) for key, value in there.items()} == {key: repr(value) for key, value in here.items()}
     assert repr(several.rates) == repr(one.rates)
     assert repr(several.costs) == repr(one.costs)
+
+
+def test_what_is_let_in_between_is_computed_here(demo, pool, tmp_path) -> None:
+    kept: dict[str, Any] = {}
+    inner: dict[str, Any] = {}
+    items = [Waiting(str(tmp_path), number) for number in range(2)]
+
+    def meanwhile() -> None:
+        if not inner and begun(tmp_path, 0):
+            demo.run(lambda job: list(parts(job, demo, [Known()], inner)), title="another study")
+            for number in range(2):
+                (tmp_path / f"go on {number}").touch()
+
+    demo.run(lambda job: waited(job, pool, demo, items, kept, meanwhile), title="parts")
+    assert inner == {"known": {"value": 1}}
+    assert len(kept) == 4
 
 
 def test_a_killed_worker_loses_nothing(demo, pool, tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from steering.parts.ray_cluster import Workers
 from steering.studies import STUDIES
+from tests.conftest import ROOT
 from workbench.cli.main import app
 from workbench.cli.workers import _OPTIONS
 
@@ -16,7 +18,7 @@ from workbench.cli.workers import _OPTIONS
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["extract", "--workers", "2"], "The study extract cannot be spread over workers yet"),
+        (["extract", "--workers", "2"], "The study extract cannot be spread over workers"),
         (["grid", "--ray", "auto"], "no number of workers"),
     ],
 )
@@ -31,4 +33,13 @@ def test_the_command_line_has_every_field_of_workers_with_its_default() -> None:
     mine = {name: default for name, (_, default, _, _) in _OPTIONS.items()}
     assert list(mine) == [each.name for each in fields(Workers)]
     assert Workers(**{**mine, "count": 1}) == Workers(1)
-    assert {name for name, each in STUDIES.items() if each.spreads} >= {"grid", "tradeoff"}
+
+
+def test_the_documentation_says_of_every_study_whether_it_is_spread() -> None:
+    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    tables = (
+        text.split("## What is spread, and what is not")[1].split("\n## ")[0].split("All others run in one process")
+    )
+    spread, alone = ({*re.findall("`([a-z_]+)`", "".join(re.findall("(?m)^(\\|[^|]*)", each)))} for each in tables)
+    assert spread == {name for name, each in STUDIES.own.items() if each.spreads} > {"grid", "probe"}
+    assert alone == STUDIES.own.keys() - spread
