@@ -213,6 +213,7 @@ HEALTH = Study(
     settings=HealthSettings,
     run=run,
     size=size_of,
+    spreads=True,
     quick={"texts_n": 20, "resamples": 200},
     without=frozenset({"decoding steps"}),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +21,15 @@ from steering.dictionaries.dictionary import Dictionary
 from steering.lane import Job
 from steering.model.host import Host
 from steering.model.prompts import Prompt
+from steering.parts.part import parts
 from steering.passes.exact import losses_of, rows_at_once
 from steering.passes.given import TOKENS
 from steering.passes.rows import Batch
 from steering.passes.schedule import Schedule
 from steering.passes.tracing import read_replies
+from steering.store import HandedOn, Kept
 from steering.studies.features.measuring import Group, Texts
+from steering.studies.features.sources import Kind
 from steering.writes.interventions import Plan
 
 
@@ -72,24 +76,53 @@ def losses(host: Host, dictionary: Dictionary, texts: Texts, plans: Plans, job: 
     groups = [group for of_kind in kinds.values() for group in of_kind]
     sums = {(name, group): torch.zeros(texts.n, dtype=torch.float64) for name in names for group in groups}
     counts = {group: torch.zeros(texts.n, dtype=torch.float64) for group in groups}
+    batches = [
+        _Lost(kind, tuple(indices), tuple(tokens.prompts[index] for index in indices), plans, dictionary)
+        for kind, tokens in texts.kinds.items()
+        for indices in _alike(host, tokens.prompts, len(names))
+    ]
+
+    def take(found: Mapping[str, Any]) -> None:
+        kind, indices, nats = found["kind"], list(found["indices"]), found["nats"][:, :, 0 if first else 1 :]
+        own = torch.stack([texts.kinds[kind].offsets[index] + torch.arange(nats.shape[2]) for index in indices])
+        for group, belongs in kinds[kind].items():
+            mask = belongs[own].double()
+            counts[group][indices] += mask.sum(dim=1)
+            for row, name in enumerate(names):
+                sums[name, group][indices] += (nats[row] * mask).sum(dim=1)
+
     done, total = 0, len(texts.prompts)
-    skipped = 0 if first else 1
-    for kind, tokens in texts.kinds.items():
-        offsets = tokens.offsets
-        for indices in _alike(host, tokens.prompts, len(names)):
-            prompts = [tokens.prompts[index] for index in indices]
-            nats = _read(host, prompts, {CLEAN: (), **plans(len(prompts[0]))})[:, :, skipped:]
-            own = torch.stack([offsets[index] + torch.arange(nats.shape[2]) for index in indices])
-            for group, belongs in kinds[kind].items():
-                mask = belongs[own].double()
-                counts[group][indices] += mask.sum(dim=1)
-                for row, name in enumerate(names):
-                    sums[name, group][indices] += (nats[row] * mask).sum(dim=1)
-            done += len(indices)
-            job.report(done, total, "texts read with states replaced")
+    with closing(parts(job, host, batches, HandedOn(take))) as told:
+        for each in told:
+            if each.n:
+                done += each.n
+                job.report(done, total, "texts read with states replaced")
     return Losses(
         {key: each.numpy() for key, each in sums.items()}, {key: each.numpy() for key, each in counts.items()}
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Lost:
+    """Texts of equal length under all treatments: what is found are `nats`, (treatment, text, token)."""
+
+    kind: Kind
+    indices: tuple[int, ...]
+    """Which of the kind's texts."""
+    prompts: tuple[Prompt, ...]
+    plans: Plans
+    dictionary: Dictionary
+
+    def compute(self, job: Job[Any], host: Host, kept: Kept) -> Iterator[int]:
+        """Read them."""
+        self.dictionary.to(host.device)
+        nats = _read(host, self.prompts, {CLEAN: (), **self.plans(len(self.prompts[0]))})
+        kept[f"{self.kind} {self.indices[0]}"] = {"kind": self.kind, "indices": self.indices, "nats": nats}
+        yield len(self.indices)
+
+    def pieces(self, host: Host) -> tuple[_Lost]:
+        """Itself."""
+        return (self,)
 
 
 def _alike(host: Host, prompts: Sequence[Prompt], treatments: int) -> Iterator[list[int]]:

@@ -30,7 +30,10 @@ from steering.studies.features.attribution_logits import LogitDifference
 from steering.studies.features.cause_effects import read_differences, speak
 from steering.studies.features.cause_plans import off_plan, up_plan
 from steering.studies.features.chosen import DEMO, dictionary_of
-from steering.studies.features.reading import read_features
+from steering.studies.features.losses import losses
+from steering.studies.features.measuring import Texts
+from steering.studies.features.reading import Tokens, read_features
+from steering.studies.features.replaced import treatments
 from steering.studies.features.streams import made_of
 from steering.studies.probing import ProbeSettings, Probing
 from steering.studies.probing import picture_of as picture_of_probing
@@ -209,27 +212,37 @@ def test_features_that_workers_read_and_change_are_those_of_one_process(demo, po
     up = up_plan(dictionary, 20 * dictionary.decoder([3, 7]).sum(dim=0))
     of = LogitDifference((17, 40), (25,), ("these", "that"))
 
+    texts = Texts(len(group.read), {"chat": Tokens.of(group.read)})
+    replaced = treatments(dictionary, {"own": dictionary.reconstruct}, torch.ones(demo.info.width), first=False)
+
     def work(job):
         active = read_features(demo, group.read, dictionary, token_budget=20).activations
         sums = made_of(job, demo, group.read, dictionary, _sum, first=True, what="texts", token_budget=20)
         differences = read_differences(job, demo, group.read, [*plans, up], of)
-        return active, sums, differences, speak(job, demo, group, [(), plans[1], up], 4)
+        lost = losses(demo, dictionary, texts, replaced, job, first=False)
+        return active, sums, differences, speak(job, demo, group, [(), plans[1], up], 4), lost
 
     one = demo.run(work, title="features")
     with spread_over(demo, pool), monkeypatch.context() as patch:
-        for name in ("streams.read_prompts", "cause_parts.read_many", "cause_parts.generate_each"):
+        for name in ("streams.read_prompts", "cause_parts.read_many", "cause_parts.generate_each", "losses._read"):
             patch.setattr(f"steering.studies.features.{name}", None)  # this process reads nothing
         before = pool._calls
         several = demo.run(work, title="features")
-        assert pool._calls - before == 2 * len(one[1]) + 2 + 5
+        lengths = len({len(prompt) for prompt in group.read})
+        assert pool._calls - before == 2 * len(one[1]) + 2 + 5 + lengths
     assert len(one[1]) > 1
     assert len(one[0].values) > 10
     assert torch.equal(several[0].features, one[0].features)
     assert torch.equal(several[0].values, one[0].values)
-    assert repr(several[1]) == repr(one[1])
+    for (indices, (sums, counts)), there in zip(one[1], several[1], strict=True):
+        assert there[0] == indices
+        assert torch.equal(there[1][0], sums)
+        assert torch.equal(there[1][1], counts)
     assert np.array_equal(several[2], one[2])
     assert len(np.unique(one[2][:, 0])) > 2, "changes do something"
     assert several[3] == one[3]
+    assert len({float(each.sum()) for each in one[4].sums.values()}) > 4, "treatments do something"
+    assert all(np.array_equal(several[4].sums[key], each) for key, each in one[4].sums.items())
 
 
 def test_replies_of_a_comparison_that_workers_write_are_those_of_one_process(demo, pool, monkeypatch) -> None:
