@@ -21,6 +21,8 @@ os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and tables are as wide 
 
 import pytest
 
+import workbench  # noqa: F401 - before Gradio, which is imported sooner so
+
 
 if TYPE_CHECKING:  # what takes seconds to import is imported by those who run tests, not by who tells them which
     from transformers import PreTrainedModel

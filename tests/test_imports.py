@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from gradio.component_meta import ComponentMeta
 
 from tests.conftest import ROOT
 from tests.test_arrows import imported
@@ -83,6 +85,18 @@ def test_only_host_and_tracing_know_nnsight_and_steering_knows_no_screen() -> No
 
 def test_panels_hold_no_mathematics() -> None:
     assert imported_from("torch", "nnsight", "numpy", "scipy", "sklearn", files="panels/**/*.py") == {}
+
+
+def test_gradio_writes_nothing_beside_the_source_of_a_component(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "own_component.py"
+    source.write_text("import gradio as gr\n\n\nclass Own(gr.HTML):\n    EVENTS = ['change']\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = import_module("own_component").Own
+    assert isinstance(found, ComponentMeta)  # whose instances are written down
+    assert found.EVENTS
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [source.name]
 
 
 def test_every_public_name_of_steering_is_there() -> None:

@@ -12,7 +12,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from workbench.interface_files import leave_out_interface_files
 
+
+leave_out_interface_files()
 _HOME_OF = {"show": "workbench.notebook.show"}
 
 __all__ = sorted(_HOME_OF)
