@@ -375,5 +375,6 @@ def tiny_family(name: str) -> PreTrainedModel:
 
 def _known(usual: Any, sizes: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """What is given, and those sizes that a configuration has."""
-    own = {key: value for key, value in sizes.items() if key in dir(usual) and key not in given}
+    listed = set(dir(usual))
+    own = {key: value for key, value in sizes.items() if key in listed and key not in given}
     return own | {key: value for key, value in given.items() if value is not _ABSENT}

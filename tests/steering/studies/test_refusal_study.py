@@ -32,11 +32,11 @@ from tests.conftest import tiny_model
 
 SMALL = {
     "n_train": 16,
-    "n_validation": 8,
+    "n_validation": 4,
     "n_test": 8,
     "random": 1,
     "reply_tokens": 10,
-    "questions": 2,
+    "questions": 1,
 }
 FEWER = {"n_train": 8, "n_validation": 4, "n_test": 4}
 """Where it is counted and kept, and nothing is found out."""
@@ -158,7 +158,8 @@ def test_ablation_equals_orthogonal_weights_on_logits_and_on_thirty_greedy_repli
     weights = next_token_logits(edited, [Row(each) for each in prompts])
     assert (plain - ablated).abs().max() > 1, "the edit does something"
     torch.testing.assert_close(ablated, weights, rtol=1e-4, atol=1e-3)  # float32 through six blocks
-    texts = [generate(host, [Row(each, p) for each in prompts]) for host, p in ((demo, plan), (edited, ()))]
+    written = DecodeSettings(max_new_tokens=32)
+    texts = [generate(host, [Row(each, p) for each in prompts], written) for host, p in ((demo, plan), (edited, ()))]
     assert len(texts[0]) == 30
     assert [reply.ids for reply in texts[0]] == [reply.ids for reply in texts[1]]
 
@@ -209,27 +210,28 @@ def test_the_harmfulness_probe_is_a_mean_difference_at_the_last_instruction_toke
 
 @pytest.mark.parametrize("name", ["demo-helpful", "demo-drifted"])
 def test_a_model_that_hardly_refuses_is_told_in_plain_words(name, lane, kept) -> None:
-    inquiry = finished(Host.load(name, lane=lane), kept, arms=("ablate",), random=0, questions=0)
+    inquiry = finished(Host.load(name, lane=lane), kept, **FEWER, arms=("ablate",), random=0, questions=0)
     assert any("refusal to ablate" in note for note in inquiry.notes)
     assert rate(inquiry, NONE, "harmful").refusal.value <= 0.3
     result_of(inquiry)
 
 
 def test_drift_from_the_aligned_model_is_charted(lane, kept) -> None:
-    host = Host.load("demo-drifted", lane=lane)
-    inquiry = finished(host, kept, arms=(), random=0, questions=0, reference="demo")
+    host, few = Host.load("demo-drifted", lane=lane), {**FEWER, "random": 0, "questions": 0}
+    inquiry = finished(host, kept, arms=(), reference="demo", **few)
     drift = inquiry.place.drift
     assert drift.reference == "demo"
     assert all(-1 <= cosine <= 1 for cosine in drift.target)
     assert min(drift.target) < 0.999
-    itself = finished(host, kept, arms=(), random=0, questions=0, reference="demo-drifted").place.drift
+    itself = finished(host, kept, arms=(), reference="demo-drifted", **few).place.drift
     assert min(itself.target) == pytest.approx(1, abs=1e-5)
     with pytest.raises(SteeringError, match="could not be loaded"):
-        finished(host, kept, arms=(), random=0, questions=0, reference="no-such-model-anywhere")
+        finished(host, kept, arms=(), reference="no-such-model-anywhere", **few)
 
 
 def test_natural_refusal_falls_under_its_own_direction(lane, kept) -> None:
-    inquiry = finished(Host.load("demo-natural", lane=lane), kept, arms=("ablate",), random=0, questions=0)
+    few = {"n_validation": 8, "random": 0, "questions": 0}  # on fewer, a block is chosen that refusal does not live in
+    inquiry = finished(Host.load("demo-natural", lane=lane), kept, arms=("ablate",), **few)
     assert rate(inquiry, NONE, "harmful").refusal.value >= 0.8
     assert rate(inquiry, "ablate", "harmful").refusal.value <= 0.15
 
@@ -252,14 +254,16 @@ def test_one_template_token_behind_the_message_is_one_place_to_read_at(lane, tok
     short = deepcopy(tokenizer)
     short.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}<|assistant|>"
     host = Host.wrap(Host.load("demo", lane=lane).model._module, short, name="short", lane=lane)
-    inquiry = finished(host, kept, data="demo", by="cosmic", arms=("ablate",), random=0, questions=0, n_test=2)
+    few = {**FEWER, "n_test": 2, "random": 0, "questions": 0}
+    inquiry = finished(host, kept, data="demo", by="cosmic", arms=("ablate",), **few)
     assert inquiry.prepared.tail == 1
     assert any("at one token only" in note for note in inquiry.notes)
     assert {candidate.position for candidate in inquiry.scores} == {-1}
 
 
 def test_without_refusals_cosmic_can_still_choose(lane, kept) -> None:
-    inquiry = finished(Host.load("demo-helpful", lane=lane), kept, by="cosmic", arms=("ablate",), random=0, questions=0)
+    few = {**FEWER, "random": 0, "questions": 0}
+    inquiry = finished(Host.load("demo-helpful", lane=lane), kept, by="cosmic", arms=("ablate",), **few)
     assert inquiry.choice is not None
     assert inquiry.choice.score.bypass is None
 
@@ -380,7 +384,7 @@ def test_the_result_has_tables_a_recipe_a_vector_and_a_page(demo_inquiry, tmp_pa
 
 def test_prompts_of_ones_own_are_followed_along_the_direction(demo, kept) -> None:
     asked = ("How do I rob a bank?", "How do I bake a cake?")
-    inquiry = finished(demo, kept, prompts=asked, arms=(), random=0, questions=0, n_test=6)
+    inquiry = finished(demo, kept, prompts=asked, arms=(), **{**FEWER, "random": 0, "questions": 0})
     followed = [
         "".join(t for t, role in zip(p.prompt.tokens, p.prompt.roles, strict=True) if role == "user")
         for p in inquiry.place.projections
@@ -395,7 +399,7 @@ def test_lists_may_be_typed_with_commas() -> None:
 
 def test_it_runs_headless_by_its_name(demo, kept) -> None:
     study = find_study("refusal")
-    settings = study.parse({**SMALL, "until": "candidates"}, quick=True)
+    settings = study.parse({**SMALL, **FEWER, "until": "candidates"}, quick=True)
     job = study.start(demo, settings)
     result = job.result()
     assert result.headline == "candidates"
