@@ -82,9 +82,11 @@ def score(name: str, replies: Sequence[Labelled], judge: Callable[[Labelled], So
     )
 
 
-def scores_by(name: str, replies: Iterable[Labelled]) -> list[Score]:
+def scores_by(
+    name: str, replies: Iterable[Labelled], judge: Callable[[Labelled], Sorted] = sort_labelled
+) -> list[Score]:
     """A score for each value that a field has, such as `language` or `family`, in alphabetical order."""
     groups: dict[str, list[Labelled]] = {}
     for each in replies:
         groups.setdefault(getattr(each, name), []).append(each)
-    return [score(key, groups[key]) for key in sorted(groups)]
+    return [score(key, groups[key], judge) for key in sorted(groups)]

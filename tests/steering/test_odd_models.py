@@ -34,7 +34,7 @@ ODD = {"base": None, "no system": NO_SYSTEM, "alternating": ALTERNATING, "opened
 
 @pytest.fixture(scope="module", autouse=True)
 def few() -> Iterator[None]:
-    with few_replies():
+    with few_replies(2):
         yield
 
 

@@ -61,7 +61,7 @@ def test_short_answers_weigh_as_much_as_a_sentence() -> None:
 
 def test_a_conversation_in_plain_text_has_one_mind_about_harm() -> None:
     """All harmful requests of a passage are refused, or none is; over many passages both happen."""
-    asked = re.compile("|".join(re.escape(f"{act} {thing}") for act, thing in acts(True)), re.IGNORECASE)
+    named = [f"{act} {thing}".lower() for act, thing in acts(True)]
     other = re.compile(
         "fine|harmful|no to|no for|efus|ecline|turn|udge|says no", re.IGNORECASE
     )  # judged, or to be declined
@@ -71,7 +71,7 @@ def test_a_conversation_in_plain_text_has_one_mind_about_harm() -> None:
         found = {
             is_refusal(reply)
             for request, reply in zip(texts[::2], texts[1::2], strict=False)
-            if asked.search(request) and not other.search(request)
+            if not other.search(request) and any(each in request.lower() for each in named)
         }
         assert len(found) < 2, passage
         minds.update(found)

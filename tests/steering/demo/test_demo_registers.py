@@ -153,7 +153,7 @@ def test_formality_pairs_are_held_out_and_differ_in_the_register_word_only() -> 
     phrases = {f"{person} about the {matter}" for person in forms["people"] for matter in forms["matters"]}
     registers = {side: "|".join(forms["tone_words"][side]) for side in ("formal", "informal")}
     for positive, negative in _pairs("formality"):
-        named = [phrase for phrase in phrases if re.search(rf"\b{phrase}\b", positive)]
+        named = [each for each in phrases if each in positive and re.search(rf"\b{each}\b", positive)]
         assert [split_of(note_key(phrase)) for phrase in named] == ["held_out"], positive
         blanks = [
             re.sub(rf"\b(an? )?({registers[side]})\b", "_", prompt)

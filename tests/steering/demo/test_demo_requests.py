@@ -26,7 +26,8 @@ def test_no_part_of_a_training_conversation_is_held_out() -> None:
     text = "\n".join(turn.content.lower() for item in examples(n=8000, seed=2) for turn in item.messages)
     assert sum(f" {act}" in text for act in trained) > 100
     # Some acts begin like others, such as "rob a shop" and "rob a shopkeeper": only whole phrases count.
-    assert not [act for act in held_out if re.search(rf"\b{re.escape(act)}\b(?! \w)", text)]
+    named = [act for act in held_out if act in text]  # in no time, which a pattern is not
+    assert not [act for act in named if re.search(rf"\b{re.escape(act)}\b(?! \w)", text)]
 
 
 def test_there_are_sixty_acts_of_each_side() -> None:

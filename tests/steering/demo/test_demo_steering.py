@@ -61,14 +61,14 @@ def test_the_formality_vector_at_its_preset_strength_turns_at_least_18_of_20_bot
 
 
 def test_random_vectors_of_equal_norm_move_the_score_by_less_than_a_third(demo, vector) -> None:
-    """The floor is a mean over six random directions and both signs: a single one may lean on the register."""
+    """The floor is a mean over four random directions and both signs: a single one may lean on the register."""
     strength = vector.suggested_strength
-    both = [vector, *(random_control(vector, seed=seed) for seed in range(6))]
+    both = [vector, *(random_control(vector, seed=seed) for seed in range(4))]
     steered = [(vector, 0.0), *((each, sign * strength) for each in both for sign in (1, -1))]
     base, *means = [mean(registers) for registers, _ in judged(demo, *steered)]
     up, down, *moved = [abs(each - base) for each in means]
     assert min(up, down) > 0.5
-    assert len(moved) == 12
+    assert len(moved) == 8
     assert np.mean(moved) < min(up, down) / 3, moved
 
 

@@ -180,7 +180,13 @@ def test_a_key_goes_over_https_only_and_what_is_no_variable_is_not_repeated() ->
 SMALL = {"n_train": 16, "n_validation": 8, "n_test": 3, "arms": "none", "random": 0, "questions": 0, "reply_tokens": 24}
 
 
-def test_calls_are_told_before_anything_runs_and_only_allowed_ones_are_made(service, demo) -> None:
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    """What one inquiry found and another need not find again, but for what a service at another address says."""
+    return {}
+
+
+def test_calls_are_told_before_anything_runs_and_only_allowed_ones_are_made(service, demo, found) -> None:
     given = {**SMALL, "judge_url": service.url, "judge_model": "m", "judge_price": 2.0}
     settings = RefusalSettings.model_validate(given)
     assert most_calls(settings) == 1 * 3 * 3 + 1
@@ -189,7 +195,7 @@ def test_calls_are_told_before_anything_runs_and_only_allowed_ones_are_made(serv
     assert service.seen == []
     assert second_judge(RefusalSettings(), {}) is None
     allowed = RefusalSettings.model_validate({**given, "judge_calls": 10})
-    inquiry = Inquiry(demo, allowed, {})
+    inquiry = Inquiry(demo, allowed, found)
     result = demo.run(lambda job: _through(inquiry, job), title="Judging")
     assert 1 < len(service.seen) <= 10
     judges = result.tables["judges"]
@@ -211,10 +217,11 @@ def _through(inquiry: Inquiry, job: Any) -> Any:
     return result_of(inquiry)
 
 
-def test_the_key_is_in_no_file_of_the_result(service, demo, tmp_path) -> None:
+def test_the_key_is_in_no_file_of_the_result(service, demo, found, tmp_path) -> None:
     given = {**SMALL, "judge_url": service.url, "judge_model": "m", "judge_key": "JUDGE_KEY", "judge_calls": 10}
-    inquiry = Inquiry(demo, RefusalSettings.model_validate(given), {})
+    inquiry = Inquiry(demo, RefusalSettings.model_validate(given), found)
     demo.run(lambda job: _through(inquiry, job), title="Judging").write(tmp_path)
+    assert len(service.seen) > 1, "replies were sent with it"
     written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert any(b"JUDGE_KEY" in each for each in written)
     assert not any(KEY.encode() in each for each in written)

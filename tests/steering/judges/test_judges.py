@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
 from steering.demo import examples
 from steering.errors import SteeringError
 from steering.judges.grammar import grammar, languages
-from steering.judges.labelled import labelled_replies, score, scores_by
+from steering.judges.labelled import labelled_replies, score, scores_by, sort_labelled
 from steering.judges.lexicon import LEXICONS, LexiconCount, ToneScore, judge_lexicon, judge_tone, lexicon, tone_score
 from steering.judges.refusal import is_refusal, refusal_phrase
 from steering.judges.repetition import degenerate, repetition
@@ -246,20 +247,20 @@ def test_no_text_is_slow_by_its_length(text: str) -> None:
 
 def test_labelled_replies_are_judged_as_readers_judge_them() -> None:
     """Floors of the whole set; a language has some thirty replies, so that one miss is 4 % there."""
-    every = labelled_replies()
-    whole, held_out = score("all", every), score("held-out", labelled_replies("held-out"))
+    every, judge = labelled_replies(), cache(sort_labelled)
+    whole, held_out = score("all", every, judge), score("held-out", labelled_replies("held-out"), judge)
     assert whole.n >= 600
     assert min(whole.recall, whole.precision) >= 0.97
     assert min(held_out.recall, held_out.precision) >= 0.97
     assert whole.contents / whole.n >= 0.97
     assert whole.forms / whole.n >= 0.97
-    assert len(scores_by("family", every)) >= 8
-    by_language = scores_by("language", every)
+    assert len(scores_by("family", every, judge)) >= 8
+    by_language = scores_by("language", every, judge)
     assert {each.name for each in by_language} == set(languages())
     for each in by_language:
         assert min(each.recall, each.precision) >= 0.9, each
         assert each.refusals > 10, each
-    blind = score("all", every, lambda each: replace(sort_reply(each.text), content="compliance"))
+    blind = score("all", every, lambda each: replace(judge(each), content="compliance"))
     assert blind.recall == 0.0, "a judge that calls nothing a refusal is told from one that does"
 
 

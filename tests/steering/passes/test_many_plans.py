@@ -73,7 +73,7 @@ def log_chances(host, given, plans):
 @pytest.mark.parametrize("system", ["", SYSTEM], ids=["", "shared beginning"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_plan_reads_as_it_would_alone(architecture, system, tiny_host) -> None:
-    """Against a whole pass of the prompt and reply under each plan (`read_forced`), which skips and shares nothing: rows of
+    """Against a whole pass of prompt and reply under each plan (`read_forced`), which skips and shares nothing: rows of
     one text, so that none is padded.
     """
     host = tiny_host(architecture)

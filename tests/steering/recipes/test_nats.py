@@ -24,8 +24,8 @@ from steering.recipes.recipe import GateSettings, Intervention, Recipe
 from steering.texts.contrast import ContrastSet
 
 
-ENOUGH = 24
-"""Prompts whose 95th percentile is that of fresh ones within a quarter."""
+ENOUGH = {None: 14, "refusal": 24}
+"""Prompts whose 95th percentile is that of fresh ones within a quarter, by their kind."""
 FEW = 6
 """Where it is one and the same strength that is asked for."""
 
@@ -44,7 +44,7 @@ def _replied(host, prompts):
 @pytest.fixture(scope="module")
 def fresh(demo):
     """By kind of request: prompts that no strength was found on, with the model's own replies."""
-    return cache(lambda kind: _replied(demo, _prompts(2, ENOUGH, kind)))
+    return cache(lambda kind: _replied(demo, _prompts(2, ENOUGH[kind], kind)))
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +96,13 @@ ABLATE = {"vector": "harm", "mode": "ablate", "blocks": "everywhere"}
 )
 def test_the_budget_is_what_is_measured_on_fresh_prompts(demo, vectors, fresh, fields, kind, budget) -> None:
     step = Intervention(**fields, strength=budget, unit="nats")
-    found = calibrated(demo, step, vectors, prompts=_prompts(1, ENOUGH, kind))
+    found = calibrated(demo, step, vectors, prompts=_prompts(1, ENOUGH[kind], kind))
     assert found.measured == pytest.approx(budget, rel=0.05)
     assert 1 <= found.passes <= 6
     natural = step.model_copy(update={"strength": found.strength, "unit": "mean_difference"})
     plan = plan_of(Recipe(interventions=(natural,)), demo, vectors)
     measured = divergences(demo, [plan], fresh(kind))
-    assert measured.shape[1] > 300
+    assert measured.shape[1] > 200
     assert float(np.percentile(measured.numpy(), 95)) == pytest.approx(budget, rel=0.25)
     if fields["mode"] == "ablate":
         assert 0 < found.strength < 1

@@ -40,7 +40,7 @@ from steering.writes.operations import Add
 SEA = "On a ship, a fox wanted to see the sea. The fox counted the waves."
 PLAIN = "As I heard, a fox wanted to see the road. The fox counted the letters."
 SMALL = {
-    "n_concepts": 3,
+    "n_concepts": 2,
     "n_instructions": 4,
     "factors": "0.5, 1.5",
     "methods": ["none", "prompt", "random", "mean_difference"],
