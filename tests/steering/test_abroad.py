@@ -1,5 +1,5 @@
 """The large studies with no setting but `--quick`, on odd models: each ends well and says nothing untrue. A training
-needs preferences named, too.
+needs preferences named, and a budget that such weights can cost.
 
 It takes about half an hour, so it runs where it is asked for: `make abroad`, or with `STEERING_ABROAD=1` set.
 """
@@ -141,8 +141,9 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "refusal": (),
     "tradeoff": (),
     "probe": (),
-    "train": ("--set", "data=demo-formality"),
+    "train": ("--set", "data=demo-formality", "--set", "budget=0.01"),
 }
+"""What each is told, too: nothing costs much on weights that say nearly the same of every token."""
 
 
 @pytest.mark.parametrize("study", STUDIES)
