@@ -180,6 +180,7 @@ def _compared(
             yield _against(best, other, what, unit, title, seed)
     yield from _floor(found, what, unit, seed)
     yield from _sides(found, seed)
+    yield from unheard(found[0], trained, seed)
     yield from _rewards(found, seed)
     yield from _reached(found, budget)
 
@@ -191,6 +192,23 @@ def _compared_by(found: Sequence[Compared], judge: str) -> tuple[str, str, str]:
     if len(found[0].sampled):
         return "sampled", "", "rewards of replies that are drawn"
     return "margins", " nats", "held-out margins"
+
+
+def unheard(base: Compared, trained: Sequence[Compared], seed: int) -> Iterator[str]:
+    """Losses whose margin grew and which left the rejected reply the likelier one where it was: what a log-ratio gains
+    where the chosen reply was ahead already is not heard in any reply.
+    """
+    if not len(base.prefers) or base.prefers.all():
+        return
+    for each in trained:
+        margin = mean_of(each.margins, seed)
+        if margin.low > 0 and each.prefers.mean() <= base.prefers.mean():
+            yield (
+                f"{each.row.title} gained {spread(*margin)} nats of margin, and no more chosen replies became the "
+                f"likelier ones a token ({each.prefers.mean():.2f} of the pairs, {base.prefers.mean():.2f} unsteered): "
+                "a margin counts what is gained where that was so already. A loss with a beta turns from such pairs to "
+                "the others where that is larger (numbers)."
+            )
 
 
 def _sides(found: Sequence[Compared], seed: int) -> Iterator[str]:

@@ -28,7 +28,7 @@ from steering.studies.training.recipes import recipe_of
 from steering.studies.training.rows import Row, Stepped
 from steering.studies.training.sides import signs_of
 from steering.studies.training.study import no_control, parts_of
-from steering.studies.training.tables import where
+from steering.studies.training.tables import unheard, where
 from steering.texts.preferences import load_preferences
 from steering.training import loop
 from steering.training.training import train as trained
@@ -314,6 +314,22 @@ def test_a_refusal_counts_against_a_row_where_the_set_answers() -> None:
     wanted, not_wanted = where(found, 1, 0), where(found, -1, 0)
     assert (wanted.value, not_wanted.value) == (1, pytest.approx(1 / 3))
     assert wanted.low < 0.5, "three of three are no certainty"
+
+
+def test_a_margin_that_is_heard_in_no_reply_is_said_to_be_none() -> None:
+    nothing = np.array([])
+
+    def row(margins: list[float], prefers: list[float]) -> Compared:
+        margin = np.array(margins)
+        return Compared(Row("dpo", "DPO", "trained", None), margin, np.array(prefers), *[nothing] * 4, (), 0.25)
+
+    base = row([0] * 4, [1, 1, 0, 0])
+    (said,) = unheard(base, [row([9, 8, 1, 1], [1, 1, 0, 0])], 0)
+    assert "0.50 of the pairs, 0.50 unsteered" in said
+    for other in (row([9, 8, 1, 1], [1, 1, 1, 0]), row([9, 8, -9, -9], [1, 1, 0, 0])):
+        assert not list(unheard(base, [other], 0))
+    decided = row([0] * 4, [1] * 4)
+    assert not list(unheard(decided, [row([9, 8, 1, 1], [1] * 4)], 0)), "there is nothing left to turn to"
 
 
 @pytest.mark.parametrize(
