@@ -21,7 +21,7 @@ from steering.lane import Progress, Stopped
 from steering.model.host import Host
 from steering.model.prompts import conversation, render
 from steering.parts import part
-from steering.parts.part import parts, spread_over
+from steering.parts.part import Alone, parts, spread_over
 from steering.parts.ray_cluster import Workers, check_ray
 from steering.studies import find_study
 from steering.studies.axbench.concepts import Instruction
@@ -37,7 +37,7 @@ from steering.studies.features.replaced import treatments
 from steering.studies.features.streams import made_of
 from steering.studies.probing import ProbeSettings, Probing
 from steering.studies.probing import picture_of as picture_of_probing
-from steering.studies.probing import result_of as result_of_probing
+from steering.studies.probing.tables import block_table, cosine_table, score_table, separation_table
 from steering.studies.refusal import Inquiry, RefusalSettings
 from steering.studies.refusal.groups import Group
 from steering.studies.tradeoff import Comparison, picture_of, result_of
@@ -90,6 +90,10 @@ class Waiting:
 
     def pieces(self, host):
         return [self]
+
+
+class WaitingAlone(Waiting, Alone):
+    """One that is sent by itself."""
 
 
 @dataclass(frozen=True)
@@ -194,10 +198,11 @@ def test_a_probing_of_workers_has_the_probes_of_one_process(demo, pool, monkeypa
     for place in one.at:
         for texts in (one.texts, one.altered["marker"]):
             assert all(map(torch.equal, several.states.at(texts, *place), one.states.at(texts, *place)))
-    tables = [result_of_probing(picture_of_probing(found)).tables for found in (one, several)]
-    assert tables[0].keys() == tables[1].keys()
-    for name, table in tables[0].items():
-        assert repr(tables[1][name].to_dict()) == repr(table.to_dict())
+    pictures = picture_of_probing(one), picture_of_probing(several)
+    for table in (block_table, score_table, separation_table, cosine_table):
+        here, there = (table(picture).to_dict() for picture in pictures)
+        assert here
+        assert repr(there) == repr(here)
     for name, vector in one.vectors.items():
         assert torch.equal(several.vectors[name].directions, vector.directions)
 
@@ -306,7 +311,8 @@ def test_what_is_let_in_between_is_computed_here(demo, pool, tmp_path) -> None:
 
 
 def test_a_killed_worker_loses_nothing(demo, pool, tmp_path) -> None:
-    items, kept, killed = [Waiting(str(tmp_path), number) for number in range(3)], dict[str, Any](), list[int]()
+    kinds, kept, killed = (WaitingAlone, Waiting, Waiting), dict[str, Any](), list[int]()
+    items = [kind(str(tmp_path), number) for number, kind in enumerate(kinds)]
     (tmp_path / "go on 1").touch()
     (tmp_path / "go on 2").touch()
 
