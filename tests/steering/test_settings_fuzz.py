@@ -1,6 +1,6 @@
 """Whatever is given as settings, recipes, ranges, names and commands: a value, or one clear message.
 
-30 to 50 examples a test here; `make fuzz`, or STEERING_FUZZ=10000, looks at that many.
+20 to 50 examples a test here; `make fuzz`, or STEERING_FUZZ=10000, looks at that many.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def quietly(function: Any, *values: Any) -> Any:
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
-@examples(30)
+@examples(20)
 @given(data=st.data())
 def test_settings_of_every_study(study, data) -> None:
     fields = st.sampled_from([*study.settings.model_fields, "unknown", ""])
@@ -234,7 +234,7 @@ OPTIONS = [
 ]
 
 
-@examples(30)
+@examples(20)
 @given(data=st.data())
 def test_command_lines(tmp_path_factory, data) -> None:
     """No model is loaded: the one that is named is not there."""

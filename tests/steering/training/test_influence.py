@@ -18,7 +18,7 @@ from steering.training.training import train
 
 
 SWAPPED = 2
-HOW = Training(Trainee((3,)), steps=8)
+HOW = Training(Trainee((3,)), steps=6)
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +37,11 @@ def test_the_training_is_that_of_train(demo, data) -> None:
         return weighing.parameters.vectors.detach()[0, 0].clone(), len(course.states)
 
     rows, steps = demo.run(weighed, title="Test")
-    vector = train(demo, data[0], HOW.trainee, steps=8, batch=8).vector
+    vector = train(demo, data[0], HOW.trainee, steps=HOW.steps, batch=8).vector
     expected = vector.directions[3] * vector.mean_differences[3]
     # The same steps in the same order of pairs but for float error of sums in another order.
     assert torch.allclose(rows, expected, atol=1e-3 * float(expected.norm()))
-    assert steps == 8
+    assert steps == HOW.steps
 
 
 def test_what_is_foretold_is_what_trainings_without_a_pair_come_to(demo, data) -> None:
