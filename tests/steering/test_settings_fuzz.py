@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,6 +161,13 @@ def test_settings_as_typed(texts, key) -> None:
     quietly(pairs, [f"{key}={text}" for text in texts] + texts)
 
 
+@pytest.fixture(scope="module")
+def shelved(tmp_path_factory) -> tuple[Workbench, Path]:
+    """A workbench with a shelf of its own, and a vector's file as it should be."""
+    folder = tmp_path_factory.mktemp("shelf")
+    return Workbench(workspace=folder / "home"), save_vector(vector(), folder / "whole.safetensors")
+
+
 @examples(50)
 @given(
     changes=st.dictionaries(
@@ -185,10 +193,8 @@ def test_settings_as_typed(texts, key) -> None:
         min_size=1,
     )
 )
-def test_cards_of_vector_files(tmp_path_factory, changes) -> None:
-    home = tmp_path_factory.getbasetemp() / "fuzzed-shelf"
-    bench = Workbench(workspace=home)
-    whole = save_vector(vector(), tmp_path_factory.getbasetemp() / "whole.safetensors")
+def test_cards_of_vector_files(shelved, changes) -> None:
+    bench, whole = shelved
     with safe_open(whole, framework="pt") as file:
         metadata = dict(file.metadata())
     card = json.loads(metadata["card"])
