@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -227,6 +228,8 @@ def test_a_sparkline_puts_chance_on_the_base_line_and_breaks_at_gaps() -> None:
 def test_a_card_says_what_a_vector_is_and_why_it_does_not_fit() -> None:
     fits, misfit = vector_card("joy", vector(), None), vector_card("joy", vector(), "made for another width")
     assert (fits["name"], fits["best"], fits["unfit"]) == ("joy", "0.90", None)  # the best AUROC of the three blocks
+    unmeasured = vector_card("joy", replace(vector(), auroc=None, auroc_low=None, auroc_high=None), None)
+    assert (unmeasured["best"], unmeasured["curve"]) == ("", []), "no sign that the shelf would have to explain"
     assert "× mean difference" in fits["facts"][-1]
     assert misfit["unfit"] == "made for another width"
 

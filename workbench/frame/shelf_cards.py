@@ -47,7 +47,7 @@ def vector_card(name: str, vector: SteeringVector, unfit: str | None, noted: Not
     return {
         "name": name,
         "facts": describe(vector),
-        "best": f"{max(known):.2f}" if known else "–",
+        "best": f"{max(known):.2f}" if known else "",
         "curve": sparkline(auroc),
         "unfit": unfit,
         "group": noted.group,
