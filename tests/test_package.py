@@ -27,7 +27,7 @@ WAIT = 600
 JOB = """
 import contextlib, io, json, os, runpy, sys
 import panels, steering
-import steering.model.host, steering.studies
+import steering.model.host, steering.studies, workbench, gradio
 groups = json.loads(sys.argv.pop())
 for folder, variables, lines in groups:
     if os.fork():
