@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib import import_module, metadata
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -93,6 +95,26 @@ class Problem:
 def allowed() -> bool:
     """Whether packages and folders may add anything."""
     return os.environ.get(SWITCH, "").lower() not in ("off", "0", "false", "no")
+
+
+def entry_points(group: str) -> EntryPoints:
+    """What installed packages offer in a group."""
+    offered: EntryPoints = _all_offered(tuple((place, _changed(place)) for place in sys.path)).select(group=group)
+    return offered
+
+
+@lru_cache(maxsize=1)
+def _all_offered(places: tuple[tuple[str, int], ...]) -> Any:
+    """Read once for all groups, since that is a file of every package, until something is installed or removed."""
+    return metadata.entry_points()
+
+
+def _changed(place: str) -> int:
+    """When a folder in which packages are looked for was changed; 0 where there is none."""
+    try:
+        return os.stat(place or ".").st_mtime_ns
+    except OSError:
+        return 0
 
 
 def found(kind: str) -> tuple[Plugin, ...]:
@@ -183,6 +205,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def look_again(self) -> None:
         """Forget what packages offered, so that one that was installed meanwhile is found."""
+        _all_offered.cache_clear()
         with self._lock:
             self._others, self._problems = None, []
 
