@@ -266,6 +266,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         # Reads the first page, and is no write where the file is in this mode already.
         file.execute("PRAGMA journal_mode = WAL").fetchone()
+        # What a power cut takes is computed again; waiting for the disk at every part is dear.
+        file.execute("PRAGMA synchronous = NORMAL")
         file.execute(_TABLE.replace("TABLE", "TABLE IF NOT EXISTS", 1))
         file.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.Error:

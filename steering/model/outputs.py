@@ -14,14 +14,14 @@ def hidden(value: Any, n_rows: int) -> Tensor:
     all rows' tokens in one flat list, (batch * position, width).
     """
     states: Tensor = value[0] if isinstance(value, tuple | list) else value
-    return states.reshape(n_rows, -1, states.shape[-1])
+    return states if states.ndim == 3 and states.shape[0] == n_rows else states.reshape(n_rows, -1, states.shape[-1])
 
 
 def with_hidden(value: Any, states: Tensor) -> Any:
     """A module's output with its states replaced, in the shape that the module gave them."""
     if isinstance(value, tuple | list):
         return type(value)((states.reshape(value[0].shape), *value[1:]))
-    return states.reshape(value.shape)
+    return states if states.shape == value.shape else states.reshape(value.shape)
 
 
 def inner(envoy: Any, name: str) -> Any:

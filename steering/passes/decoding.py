@@ -123,6 +123,8 @@ def streamed(
     rows: Sequence[Row],
     settings: DecodeSettings,
     ended: Callable[[Replies], None] = lambda replies: None,
+    *,
+    every: float = 0.0,
 ) -> Replies:
     """Decode one batch as a part of a job, which emits a `Step` per token; rows of other such jobs are decoded with it.
     Call on the model thread.
@@ -133,25 +135,39 @@ def streamed(
         rows: What to answer.
         settings: Of all rows.
         ended: Called once with the whole replies, as soon as they are: perhaps while another job has the thread.
+        every: Seconds for which the job emits nothing after a `Step`, unless it ends: whoever follows is woken at each,
+            and has the interpreter in place of the model.
     """
+    due, told = 0.0, -1
 
     def replies(member: Member) -> Replies:
         return Replies((reply_of(host, state) for state in member.states), rows)
 
-    def tell(member: Member) -> None:
-        step = Step(member.steps, replies(member))
-        job.emit(step)
-        if member.done:
-            ended(Replies(step.replies, rows))
+    def say(member: Member) -> Replies:
+        nonlocal due, told
+        so_far, due, told = replies(member), time.monotonic() + every, member.steps
+        job.emit(Step(member.steps, so_far))
         job.tell(member.steps + 1, settings.max_new_tokens, "tokens")
+        return so_far
+
+    def tell(member: Member) -> None:
+        if member.done:
+            ended(say(member))
+        elif time.monotonic() >= due:
+            say(member)
 
     company = company_of(host)
     coming = job.joins if isinstance(job.joins, Coming) else Coming(host, rows, settings)
     with company.joined(job, coming, tell) as member:
         job.check()
         while not member.done:
-            company.step(member)
-            job.check()
+            try:
+                company.step(member)
+                job.check()
+            except BaseException:
+                if told < member.steps:
+                    say(member)  # all that there is by now
+                raise
     note_length(host, member.steps + 1, settings.max_new_tokens)
     return replies(member)
 

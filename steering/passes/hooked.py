@@ -32,7 +32,13 @@ Engine = Callable[[Host, dict[str, Tensor], dict[str, Any], Visitor], Ends]
 
 
 def one_step(
-    host: Host, taken: dict[str, Tensor], options: dict[str, Any], schedule: Schedule, traced: Engine
+    host: Host,
+    taken: dict[str, Tensor],
+    options: dict[str, Any],
+    schedule: Schedule,
+    traced: Engine,
+    *,
+    padded: bool,
 ) -> Forward:
     """One more token of every row. Call on the model thread.
 
@@ -42,6 +48,7 @@ def one_step(
         options: Its further ones, the cache among them.
         schedule: The plans.
         traced: Runs a step by nnsight.
+        padded: Whether any row has padding.
     """
     if schedule not in _ROUTES:
         _ROUTES[schedule] = Route.of(host, schedule, schedule.of_step())
@@ -50,15 +57,19 @@ def one_step(
     route, coverage, cache = _ROUTES[schedule], schedule.of_step(), str(host.abilities.cache)
     visitor = Visitor(route, coverage, len(taken["input_ids"]))
     proofs = _PROOFS.setdefault(host.base, {})
-    holds = False if _TRACED.get() else proofs.get(route.shape)
-    if holds:
-        output = _hooked(host, taken, options, visitor)
+    way = (
+        None
+        if _TRACED.get()
+        else next((w for w in _ways(taken, padded) if proofs.get(_key(route, w)) is not False), None)
+    )
+    if way is not None and proofs.get(_key(route, way)):
+        output = _hooked(host, way, options, visitor)
     else:
-        own = _copied(options[cache]) if holds is None else None
+        own = None if way is None else _copied(options[cache])
         output = traced(host, taken, options, visitor)
-        if own is not None:
+        if way is not None and own is not None:
             again = Visitor(route, schedule.of_step(), visitor.n_rows)
-            proofs[route.shape] = _agrees(host, taken, {**options, cache: own}, again, output)
+            proofs[_key(route, way)] = _agrees(host, way, {**options, cache: own}, again, output)
     written = _WRITTEN[schedule]
     return Forward(output["logits"][:, 0], output["cache"], schedule.written(coverage) if written is None else written)
 
@@ -67,7 +78,24 @@ def hooks_hold(host: Host, schedule: Schedule) -> bool | None:
     """Whether steps of a schedule run by hooks, since those gave the traced step's logits; None where no step was tried
     yet, or a model has none.
     """
-    return _PROOFS.get(host.base, {}).get(_ROUTES[schedule].shape) if schedule in _ROUTES else None
+    if schedule not in _ROUTES:
+        return None
+    proofs, shape = _PROOFS.get(host.base, {}), _ROUTES[schedule].shape
+    found = [proofs[shape, masked] for masked in (False, True) if (shape, masked) in proofs]
+    return any(found) if found else None
+
+
+def _ways(taken: dict[str, Tensor], padded: bool) -> list[dict[str, Tensor]]:
+    """What hooks may run a step on, the quickest first: a mask that hides nothing is worked out anew at every step, and
+    Hugging Face's own `generate` gives none, either.
+    """
+    if padded or _MASK not in taken:
+        return [taken]
+    return [{name: value for name, value in taken.items() if name != _MASK}, taken]
+
+
+def _key(route: Route, taken: dict[str, Tensor]) -> tuple[Any, bool]:
+    return route.shape, _MASK in taken
 
 
 def ends(host: Host, output: Any, n_kept: int) -> Ends:
@@ -92,29 +120,34 @@ def traced_steps() -> Iterator[None]:
 
 def _hooked(host: Host, taken: dict[str, Tensor], options: dict[str, Any], visitor: Visitor) -> Ends:
     """A pass by hooks, which go with it, however it ends."""
-    handles = [_hook(stop, visitor) for stop in visitor.route.stops]
-    try:
-        with torch.no_grad(), _bare(host):
-            return ends(host, host.model._module(**taken, **options), 1)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with torch.no_grad(), _along(host, visitor):
+        return ends(host, host.model._module(**taken, **options), 1)
 
 
 @contextmanager
-def _bare(host: Host) -> Iterator[None]:
-    """The modules' own code meanwhile, without what nnsight has put around each of them: outside of a trace it does
-    nothing, at every call of each. One thread alone touches the model.
+def _along(host: Host, visitor: Visitor) -> Iterator[None]:
+    """The modules' own code meanwhile, and the visitor where it stops.
+
+    What nnsight has put around every module is aside, since outside of a trace it does nothing, at every call of each.
+    The visitor is around a module's forward pass as nnsight would be: torch's own hooks cost as much as what most of
+    them do. One thread alone touches the model.
     """
     if host.base not in _WRAPPED:
         _WRAPPED[host.base] = [vars(each) for each in host.model._module.modules() if _is_wrapped(each)]
     aside = [(own, own.pop("forward", None)) for own in _WRAPPED[host.base]]
     try:
+        for stop in visitor.route.around:
+            module = stop.module._module
+            forward, own = module.forward, vars(module)
+            aside.append((own, own.get("forward")))
+            own["forward"] = partial(_given if stop.is_input else _gave, stop, visitor, forward)
         yield
     finally:
-        for own, forward in aside:
-            if forward is not None:
-                own["forward"] = forward
+        for own, before in reversed(aside):
+            if before is None:
+                own.pop("forward", None)
+            else:
+                own["forward"] = before
 
 
 def _is_wrapped(module: Any) -> bool:
@@ -124,25 +157,20 @@ def _is_wrapped(module: Any) -> bool:
     return body is type(module).forward and "_hf_hook" not in own
 
 
-def _hook(stop: Stop, visitor: Visitor) -> Any:
-    module = stop.module._module
-    if stop.is_input:
-        return module.register_forward_pre_hook(partial(_given, stop, visitor), with_kwargs=True)
-    return module.register_forward_hook(partial(_gave, stop, visitor))
-
-
-def _given(stop: Stop, visitor: Visitor, module: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+def _given(stop: Stop, visitor: Visitor, forward: Callable[..., Any], *args: Any, **named: Any) -> Any:
     """States are the first argument, given by place or by name."""
     if args:
         new = visitor.meet(stop, args[0])
-        return None if new is None else ((new, *args[1:]), named)
+        return forward(*args, **named) if new is None else forward(new, *args[1:], **named)
     name = next(iter(named))
     new = visitor.meet(stop, named[name])
-    return None if new is None else (args, {**named, name: new})
+    return forward(**named) if new is None else forward(**{**named, name: new})
 
 
-def _gave(stop: Stop, visitor: Visitor, module: Any, args: Any, output: Any) -> Any:
-    return visitor.meet(stop, output)
+def _gave(stop: Stop, visitor: Visitor, forward: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    output = forward(*args, **named)
+    new = visitor.meet(stop, output)
+    return output if new is None else new
 
 
 def _copied(cache: Any) -> Any:
@@ -166,8 +194,9 @@ def _agrees(host: Host, taken: dict[str, Tensor], options: dict[str, Any], visit
 
 _ROUTES: WeakKeyDictionary[Schedule, Route] = WeakKeyDictionary()
 _WRITTEN: WeakKeyDictionary[Schedule, list[int] | None] = WeakKeyDictionary()
-_PROOFS: WeakKeyDictionary[Host, dict[tuple[Any, ...], bool]] = WeakKeyDictionary()
-"""On which routes hooks give what tracing gives, by model."""
+_MASK = "attention_mask"
+_PROOFS: WeakKeyDictionary[Host, dict[tuple[Any, bool], bool]] = WeakKeyDictionary()
+"""On which routes hooks give what tracing gives, with a mask and without, by model."""
 _WRAPPED: WeakKeyDictionary[Host, list[dict[str, Any]]] = WeakKeyDictionary()
 """The attributes of the modules that nnsight has wrapped, by model."""
 _TRACED: ContextVar[bool] = ContextVar("traced", default=False)

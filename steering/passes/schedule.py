@@ -38,6 +38,9 @@ class Turn:
     device: torch.device | None = None
     """Where its operation was used last."""
 
+    def __post_init__(self) -> None:
+        self.n_rows = self.rows.shape[0]
+
     def on(self, device: torch.device) -> Operation:
         """The operation, which moves to a device once and not at every step."""
         if self.device != device:
@@ -59,7 +62,7 @@ class Visit:
             if not coverage.touches(turn.scope):
                 continue
             covered = coverage.of(turn, states.device)
-            all_rows = len(turn.rows) == len(states)
+            all_rows = turn.n_rows == states.shape[0]
             own = new if all_rows else new[turn.rows]
             written = _apply(turn.on(states.device), own, coverage.beside(turn, states.device))
             if covered is not None:
@@ -74,7 +77,8 @@ class Visit:
 
 def _apply(operation: Operation, states: Tensor, seen: Tensor | None) -> Tensor:
     # Half precision would round the projection, and a large strength would overflow float16 on the way.
-    return operation.beside(_whole(states), None if seen is None else _whole(seen)).to(states.dtype)
+    new = operation.beside(_whole(states), None if seen is None else _whole(seen))
+    return new if new.dtype == states.dtype else new.to(states.dtype)
 
 
 def _whole(states: Tensor) -> Tensor:
@@ -119,7 +123,7 @@ class Coverage:
         if turn.operation.reads is None:
             return None
         met = self._met[turn.operation.reads].to(device)
-        return met if len(turn.rows) == len(met) else met[turn.rows]
+        return met if turn.n_rows == met.shape[0] else met[turn.rows]
 
     def counts(self, touches: Sequence[Turn], n_rows: int) -> Tensor:
         """How many positions of each row were written, (row,)."""

@@ -192,7 +192,7 @@ def read_token(host: Host, tokens: Tensor, seen: Tensor, cache: Any, schedule: S
     inputs = inputs_of_step(tokens, seen)
     look_for_stop()
     taken, options = accepted(host, inputs, steps=True), options_of(host, inputs, cache, 1, use_cache=True)
-    return one_step(host, taken, options, schedule, _traced)
+    return one_step(host, taken, options, schedule, _traced, padded=not bool(seen.all()))
 
 
 def read_again(host: Host, batch: Batch, schedule: Schedule, written: Sequence[int], at_once: int) -> Forward:

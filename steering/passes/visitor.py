@@ -44,6 +44,11 @@ class Route:
         return cls(visits, schedule.gates, sources, stops)
 
     @cached_property
+    def around(self) -> Sequence[Stop]:
+        """The stops in the order in which they are put around their modules, the innermost first."""
+        return [*(each for each in self.stops if not each.is_input), *(s for s in reversed(self.stops) if s.is_input)]
+
+    @cached_property
     def shape(self) -> tuple[Any, ...]:
         """Equal for routes on which the same is done to other tensors: where it stops, and what kinds of operations,
         scopes and gates are at work.

@@ -14,10 +14,10 @@ from steering.writes.operations import Ablate, Add, Operation
 
 @dataclass(frozen=True, eq=False)
 class AddRows(Operation):
-    """x_i + o_i: every row with an offset of its own."""
+    """x_i + o_i: every row with an offset of its own, or all with one."""
 
     offsets: Tensor
-    """(row, 1, width)"""
+    """(row or 1, 1, width)"""
 
     def __call__(self, states: Tensor) -> Tensor:
         return states + self.offsets.to(states.dtype)
@@ -57,11 +57,13 @@ class Stacks:
 
     def _one(self, members: list[tuple[int, Operation]]) -> Operation:
         first = members[0][1]
-        if all(operation is first for _, operation in members):
+        alike = all(operation is first for _, operation in members)
+        if alike and not _is_product(first):
             return first
-        key = tuple((row, id(operation)) for row, operation in members)
+        apart = members[:1] if alike else members
+        key = tuple((row, id(operation)) for row, operation in apart)
         if key not in self._made:
-            self._made[key] = _stack([operation for _, operation in members])
+            self._made[key] = _stack([operation for _, operation in apart])
         return self._made[key]
 
 
@@ -71,6 +73,11 @@ def _kind(operation: Operation) -> Hashable:
         return operation.stacks_with
     stackable = type(operation) is Add or (type(operation) is Ablate and operation.directions.ndim == 1)
     return type(operation) if stackable else id(operation)
+
+
+def _is_product(operation: Operation) -> bool:
+    """Whether it multiplies at every use what could be multiplied once: a step of one row is as short as that."""
+    return type(operation) is Add and not operation.direction.requires_grad
 
 
 def _stack(operations: Sequence[Operation]) -> Operation:

@@ -102,6 +102,8 @@ class ListFile:
         self._file = sqlite3.connect(self.path, timeout=PATIENCE, check_same_thread=False, isolation_level=None)
         try:
             self._file.execute("PRAGMA journal_mode = WAL")
+            # The disk is not waited for at every change: a power cut may take the last ones, and a killed program none.
+            self._file.execute("PRAGMA synchronous = NORMAL")
             self._migrate()
             self._place = _place(self.path)
         except BaseException:

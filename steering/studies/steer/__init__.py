@@ -33,6 +33,8 @@ from steering.writes.interventions import Plan
 
 
 MOST_RECIPES = 3
+EVERY = 0.1
+"""Seconds between two states of replies that are shown while they are written."""
 LETTERS = "abc"
 """The recipes' names on screen and in results, in order."""
 
@@ -163,7 +165,7 @@ class Steered:
 
 
 def steer(host: Host, rows: Sequence[Row], decode: DecodeSettings, vector: SteeringVector | None) -> Job[Steered]:
-    """Queue a run and return its job at once: it emits a `Step` per token, then reads the tokens again.
+    """Queue a run and return its job at once: it emits a `Step` every so often, then reads the tokens again.
 
     Raises:
         SteeringError: As `steering.passes.decoding.stream`, here and not in the job.
@@ -179,7 +181,7 @@ def steer(host: Host, rows: Sequence[Row], decode: DecodeSettings, vector: Steer
             desk.ask(job, wanted_of(rows, [reply.ids for reply in replies], vector))
 
         with desk.waiting(job):
-            return Steered(streamed(job, host, rows, decode, ended), desk.read(host, job))
+            return Steered(streamed(job, host, rows, decode, ended, every=EVERY), desk.read(host, job))
 
     return host.submit(work, title=f"Steering {short_name(host.name)}", joins=Coming(host, rows, decode))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -13,9 +15,10 @@ from steering.errors import SteeringError
 from steering.lane import Stopped
 from steering.model.prompts import render
 from steering.passes import running
-from steering.passes.decoding import generate, generate_each, next_token_logits, stream
+from steering.passes.decoding import generate, generate_each, next_token_logits, stream, streamed
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Row
+from steering.passes.running import Running
 from steering.writes.interventions import Gate, Scope, Write
 from steering.writes.operations import Ablate, Add, Affine, Clamp, Erase, Rotate
 from tests.conftest import tiny_model
@@ -210,6 +213,28 @@ def test_streamed_steps_grow_one_token_at_a_time_and_end_in_the_same_replies(tin
     steps = [event for event in job.events() if hasattr(event, "replies")]
     assert [len(step.replies[0].ids) for step in steps] == list(range(1, N + 1))
     assert job.result() == steps[-1].replies == generate(host, rows, DecodeSettings(max_new_tokens=N))
+
+
+def test_a_stream_that_is_told_seldom_leaves_nothing_out(tiny_host) -> None:
+    host = tiny_host("llama")
+    rows, settings = [Row(render(host, PROMPTS[0]))], DecodeSettings(max_new_tokens=N)
+    expected = generate(host, rows, settings)
+
+    def emitted(work: Callable[[Any], Any]) -> list[Any]:
+        job = host.submit(work, title="Generating")
+        return [event.index for event in job.events() if hasattr(event, "replies")]
+
+    assert emitted(lambda job: streamed(job, host, rows, settings)) == list(range(N))
+    assert emitted(lambda job: streamed(job, host, rows, settings, every=60.0)) == [0, N - 1]
+    assert len(expected[0].ids) == N
+
+    def stops(job: Any) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            step = Running.step
+            patch.setattr(Running, "step", lambda own: (step(own), own.steps == 2 and job.stop())[0])
+            streamed(job, host, rows, settings, every=60.0)
+
+    assert emitted(stops) == [0, 2]  # the last that was read before the stop
 
 
 def test_stop_in_mid_stream_takes_effect_within_a_step_and_the_next_generation_is_right(tiny_host, monkeypatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,8 +16,9 @@ from steering.passes.decoding import generate
 from steering.passes.hooked import traced_steps
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Batch, Row
-from steering.passes.schedule import Schedule
+from steering.passes.schedule import Coverage, Schedule
 from steering.passes.tracing import read_prompts, read_token
+from steering.passes.visitor import Route
 from steering.writes.interventions import Gate, Plan, Write
 from steering.writes.operations import Ablate, Add, Clamp
 from tests.steering.passes.test_passes import TEXTS, model_of
@@ -55,14 +58,16 @@ def _steps(host: Host, all_plans: list[Plan]) -> list[tuple[torch.Tensor, list[i
     return found
 
 
-def hooks_of(host: Any) -> int:
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in host.model._module.modules())
+def around(host: Any) -> list[Any]:
+    """What lies around every module: its own forward pass, where it has one beside its class's, and torch's hooks."""
+    modules = host.model._module.modules()
+    return [(vars(m).get("forward"), len(m._forward_hooks) + len(m._forward_pre_hooks)) for m in modules]
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "gemma2", "qwen2_moe", "phi3", "gpt_neox"])
 def test_steps_by_hooks_are_the_traced_ones_to_the_bit(tiny_host, name: str) -> None:
     host = tiny_host(name)
-    before = hooks_of(host)
+    before = around(host)
     with traced_steps():
         traced = steps(host, plans())
         bare = steps(host, [()] * 4)
@@ -76,7 +81,7 @@ def test_steps_by_hooks_are_the_traced_ones_to_the_bit(tiny_host, name: str) -> 
     for (logits, written), (expected, wrote) in zip(again, traced, strict=True):
         assert torch.equal(logits, expected)
         assert written == wrote
-    assert hooks_of(host) == before
+    assert around(host) == before
 
 
 @pytest.mark.parametrize("name", ["bamba", "lfm2", "recurrent_gemma", "gemma4_text", "mamba", "rwkv"])
@@ -97,10 +102,10 @@ def test_where_hooks_give_something_else_steps_go_on_being_traced(tiny_host, mon
         (right,) = generate(host, rows, settings)
     original, ran = hooked._gave, []
 
-    def wrong(stop, visitor, module, args, output):
+    def wrong(stop, *given, **named):
         ran.append(stop.place)
-        new = original(stop, visitor, module, args, output)
-        return new if new is None else (new[0] * 1.001, *new[1:]) if isinstance(new, tuple) else new * 1.001
+        new = original(stop, *given, **named)
+        return (new[0] * 1.001, *new[1:]) if isinstance(new, tuple) else new * 1.001
 
     monkeypatch.setattr(hooked, "_gave", wrong)
     (reply,) = generate(host, rows, settings)
@@ -115,7 +120,7 @@ def test_hooks_go_where_a_step_fails(tiny_host, monkeypatch) -> None:
     host = tiny_host("qwen3")
     rows, settings = [Row(_prompt(host), plans()[1])], DecodeSettings(max_new_tokens=6)
     generate(host, rows, settings)  # shows that hooks hold
-    before, met = hooks_of(host), []
+    before, met = around(host), []
     original = visitor.Visitor.meet
 
     def fails(self, stop, value):
@@ -127,7 +132,12 @@ def test_hooks_go_where_a_step_fails(tiny_host, monkeypatch) -> None:
     monkeypatch.setattr(visitor.Visitor, "meet", fails)
     with pytest.raises(RuntimeError, match="in the middle"):
         generate(host, rows, settings)
-    assert hooks_of(host) == before
+    assert around(host) == before
+
+
+def _schedule(host: Host) -> tuple[Schedule, Coverage]:
+    schedule = Schedule(host, plans())
+    return schedule, schedule.of_step()
 
 
 def _prompt(host: Any) -> Prompt:
@@ -137,10 +147,10 @@ def _prompt(host: Any) -> Prompt:
 def test_steps_by_hooks_run_the_models_own_code_and_leave_it_as_traces_need_it(tiny_host, monkeypatch) -> None:
     """Nnsight's wrappers are aside for the step, and back behind it, however it ends."""
     host, within, end = tiny_host("llama"), [], hooked.ends
-    modules = list(host.model._module.modules())
+    met = len({id(stop.module._module) for stop in Route.of(host, *_schedule(host)).stops})
 
     def wrapped() -> list[Any]:
-        return [vars(each).get("forward") for each in modules]
+        return [forward for forward, _ in around(host)]
 
     def looked(*given: Any) -> Any:
         within.append(sum(each is not None for each in wrapped()))
@@ -154,9 +164,55 @@ def test_steps_by_hooks_run_the_models_own_code_and_leave_it_as_traces_need_it(t
     monkeypatch.setattr(hooked, "ends", looked)
     with pytest.raises(ValueError, match="no such thing"):
         steps(host, plans())
-    assert within == [0] * STEPS
+    assert within == [met] * STEPS  # where the plans write or a gate is read, and nowhere else
     assert all(now is then for now, then in zip(wrapped(), before, strict=True))
     monkeypatch.undo()
     with traced_steps():
         again = steps(host, plans())
     assert all(torch.equal(a, b) for (a, _), (b, _) in zip(again, expected, strict=True))
+
+
+@contextmanager
+def masks_of(host: Host, *, needed: bool = False) -> Iterator[list[bool]]:
+    """Whether the model was given a mask, pass by pass; `needed` where its code cannot do without."""
+    given: list[bool] = []
+
+    def look(module: Any, args: Any, named: dict[str, Any]) -> None:
+        given.append(named.get("attention_mask") is not None)
+        if needed and not given[-1]:
+            raise TypeError("no mask")
+
+    handle = host.model._module.model.register_forward_pre_hook(look, with_kwargs=True)
+    try:
+        yield given
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize("needed", [False, True])
+def test_a_mask_that_hides_nothing_is_left_out_where_that_changes_nothing(tokenizer, lane, needed: bool) -> None:
+    host = Host.wrap(model_of("gemma4_text"), tokenizer, name="tiny gemma4", lane=lane)
+    rows = [Row(_prompt(host), plans()[1])]
+    with traced_steps():
+        (right,) = generate(host, rows, DecodeSettings(max_new_tokens=6))
+    with masks_of(host, needed=needed) as masks:
+        (reply,) = generate(host, rows, DecodeSettings(max_new_tokens=6))
+    assert reply.ids == right.ids
+    assert len(reply.ids) == 6
+    prompt, traced, trial, *others = masks
+    assert (prompt, traced, trial) == (True, True, False)
+    # Tried without; where that fails, once more on the next step with it, and from then on as was found right.
+    assert others == ([True] * 5 if needed else [False] * 4)
+
+
+def test_padding_is_told_at_every_step(tokenizer, lane) -> None:
+    host = Host.wrap(model_of("gemma4_text"), tokenizer, name="tiny gemma4", lane=lane)
+    steps(host, plans()[:1])  # nothing is padded here: masks are found to be needless
+    with traced_steps():
+        right = steps(host, plans())
+    with masks_of(host) as masks:
+        found = steps(host, plans())
+    assert len({len(render(host, text).ids) for text in TEXTS[:4]}) > 1
+    assert all(masks)
+    assert len(masks) >= STEPS + 1
+    assert all(torch.equal(a, b) for (a, _), (b, _) in zip(found, right, strict=True))
