@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steering.extraction.extract import extract
+from steering.recipes import nats
 from steering.recipes.applied import applied
 from steering.recipes.nats import calibrated
 from steering.recipes.recipe import GateSettings, Intervention, Recipe
@@ -40,7 +41,9 @@ def test_mode_vector_strength_unit_blocks_and_condition_are_told(demo, vectors) 
     assert applied(demo, recipe, vectors) == list(steps.values())
 
 
-def test_nats_tell_what_they_came_to(demo, vectors) -> None:
+def test_nats_tell_what_they_came_to(demo, vectors, monkeypatch) -> None:
+    few = nats.calibration_prompts()[:4]
+    monkeypatch.setattr(nats, "calibration_prompts", lambda: few)
     step = Intervention(vector="tone", strength=1.0, unit="nats")
     found = calibrated(demo, step, vectors)
     (line,) = applied(demo, Recipe(interventions=(step,)), vectors)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from steering.errors import SteeringError
 from steering.model.host import Host
-from steering.recipes.nats import calibration_prompts, divergences, own_replies
+from steering.recipes import nats
+from steering.recipes.nats import divergences, own_replies
 from steering.studies import find_study
 from steering.studies.tradeoff import Comparison
 from steering.studies.tradeoff.making import Maker
@@ -14,6 +17,7 @@ from steering.studies.tradeoff.trained import trained_curve
 from steering.texts.preferences import Preference
 from steering.texts.questions import load_pairs
 from steering.training.texts import digest_of
+from tests.few_replies import few_replies
 
 
 SETTINGS = {
@@ -28,6 +32,13 @@ SETTINGS = {
     "train_nats": 0.5,
     "also": [],
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few() -> Iterator[None]:
+    """The budget is searched and measured on the same replies."""
+    with few_replies(4):
+        yield
 
 
 def maker(host: Host, **settings: object) -> Maker:
@@ -45,7 +56,7 @@ def test_it_is_trained_on_other_pairs_and_costs_its_budget(demo: Host) -> None:
     assert vector.provenance.contrast_digest == digest_of(pairs), "and on no pair that is measured"
     (write,) = curve.treatments[1].plan
     assert write.block == made.vectors["formality"].default_block
-    kl = divergences(demo, [curve.treatments[1].plan], own_replies(demo, calibration_prompts()))
+    kl = divergences(demo, [curve.treatments[1].plan], own_replies(demo, nats.calibration_prompts()))
     assert float(kl.quantile(0.95)) == pytest.approx(0.5, rel=0.1)  # the search ends within 2 %
     assert any("10 pairs" in note or f"{len(pairs)} pairs" in note for note in made.notes)
 
