@@ -142,7 +142,10 @@ def pytest_collection_finish() -> None:
     takes half a second with all modules that tests import. And programs of tests are forked from it.
     """
     import torch
+    import typer.testing
 
+    # All commands are made of their functions at every call of one, which takes a tenth of a second.
+    typer.testing._get_command = cache(typer.testing._get_command)
     # Tiny models gain nothing from more threads, and on a shared machine threads that wait for each other lose a lot.
     torch.set_num_threads(1)
     gc.collect()
