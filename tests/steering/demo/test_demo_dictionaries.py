@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from steering.demo import examples
 from steering.demo.tokens import encode
+from steering.dictionaries.dictionary import Dictionary
 from steering.dictionaries.loading import load_dictionary
 from steering.model.host import Host
 from steering.studies.dictionaries import demo_set
@@ -20,12 +22,23 @@ from steering.studies.study import Study
 NAMES = ["block-1-sae", "block-1-transcoder", "block-3-sae", "block-3-transcoder"]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_shipped_dictionaries_give_back_the_demo_models_held_out_states(demo: Host, name: str) -> None:
-    """Afresh on some thousand tokens; the cards' figures are from ten times as many."""
-    found = load_dictionary(f"demo/{name}", width=demo.info.width)
+@pytest.fixture(scope="module")
+def shipped(demo: Host) -> dict[str, Dictionary]:
+    return {name: load_dictionary(f"demo/{name}", width=demo.info.width) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def states(demo: Host, shipped: dict[str, Dictionary]) -> Any:
+    """All that they read and give, at some thousand tokens."""
     texts = [tuple(encode(demo.tokenizer, each.messages)[0]) for each in examples(split="held_out", n=40, seed=9)]
-    states = demo.run(lambda job: read_tokens(demo, texts, [found.reads, found.gives]), title="Reading")
+    places = list(dict.fromkeys(place for found in shipped.values() for place in (found.reads, found.gives)))
+    return demo.run(lambda job: read_tokens(demo, texts, places), title="Reading")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_shipped_dictionaries_give_back_the_demo_models_held_out_states(shipped, states, name: str) -> None:
+    """Afresh on some thousand tokens; the cards' figures are from ten times as many."""
+    found = shipped[name]
     inputs, targets = states.at[found.reads], states.at[found.gives]
     figures = measured(found, inputs, targets, states.text).plain
     assert figures["tokens"] > 1000

@@ -245,9 +245,13 @@ def test_no_text_is_slow_by_its_length(text: str) -> None:
     assert found.broken
 
 
+JUDGED = cache(sort_labelled)
+"""What is said of a labelled reply, once."""
+
+
 def test_labelled_replies_are_judged_as_readers_judge_them() -> None:
     """Floors of the whole set; a language has some thirty replies, so that one miss is 4 % there."""
-    every, judge = labelled_replies(), cache(sort_labelled)
+    every, judge = labelled_replies(), JUDGED
     whole, held_out = score("all", every, judge), score("held-out", labelled_replies("held-out"), judge)
     assert whole.n >= 600
     assert min(whole.recall, whole.precision) >= 0.97
@@ -391,6 +395,6 @@ def test_a_second_hand_wrote_a_part_with_requests() -> None:
     assert len(part) >= 600
     assert all(each.request for each in part)
     assert 0.4 < sum(each.content == "refusal" for each in part) / len(part) < 0.6
-    found, alone = score("with", part), score("without", part, lambda each: sort_reply(each.text))
+    found, alone = score("with", part, JUDGED), score("without", part, lambda each: sort_reply(each.text))
     assert found.precision >= 0.97
     assert found.recall >= alone.recall + 0.3, "what the request is for"
