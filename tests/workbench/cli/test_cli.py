@@ -259,12 +259,12 @@ def test_a_setting_is_read_as_what_it_looks_like(text: str, value: object) -> No
 
 
 def test_refusal_runs_fills_the_shelf_and_goes_on_where_it_was(shelf) -> None:
-    small = [f"--set={name}" for name in ("n_train=12", "n_validation=6", "n_test=4", "random=1", "questions=2")]
+    small = [f"--set={name}" for name in ("n_train=6", "n_validation=4", "n_test=4", "random=1", "questions=1")]
     command = [
         "run",
         "refusal",
         *small,
-        "--set=reply_tokens=24",
+        "--set=reply_tokens=16",
         "--set=arms=[ablate]",
         "--shelf",
         "--out",

@@ -102,7 +102,7 @@ def _run(kind: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
     return results[0]
 
 
-RUN = [*product(TINY, ["python"]), *product(("extract", "steer", "grid", "tradeoff"), ["yaml"]), ("steer", "notebook")]
+RUN = [*product(TINY, ["python"]), *product(("extract", "steer", "grid"), ["yaml"]), ("steer", "notebook")]
 """Each study by its script; by YAML those whose settings hold vectors, recipes and texts, others up to the run."""
 
 
