@@ -119,11 +119,11 @@ def test_a_layer_reads_the_stream_between_attention_and_mlp(host, prompts, plain
 def test_a_crosscoder_reads_all_its_blocks_in_one_pass(
     host, prompts, plain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from steering.studies.features import reading
+    from steering.studies.features import streams
 
-    own, passes, original = learned(tmp_path), [], reading.read_prompts
+    own, passes, original = learned(tmp_path), [], streams.read_prompts
     monkeypatch.setattr(
-        reading, "read_prompts", lambda *given, **more: passes.append(more["places"]) or original(*given, **more)
+        streams, "read_prompts", lambda *given, **more: passes.append(more["places"]) or original(*given, **more)
     )
     found = load_dictionary(f"{tmp_path}?reads=0:block_output,2:block_output")
     read = read_features(host, prompts, found).activations.of(range(FEATURES))
