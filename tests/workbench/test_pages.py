@@ -231,6 +231,27 @@ def test_what_an_event_leaves_as_it_is_is_not_made_anew(monkeypatch: pytest.Monk
         sent(["too few"])
 
 
+def test_new_markup_is_sent_as_gradio_sends_it_and_makes_no_component(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Page() as page:
+        pane, other, button = gr.HTML("<p>before</p>"), gr.HTML("b"), gr.Button()
+        button.click(lambda: None, outputs=[pane, other])
+    (event,) = page.fns.values()
+    given = [gr.update(value="<p>a &amp; b</p>"), gr.update(value="c", visible=False)]
+
+    def sent(how: Any) -> tuple[list[Any], Any, Any]:
+        session = SessionState(page)
+        before = session[pane._id]
+        found = asyncio.run(how(page, event, [dict(each) for each in given], session))
+        return found, session.config_values[pane._id]["props"]["value"], session[pane._id] is before
+
+    expected, stands, kept = sent(gr.Blocks.postprocess_data)
+    assert not kept  # Gradio's own makes it anew,
+    assert [each.pop("props") for each in expected] == [{"__type__": "update"}] * 2  # and takes the mark for a property
+    assert sent(Page.postprocess_data) == (expected, stands, True)
+    assert stands == "<p>a &amp; b</p>"
+    assert expected[1]["visible"] is False
+
+
 def test_sessions_share_what_components_are_and_change_their_own_alone() -> None:
     """Held against what Gradio works out for everybody who opens a page."""
     with Page() as page:

@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from copy import copy
+from itertools import compress
 from typing import Any
 
 import gradio as gr
@@ -29,6 +30,7 @@ MOST_TOKENS = 100_000
 
 _LEFT = gr.skip()
 """What an output is given that stays as it is."""
+_MARKUP = {"__type__", "value"}
 _LONGEST = 4000
 """Characters of a message."""
 _log = logging.getLogger(__name__)
@@ -88,16 +90,22 @@ class Page(Described):
         describe it, at every step of a stream, which took four fifths of what a visitor's stream costs the server.
 
         For markup it takes an update's own mark for a property: a control of our own that is not laid out yet would
-        lose all others, although nothing of it changes.
+        lose all others, although nothing of it changes. And new markup alone makes no other component.
         """
         values = _values_of(block_fn, predictions)
         if values is None:
             return await super().postprocess_data(block_fn, predictions, *given, **options)
-        places = [place for place, value in enumerate(values) if not (isinstance(value, dict) and value == _LEFT)]
+        state = options["state"] if "state" in options else given[0] if given else None
+        markup = [_is_markup(part, value) for part, value in zip(block_fn.outputs, values, strict=True)]
+        places = [place for place, value in enumerate(values) if not (markup[place] or _is_left(value))]
         changing = copy(block_fn)
         changing.outputs = [block_fn.outputs[place] for place in places]
         changed = [values[place] for place in places]
         output: list[Any] = [None if part.stateful else dict(_LEFT) for part in block_fn.outputs]
+        for place in compress(range(len(values)), markup):
+            output[place] = dict(values[place])
+            if state is not None:  # as Gradio notes what stands on somebody's page
+                state._update_value_in_config(block_fn.outputs[place]._id, values[place]["value"])
         if not places:
             return output
         found = await super().postprocess_data(changing, changed if len(changed) > 1 else changed[0], *given, **options)
@@ -108,6 +116,17 @@ class Page(Described):
                 if not change["props"]:
                     del change["props"]
         return output
+
+
+def _is_left(value: Any) -> bool:
+    return isinstance(value, dict) and value == _LEFT
+
+
+def _is_markup(part: Any, value: Any) -> bool:
+    """Whether an update gives a control of markup other markup, and nothing else."""
+    if not (isinstance(value, dict) and value.keys() == _MARKUP and value["__type__"] == "update"):
+        return False
+    return isinstance(value["value"], str) and type(part).postprocess is gr.HTML.postprocess
 
 
 def _values_of(block_fn: Any, predictions: Any) -> Sequence[Any] | None:
