@@ -69,27 +69,24 @@ GROUPS: dict[str, tuple[dict[str, str], list[list[str]]]] = {
 }
 
 
-def _wheel(source: Path, folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The own one, and that of another's package."""
+    folder = tmp_path_factory.mktemp("wheels")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]  # needs no network
-    subprocess.run([*command, "--wheel-dir", str(folder), str(source)], check=True, cwd=folder)
-    return next(folder.glob("*.whl"))
+    subprocess.run([*command, "--wheel-dir", str(folder), str(ROOT), str(SAMPLE)], check=True, cwd=folder)
+    return sorted(folder.glob("*.whl"), key=lambda path: path.stat().st_size, reverse=True)
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _wheel(ROOT, tmp_path_factory.mktemp("own"))
-
-
-@pytest.fixture(scope="module")
-def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def environment(wheels: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh environment with both wheels; the heavy dependencies are borrowed from this one's site-packages."""
     folder = tmp_path_factory.mktemp("fresh")
     home = folder / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True)
     python = home / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "--quiet", "--disable-pip-version-check"]
-    wheels = map(str, (wheel, _wheel(SAMPLE, folder)))
-    subprocess.run([*pip, "install", "--no-deps", "--no-compile", *wheels], check=True)
+    subprocess.run([*pip, "install", "--no-deps", "--no-compile", "--no-index", *map(str, wheels)], check=True)
     where = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     own = subprocess.run(where, capture_output=True, text=True, check=True).stdout.strip()
     # A path in a .pth file is searched, but .pth files in it are not run: the editable checkout stays out of sight.
@@ -134,8 +131,9 @@ def told(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
     return Told(folder, json.loads(done.stdout))
 
 
-def test_the_wheel_holds_the_three_packages_and_the_data_and_nothing_else(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
+def test_the_wheel_holds_the_three_packages_and_the_data_and_nothing_else(wheels: list[Path]) -> None:
+    own, _ = wheels
+    names = zipfile.ZipFile(own).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"steering", "workbench", "panels"}
     for file in ("presets/contrast/formality.yaml", "assets/models/demo/model.safetensors", "assets/style.css"):
