@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from steering.recipes import nats
+from steering.studies.axbench import axbench
+from steering.studies.overoptimisation import measured
 from steering.studies.tradeoff import further, sizes
 from steering.training import everyday
 
@@ -18,13 +20,13 @@ OWN = 6
 
 @contextmanager
 def few_replies(own: int = OWN) -> Iterator[None]:
-    """Within it the trade-off reads KL on `own` replies; strengths in nats are found, and trainings held at their
-    budget, on twice as many.
+    """Within it the trade-off reads KL on `own` replies; strengths in nats are found, trainings held at their budget,
+    and AxBench and over-optimisation read KL, on at most twice as many.
     """
     prompts = nats.calibration_prompts()[: 2 * own]
     with pytest.MonkeyPatch.context() as patch:
         for module in (further, sizes):
             patch.setattr(module, "OWN_REPLIES", own)
-        for module in (nats, everyday):
+        for module in (nats, everyday, axbench, measured):
             patch.setattr(module, "calibration_prompts", lambda: prompts)
         yield

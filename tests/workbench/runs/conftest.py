@@ -12,7 +12,8 @@ from filelock import FileLock
 
 from steering.model.host import Host
 from steering.studies import find_study
-from tests.workbench.runs.every_study import TINY, Made
+from tests.few_replies import few_replies
+from tests.workbench.runs.every_study import FEW, TINY, Made
 from workbench.cli.kept_runs import in_workspace, run_kept
 from workbench.runs.query import Query
 from workbench.workspace import Workspace
@@ -25,7 +26,8 @@ def made(demo: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]
     first = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "every-study"
     with FileLock(first.with_suffix(".lock")):
         if not first.with_suffix(".pickle").exists():
-            ids, results = _run_all(Workspace(first), demo)
+            with few_replies(FEW):
+                ids, results = _run_all(Workspace(first), demo)
             first.with_suffix(".pickle").write_bytes(pickle.dumps((ids, results)))
     ids, results = pickle.loads(first.with_suffix(".pickle").read_bytes())
     workspace = Workspace(shutil.copytree(first, tmp_path_factory.mktemp("made") / "home"))

@@ -71,8 +71,8 @@ TINY: dict[str, dict[str, Any]] = {
     },
     "pair_worth": {
         "n": 5,
-        "n_held_out": 3,
-        "steps": 2,
+        "n_held_out": 2,
+        "steps": 1,
         "points": 2,
         "retrained": 1,
         "planted": 1,
@@ -125,6 +125,8 @@ TINY: dict[str, dict[str, Any]] = {
     "feature_shift": {"texts_n": 4, "n": 3, "permutations": 100, "resamples": 100},
 }
 """The least that every study takes; with vectors of the shelf where it takes any."""
+FEW = 2
+"""Everyday replies on which KL is read where they run, here and again."""
 
 
 @dataclass(frozen=True)

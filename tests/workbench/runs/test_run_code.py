@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,22 @@ from steering.model.host import Host
 from steering.origins.origin import PLACES
 from steering.studies import STUDIES, find_study
 from steering.studies.study import Result
+from tests.few_replies import few_replies
 from tests.programs import Program
 from tests.workbench.cli.test_cli import call
-from tests.workbench.runs.every_study import TINY, Made
+from tests.workbench.runs.every_study import FEW, TINY, Made
 from workbench.cli.kept_runs import run_kept
 from workbench.runs.code import KINDS, as_files, write_files
 from workbench.runs.query import Query
 from workbench.runs.run import Run
 from workbench.workspace import Workspace
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few() -> Iterator[None]:
+    """As they were read when every study ran."""
+    with few_replies(FEW):
+        yield
 
 
 @pytest.fixture
