@@ -35,6 +35,7 @@ from steering.studies.axbench.words_judge import WordsJudge
 from steering.studies.result import Result
 from steering.texts.questions import first_tokens
 from steering.writes.operations import Add
+from tests.few_replies import few_replies
 
 
 SEA = "On a ship, a fox wanted to see the sea. The fox counted the waves."
@@ -114,7 +115,8 @@ def test_demo_concepts_name_nothing_in_what_they_are_tried_on() -> None:
 @pytest.fixture(scope="module")
 def result(demo: Host) -> Result:
     study = find_study("axbench")
-    return study.start(demo, study.parse(SMALL)).result()
+    with few_replies():
+        return study.start(demo, study.parse(SMALL)).result()
 
 
 def test_what_is_asked_for_scores_and_what_is_not_does_not(result: Result) -> None:

@@ -31,11 +31,11 @@ from tests.conftest import tiny_model
 
 
 SMALL = {
-    "n_train": 16,
+    "n_train": 12,
     "n_validation": 4,
     "n_test": 8,
     "random": 1,
-    "reply_tokens": 10,
+    "reply_tokens": 8,
     "questions": 1,
 }
 FEWER = {"n_train": 8, "n_validation": 4, "n_test": 4}

@@ -87,7 +87,7 @@ def means(found, role, curve=0):
 
 @pytest.fixture(scope="module")
 def sentiment(demo) -> Comparison:
-    return compared(demo, strengths="-4..4 step 1", **ON_DEMO)
+    return compared(demo, strengths="-4, -2, -1, 0, 1, 2, 4", **ON_DEMO)
 
 
 @pytest.fixture(scope="module")
@@ -168,17 +168,17 @@ def test_findings_name_strength_interval_and_floor(sentiment) -> None:
 
 def test_a_sweep_equals_one_strength_at_a_time(demo) -> None:
     """Letters and answer pairs, against a plain loop with hooks."""
-    found = compared(demo, strengths="-2, -0.5, 0, 1", n=12, **BARE)
+    found = compared(demo, strengths="-2, -0.5, 0, 1", n=6, **BARE)
     curve, vector = found.curves.curves[0], found.curves.vectors["sentiment"]
     block = vector.default_block
     model = demo.model._module
-    questions = load_questions(demo, "knowledge", 12)
+    questions = load_questions(demo, "knowledge", 6)
     prompts = [render(demo, each.messages).ids for each in questions]
     letters = first_tokens(demo, questions[0].words)
     raw = [strength * float(vector.mean_differences[block]) for strength in curve.strengths]
     chances = plain_chances(model, model.model.layers[block], vector.directions[block], raw, prompts, letters)
     place = torch.tensor([each.words.index(each.answer) for each in questions])
-    expected = chances[:, torch.arange(12), place] / chances.sum(dim=-1)
+    expected = chances[:, torch.arange(6), place] / chances.sum(dim=-1)
     assert (expected[0] - expected[2]).abs().max() > 0.1, "the sweep does something"
     np.testing.assert_allclose(found.values("helpfulness", curve), expected.numpy(), atol=1e-5)
     for item, pair in enumerate(load_pairs(demo, "sentiment", 3)):
@@ -226,7 +226,7 @@ def test_every_comparison_is_drawn_and_does_what_it_says(demo) -> None:
         strengths="-2, 0, 2",
         n=4,
         n_replies=2,
-        reply_tokens=8,
+        reply_tokens=4,
         examples=2,
         compare=("ablation", "affine", "prompt", "examples", "pca", "shuffled"),
         also=("sums", "false_refusal", "degenerate", "perplexity"),
@@ -345,7 +345,7 @@ def test_replies_that_fall_apart_limit_the_recommendation(demo) -> None:
     """Letters stay right for longer than texts stay sound: at 1.5 they loop, and utility would take more than that."""
     settings = {
         "strengths": "-0.5..2 step 0.5",
-        "n": 8,
+        "n": 4,
         "n_replies": 8,
         "reply_tokens": 28,
         "compare": (),
@@ -556,7 +556,7 @@ def _any_vector(host):
 @pytest.mark.slow
 def test_the_files_say_it_all_and_the_code_makes_them_again(demo, tmp_path) -> None:
     found = compared(
-        demo, strengths="-1, 0, 1", n=4, n_replies=2, reply_tokens=8, also=("sums",), compare=("prompt",), random=1
+        demo, strengths="-1, 0, 1", n=3, n_replies=2, reply_tokens=4, also=("sums",), compare=("prompt",), random=1
     )
     picture = picture_of(found)
     folder = result_of(picture).write(tmp_path / "out")
