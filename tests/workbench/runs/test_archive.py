@@ -9,10 +9,12 @@ import os
 import random
 import shutil
 import stat
+import subprocess
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -21,7 +23,9 @@ import pytest
 from steering.dictionaries.loading import load_dictionary
 from steering.errors import SteeringError
 from steering.studies.study import Result
+from steering.texts import parquet_files
 from tests.dictionary_support import saved
+from tests.programs import Program
 from tests.workbench.runs.test_runs import RUN, _result
 from tests.workbench.test_workspace import vector
 from workbench.runs import arrivals, unpacking
@@ -90,6 +94,30 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     content = _packed(runs, _kept(runs), _kept(runs, "Another"))
     runs.close()
     return content
+
+
+_CHECK = f"""
+import {parquet_files.__name__} as files
+files._bound_memory = lambda: None  # a fork has more mapped than a process may take that imports pyarrow alone
+files._main()
+"""
+
+
+@pytest.fixture
+def forked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are looked at by forks, where a test takes in many archives; a process that is started for it imports
+    pandas each time. How runs travel is held with processes of their own.
+    """
+    said = tmp_path / "said"
+    said.mkdir()
+
+    def run(command: list[str], **given: Any) -> subprocess.CompletedProcess[bytes]:
+        assert command[1:3] == ["-m", parquet_files.__name__]
+        code, told = Program(_CHECK, *command[3:], said=said / f"{len(list(said.iterdir()))}").wait()
+        return subprocess.CompletedProcess(command, code, told.encode())
+
+    there = SimpleNamespace(run=run, TimeoutExpired=subprocess.TimeoutExpired)
+    monkeypatch.setattr(parquet_files, "subprocess", there)
 
 
 def test_an_archive_is_read_without_the_workbench(tmp_path: Path) -> None:
@@ -167,6 +195,7 @@ def test_a_run_is_the_same_in_another_workspace_and_exported_again(tmp_path: Pat
         assert all(again.read(name) == first.read(name) for name in same)
 
 
+@pytest.mark.usefixtures("forked")
 def test_what_is_there_is_left_and_what_is_other_gets_a_number_of_its_own(tmp_path: Path) -> None:
     here, there = _runs(tmp_path / "here"), _runs(tmp_path / "there")
     id = _kept(here)
@@ -219,6 +248,7 @@ def test_a_dictionary_that_a_run_trained_travels_and_can_be_loaded(tmp_path: Pat
     assert not any("dictionaries/" in name for name in zipfile.ZipFile(bare).namelist())
 
 
+@pytest.mark.usefixtures("forked")
 def test_damaged_weights_are_one_error_and_leave_nothing(tmp_path: Path) -> None:
     trained = saved(tmp_path / "mine", "topk")
     (trained / "sae_weights.safetensors").write_bytes(b"\x80\x04no tensors")
@@ -365,6 +395,7 @@ def test_a_table_on_which_pyarrow_ends_the_process_is_one_error(
     assert runs.find() == []
 
 
+@pytest.mark.usefixtures("forked")
 def test_bombs_are_counted_while_they_are_read(tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = _runs(tmp_path / "runs")
     take_in(runs, _written(tmp_path / "well.zip", packed))
@@ -386,6 +417,7 @@ def test_bombs_are_counted_while_they_are_read(tmp_path: Path, packed: bytes, mo
     assert len(runs.find()) == 2
 
 
+@pytest.mark.usefixtures("forked")
 def test_all_runs_are_taken_in_or_none(tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     runs, adopt = _runs(tmp_path / "runs"), arrivals._adopted
     own = _kept(runs, "Here before")
@@ -402,6 +434,7 @@ def test_all_runs_are_taken_in_or_none(tmp_path: Path, packed: bytes, monkeypatc
     assert [each.name for each in (tmp_path / "runs").iterdir() if each.is_dir()] == [own]
 
 
+@pytest.mark.usefixtures("forked")
 def test_what_a_killed_import_left_goes_with_the_next_one(tmp_path: Path, packed: bytes) -> None:
     runs = _runs(tmp_path / "runs")
     old, new = runs.folder / ".import-old", runs.folder / ".import-new"
@@ -413,6 +446,7 @@ def test_what_a_killed_import_left_goes_with_the_next_one(tmp_path: Path, packed
     assert (old.exists(), new.exists()) == (False, True)  # another program may be at work in the new one
 
 
+@pytest.mark.usefixtures("forked")
 def test_damaged_archives_are_one_error_or_the_whole(tmp_path: Path, packed: bytes) -> None:
     """Bytes flipped and files cut at random places: an error of ours, or all runs as they were."""
     chance = random.Random(0)
