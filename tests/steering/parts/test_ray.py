@@ -137,7 +137,7 @@ def waited(job, pool, host, items, kept, until) -> list[part.Told]:
 
 
 def test_a_trade_off_of_workers_has_the_numbers_of_one_process(demo, pool, monkeypatch) -> None:
-    given = {"recipes": ["sentiment"], "strengths": "-1..1 step 1", "n": 3, "n_replies": 2, "random": 1}
+    given = {"recipes": ["sentiment"], "strengths": "0..1 step 1", "n": 2, "n_replies": 2, "random": 1}
     settings = find_study("tradeoff").parse({**given, "compare": ["prompt"], "also": ["sums"], "reply_tokens": 4})
     vectors = {"sentiment": extract(demo, ContrastSet.load("sentiment"))}
 
@@ -272,7 +272,7 @@ def test_replies_of_a_comparison_that_workers_write_are_those_of_one_process(dem
 def test_a_refusal_run_of_workers_has_the_effects_of_one_process(demo, pool, monkeypatch, at_once: int) -> None:
     """With replies to all groups in one batch, and in one for each."""
     monkeypatch.setattr("steering.studies.refusal.effects.BATCH", at_once)
-    given = {"n_train": 8, "n_validation": 4, "n_test": 2, "random": 1, "reply_tokens": 4, "questions": 2}
+    given = {"n_train": 4, "n_validation": 2, "n_test": 2, "random": 1, "reply_tokens": 4, "questions": 2}
     given |= {"arms": ["ablate", "weights"], "complete": False, "last_only": True, "tokens": ["I"]}
     here: dict[str, Any] = {}
     there: dict[str, Any] = {}
