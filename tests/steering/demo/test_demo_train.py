@@ -7,8 +7,10 @@ import shutil
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -57,12 +59,27 @@ def one_tokenizer() -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What a training left and told."""
+
+    out: Path
+    cards: dict[str, Any]
+    shares: list[float]
+
+
 @pytest.fixture(scope="module")
-def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny family: base, helpful and planted, each after a few steps."""
-    out = tmp_path_factory.mktemp("family")
-    train(_tiny(out, "demo-base,demo-helpful,demo", effort=0.004))
-    return out
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A tiny family: base, helpful and planted, each after a few steps; 18 of the base, which are enough to learn."""
+    out, shares = tmp_path_factory.mktemp("family"), list[float]()
+    settings = _tiny(out, "demo-base,demo-helpful,demo", effort=0.006)
+    return Trained(out, train(settings, progress=lambda share, line: shares.append(share)), shares)
+
+
+@pytest.fixture(scope="module")
+def family(trained: Trained) -> Path:
+    """Where that family is."""
+    return trained.out
 
 
 @pytest.fixture(scope="module")
@@ -87,18 +104,17 @@ def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "demo-base" / "thesis.txt").read_text() == "mine"
 
 
-def test_a_short_run_learns_and_leaves_a_loadable_folder(tmp_path: Path) -> None:
-    shares: list[float] = []
-    cards = train(_tiny(tmp_path, effort=0.01), progress=lambda share, line: shares.append(share))
-    folder = tmp_path / "demo-base"
-    assert [path.name for path in tmp_path.iterdir()] == ["demo-base"]
-    assert not (folder / "checkpoint.pt").exists()
-    assert cards["demo-base"] == json.loads((folder / "card.json").read_text())
-    losses = [loss for _, loss in cards["demo-base"]["losses"]]
+def test_a_short_run_learns_and_leaves_loadable_folders(trained: Trained) -> None:
+    assert sorted(path.name for path in trained.out.iterdir()) == ["demo", "demo-base", "demo-helpful"]
+    for name, card in trained.cards.items():
+        assert not (trained.out / name / "checkpoint.pt").exists()
+        assert card == json.loads((trained.out / name / "card.json").read_text())
+    losses = [loss for _, loss in trained.cards["demo-base"]["losses"]]
     assert losses[-1] < losses[0] - 0.5
-    assert shares == sorted(shares)
-    assert shares[-1] == 1.0
+    assert trained.shares == sorted(trained.shares)
+    assert trained.shares[-1] == 1.0
 
+    folder = trained.out / "demo-base"
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     assert model.dtype == torch.bfloat16
     assert model.generation_config.eos_token_id == tokenizer.eos_token_id
