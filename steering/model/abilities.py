@@ -113,9 +113,11 @@ class _Probe:
 
     def _check_positions(self) -> None:
         """Refuse a model that counts otherwise by itself than from 0: what it says of a text would hang on who asks."""
+        if "position_ids" not in self._named:
+            return
         device = entrance(self._model)
         by_itself = self._try_by_itself(torch.tensor([[*self._short, *self._next]], device=device))
-        if "position_ids" in self._named and by_itself is not None and not self._same(by_itself, self._whole):
+        if by_itself is not None and not self._same(by_itself, self._whole):
             raise SteeringError(
                 f"{type(self._model).__name__} reads a text otherwise when it is told the tokens' positions, 0, 1, 2, "
                 "…, as its own `generate` tells them, than by itself: RoBERTa and its kin count from another number.",
