@@ -175,12 +175,14 @@ def test_the_server_of_a_page_ends_with_the_kernel_while_a_job_runs(kernel: Kern
     code = f"""{documented}
 import torch
 from itertools import count
+from threading import Event
 
 def work(job):
     big = torch.randn(300, 300)
     for n in count():
         big @ big
         job.report(n, None, "products")
+        Event().wait(0.005)  # the kernel takes seconds to end, in which it would multiply without a pause
 
 job = host.submit(work, title="Goes on")
 print("port", page.url.partition("localhost:")[2].partition("/")[0])
