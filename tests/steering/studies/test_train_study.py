@@ -265,7 +265,7 @@ def test_without_a_judge_margins_say_what_is_gained(run, demo) -> None:
 
 def test_a_reward_is_measured_of_every_row_and_shuffled_as_its_control(demo) -> None:
     study = find_study("train")
-    given = {"data": "demo-reworded", "losses": "sft, rlvr", "n": 24, "steps": 2, "batch": 4, "samples": 2, "random": 0}
+    given = {"data": "demo-reworded", "losses": "sft, rlvr", "n": 16, "steps": 2, "batch": 2, "samples": 2, "random": 0}
     # A sum is told within eight tokens.
     asked = {**given, "blocks": "1", "budget": None, "validation": 0.2, "rate": 0.5, "reply_tokens": 8}
     result = study.start(demo, study.parse(asked)).result()
