@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import yaml
 
@@ -56,17 +56,46 @@ _LISTS = (
 )
 
 
+class _Lists(Mapping[str, re.Pattern[str]]):
+    """Patterns by the names of their lists, each compiled when it is first asked for: most texts are in one language,
+    and compiling all of them takes a third of a second.
+    """
+
+    def __init__(self, lines: Mapping[str, list[str]], words: Mapping[str, str], start: str | None) -> None:
+        self._lines, self._words, self._start = lines, words, start
+        self._made: dict[str, re.Pattern[str]] = {}
+
+    def __getitem__(self, name: str) -> re.Pattern[str]:
+        if name not in self._made:
+            self._made[name] = _compiled(self._lines[name], self._words, self._start)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def each(self, name: str) -> list[re.Pattern[str]]:
+        """The lines of a list, each as a pattern of its own."""
+        return [_compiled([line], self._words, self._start) for line in self._lines[name]]
+
+
 @dataclass(frozen=True, eq=False)
 class Grammar:
-    """The compiled lists of one language."""
+    """The lists of one language, compiled."""
 
     language: str
     script: str
     common: frozenset[str]
     """Words by which the language is told from others in its script."""
-    lists: Mapping[str, re.Pattern[str]]
-    signs: tuple[tuple[int, re.Pattern[str]], ...]
-    """Weaker signs with their weights, each counted once."""
+    lists: _Lists
+    """Its lists by name, as patterns."""
+
+    @cached_property
+    def signs(self) -> tuple[tuple[int, re.Pattern[str]], ...]:
+        """Weaker signs with their weights, each counted once."""
+        return tuple((weight, pattern) for name, weight in _WEIGHTS.items() for pattern in self.lists.each(name))
 
     def without_idioms(self, text: str) -> str:
         """A text without what looks like a refusal and is none, such as "I can't wait"."""
@@ -92,7 +121,7 @@ def languages() -> tuple[str, ...]:
 
 @cache
 def grammar(language: str) -> Grammar:
-    """The compiled lists of a language."""
+    """The lists of a language."""
     path = resource("presets", "judges", "refusal", f"{language}.yaml")
     table = yaml.safe_load(path.read_text(encoding="utf-8"))
     words = _words(table["words"])
@@ -102,10 +131,7 @@ def grammar(language: str) -> Grammar:
         language=language,
         script=table["script"],
         common=frozenset(plain(str(word)) for word in table["common"]),
-        lists={name: _compiled(lists[name], words, start) for name in lists},
-        signs=tuple(
-            (weight, _compiled([line], words, start)) for name, weight in _WEIGHTS.items() for line in lists[name]
-        ),
+        lists=_Lists(lists, words, start),
     )
 
 
