@@ -17,6 +17,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the suite uses no network: a Hub
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Of programs that tests start, too: with as many threads as cores each, they wait for each other in busy loops.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Ray's workers stand back behind everything else, and tests keep every core busy: they would wait for minutes.
+os.environ.setdefault("RAY_worker_niceness", "0")
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and tables are as wide as without a terminal
 
 import pytest
