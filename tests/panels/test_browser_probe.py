@@ -94,14 +94,14 @@ def test_a_run_leads_to_curves_words_pairs_files_and_steer(page: Page) -> None:
 
 
 def test_bad_input_is_one_card_and_stop_keeps_what_there_is(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    probe, rounds = Probing._probe, count(1)
+    take, rounds = Probing._take, count(1)
 
     def slowly(*given: Any) -> None:
         if next(rounds) > 2:
             hold_open()
-        probe(*given)
+        take(*given)
 
-    monkeypatch.setattr(Probing, "_probe", slowly)
+    monkeypatch.setattr(Probing, "_take", slowly)
     for number in range(3):
         more(page, number)
     fill(page, restarts="0")
