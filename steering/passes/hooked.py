@@ -27,6 +27,8 @@ from steering.passes.visitor import Route, Visitor
 
 Ends = dict[str, Any]
 """What is kept of a pass: `logits`, float32, (batch, position, vocabulary), and `cache`."""
+Proofs = dict[tuple[Any, bool], bool]
+"""By the shape of a route, and whether a mask is given, whether hooks gave what tracing gives."""
 Engine = Callable[[Host, dict[str, Tensor], dict[str, Any], Visitor], Ends]
 """Runs a pass: the model, what it takes, what it is asked beside that, and who goes along."""
 
@@ -57,19 +59,15 @@ def one_step(
     route, coverage, cache = _ROUTES[schedule], schedule.of_step(), str(host.abilities.cache)
     visitor = Visitor(route, coverage, len(taken["input_ids"]))
     proofs = _PROOFS.setdefault(host.base, {})
-    way = (
-        None
-        if _TRACED.get()
-        else next((w for w in _ways(taken, padded) if proofs.get(_key(route, w)) is not False), None)
-    )
-    if way is not None and proofs.get(_key(route, way)):
+    way, holds = (None, False) if _TRACED.get() else _way(proofs, route, taken, padded)
+    if way is not None and holds:
         output = _hooked(host, way, options, visitor)
     else:
         own = None if way is None else _copied(options[cache])
         output = traced(host, taken, options, visitor)
         if way is not None and own is not None:
             again = Visitor(route, schedule.of_step(), visitor.n_rows)
-            proofs[_key(route, way)] = _agrees(host, way, {**options, cache: own}, again, output)
+            proofs[route.shape, _MASK in way] = _agrees(host, way, {**options, cache: own}, again, output)
     written = _WRITTEN[schedule]
     return Forward(output["logits"][:, 0], output["cache"], schedule.written(coverage) if written is None else written)
 
@@ -85,17 +83,19 @@ def hooks_hold(host: Host, schedule: Schedule) -> bool | None:
     return any(found) if found else None
 
 
-def _ways(taken: dict[str, Tensor], padded: bool) -> list[dict[str, Tensor]]:
-    """What hooks may run a step on, the quickest first: a mask that hides nothing is worked out anew at every step, and
-    Hugging Face's own `generate` gives none, either.
+def _way(proofs: Proofs, route: Route, taken: dict[str, Tensor], padded: bool) -> tuple[dict[str, Tensor] | None, bool]:
+    """On what hooks may run a step, and whether that was shown to be right: the quickest that was not shown to be
+    wrong, and None where all were. A mask that hides nothing is worked out anew at every step; Hugging Face's own
+    `generate` gives none, either.
     """
-    if padded or _MASK not in taken:
-        return [taken]
-    return [{name: value for name, value in taken.items() if name != _MASK}, taken]
-
-
-def _key(route: Route, taken: dict[str, Tensor]) -> tuple[Any, bool]:
-    return route.shape, _MASK in taken
+    ways = [taken]
+    if not padded and _MASK in taken:
+        ways.insert(0, {name: value for name, value in taken.items() if name != _MASK})
+    for way in ways:
+        holds = proofs.get((route.shape, _MASK in way))
+        if holds is not False:
+            return way, holds is True
+    return None, False
 
 
 def ends(host: Host, output: Any, n_kept: int) -> Ends:
@@ -195,7 +195,7 @@ def _agrees(host: Host, taken: dict[str, Tensor], options: dict[str, Any], visit
 _ROUTES: WeakKeyDictionary[Schedule, Route] = WeakKeyDictionary()
 _WRITTEN: WeakKeyDictionary[Schedule, list[int] | None] = WeakKeyDictionary()
 _MASK = "attention_mask"
-_PROOFS: WeakKeyDictionary[Host, dict[tuple[Any, bool], bool]] = WeakKeyDictionary()
+_PROOFS: WeakKeyDictionary[Host, Proofs] = WeakKeyDictionary()
 """On which routes hooks give what tracing gives, with a mask and without, by model."""
 _WRAPPED: WeakKeyDictionary[Host, list[dict[str, Any]]] = WeakKeyDictionary()
 """The attributes of the modules that nnsight has wrapped, by model."""
