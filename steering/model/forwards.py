@@ -40,7 +40,7 @@ def put_right(model: PreTrainedModel) -> None:
     it remembered of the text is dropped then, since nobody knows which entry it is.
     """
     deaf = "attention_mask" not in arguments(model) and not _takes_any(model)
-    if not deaf and type(model).__module__.startswith("transformers.models."):
+    if not deaf and is_transformers_own(model):
         return
     forward, signature = model.forward, inspect.signature(model.forward)
     own = getattr(forward, "__func__", None) if getattr(forward, "__self__", None) is model else None
@@ -57,6 +57,11 @@ def put_right(model: PreTrainedModel) -> None:
     myself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     named.__signature__ = signature.replace(parameters=[myself, *signature.parameters.values()])  # type: ignore[attr-defined]
     model.forward = MethodType(named, model)  # a method, so that a copy of the model calls its own
+
+
+def is_transformers_own(model: PreTrainedModel) -> bool:
+    """Whether a model's code is the library's own, and not some that came with its weights."""
+    return type(model).__module__.startswith("transformers.models.")
 
 
 def likeliest(model: PreTrainedModel, ids: Sequence[int]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from steering.model.host import Host
 from steering.model.prompts import Prompt, render
 from steering.passes import hooked, visitor
 from steering.passes.decoding import generate
+from steering.passes.gradients import stream_gradients
 from steering.passes.hooked import traced_steps
 from steering.passes.replies import DecodeSettings
 from steering.passes.rows import Batch, Row
@@ -47,13 +48,15 @@ def steps(host: Host, all_plans: list[Plan]) -> list[tuple[torch.Tensor, list[in
     return host.run(lambda job: _steps(host, all_plans), title="Steps")
 
 
-def _steps(host: Host, all_plans: list[Plan]) -> list[tuple[torch.Tensor, list[int]]]:
+def _steps(host: Host, all_plans: list[Plan], by_hooks: int = STEPS) -> list[tuple[torch.Tensor, list[int]]]:
+    """Of all steps, those behind the first `by_hooks` are traced."""
     schedule = Schedule(host, all_plans)
     batch = Batch.of(host, [render(host, text) for text in TEXTS[: len(all_plans)]])
     forward, seen, found = read_prompts(host, batch, schedule), batch.real, []
     for step in range(STEPS):
         seen = torch.cat([seen, torch.ones(len(all_plans), 1, dtype=torch.bool)], dim=1)
-        forward = read_token(host, torch.full((len(all_plans),), 7 + step), seen, forward.cache, schedule)
+        with nullcontext() if step < by_hooks else traced_steps():
+            forward = read_token(host, torch.full((len(all_plans),), 7 + step), seen, forward.cache, schedule)
         found.append((forward.logits, list(forward.written)))
     return found
 
@@ -93,6 +96,34 @@ def test_odd_caches_are_tried_on_a_copy(tokenizer, lane, name: str) -> None:
     again = steps(host, [(Write(Add(unit(0), 3.0), 1, "block_output"),), ()])
     for (logits, _), (expected, _) in zip(again, traced, strict=True):
         assert torch.equal(logits, expected)
+
+
+@pytest.mark.parametrize(("name", "lean"), [("qwen3", True), ("bamba", False)])
+def test_traces_and_gradients_go_on_from_what_steps_by_hooks_leave(tiny_host, tokenizer, lane, name, lean) -> None:
+    """What inference mode makes may be neither changed in place outside of it nor trained through."""
+    host = tiny_host(name) if lean else Host.wrap(model_of(name), tokenizer, name=f"tiny {name}", lane=lane)
+    original, made = hooked._hooked, []
+
+    def slopes() -> torch.Tensor:
+        of = stream_gradients(host, [render(host, TEXTS[0])], (1, "block_output"), lambda logits: logits[..., 3])
+        return next(of).slopes
+
+    def look(*given: Any) -> Any:
+        output = original(*given)
+        made.append(output["logits"].is_inference())
+        return output
+
+    before = host.run(lambda job: slopes(), title="Slopes")
+    with traced_steps():
+        traced = steps(host, plans())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hooked, "_hooked", look)
+        mixed = host.run(lambda job: _steps(host, plans(), STEPS - 2), title="Steps")
+    assert set(made) == {lean}
+    assert len(made) == STEPS - 2  # a trial, and the steps behind the first
+    assert all(torch.equal(a, b) for (a, _), (b, _) in zip(mixed, traced, strict=True))
+    assert before.abs().max() > 0
+    assert torch.equal(host.run(lambda job: slopes(), title="Slopes"), before)
 
 
 def test_where_hooks_give_something_else_steps_go_on_being_traced(tiny_host, monkeypatch) -> None:
