@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # what takes seconds to import is imported by those who run t
     from steering.lane import Lane
     from steering.model.host import Host
 
+gc.disable()  # until all is collected: imports and thousands of tests leave nothing that a search could free
+
 # pytest imports this file as `conftest`, tests as `tests.conftest`: one module, so that a tiny model is built once.
 sys.modules["tests.conftest"] = sys.modules[__name__]
 
@@ -152,6 +154,7 @@ def pytest_collection_finish() -> None:
     torch.set_num_threads(1)
     gc.collect()
     gc.freeze()
+    gc.enable()
     if "tests.programs" in sys.modules:
         sys.modules["tests.programs"].begin()
 
