@@ -232,6 +232,8 @@ def test_an_adapter_of_embedding_and_head_is_what_peft_computes(options, shared,
     assert beside == (tied and shared)
 
 
+# A warning of a class of PEFT's own would be shown by whoever shows all results, who had to import torch for it.
+@pytest.mark.filterwarnings("ignore:.*lora_bias=True. was passed:UserWarning", "ignore:Adapter 'default':UserWarning")
 @pytest.mark.parametrize("options", [{"layer_replication": [[0, 2], [1, 2]]}, {"lora_bias": True}])
 def test_what_merging_would_change_stands_beside_the_weights(options, base, tmp_path, lane) -> None:
     folder = adapt(LlamaForCausalLM.from_pretrained(base), tmp_path / "own", **options)
