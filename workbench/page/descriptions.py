@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import gradio as gr
 from gradio.blocks import Block, BlocksConfig
 from gradio.renderable import Renderable
 from gradio.state_holder import SessionState
 from gradio.utils import deep_hash
+
+from workbench.page.server import ServedOnce
 
 
 class Descriptions(BlocksConfig):
@@ -55,7 +56,7 @@ class Descriptions(BlocksConfig):
         return {**description, "props": {**description["props"]}}  # Gradio notes there what stands on the page
 
 
-class Described(gr.Blocks):
+class Described(ServedOnce):
     """Blocks whose sessions share the descriptions of their components."""
 
     def __init__(self, **options: Any) -> None:
