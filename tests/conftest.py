@@ -145,9 +145,12 @@ def pytest_collection_finish() -> None:
     """What is there now stays to the end: a search for what nobody needs any more would go through it every time, which
     takes half a second with all modules that tests import. And programs of tests are forked from it.
     """
+    import httpx._transports.default as transports
     import torch
     import typer.testing
 
+    # Of every client anew, although none here speaks to anybody by TLS.
+    transports.create_ssl_context = cache(transports.create_ssl_context)
     # All commands are made of their functions at every call of one, which takes a tenth of a second.
     typer.testing._get_command = cache(typer.testing._get_command)
     # Tiny models gain nothing from more threads, and on a shared machine threads that wait for each other lose a lot.

@@ -28,8 +28,10 @@ def known() -> dict[str, tuple[bool, str, str]]:
 
 
 def meant(text: str) -> tuple[bool, str, str]:
-    """Side, act and object of a statement: what it ends in."""
-    return known()[max((phrase for phrase in known() if text.endswith(f" {phrase}.")), key=len)]
+    """Side, act and object of a statement: the longest phrase that it ends in."""
+    words = text.removesuffix(".").split(" ")
+    ends = (" ".join(words[first:]) for first in range(1, len(words)))
+    return next(known()[end] for end in ends if end in known())
 
 
 def pairs(formulation: str = "") -> tuple[StatementPair, ...]:
