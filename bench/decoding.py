@@ -79,17 +79,19 @@ def rows(quick: bool) -> Iterator[BenchRow]:
             yield from _model(model(name), quick)
 
 
-def settings(tokens: int, quick: bool) -> list[Setting]:
-    """All that are held against `generate`."""
+def settings(tokens: int, of_many: int, quick: bool) -> list[Setting]:
+    """All that are held against `generate`, with so many tokens of one row, and of each of many."""
     batches = ((1, False), (1, True), (16, False)) if quick else [(n, s) for n in (1, 16, 64) for s in (False, True)]
-    return [Setting(n, every, sampled, tokens) for n, sampled in batches for every in (False, True)]
+    return [
+        Setting(n, every, sampled, tokens if n == 1 else of_many) for n, sampled in batches for every in (False, True)
+    ]
 
 
 def _model(of: Model, quick: bool) -> Iterator[BenchRow]:
     own, rounds = host(of.name), 3 if quick else 9
-    tokens = (32 if of.name == "demo" else 8) if quick else 32
+    few = 32 if of.name == "demo" else 8
     prompt = render(own, TEXT)
-    every = settings(tokens, quick)
+    every = settings(few if quick else 32, few, quick)
     with Player(HOOKS, of.folder) as hooks:
         for each in every:
             yield _beside_generate(of, hooks, prompt, each, rounds)

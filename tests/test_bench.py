@@ -13,7 +13,8 @@ import pytest
 
 from bench.__main__ import merged
 from bench.decoding import with_fastest
-from bench.harness.pairs import MOST, Timed, clocked, paired, quartiles
+from bench.harness import pairs
+from bench.harness.pairs import LEAST, MOST, Timed, clocked, paired, quartiles
 from bench.harness.row import Aim, BenchRow, skipped
 from bench.harness.run import MODULES, failed_section, modules
 from bench.harness.table import miss, page
@@ -128,6 +129,13 @@ def test_a_steady_drift_cancels_out_of_pairs_and_warming_up_does_not_count() -> 
 
 def test_more_pairs_are_timed_where_there_is_time_but_not_without_end() -> None:
     assert len(paired(*_slowing(2.0, 3.0), rounds=1, warm=0, seconds=60.0).ratios) == MOST
+
+
+def test_pairs_that_take_long_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(paired(*_slowing(2.0, 3.0), rounds=9).ratios) == 9
+    monkeypatch.setattr(pairs, "LONGEST", 0.0)
+    assert len(paired(*_slowing(2.0, 3.0), rounds=9).ratios) == LEAST
+    assert len(paired(*_slowing(2.0, 3.0), rounds=2).ratios) == 2
 
 
 def test_the_spread_is_the_quartiles() -> None:

@@ -83,6 +83,8 @@ class Paired:
 
 MOST = 25
 """Pairs at most, however quick they are."""
+LEAST, LONGEST = 3, 60.0
+"""Pairs at least, however long they take, and the seconds after which no more than those are timed."""
 
 
 def paired(ours: Work, theirs: Work, rounds: int, *, warm: int = 1, seconds: float = 0.0) -> Paired:
@@ -93,16 +95,23 @@ def paired(ours: Work, theirs: Work, rounds: int, *, warm: int = 1, seconds: flo
     Args:
         ours: One side.
         theirs: The other.
-        rounds: Pairs at least.
+        rounds: Pairs at least, unless they take longer than `LONGEST`.
         warm: Pairs before them that do not count.
         seconds: For which more pairs are timed, `MOST` at most.
     """
     for _ in range(warm):
         ours()
         theirs()
-    end = time.perf_counter() + seconds
+    began = time.perf_counter()
     first, second = [ours()], []
-    while len(second) < rounds or (len(second) < MOST and time.perf_counter() < end):
+
+    def goes_on() -> bool:
+        taken = time.perf_counter() - began
+        if len(second) < rounds:
+            return len(second) < LEAST or taken < LONGEST
+        return len(second) < MOST and taken < seconds
+
+    while goes_on():
         second.append(theirs())
         first.append(ours())
     ratios = tuple(_over(second, first, lambda each: each.seconds))
