@@ -118,9 +118,10 @@ LONGEST = (
 """Files that take longest; behind those with a browser they come first, so that every core is busy to the end."""
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than cores (`-n auto`): a test waits for its browser, and the browser for its page."""
-    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) + 1
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """As many as cores (`-n auto`), and one more where tests wait for their browser, and the browser for its page."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + ("not browser" not in config.option.markexpr)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
