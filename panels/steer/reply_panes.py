@@ -226,11 +226,12 @@ class ReplyPanes:
         self, call: Call, columns: Columns, colour: Any, kept: tuple[Any, Sequence[Row]] | None, along: str | None
     ) -> Iterator[Outputs | None]:
         """Read the tokens again, along another vector."""
-        if not kept:
+        if not kept or not columns.replies:  # of a run that goes on, none are whole yet
             raise SteeringError(
                 "There are no replies here whose tokens can be read again.",
-                "replies that were generated on this page; those of an earlier run are kept as they were shown.",
-                "Run first.",
+                "replies that were generated on this page, to their end; those of an earlier run are kept as they were "
+                "shown.",
+                "Run first, or wait until the run has ended.",
             )
         (info, rows), host = kept, call.host
         if info is not host.info:
