@@ -29,6 +29,7 @@ def known() -> dict[str, tuple[bool, str, str]]:
 
 def meant(text: str) -> tuple[bool, str, str]:
     """Side, act and object of a statement: the longest phrase that it ends in."""
+    assert text.endswith(".")
     words = text.removesuffix(".").split(" ")
     ends = (" ".join(words[first:]) for first in range(1, len(words)))
     return next(known()[end] for end in ends if end in known())
