@@ -16,6 +16,7 @@ from bench.harness.row import Aim, BenchRow, skipped
 from bench.models import GPU_MODELS, NO_GPU, Model, endless, host, model, random_direction
 from bench.opponents.environments import LIBRARIES, Unavailable
 from bench.opponents.player import Failed, Player, unmeasured
+from bench.weights import beside_weights
 from steering.model.host import Host
 from steering.model.prompts import Prompt, render
 from steering.passes.decoding import generate
@@ -99,6 +100,8 @@ def _model(of: Model, quick: bool) -> Iterator[BenchRow]:
         yield replace(
             _beside_generate(of, hooks, prompt, first, rounds), name=f"{of.name}: first token, all blocks", aim=None
         )
+        if of.name in GPU_MODELS:
+            yield _beside_weights(of, prompt, rounds)
         reference = Reference(of.name, hooks, prompt)
         yield from _own_check(of, own, reference)
         chosen = [each for each in every if not (quick and (each.sampled or each.batch > 1))]
@@ -112,6 +115,16 @@ def _beside_generate(of: Model, hooks: Player, prompt: Prompt, each: Setting, ro
         SECTION, f"{of.name}: {each.words}", "steered", "transformers generate, unsteered",
         aim=each.aim, why=WHY, note=_pace(found, each),
     )  # fmt: skip
+
+
+def _beside_weights(of: Model, prompt: Prompt, rounds: int) -> BenchRow:
+    own = host(of.name)
+    row = Row(prompt, plan(own, range(own.info.blocks), WEAK))
+
+    def decode(tokens: int) -> None:
+        generate(own, [row], DecodeSettings(max_new_tokens=tokens))
+
+    return beside_weights(own, f"{of.name}: all blocks, batch 1, greedy", SECTION, decode, rounds=rounds)
 
 
 def _pace(found: Paired, each: Setting) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench import weights
 from bench.__main__ import merged
 from bench.decoding import with_fastest
 from bench.harness import pairs
@@ -20,6 +21,8 @@ from bench.harness.run import MODULES, failed_section, modules
 from bench.harness.table import miss, page
 from bench.opponents.environments import LIBRARIES
 from bench.opponents.playing import MODULES as PLAYED
+from bench.weights import bytes_read
+from steering.model.host import Host
 from steering.statistics import auroc_intervals
 from tests.conftest import ROOT
 
@@ -164,3 +167,19 @@ def test_no_opponent_that_needs_its_own_environment_is_a_dependency() -> None:
     names = {name for environment in own for name in environment.needs} - {"transformers"}
     assert names == {"pyvene", "steering-vectors", "repeng", "dialz"}
     assert not [name for name in names if f'"{name}' in project or f"\n{name}=" in project]
+
+
+def test_a_step_is_held_against_the_bytes_of_the_weights_that_it_reads(
+    demo: Host, tiny_host: Callable[[str], Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bytes_read(demo) == 4 * sum(
+        each.numel() for each in demo.model._module.parameters()
+    )  # one table, twice used
+    untied = tiny_host("llama")
+    assert bytes_read(untied) == 4 * (sum(each.numel() for each in untied.model._module.parameters()) - 3072 * 32)
+    monkeypatch.setattr(weights, "COPIED", 2**16)
+    made: list[int] = []
+    row = weights.beside_weights(demo, "demo", "Decoding", made.append, rounds=2, aim=None)
+    assert made == [weights.SHORT, weights.LONG] * 4
+    assert row.value is not None
+    assert "GB of weights" in row.note

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 
 from bench.harness.machine import load
 from bench.harness.row import BenchRow, skipped
+from steering.passes.captured import SWITCH
 
 
 MODULES = (
@@ -44,8 +45,9 @@ ALONE = {
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_OFFLINE": "1",
     "GRADIO_ANALYTICS_ENABLED": "False",
+    SWITCH: "on",
 }
-"""What every process of a benchmark gets: one thread, and no network."""
+"""What every process of a benchmark gets: one thread, no network, and steps in one launch where there is a GPU."""
 
 
 def modules(only: tuple[str, ...] = ()) -> list[str]:

@@ -53,14 +53,10 @@ def one_step(
         traced: Runs a step by nnsight.
         padded: Whether any row has padding.
     """
-    if schedule not in _ROUTES:
-        _ROUTES[schedule] = Route.of(host, schedule, schedule.of_step())
-        # Where no gate decides, every step writes as much as any other.
-        _WRITTEN[schedule] = None if schedule.gates else schedule.written(schedule.of_step())
-    route, coverage, cache = _ROUTES[schedule], schedule.of_step(), str(host.abilities.cache)
+    route, coverage, cache = _route_of(host, schedule), schedule.of_step(), str(host.abilities.cache)
     visitor = Visitor(route, coverage, len(taken["input_ids"]))
     proofs = _PROOFS.setdefault(host.base, {})
-    way, holds = (None, False) if _TRACED.get() else _way(proofs, route, taken, padded)
+    way, holds = (None, False) if are_traced() else _way(proofs, route, taken, padded)
     if way is not None and holds:
         output = _hooked(host, way, options, visitor)
     else:
@@ -71,6 +67,26 @@ def one_step(
             proofs[route.shape, _MASK in way] = _agrees(host, way, {**options, cache: own}, again, output)
     written = _WRITTEN[schedule]
     return Forward(output["logits"][:, 0], output["cache"], schedule.written(coverage) if written is None else written)
+
+
+def by_hooks(host: Host, taken: dict[str, Tensor], options: dict[str, Any], schedule: Schedule) -> Tensor:
+    """Logits of one more token of every row, (row, vocabulary), by hooks, whether or not they were shown to hold."""
+    visitor = Visitor(_route_of(host, schedule), schedule.of_step(), len(taken["input_ids"]))
+    return _hooked(host, taken, options, visitor)["logits"][:, 0]
+
+
+def shape_of(host: Host, schedule: Schedule) -> tuple[Any, ...]:
+    """Equal for schedules whose steps do the same to other tensors."""
+    return _route_of(host, schedule).shape
+
+
+def _route_of(host: Host, schedule: Schedule) -> Route:
+    """Of a step."""
+    if schedule not in _ROUTES:
+        _ROUTES[schedule] = Route.of(host, schedule, schedule.of_step())
+        # Where no gate decides, every step writes as much as any other.
+        _WRITTEN[schedule] = None if schedule.gates else schedule.written(schedule.of_step())
+    return _ROUTES[schedule]
 
 
 def hooks_hold(host: Host, schedule: Schedule) -> bool | None:
@@ -117,6 +133,11 @@ def traced_steps() -> Iterator[None]:
         yield
     finally:
         _TRACED.reset(token)
+
+
+def are_traced() -> bool:
+    """Whether every step is, here."""
+    return _TRACED.get()
 
 
 def _hooked(host: Host, taken: dict[str, Tensor], options: dict[str, Any], visitor: Visitor) -> Ends:

@@ -83,6 +83,17 @@ def take(host: Host, states: Sequence[RowState], logits: Tensor) -> None:
             state.finish = _spent(host, state)
 
 
+def most_left(host: Host, state: RowState) -> int:
+    """How many tokens a row may still get."""
+    if state.finish:
+        return 0
+    thought = state.row.prompt.thought_tokens or 0 if state.before_answer is None else state.before_answer
+    return min(
+        thought + state.settings.max_new_tokens - len(state.ids),
+        host.info.context - len(state.row.prompt) - len(state.ids),
+    )
+
+
 def reply_of(host: Host, state: RowState) -> Reply:
     """What a row has got so far."""
     return Reply(

@@ -18,8 +18,9 @@ from transformers.cache_utils import DynamicLayer
 from steering.model.device_memory import if_it_fits
 from steering.model.host import Host
 from steering.model.pace import note_step
+from steering.passes.captured import Captured, captured
 from steering.passes.replies import DecodeSettings
-from steering.passes.row_states import RowState, states_of, take
+from steering.passes.row_states import RowState, most_left, states_of, take
 from steering.passes.rows import Batch, Row
 from steering.passes.schedule import Schedule
 from steering.passes.tracing import read_again, read_prompts, read_token
@@ -45,6 +46,8 @@ class Running:
     """Of all positions."""
     steps: int = 0
     """Tokens that were read one by one."""
+    together: int = 0
+    """Of these, those since rows came or went."""
     at_once: int = MOST
     """Rows of a pass at most, since there was no room for more."""
 
@@ -85,7 +88,7 @@ class Running:
         return [whole._parted(range(start, end)) for start, end in pairwise(ends)]
 
     def _parted(self, rows: Sequence[int]) -> Running:
-        """Some of the rows by themselves, while this batch stays as it is."""
+        """Some of the rows by themselves, while this batch, which has just begun, stays as it is."""
         cache = copy(self.cache)
         cache.layers = [copy(layer) for layer in self.cache.layers]
         part = replace(self, cache=cache, states=list(self.states))
@@ -100,6 +103,9 @@ class Running:
         """
         seen = torch.cat([self.seen, torch.ones(len(self.states), 1, dtype=torch.bool)], dim=1)
         tokens = torch.tensor([state.next for state in self.states])
+        if self.together == 1:  # the rows have come to stay, and the way of a step is shown
+            room = max(most_left(self.host, state) for state in self.states)
+            self.cache = captured(self.host, self.cache, self.schedule, self.seen, room) or self.cache
         began = time.perf_counter()
         forward = if_it_fits(lambda: read_token(self.host, tokens, seen, self.cache, self.schedule))
         if forward is None:
@@ -109,7 +115,8 @@ class Running:
         taken = time.perf_counter() - began
         if self.steps:  # the first one may still be setting something up
             note_step(self.host, len(self.states), taken)
-        self.seen, self.cache, self.steps = seen, forward.cache, self.steps + 1
+        self.seen, self.cache = seen, forward.cache
+        self.steps, self.together = self.steps + 1, self.together + 1
         for state, written in zip(self.states, forward.written, strict=True):
             state.generated_written += 0 if state.finish else written
         take(self.host, self.states, forward.logits)
@@ -132,7 +139,7 @@ class Running:
     @property
     def is_plain(self) -> bool:
         """Whether rows can come and go: the cache is keys and values by position, and padding leaves a row alone."""
-        return (
+        return isinstance(self.cache, Captured) or (
             self.host.abilities.shares
             and type(self.cache) is DynamicCache
             and all(type(layer) is DynamicLayer for layer in self.cache.layers)
@@ -142,6 +149,7 @@ class Running:
         """Go on with some of the rows, without the positions at which all that are left have padding."""
         if len(rows) == len(self.states):
             return
+        self._loosen()
         seen = self.seen[rows]
         first = int(seen.any(dim=0).int().argmax())
         for layer in self.cache.layers:
@@ -153,6 +161,8 @@ class Running:
         """Go on with the rows of another batch beside one's own; the shorter texts get padding in front. Gives True,
         for `if_it_fits`: where there is no room, both are as they were.
         """
+        for each in (self, other):
+            each._loosen()
         length = max(self.seen.shape[1], other.seen.shape[1])
         both = [(each, length - each.seen.shape[1]) for each in (self, other)]
         made = []
@@ -165,6 +175,12 @@ class Running:
         rows = [(each.schedule, range(len(each.states))) for each, _ in both]
         self.schedule, self.states = Schedule.joined(rows), [*self.states, *other.states]
         return True
+
+    def _loosen(self) -> None:
+        """Go on from the model's own cache, since other rows are to be decoded together from here on."""
+        self.together = 0
+        if isinstance(self.cache, Captured):
+            self.cache = self.cache.loosened()
 
 
 def _longer(part: Tensor, n: int) -> Tensor:

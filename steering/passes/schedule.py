@@ -36,16 +36,16 @@ class Turn:
     scope: Scope
     gate: Gate | None
     device: torch.device | None = None
-    """Where its operation was used last."""
+    """Where it was used last."""
 
     def __post_init__(self) -> None:
-        self.n_rows = self.rows.shape[0]
+        self.n_rows, self._rows = self.rows.shape[0], self.rows
 
-    def on(self, device: torch.device) -> Operation:
-        """The operation, which moves to a device once and not at every step."""
+    def on(self, device: torch.device) -> tuple[Operation, Tensor]:
+        """The operation and the rows' indices, which move to a device once and not at every step."""
         if self.device != device:
-            self.operation, self.device = self.operation.to(device), device
-        return self.operation
+            self.operation, self._rows, self.device = self.operation.to(device), self.rows.to(device), device
+        return self.operation, self._rows
 
 
 @dataclass
@@ -62,16 +62,17 @@ class Visit:
             if not coverage.touches(turn.scope):
                 continue
             covered = coverage.of(turn, states.device)
+            operation, rows = turn.on(states.device)
             all_rows = turn.n_rows == states.shape[0]
-            own = new if all_rows else new[turn.rows]
-            written = _apply(turn.on(states.device), own, coverage.beside(turn, states.device))
+            own = new if all_rows else new[rows]
+            written = _apply(operation, own, coverage.beside(turn, states.device))
             if covered is not None:
                 written = torch.where(covered[..., None], written, own)
             if all_rows:
                 new = written
                 continue
             new = new.clone() if new is states else new
-            new[turn.rows] = written
+            new[rows] = written
         return new
 
 

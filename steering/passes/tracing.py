@@ -23,6 +23,7 @@ from steering.model.device_memory import fitting, note_fitted
 from steering.model.host import Host
 from steering.model.outputs import as_output
 from steering.model.sites import ReadPlace
+from steering.passes.captured import Captured
 from steering.passes.checkpointed import Back, checkpointed
 from steering.passes.frozen import frozen
 from steering.passes.hooked import ends, one_step
@@ -189,6 +190,8 @@ def read_token(host: Host, tokens: Tensor, seen: Tensor, cache: Any, schedule: S
         step = _read(host, cache.batch.longer(tokens), schedule)
         new = [after - before for after, before in zip(step.written, cache.written, strict=True)]
         return replace(step, written=new)
+    if isinstance(cache, Captured):
+        return cache.read(tokens, seen, lambda own: read_token(host, tokens, seen, own, schedule))
     inputs = inputs_of_step(tokens, seen)
     look_for_stop()
     taken, options = accepted(host, inputs, steps=True), options_of(host, inputs, cache, 1, use_cache=True)

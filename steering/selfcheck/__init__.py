@@ -12,11 +12,18 @@ from steering.errors import SteeringError
 from steering.loading.tensor_parallel import parts
 from steering.model.host import Host, cause
 from steering.model.outcome import Check
+from steering.passes import captured
 from steering.selfcheck.bench import Bench, Failed, NotApplicable, random_directions
-from steering.selfcheck.checks import CHECKS, DIVIDED, threads_apart
+from steering.selfcheck.checks import CHECKS, DIVIDED, LAUNCHED, threads_apart
 
 
-__all__ = ["CHECKS", "Check", "Failed", "NotApplicable", "self_check"]
+__all__ = ["CHECKS", "Check", "Failed", "NotApplicable", "checks_of", "self_check"]
+
+
+def checks_of(host: Host) -> dict[str, tuple[str, Callable[[Bench], str]]]:
+    """The checks that a model is given, as `CHECKS`."""
+    divided = parts(host.model._module) > 1
+    return {**CHECKS, **(DIVIDED if divided else {}), **(LAUNCHED if captured.records(host) else {})}
 
 
 def self_check(host: Host, *, seed: int = 0) -> Iterator[Check]:
@@ -29,8 +36,7 @@ def self_check(host: Host, *, seed: int = 0) -> Iterator[Check]:
         seed: Of the random directions that are written.
     """
     bench = Bench(host, random_directions(host, seed))
-    divided = parts(host.model._module) > 1
-    for name, (meaning, check) in {**CHECKS, **(DIVIDED if divided else {})}.items():
+    for name, (meaning, check) in checks_of(host).items():
         yield _outcome(name, meaning, check, bench)
 
 

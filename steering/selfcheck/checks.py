@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import takewhile
 
 import torch
@@ -14,6 +15,7 @@ from steering.loading.tensor_parallel import apart, parts
 from steering.model.host import Host
 from steering.model.prompts import Message, Prompt, render
 from steering.model.thought_markers import markers_of
+from steering.passes.captured import LEAST, TRIALS, Captured, captured, obstacle
 from steering.passes.decoding import generate
 from steering.passes.hooked import hooks_hold
 from steering.passes.replies import DecodeSettings
@@ -79,6 +81,24 @@ def _decode_steps(bench: Bench) -> str:
     )
     said = bench.same_steps(torch.stack(steps), whole[0].cpu(), prompt, ids, plan[0])
     return said + _BY[hooks_hold(bench.host, schedule)]
+
+
+def _captured_steps(bench: Bench) -> str:
+    """One row steered and one not, of other lengths; what was trusted must still hold some tokens later."""
+    host, prompts = bench.host, [bench.prompt(SHORT), bench.prompt(LONG)]
+    schedule, batch = Schedule(host, [bench.push(), ()]), Batch.of(host, prompts)
+    plain, own, seen, launched = *(read_prompts(host, batch, schedule) for _ in range(2)), batch.real, 0
+    if why := obstacle(host, plain.cache, schedule):
+        raise NotApplicable(why)
+    other = replace(own, cache=captured(host, own.cache, schedule, seen, LEAST) or own.cache)
+    for token in prompts[1].ids[: TRIALS + _TOKENS]:
+        seen, tokens = torch.cat([seen, torch.ones(2, 1, dtype=torch.bool)], dim=1), torch.tensor([token, token])
+        plain, other = (read_token(host, tokens, seen, each.cache, schedule) for each in (plain, other))
+        said = bench.same(other.logits.cpu(), plain.logits.cpu(), "logits of captured steps and of plain ones")
+        launched += isinstance(other.cache, Captured)
+    if launched < TRIALS + _TOKENS:
+        raise NotApplicable(obstacle(host, plain.cache, schedule) or "captured steps had no room, or met a near tie")
+    return f"{said}, {_TOKENS} tokens behind those that were read both ways"
 
 
 def _block_index(bench: Bench) -> str:
@@ -261,3 +281,5 @@ CHECKS: dict[str, tuple[str, Callable[[Bench], str]]] = {
 """Name -> what a pass means, and the check; it returns what was measured, or raises."""
 DIVIDED = {"processes": ("Every process of a divided model holds the same whole states.", _processes)}
 """The same, of a model whose matrices are divided among processes."""
+LAUNCHED = {"captured steps": ("What a GPU launches as one is what the steps do one by one.", _captured_steps)}
+"""The same, of a model whose steps may be captured."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from steering.selfcheck import CHECKS, Check, self_check
+from steering.selfcheck import Check, checks_of, self_check
 from workbench.page.blocks import event_of, html_block
 from workbench.page.cards import verdict
 from workbench.page.context import PanelContext
@@ -33,11 +33,12 @@ def place_results(context: PanelContext, button: gr.Button) -> None:
 
     def run(call: Call) -> Iterator[dict[Any, Any]]:
         rows: list[Check] = []
-        shown = gr.update(visible=True, value=checks_html(call.host.name, rows))
+        n = len(checks_of(call.host))
+        shown = gr.update(visible=True, value=checks_html(call.host.name, rows, n))
         yield {found: shown, button: "Checking…"}
         for check in self_check(call.host):
             rows.append(check)
-            yield {found: checks_html(call.host.name, rows), button: f"Checking {len(rows)} of {len(CHECKS)}"}
+            yield {found: checks_html(call.host.name, rows, n), button: f"Checking {len(rows)} of {n}"}
         yield {button: verdict(rows)}
 
     context.on(button.click, run, outputs=[found, button], run=[button], title="the self-check")
@@ -46,8 +47,8 @@ def place_results(context: PanelContext, button: gr.Button) -> None:
     context.watch("model", call=lambda: {found: hidden, button: _ASK}, outputs=[found, button])
 
 
-def checks_html(model: str, rows: Sequence[Check]) -> str:
-    """Every check with its outcome, what a pass means, and what was measured; a word on what follows from failures."""
+def checks_html(model: str, rows: Sequence[Check], n: int) -> str:
+    """Every check so far, of `n`: its outcome, what a pass means, what was measured; and what follows from failures."""
     lines = "".join(
         f"<tr class='sw-check-{check.outcome.split()[0]}'><td>{escape(check.name)}</td>"
         f"<td><b>{_MARKS[check.outcome]}</b></td><td>{escape(check.meaning)}"
@@ -56,5 +57,5 @@ def checks_html(model: str, rows: Sequence[Check]) -> str:
     )
     failed = ", ".join(check.name for check in rows if check.outcome == "fail")
     warning = f"{model} can be used, but do not trust what depends on: {failed}." if failed else ""
-    ended = "" if len(rows) < len(CHECKS) else warning or f"{model} is read and written rightly."
+    ended = "" if len(rows) < n else warning or f"{model} is read and written rightly."
     return f"{heading(f'Self-check of {model}')}<table class='sw-table'>{lines}</table>{note(ended)}{_HIDE}"
