@@ -81,6 +81,8 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 }
 
 
+PLOTLY = "/* Plotly.js */"
+"""In place of Plotly's script, in the reports of tests."""
 NO_TOKEN = ""
 """Of a page that lets in whoever reaches it, since a test is about something else."""
 
@@ -150,6 +152,10 @@ def pytest_collection_finish() -> None:
     import torch
     import typer.testing
 
+    import steering.studies.page
+
+    # Reports carry 5 MB of it, which are packed and searched wherever a run is kept, and which no test runs.
+    steering.studies.page.get_plotlyjs = lambda: PLOTLY
     # Of every client anew, although none here speaks to anybody by TLS.
     transports.create_ssl_context = cache(transports.create_ssl_context)
     # All commands are made of their functions at every call of one, which takes a tenth of a second.

@@ -57,6 +57,8 @@ def pool(demo: Host) -> Iterator[Any]:
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers know no tests
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        for begun in ("enable_worker_prestart", "prestart_worker_first_driver"):  # processes that no actor here can use
+            patch.setenv(f"RAY_{begun}", "0")
         patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
         ray.init(
             "local",

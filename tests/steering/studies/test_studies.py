@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
+from plotly.offline import get_plotlyjs
 
 from steering.errors import SteeringError
 from steering.passes import activations
-from steering.studies import STUDIES, find_study
+from steering.studies import STUDIES, find_study, page
 from steering.studies.methods import possible
 from steering.studies.study import Measure, Result, check_folder
 from steering.texts.contrast import ContrastSet
@@ -44,6 +46,17 @@ def test_a_result_becomes_json_tables_and_vectors(result, tmp_path) -> None:
     vector = load_vector(folder / content["vectors"]["tone/1"])
     assert vector.name == "tone/1"
     assert table["mean_difference"].tolist() == pytest.approx(vector.mean_differences.tolist())
+
+
+def test_a_report_draws_its_figures_without_a_network(tiny_host, monkeypatch) -> None:
+    """Plotly's script goes with it, ahead of the first figure; others' tests leave it out (`tests.conftest.PLOTLY`)."""
+    monkeypatch.setattr(page, "get_plotlyjs", get_plotlyjs)
+    settings = find_study("extract").parse({"contrast": "formality"})
+    drawn = [("A figure", page.figure_html(go.Figure(go.Bar(y=[1, 2]))))]
+    report = page.html_page(tiny_host("llama"), "A report", "today", settings, drawn)
+    script, figure = f"<script>{get_plotlyjs()}</script>", '<div id="figure-1" class="plotly-graph-div"'
+    assert len(script) > 1_000_000
+    assert 0 < report.index(script) < report.index(figure)
 
 
 def test_every_key_of_result_json_is_documented(result) -> None:
