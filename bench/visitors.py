@@ -12,13 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gradio.state_holder import SessionState
-
 from bench.harness.pairs import clocked, paired
 from bench.harness.row import Aim, BenchRow
 from bench.models import endless, host
 from steering.model.host import Host
-from tests.workbench.asking import asked_by
+from tests.workbench.asking import Asker, asked_by, event_of, values_of
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.doors.at_hand import on_behalf_of
@@ -51,22 +49,22 @@ def _together(name: str, of: Host, folder: Path, rounds: int) -> BenchRow:
     bench.model.host = of
     bench.receive(Limits(tokens=TOKENS))
     page = build(bench)
-    event = _event(page)
+    event = event_of(page, "run")
     visits = [Visit(f"{n:032x}", room=f"{n:032x}", limits=Limits(tokens=TOKENS)) for n in range(1, VISITORS + 1)]
     for n, each in enumerate(visits):
         with on_behalf_of(each):
             bench.workspace.put(vector("own", n, blocks=of.info.blocks, width=of.info.width))
 
     # A page makes its own when it is opened, long before somebody presses Run.
-    states = {visit.number: SessionState(page) for visit in visits}
+    askers = [Asker(page, asked_by(visit)) for visit in visits]
 
-    def press(who: Sequence[Visit]) -> Callable[[], None]:
+    def press(who: Sequence[Asker]) -> Callable[[], None]:
         return lambda: _at_once(
-            [lambda v=visit: asyncio.run(_asked(page, event, v, states[v.number])) for visit in who]
-        )  # type: ignore[misc]
+            [lambda n=n, a=asker: asyncio.run(_asked(a, event, n)) for n, asker in enumerate(who, start=1)]  # type: ignore[misc]
+        )
 
     try:
-        found = paired(clocked(press(visits)), clocked(press(visits[:1])), rounds)
+        found = paired(clocked(press(askers)), clocked(press(askers[:1])), rounds)
         note = f"{VISITORS * 2 * TOKENS / found.ours:,.0f} tokens/s together, {2 * TOKENS / found.theirs:,.0f} alone"
         return found.row(
             SECTION, f"{name}: tokens per second of {VISITORS}", f"{VISITORS} together", "one alone",
@@ -74,13 +72,6 @@ def _together(name: str, of: Host, folder: Path, rounds: int) -> BenchRow:
         )  # fmt: skip
     finally:
         bench.close()
-
-
-def _event(page: Any) -> Any:
-    """What a click on Steer's Run asks for."""
-    (button,) = (part for part in page.blocks.values() if part.elem_id == "run")
-    (event,) = (each for each in page.fns.values() if each.fn and (button._id, "click") in each.targets)
-    return event
 
 
 def _at_once(works: Sequence[Callable[[], Any]]) -> None:
@@ -101,20 +92,12 @@ def _at_once(works: Sequence[Callable[[], Any]]) -> None:
         raise failed[0] if failed else TimeoutError("a visitor's run does not end")
 
 
-async def _asked(page: Any, event: Any, visit: Visit, state: SessionState) -> None:
+async def _asked(asker: Asker, event: Any, n: int) -> None:
     """Press Run and follow it to its end."""
     recipe = {
         "interventions": [{"vector": "own", "strength": 1e-3, "unit": "raw"}],
         "decode": {"max_new_tokens": TOKENS},
     }
-    given = {"user": TEXT.format(n=int(visit.number, 16)), "recipe-a": recipe}
-    values = [given.get(str(part.elem_id), None if callable(part.value) else part.value) for part in event.inputs]
-    steps, shown = None, ""
-    while True:
-        options = {"iterator": steps, "state": state, "request": asked_by(visit), "session_hash": visit.number}
-        answer = await page.process_api(event, values, **options)
-        steps, shown = answer["iterator"], str(answer["data"])
-        if "sw-error" in shown:
+    async for data in asker.answers(event, values_of(event, {"user": TEXT.format(n=n), "recipe-a": recipe})):
+        if "sw-error" in str(data):
             raise RuntimeError("the page shows an error in place of replies")
-        if not answer["is_generating"]:
-            return

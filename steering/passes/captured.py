@@ -84,8 +84,9 @@ class Captured:
         look_for_stop()
         self._put(tokens, seen)
         if self.launch is not None and self.trials == TRIALS:
+            logits = self.launch().clone()
             self.length += 1
-            return Forward(self.launch().clone(), self, self.written)
+            return Forward(logits, self, self.written)
         forward = plainly(self.own)
         if not self._holds(forward.logits):
             return forward
@@ -127,7 +128,8 @@ class Captured:
         except Stopped:
             raise
         except Exception as error:  # whatever a model's code does that cannot be captured, such as looking at a number
-            refused[shape_of(self.host, self.schedule)] = f"Its code cannot be captured: {error}"
+            why = str(error).partition("\n")[0]
+            refused[shape_of(self.host, self.schedule)] = f"Its code cannot be captured: {why}"
             return False
         if not alike(found, logits, self.host.model._module.dtype):
             refused[shape_of(self.host, self.schedule)] = "A captured step gave other logits than a plain one."

@@ -14,7 +14,6 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from gradio.state_holder import SessionState
 from gradio.utils import get_upload_folder
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +22,7 @@ from steering.confines import Confines
 from steering.errors import SteeringError
 from steering.recipes.recipe import Intervention
 from tests.fuzzing import HOSTILE, HOSTILE_NUMBERS, HOSTILE_TEXTS, LONG, examples, peak, worked
-from tests.workbench.asking import tiny_bench
+from tests.workbench.asking import Asker, tiny_bench
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.controls.fields import Fields
@@ -53,10 +52,10 @@ class Visitor:
     """One who calls events as Gradio's own routes do."""
 
     def __init__(self, bench: Workbench, page: Any) -> None:
-        self.bench, self.page = bench, page
+        self.bench = bench
         self.events = [event for event in page.fns.values() if event.fn is not None]
         self.tracebacks = Tracebacks()
-        self.state = SessionState(page)
+        self.asker = Asker(page, gr.Request(session_hash="visitor"))
 
     def send(self, event: Any, values: list[Any], click: Any = None, steps: int = STEPS) -> str:
         """What the page shows of it if it fails, "" where it does not."""
@@ -84,13 +83,10 @@ class Visitor:
         assert not LONG or worked() - began < 5  # every job looks for a stop
 
     async def _send(self, event: Any, values: list[Any], click: Any, most: int) -> None:
-        request, steps = gr.Request(session_hash="visitor"), None
-        for _ in range(most):
-            data = gr.EventData(None, click)
-            given = {"state": self.state, "request": request, "session_hash": "visitor", "event_data": data}
-            answer = await self.page.process_api(event, values, iterator=steps, **given)
-            steps = answer["iterator"]
-            if not answer["is_generating"]:
+        left = most
+        async for _ in self.asker.answers(event, values, click):
+            left -= 1
+            if not left:
                 return
 
 

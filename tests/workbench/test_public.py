@@ -23,7 +23,7 @@ from steering.lane import OTHERS
 from steering.loading.options import LoadOptions
 from steering.studies.size import Size, Work
 from tests.conftest import ROOT
-from tests.workbench.asking import asked_by, tiny_bench
+from tests.workbench.asking import Asker, asked_by, tiny_bench
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.controls.estimate_words import estimate, in_short
@@ -300,21 +300,7 @@ def test_so_much_is_kept_and_no_more(served, two) -> None:
 
 def _run(page: Page, visit: Visit, **fields: Any) -> str:
     """Press Run on Steer."""
-    (button,) = (part for part in page.blocks.values() if part.elem_id == "run")
-    (event,) = (each for each in page.fns.values() if each.fn and (button._id, "click") in each.targets)
-    values = [fields.get(str(part.elem_id), None if callable(part.value) else part.value) for part in event.inputs]
-
-    async def asked() -> str:
-        steps, shown, state = None, [], SessionState(page)
-        while True:
-            given = {"iterator": steps, "state": state, "request": asked_by(visit), "session_hash": visit.number}
-            answer = await page.process_api(event, values, **given)
-            shown.append(json.dumps(answer["data"], default=str))
-            steps = answer["iterator"]
-            if not answer["is_generating"]:
-                return "\n".join(shown)
-
-    return asyncio.run(asked())
+    return Asker(page, asked_by(visit)).ask("run", **fields)
 
 
 def _recipe(tokens: int, vector: str = "") -> dict[str, Any]:

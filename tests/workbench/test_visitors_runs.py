@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import pytest
-from gradio.state_holder import SessionState
 
 from steering.job import Job
 from steering.passes import running
 from steering.studies import STUDIES
-from tests.workbench.asking import asked_by, tiny_bench
+from tests.workbench.asking import Asker, asked_by, tiny_bench
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.frame.shell import build
@@ -45,27 +42,9 @@ def _recipe(name: str) -> dict[str, Any]:
     return {"interventions": [steered], "decode": {"max_new_tokens": 6}}
 
 
-def _run_event(page: gr.Blocks) -> Any:
-    """What the button Run of Steer starts."""
-    (button,) = (part for part in page.blocks.values() if part.elem_id == "run")
-    (event,) = (each for each in page.fns.values() if each.fn and (button._id, "click") in each.targets)
-    return event
-
-
-async def _asked(page: Any, event: Any, visitor: str, state: SessionState) -> str:
-    """Send what the visitor's page sends when Run is pressed; gives all that it then showed, as text."""
-    given = {"user": TEXT, "recipe-a": _recipe(visitor)}
-    values = [given.get(str(part.elem_id), None if callable(part.value) else part.value) for part in event.inputs]
-    request = asked_by(visitor)
-    steps, shown = None, []
-    while True:
-        answer = await page.process_api(
-            event, values, iterator=steps, state=state, request=request, session_hash=visitor
-        )
-        shown.append(json.dumps(answer["data"], default=str))
-        steps = answer["iterator"]
-        if not answer["is_generating"]:
-            return "\n".join(shown)
+def _pressed(page: Any, name: str = "anna", asker: Asker | None = None) -> str:
+    """All that a visitor's page, new or one that is open, shows when Run is pressed with their own vector."""
+    return (asker or Asker(page, asked_by(name))).ask("run", user=TEXT, **{"recipe-a": _recipe(name)})
 
 
 def _on_the_page(text: str) -> str:
@@ -75,7 +54,7 @@ def _on_the_page(text: str) -> str:
 
 def test_each_of_two_visitors_gets_their_own_replies_thirty_times_of_thirty(bench: Workbench) -> None:
     page, study = build(bench), STUDIES["steer"]
-    event, expected, shown = _run_event(page), {}, {"anna": [], "ben": []}
+    expected, shown = {}, {"anna": [], "ben": []}
     for name in shown:
         given = {"user": TEXT, "recipes": [_recipe(name)], "vectors": str(bench.workspace.shelf)}
         alone = study.start(bench.model.require(), study.parse(given)).result(WAIT)
@@ -85,10 +64,10 @@ def test_each_of_two_visitors_gets_their_own_replies_thirty_times_of_thirty(benc
     both = threading.Barrier(2)
 
     def visit(name: str) -> None:
-        state = SessionState(page)
+        asker = Asker(page, asked_by(name))
         for _ in range(ROUNDS):
             both.wait(WAIT)  # both press Run at the same moment
-            shown[name].append(asyncio.run(_asked(page, event, name, state)))
+            shown[name].append(_pressed(page, name, asker))
 
     threads = [threading.Thread(target=visit, args=(name,), daemon=True) for name in shown]
     for thread in threads:
@@ -121,17 +100,17 @@ def test_a_run_ends_and_shows_what_it_found_though_its_workspace_is_gone(
         return read(*args, **options)
 
     monkeypatch.setattr(running, "read_token", vanishing)
-    shown = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
+    shown = _pressed(page)
     assert len(steps) > 3
     assert "sw-tok" in shown  # the replies, read to their end
     assert "could not be kept" in shown
     assert "No such file or directory" in shown
     assert not folder.exists()  # nothing is made in its place
-    again = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
+    again = _pressed(page)
     assert "There is no vector" in again
     elsewhere.rename(folder)  # the disk is back
     monkeypatch.setattr(running, "read_token", read)
-    whole = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
+    whole = _pressed(page)
     assert "sw-error" not in whole
     assert [run.state for run in bench.runs.find()] == ["done", "failed"]
     assert "could not be kept" in bench.runs.find()[1].error
@@ -146,7 +125,7 @@ def test_a_run_that_ends_before_its_first_token_leaves_no_pane_that_waits(
         raise RuntimeError("broken before the first token")
 
     monkeypatch.setattr(running, "read_prompts", broken)
-    shown = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
+    shown = _pressed(page)
     assert "Waiting \\u2026" in shown
     assert "broken before the first token" in shown
     assert "Nothing was written." in shown.rpartition("Waiting")[2]
@@ -164,12 +143,12 @@ def test_a_model_thread_that_ends_by_itself_is_told_on_the_page_and_the_next_run
         real(job)
 
     monkeypatch.setattr(Job, "_run", broken)
-    shown = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
+    shown = _pressed(page)
     assert "The model thread ended by itself during" in shown
     assert "a new one has begun" in shown
     assert f"{ended[0].title}</b>" in shown.rpartition("sw-over")[2]
     assert ">failed</span>" in shown.rpartition("sw-over")[2]  # in the job strip
-    again = asyncio.run(_asked(page, _run_event(page), "anna", SessionState(page)))
+    again = _pressed(page)
     assert "sw-error" not in again
     assert [run.state for run in bench.runs.find()] == ["done", "failed"]
 
