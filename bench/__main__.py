@@ -19,13 +19,14 @@ from bench.opponents.environments import versions
 
 
 HERE = Path(__file__).parent
-PASSING = ("load at the start", "took")
+TOOK = "took"
+PASSING = ("load at the start", TOOK)
 """What may differ between two runs on one machine."""
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    arguments.add_argument("--quick", action="store_true", help="fewer rounds and settings: some minutes")
+    arguments.add_argument("--quick", action="store_true", help="fewer rounds and settings: twenty minutes")
     arguments.add_argument("--only", nargs="+", choices=MODULES, default=(), help="these benchmarks alone")
     arguments.add_argument(
         "--out", type=Path, help="the folder that gets results.json and RESULTS.md; this one, where nothing is left out"
@@ -36,7 +37,6 @@ def main() -> None:
     given = arguments.parse_args()
     held = {f"others, {name}": packages for name, packages in versions().items()}
     machine, rows = {**describe(), **held, **{name: about(name) for name in ("demo", "random 100 M")}}, []
-    machine["run"] = "short" if given.quick else "whole"
     folder = given.out or (None if given.only and not given.merge else HERE)
     started = time.perf_counter()
     for name in modules(tuple(given.only)):
@@ -45,13 +45,13 @@ def main() -> None:
             rows.append(row)
             print(_line(row), flush=True)
         print(f"  ({name}: {time.perf_counter() - began:.0f} s)", flush=True)
-        machine["took"] = f"{(time.perf_counter() - started) / 60:.0f} minutes"
+        machine[TOOK] = f"{(time.perf_counter() - started) / 60:.0f} minutes"
         if folder is not None and not given.merge:
-            write(rows, machine, quick=given.quick, folder=folder)  # a run that is ended keeps what it has
+            write(rows, machine, folder)  # a run that is ended keeps what it has
     if given.merge and folder is not None:
         before = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         rows, machine = merged(before, rows, machine, modules(tuple(given.only)))
-        write(rows, machine, quick=given.quick, folder=folder)
+        write(rows, machine, folder)
 
 
 def merged(
@@ -68,7 +68,7 @@ def merged(
     Raises:
         SystemExit: The earlier ones are of another machine or of other versions.
     """
-    told = before["machine"]
+    told = {name: said for name, said in before["machine"].items() if name != TOOK}
     other = [name for name in machine if name not in PASSING and machine[name] != told.get(name)]
     if other:
         raise SystemExit(f"The results that are there are of another machine or version: {', '.join(other)}.")
@@ -79,12 +79,12 @@ def merged(
     return [row for section in sections for row in kept if row.section == section], told
 
 
-def write(rows: list[BenchRow], machine: dict[str, str], *, quick: bool, folder: Path) -> None:
+def write(rows: list[BenchRow], machine: dict[str, str], folder: Path) -> None:
     """Both files."""
     folder.mkdir(parents=True, exist_ok=True)
-    data = {"machine": machine, "quick": quick, "rows": [row.as_data() for row in rows]}
+    data = {"machine": machine, "rows": [row.as_data() for row in rows]}
     (folder / "results.json").write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    text = page(rows, machine, quick=quick, cores=os.cpu_count() or 1)
+    text = page(rows, machine, cores=os.cpu_count() or 1)
     (folder / "RESULTS.md").write_text(text, encoding="utf-8")
 
 

@@ -63,6 +63,8 @@ class BenchRow:
     status: Status = "measured"
     load: float | None = None
     """Load average of the last minute when the row was finished; the harness fills it in."""
+    short: bool = False
+    """Whether a short run measured it; the harness fills it in."""
 
     @property
     def met(self) -> bool | None:

@@ -78,7 +78,7 @@ def rows_of(name: str, *, quick: bool) -> Iterator[BenchRow]:
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith(_ROW):
-                yield replace(BenchRow.of_data(json.loads(line.removeprefix(_ROW))), load=load())
+                yield replace(BenchRow.of_data(json.loads(line.removeprefix(_ROW))), load=load(), short=quick)
             else:
                 print(line, end="", file=sys.stderr)
         code = process.wait()
@@ -88,7 +88,7 @@ def rows_of(name: str, *, quick: bool) -> Iterator[BenchRow]:
     if code:
         said = f"no end within {LIMITS[quick]:.0f} s" if late.is_set() else f"ended with code {code}"
         note = f"{said}; what it printed says why"
-        yield BenchRow(failed_section(name), "the rest of it", "", "", note=note, status="failed")
+        yield BenchRow(failed_section(name), "the rest of it", "", "", note=note, status="failed", short=quick)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -16,26 +16,39 @@ MOST_LOAD = 1.3
 """Programs a core from which on a machine is called busy."""
 
 
-def page(rows: Sequence[BenchRow], machine: Mapping[str, str], *, quick: bool, cores: int) -> str:
+def page(rows: Sequence[BenchRow], machine: Mapping[str, str], *, cores: int) -> str:
     """The whole page.
 
     Args:
         rows: In the order of the page.
         machine: As `machine.describe` tells.
-        quick: Whether it was a short run.
         cores: How many the machine has, which the load is held against.
     """
-    how = "a short run (`make bench QUICK=1`)" if quick else "a whole run (`make bench`)"
     parts = [
         "# Results",
-        f"Written by the harness, not by hand: {how}. What each row does stands in [README.md](README.md).",
+        f"Written by the harness, not by hand: {_how(rows)} What each row does stands in [README.md](README.md).",
         "\n".join(["| | |", "|---|---|", *(f"| {name} | {_cell(value)} |" for name, value in machine.items())]),
         LEGEND,
         _aims(rows, cores),
     ]
-    for section in dict.fromkeys(row.section for row in rows):
-        parts += [f"## {section}", _table([row for row in rows if row.section == section])]
+    for section, own in _sections(rows).items():
+        parts += [f"## {section}", _table(own)]
     return "\n\n".join(parts) + "\n"
+
+
+def _how(rows: Sequence[BenchRow]) -> str:
+    short = [section for section, own in _sections(rows).items() if any(row.short for row in own)]
+    if len(short) == len(_sections(rows)):
+        return "a short run (`make bench QUICK=1`)."
+    return f"whole runs (`make bench`){', but short ones for ' * bool(short)}{'; '.join(short)}."
+
+
+def _sections(rows: Sequence[BenchRow]) -> dict[str, list[BenchRow]]:
+    """The rows by their table."""
+    found: dict[str, list[BenchRow]] = {}
+    for row in rows:
+        found.setdefault(row.section, []).append(row)
+    return found
 
 
 def _aims(rows: Sequence[BenchRow], cores: int) -> str:
