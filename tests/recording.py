@@ -30,8 +30,6 @@ LOOKS = {
 class Recording(TorchDispatchMode):
     """A step as the operations that it consists of."""
 
-    made: list[Recording]
-
     def __init__(self, step: Callable[[], Tensor]) -> None:
         super().__init__()
         self._done: list[tuple[Any, Any, Any, list[Any]]] = []

@@ -124,7 +124,8 @@ class Coverage:
         if turn.operation.reads is None:
             return None
         met = self._met[turn.operation.reads].to(device)
-        return met if turn.n_rows == met.shape[0] else met[turn.rows]
+        _, rows = turn.on(device)
+        return met if turn.n_rows == met.shape[0] else met[rows]
 
     def counts(self, touches: Sequence[Turn], n_rows: int) -> Tensor:
         """How many positions of each row were written, (row,)."""
