@@ -13,8 +13,10 @@ const mend = (live, was, is) => {
   else { attributes(live, was, is); inside(live, was, is); }
 };
 const attributes = (live, was, is) => {
-  live.classList.remove(...was.classList);
-  live.classList.add(...is.classList);
+  if (was.getAttribute('class') !== is.getAttribute('class')) {  // what others added stays
+    live.classList.remove(...was.classList);
+    live.classList.add(...is.classList);
+  }
   for (const {name} of was.attributes) if (name !== 'class' && !is.hasAttribute(name)) live.removeAttribute(name);
   for (const {name, value} of is.attributes) if (name !== 'class' && was.getAttribute(name) !== value) live.setAttribute(name, value);
 };

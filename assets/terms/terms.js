@@ -39,12 +39,13 @@
     }
   }
 
-  const hintsOf = stop => [...stop.querySelectorAll('.sw-term')].filter(hint => stopOf(hint) === stop && hint.checkVisibility());
+  const within = (stop, hint) => stopOf(hint) === stop && hint.checkVisibility();
+  const hintsOf = stop => [...stop.querySelectorAll('.sw-term')].filter(hint => within(stop, hint));
 
-  // The hint that Tab reaches; the first in sight, unless one is chosen.
+  // The hint that Tab reaches; the first in sight, unless one is chosen. Only those that may be it are looked at.
   function reach(stop, chosen) {
-    const hints = hintsOf(stop);
-    const one = chosen ?? hints.find(hint => hint.tabIndex === 0) ?? hints[0];
+    const first = hints => [...stop.querySelectorAll(hints)].find(hint => within(stop, hint));
+    const one = chosen ?? first('.sw-term[tabindex="0"]') ?? first('.sw-term');
     stop.querySelectorAll('.sw-term[tabindex="0"]').forEach(hint => { if (hint !== one && stopOf(hint) === stop) hint.tabIndex = -1; });
     if (one) one.tabIndex = 0;
   }

@@ -124,7 +124,7 @@ def _asked_html(title: str, given: Sequence[Asked]) -> str:
         for each in given
     )
     head = f"<thead><tr><th>{escape(title)}</th><th></th></tr></thead>"
-    return f'<div class="sw-scroll"><table class="sw-table">{head}<tbody>{rows}</tbody></table></div>'
+    return f'<div class="sw-scroll"><table class="sw-table sw-settings">{head}<tbody>{rows}</tbody></table></div>'
 
 
 def _address(run: Run) -> str:

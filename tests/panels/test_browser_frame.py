@@ -32,6 +32,35 @@ FRAMES = """() => {
   window.requestAnimationFrame = call => { window.frames_drawn++; return own(call); };
 }"""
 
+STREAMED = """() => {
+  const cells = text => `<section class="sw-card"><table><tr><td class="sw-faint">${text}</td>`
+    + '<td>two</td></tr></table></section>';
+  const element = document.body.appendChild(document.createElement('div')), props = {value: cells('one')};
+  let update;
+  streamedMarkup(element, props, (name, call) => { update = call; });
+  element.querySelector('td').classList.add('of-another');
+  const seen = new MutationObserver(() => {});
+  seen.observe(element, {subtree: true, attributes: true, childList: true, characterData: true});
+  const changed = value => {
+    props.value = value;
+    update();
+    return seen.takeRecords().map(each => `${each.type} ${each.target.nodeName} ${each.attributeName ?? ''}`.trim());
+  };
+  const text = changed(cells('three')), marked = changed(cells('three').replace('sw-faint', 'sw-done'));
+  const classes = element.querySelector('td').className.split(' ').sort().join(' ');
+  element.remove();
+  return {text, marked: [...new Set(marked)], classes};
+}"""
+COPIES = """() => {
+  const given = {list: [1, {deep: null}], when: new Date(5)}, copy = structuredClone(given);
+  const raises = value => { try { structuredClone(value); return ''; } catch (error) { return error.name; } };
+  const same = [undefined, null, true, -0, NaN, 10n, 'text'].every(value => Object.is(structuredClone(value), value));
+  const buffer = new ArrayBuffer(8);
+  structuredClone(buffer, {transfer: [buffer]});
+  return {same, raise: [() => 1, Symbol('x'), {call: () => 1}].map(raises), moved: buffer.byteLength,
+    copied: copy !== given && copy.list[1] !== given.list[1] && JSON.stringify(copy) === JSON.stringify(given)};
+}"""
+
 
 @pytest.fixture(scope="module")
 def bench(server: tuple[Workbench, str]) -> Workbench:
@@ -70,6 +99,20 @@ def test_an_idle_page_sends_no_event_and_draws_no_frames(browser: Browser, serve
     page.evaluate("requestAnimationFrame(() => requestAnimationFrame(() => {}))")  # the count can count
     page.wait_for_function("window.frames_drawn >= 2")
     context.close()
+
+
+def test_an_update_changes_what_differs_alone(page: Page) -> None:
+    """What is around it would be styled anew by the browser, every cell of a table in each update."""
+    found = page.evaluate(STREAMED)
+    assert found["text"] == ["characterData #text"]
+    assert found["marked"] == ["attributes TD class"]
+    assert found["classes"] == "of-another sw-done"  # what others added stays
+
+
+def test_what_is_no_object_is_its_own_copy_and_all_else_is_copied(page: Page) -> None:
+    assert page.evaluate("structuredClone.toString().includes('native code')") is False  # it is ours
+    found = page.evaluate(COPIES)
+    assert found == {"same": True, "copied": True, "raise": ["DataCloneError"] * 3, "moved": 0}
 
 
 def test_a_vector_that_another_page_makes_appears_without_a_click(page: Page, bench: Workbench) -> None:

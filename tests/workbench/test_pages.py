@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from steering.plugins import Problem
 from steering.recipes.recipe import Recipe
 from steering.studies.steer import SteerSettings
 from steering.studies.study import Result
+from tests.conftest import ROOT
 from tests.workbench.test_workspace import vector
 from workbench.bench import Workbench
 from workbench.frame.look import stamp
@@ -93,6 +95,29 @@ def test_no_event_tells_components_how_it_goes(laid_out: Any) -> None:
     assert len(events) > 100
     told = [each["targets"] for each in events if each["show_progress_on"] != [] or each["show_progress"] != "hidden"]
     assert told == []
+
+
+def _restyled(sheet: str) -> list[str]:
+    """Element names that a rule styles by what stands within another element: a change of any markup within the page
+    has the browser style all elements of that name anew.
+    """
+    found = []
+    for selectors in re.findall(r"([^{};]*:has\([^{};]*)\{", re.sub(r"/\*.*?\*/", "", sheet, flags=re.DOTALL)):
+        while "(" in selectors:  # from within, until what stands in brackets is gone
+            selectors = re.sub(r":[\w-]+\([^()]*\)", lambda at: ":had" * (":ha" in at[0]), selectors)
+        subjects = [re.split(r"[\s>+~]+", each.strip())[-1] for each in selectors.split(",")]
+        found += [each for each in subjects if re.match(r"[a-z*]", each) and not re.search(r"[.#\[]|:had", each)]
+    return found
+
+
+def test_no_rule_has_every_change_restyle_all_elements_of_a_kind() -> None:
+    assert _restyled(".a { } .t tr:has(.x) td:first-child, .t:has(.y) { color: red }") == ["td:first-child"]
+    assert _restyled(".a:has(> :is(.b, .c)) .d { } /* tr:has(a) td {} */ .e:not(:has(.f)) [data-g], p:has(b) { }") == []
+    sheets = sorted((ROOT / "assets").rglob("*.css"))
+    assert len(sheets) > 5
+    assert {
+        str(sheet.relative_to(ROOT)): kinds for sheet in sheets if (kinds := _restyled(sheet.read_text("utf-8")))
+    } == {}
 
 
 def test_no_two_listeners_of_one_event_wait_for_one_another(laid_out: Any) -> None:

@@ -165,6 +165,16 @@ _COUNTED = """
 })();
 """
 
+# At every step of every event Gradio copies the properties of all components that any event read, a thousand values one
+# by one. What is no object is its own copy, which needs no serializer.
+_COPIED = """
+(() => {
+  const copy = window.structuredClone.bind(window);
+  const own = value => value === null || !['object', 'function', 'symbol'].includes(typeof value);
+  window.structuredClone = (value, options) => own(value) ? value : copy(value, options);
+})();
+"""
+
 # In a frame of another site's page, such as a notebook's, browsers may deny a page its storage, and reading it raises.
 # Then what is kept there holds until the page is left.
 _STORED = """
@@ -183,7 +193,7 @@ for (const name of ['localStorage', 'sessionStorage']) {
 }
 """
 
-FIRST = _STORED + _COUNTED + _AS_LAST
+FIRST = _STORED + _COUNTED + _COPIED + _AS_LAST
 """What must run before Gradio's own scripts, which keep `requestAnimationFrame`, read the address and store things."""
 
 _PARTS = ("recipe", "tokens", "replies", "fields", "picture", "terms", "keys", "shelf", "runs")
