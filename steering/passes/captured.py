@@ -26,6 +26,7 @@ from steering.model.abilities import alike
 from steering.model.device_memory import free, if_it_fits
 from steering.model.forwards import is_transformers_own
 from steering.model.host import Host
+from steering.passes.cache_room import growing
 from steering.passes.hooked import are_traced, by_hooks, shape_of
 from steering.passes.pass_inputs import accepted, options_of
 from steering.passes.schedule import Schedule
@@ -96,7 +97,9 @@ class Captured:
 
     def loosened(self) -> Any:
         """The model's own cache, of as many positions as are filled."""
-        return self.own if self.own is not None else _own_cache(self.layers, self.length)
+        if self.own is not None:
+            return self.own
+        return growing((each.keys[:, :, : self.length], each.values[:, :, : self.length]) for each in self.layers)
 
     def _put(self, tokens: Tensor, seen: Tensor) -> None:
         self.ids.copy_(tokens[:, None])
@@ -197,17 +200,6 @@ def recorder(host: Host) -> Callable[[Callable[[], Tensor]], Launch]:
 def records(host: Host) -> bool:
     """Whether steps of a model are to be captured, where they can be."""
     return host.device.type == "cuda" and os.environ.get(SWITCH) == "on"
-
-
-def _own_cache(layers: list[_Layer], length: int) -> Any:
-    """A cache of the kind that grows, of the first `length` places."""
-    own = DynamicCache()
-    for each in layers:
-        layer = DynamicLayer()
-        layer.lazy_initialization(each.keys, each.values)
-        layer.keys, layer.values = each.keys[:, :, :length], each.values[:, :, :length]
-        own.layers.append(layer)
-    return own
 
 
 def _laid_out(known: Tensor, size: int) -> Tensor:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
 from steering.model.device_memory import if_it_fits
 from steering.model.host import Host
 from steering.model.pace import note_step
+from steering.passes.cache_room import GROWING, with_room, without_room
 from steering.passes.captured import Captured, captured
 from steering.passes.replies import DecodeSettings
 from steering.passes.row_states import RowState, most_left, states_of, take
@@ -105,7 +105,8 @@ class Running:
         tokens = torch.tensor([state.next for state in self.states])
         if self.together == 1:  # the rows have come to stay, and the way of a step is shown
             room = max(most_left(self.host, state) for state in self.states)
-            self.cache = captured(self.host, self.cache, self.schedule, self.seen, room) or self.cache
+            launched = captured(self.host, self.cache, self.schedule, self.seen, room)
+            self.cache = launched or with_room(self.cache, room) or self.cache
         began = time.perf_counter()
         forward = if_it_fits(lambda: read_token(self.host, tokens, seen, self.cache, self.schedule))
         if forward is None:
@@ -142,7 +143,7 @@ class Running:
         return isinstance(self.cache, Captured) or (
             self.host.abilities.shares
             and type(self.cache) is DynamicCache
-            and all(type(layer) is DynamicLayer for layer in self.cache.layers)
+            and all(type(layer) in GROWING for layer in self.cache.layers)
         )
 
     def keep(self, rows: Sequence[int]) -> None:
@@ -179,8 +180,7 @@ class Running:
     def _loosen(self) -> None:
         """Go on from the model's own cache, since other rows are to be decoded together from here on."""
         self.together = 0
-        if isinstance(self.cache, Captured):
-            self.cache = self.cache.loosened()
+        self.cache = self.cache.loosened() if isinstance(self.cache, Captured) else without_room(self.cache)
 
 
 def _longer(part: Tensor, n: int) -> Tensor:
