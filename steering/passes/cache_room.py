@@ -17,8 +17,10 @@ from transformers.cache_utils import DynamicLayer
 from steering.model.device_memory import if_it_fits
 
 
-PLACES = 128
-"""Tokens for which there is room at a time; then all is laid out anew."""
+PLACES = 16
+"""Tokens for which there is room at least; when they have come, all is laid out anew."""
+SHARE = 4
+"""Room for a quarter of what is there, where that is more: no more memory, and each token is copied a few times."""
 LEAST = 1 << 17
 """Bytes of a block's keys, below which copying them costs less than saying where a token goes."""
 
@@ -40,7 +42,7 @@ class RoomyLayer(DynamicLayer):
         """Add those of the tokens that are read, (row, head, token, width); gives all, views of what lies here."""
         length, more = self.keys.shape[-2], key_states.shape[-2]
         if length + more > self._all_keys.shape[-2]:
-            self._lay_out(length + more + PLACES)
+            self._lay_out(length + more + room_behind(length))
         self._all_keys.narrow(-2, length, more).copy_(key_states)
         self._all_values.narrow(-2, length, more).copy_(value_states)
         self._show(length + more)
@@ -54,6 +56,11 @@ class RoomyLayer(DynamicLayer):
 
     def _show(self, length: int) -> None:
         self.keys, self.values = self._all_keys.narrow(-2, 0, length), self._all_values.narrow(-2, 0, length)
+
+
+def room_behind(length: int) -> int:
+    """How many places there are behind so many positions."""
+    return max(PLACES, length // SHARE)
 
 
 GROWING = (DynamicLayer, RoomyLayer)
@@ -75,7 +82,8 @@ def with_room(cache: Any, room: int) -> Any:
         return None
     if max(layer.keys.nbytes for layer in layers) < LEAST:
         return None
-    return if_it_fits(lambda: _cache_of(RoomyLayer(each.keys, each.values, min(room, PLACES)) for each in layers))
+    places = min(room, room_behind(layers[0].keys.shape[-2]))
+    return if_it_fits(lambda: _cache_of(RoomyLayer(each.keys, each.values, places) for each in layers))
 
 
 def without_room(cache: Any) -> Any:

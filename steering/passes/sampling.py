@@ -64,11 +64,13 @@ def choose(logits: Tensor, settings: Sequence[DecodeSettings], steps: Sequence[i
 def _draw(logits: Tensor, settings: Sequence[DecodeSettings], steps: Sequence[int]) -> list[int]:
     weights = _weights(logits, settings)
     clocks = _Clocks(settings, steps, sum(weights.shape[1:]), logits.device)
+    masses = weights.sum(dim=-1)
     if all(each.top_p == 1 for each in settings):
-        return _race(weights, weights.sum(dim=-1), clocks.next()).tolist()
+        return _race(weights, masses, clocks.next()).tolist()
     shares = torch.tensor([each.top_p for each in settings], device=logits.device)
-    allowed = shares * weights.sum(dim=-1).sum(dim=-1)
-    masses = _narrow(weights, logits, settings, allowed)
+    allowed = shares * masses.sum(dim=-1)
+    if any(each.top_p <= _NARROWED for each in settings):
+        masses = _narrow(weights, logits, settings, allowed)
     tokens = _race(weights, masses, clocks.next())
     stretches, width = weights.shape[1:]
     weights = weights.flatten(start_dim=1)
@@ -115,8 +117,7 @@ def _narrow(weights: Tensor, logits: Tensor, settings: Sequence[DecodeSettings],
     lies within the rest. Returns what every stretch has left, (row, stretch).
     """
     wanted = torch.tensor([each.top_p <= _NARROWED for each in settings], device=weights.device)
-    if wanted.any():
-        _put_aside(weights, _guessed_end(weights, allowed) * wanted)
+    _put_aside(weights, _guessed_end(weights, allowed) * wanted)
     masses = weights.sum(dim=-1)
     missed = (masses.sum(dim=-1) < allowed).nonzero()[:, 0]
     if len(missed):  # made anew, which is seldom; a copy of all weights would cost more than all else here
