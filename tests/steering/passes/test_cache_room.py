@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -166,8 +167,11 @@ def test_what_was_read_from_a_cache_before_stays(tiny_host: Callable[[str], Host
         assert type(layer) is RoomyLayer
         free = 1e30  # and nobody reads what stands where no token is yet
         layer._all_keys[:, :, kept.shape[2] :] = free
-        loose = without_room(running.cache)
-        loose.layers[1].update(torch.ones_like(kept[:, :, :1]), torch.ones_like(kept[:, :, :1]))
+        loose, trial = without_room(running.cache), deepcopy(layer)
+        for each in (loose.layers[1], trial):  # a step is tried on a copy
+            more, _ = each.update(torch.ones_like(kept[:, :, :1]), torch.ones_like(kept[:, :, :1]))
+            assert torch.equal(more[:, :, :-1], before)
+            assert bool((more[:, :, -1] == 1).all())
         assert bool((layer._all_keys[:, :, kept.shape[2] :] == free).all())
         assert loose.layers[1].keys.shape[2] == kept.shape[2] + 1
         assert running.step() > 0
