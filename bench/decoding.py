@@ -100,6 +100,10 @@ def _model(of: Model, quick: bool) -> Iterator[BenchRow]:
         yield replace(
             _beside_generate(of, hooks, prompt, first, rounds), name=f"{of.name}: first token, all blocks", aim=None
         )
+        if not quick:
+            long = Setting(16, True, tokens=256 if of.name == "demo" else 64)
+            found = _beside_generate(of, hooks, prompt, long, rounds)
+            yield replace(found, name=f"{of.name}: {long.words}, {long.tokens} tokens each")
         if of.name in GPU_MODELS:
             yield _beside_weights(of, prompt, rounds)
         reference = Reference(of.name, hooks, prompt)

@@ -21,8 +21,8 @@ PLACES = 16
 """Tokens for which there is room at least; when they have come, all is laid out anew."""
 SHARE = 4
 """Room for a quarter of what is there, where that is more: no more memory, and each token is copied a few times."""
-LEAST = 1 << 17
-"""Bytes of a block's keys, below which copying them costs less than saying where a token goes."""
+LEAST = 1 << 19
+"""Bytes of a block's keys on the way, below which copying them costs less than saying where a token goes."""
 
 
 class RoomyLayer(DynamicLayer):
@@ -78,11 +78,12 @@ def with_room(cache: Any, room: int) -> Any:
     if type(cache) is not DynamicCache:
         return None
     layers = cache.layers
-    if any(type(layer) is not DynamicLayer or not layer.is_initialized for layer in layers):
+    if not layers or any(type(layer) is not DynamicLayer or not layer.is_initialized for layer in layers):
         return None
-    if max(layer.keys.nbytes for layer in layers) < LEAST:
+    length = layers[0].keys.shape[-2]
+    if max(layer.keys.nbytes for layer in layers) * (length + room / 2) < LEAST * length:
         return None
-    places = min(room, room_behind(layers[0].keys.shape[-2]))
+    places = min(room, room_behind(length))
     return if_it_fits(lambda: _cache_of(RoomyLayer(each.keys, each.values, places) for each in layers))
 
 
