@@ -1,7 +1,7 @@
 """Room behind the keys and values of a batch for the tokens to come, so that a step adds its own and copies no others.
 
-Transformers' own layer puts all of them into longer tensors at every token. For 64 rows of 100 tokens and a model of
-100 M parameters that moves a gigabyte a step.
+Transformers' own layer puts all of them into longer tensors at every token. For 64 rows of 1,000 tokens and a model of
+8 billion parameters (32 blocks, 8 heads of 128 for keys, half precision) that moves 8 GB a step.
 """
 
 from __future__ import annotations
