@@ -1,6 +1,6 @@
-"""Steered decoding beside Hugging Face `generate`, and beside whatever else steers it.
+"""Steered decoding beside Hugging Face `generate`; beside whatever else steers it, in `peers.py`.
 
-Every side makes as many tokens from the same prompt; an opponent is first held against plain hooks, token by token.
+Every side makes as many tokens from the same prompt. What we write is first held against plain hooks, token by token.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import torch
 from bench.harness.pairs import Paired, Work, clocked, paired
 from bench.harness.row import Aim, BenchRow, skipped
 from bench.models import GPU_MODELS, NO_GPU, Model, endless, host, model, random_direction
-from bench.opponents.environments import LIBRARIES, Unavailable
-from bench.opponents.player import Failed, Player, unmeasured
+from bench.opponents.player import Player
 from bench.weights import beside_weights
 from steering.model.host import Host
 from steering.model.prompts import Prompt, render
@@ -26,7 +25,7 @@ from steering.writes.interventions import Write
 from steering.writes.operations import Add
 
 
-SECTION, PEERS = "Steered decoding", "Steered decoding, other libraries"
+SECTION = "Steered decoding"
 TEXT = "Write a review of the hotel."
 HOOKS = "raw hooks"
 WEAK = 1e-3
@@ -35,7 +34,6 @@ STRENGTHS = (1.0, 4.0, 16.0, 64.0, 256.0)
 """Of the check, until the hooks change the reply."""
 SECONDS = 4.0
 """For which pairs are timed, where the least number of them takes less."""
-PARITY = Aim(1.0)
 WHY = (
     "A prompt is traced, every written block of a step is a visit in Python, and a stop can take effect between two "
     "tokens: fixed costs, which are a larger share where a step or a reply is short."
@@ -71,7 +69,7 @@ class Setting:
 
 
 def rows(quick: bool) -> Iterator[BenchRow]:
-    """Against `generate`, then against other libraries, model by model."""
+    """Model by model."""
     for name in ("demo", "random 100 M", *GPU_MODELS):
         if name in GPU_MODELS and not torch.cuda.is_available():
             yield skipped(SECTION, name, "steered", "transformers generate", NO_GPU)
@@ -80,8 +78,15 @@ def rows(quick: bool) -> Iterator[BenchRow]:
             yield from _model(model(name), quick)
 
 
-def settings(tokens: int, of_many: int, quick: bool) -> list[Setting]:
-    """All that are held against `generate`, with so many tokens of one row, and of each of many."""
+def rounds_of(quick: bool) -> int:
+    """Pairs of a row at least."""
+    return 3 if quick else 9
+
+
+def settings(of: Model, quick: bool) -> list[Setting]:
+    """All that are timed: a larger model gets fewer tokens of many rows, and in a short run of one."""
+    of_many = 32 if of.name == "demo" else 8
+    tokens = of_many if quick else 32
     batches = ((1, False), (1, True), (16, False)) if quick else [(n, s) for n in (1, 16, 64) for s in (False, True)]
     return [
         Setting(n, every, sampled, tokens if n == 1 else of_many) for n, sampled in batches for every in (False, True)
@@ -89,12 +94,10 @@ def settings(tokens: int, of_many: int, quick: bool) -> list[Setting]:
 
 
 def _model(of: Model, quick: bool) -> Iterator[BenchRow]:
-    own, rounds = host(of.name), 3 if quick else 9
-    few = 32 if of.name == "demo" else 8
+    own, rounds = host(of.name), rounds_of(quick)
     prompt = render(own, TEXT)
-    every = settings(few if quick else 32, few, quick)
     with Player(HOOKS, of.folder) as hooks:
-        for each in every:
+        for each in settings(of, quick):
             yield _beside_generate(of, hooks, prompt, each, rounds)
         first = Setting(1, True, tokens=1)
         yield replace(
@@ -106,18 +109,15 @@ def _model(of: Model, quick: bool) -> Iterator[BenchRow]:
             yield replace(found, name=f"{of.name}: {long.words}, {long.tokens} tokens each")
         if of.name in GPU_MODELS:
             yield _beside_weights(of, prompt, rounds)
-        reference = Reference(of.name, hooks, prompt)
-        yield from _own_check(of, own, reference)
-        chosen = [each for each in every if not (quick and (each.sampled or each.batch > 1))]
-        yield from _peers(of, prompt, reference, chosen, rounds)
+        yield from _own_check(of, own, Reference(of.name, hooks, prompt))
 
 
 def _beside_generate(of: Model, hooks: Player, prompt: Prompt, each: Setting, rounds: int) -> BenchRow:
     hooks.prepare({**task_of(host(of.name), prompt, each, WEAK), "blocks": []})
-    found = paired(_ours(of.name, prompt, each), hooks.run, rounds, seconds=SECONDS)
+    found = paired(ours(of.name, prompt, each), hooks.run, rounds, seconds=SECONDS)
     return found.row(
         SECTION, f"{of.name}: {each.words}", "steered", "transformers generate, unsteered",
-        aim=each.aim, why=WHY, note=_pace(found, each),
+        aim=each.aim, why=WHY, note=pace(found, each),
     )  # fmt: skip
 
 
@@ -131,11 +131,13 @@ def _beside_weights(of: Model, prompt: Prompt, rounds: int) -> BenchRow:
     return beside_weights(own, f"{of.name}: all blocks, batch 1, greedy", SECTION, decode, rounds=rounds)
 
 
-def _pace(found: Paired, each: Setting) -> str:
+def pace(found: Paired, each: Setting) -> str:
+    """Ours, in words."""
     return f"ours {each.batch * each.tokens / found.ours:,.0f} tokens/s"
 
 
-def _ours(name: str, prompt: Prompt, each: Setting) -> Work:
+def ours(name: str, prompt: Prompt, each: Setting) -> Work:
+    """The workbench's side of it."""
     own = host(name)
     row = Row(prompt, plan(own, each.blocks(own), WEAK))
     return clocked(lambda: generate(own, [row] * each.batch, each.settings(), batch_size=each.batch))
@@ -213,34 +215,3 @@ def _own_check(of: Model, own: Host, reference: Reference) -> Iterator[BenchRow]
 
     if differs := reference.differs(answer):
         yield BenchRow(SECTION, f"{of.name}: check", "steered", HOOKS, note=differs, status="wrong")
-
-
-def _peers(
-    of: Model, prompt: Prompt, reference: Reference, chosen: Sequence[Setting], rounds: int
-) -> Iterator[BenchRow]:
-    found: dict[Setting, list[BenchRow]] = {each: [] for each in chosen}
-    for library in LIBRARIES:
-        try:
-            with Player(library, of.folder) as player:
-                if differs := reference.of_player(player):
-                    yield BenchRow(PEERS, of.name, "steered", library, note=differs, status="wrong")
-                    continue
-                for each in chosen:
-                    player.prepare(task_of(host(of.name), prompt, each, WEAK))
-                    times = paired(_ours(of.name, prompt, each), player.run, rounds, seconds=SECONDS)
-                    name = f"{of.name}: {each.words}"
-                    found[each].append(times.row(PEERS, name, "steered", library, why=WHY, note=_pace(times, each)))
-        except (Unavailable, Failed) as error:
-            yield unmeasured((PEERS, of.name, "steered", library), error)
-    for each in chosen:
-        yield from with_fastest(found[each])
-
-
-def with_fastest(measured: Sequence[BenchRow]) -> list[BenchRow]:
-    """Rows of one setting, the aim on the fastest of the opponents: against it, against all."""
-    if not measured:
-        return []
-    fastest = min(measured, key=lambda row: row.value or float("inf"))
-    return [
-        replace(row, aim=PARITY, opponent=f"{row.opponent} (fastest)") if row is fastest else row for row in measured
-    ]

@@ -13,7 +13,6 @@ import pytest
 
 from bench import weights
 from bench.__main__ import merged
-from bench.decoding import with_fastest
 from bench.harness import pairs
 from bench.harness.pairs import LEAST, MOST, Timed, clocked, paired, quartiles
 from bench.harness.row import Aim, BenchRow, skipped
@@ -21,6 +20,7 @@ from bench.harness.run import MODULES, failed_section, modules
 from bench.harness.table import miss, page
 from bench.opponents.environments import LIBRARIES
 from bench.opponents.playing import MODULES as PLAYED
+from bench.peers import with_fastest
 from bench.weights import bytes_read
 from steering.model.host import Host
 from steering.statistics import auroc_intervals

@@ -21,6 +21,7 @@ from steering.passes.captured import SWITCH
 
 MODULES = (
     "decoding",
+    "peers",
     "vocabulary",
     "extraction",
     "tradeoff",
