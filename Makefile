@@ -90,7 +90,7 @@ space: $(VENV)/.installed
 	$(BIN)/workbench space check build/space
 
 # Speed, as ratios against something measured in the same run; never a test. It writes bench/RESULTS.md; `make bench QUICK=1`
-# takes twenty minutes. Other libraries get environments of their own below build/bench the first time (gigabytes where
+# takes ten minutes. Other libraries get environments of their own below build/bench the first time (gigabytes where
 # torch comes with CUDA).
 bench: $(VENV)/.installed-dev $(VENV)/.browser
 	$(BIN)/python -m bench $(if $(QUICK),--quick)

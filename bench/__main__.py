@@ -26,7 +26,7 @@ PASSING = ("load at the start", TOOK)
 
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    arguments.add_argument("--quick", action="store_true", help="fewer rounds and settings: twenty minutes")
+    arguments.add_argument("--quick", action="store_true", help="fewer rounds and settings: ten minutes")
     arguments.add_argument("--only", nargs="+", choices=MODULES, default=(), help="these benchmarks alone")
     arguments.add_argument(
         "--out", type=Path, help="the folder that gets results.json and RESULTS.md; this one, where nothing is left out"

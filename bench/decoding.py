@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from bench.harness.pairs import Paired, Work, clocked, paired
+from bench.harness.pairs import Paired, Work, clocked, often, paired
 from bench.harness.row import Aim, BenchRow, skipped
 from bench.models import GPU_MODELS, NO_GPU, Model, endless, host, model, random_direction
 from bench.opponents.player import Player
@@ -32,8 +32,6 @@ WEAK = 1e-3
 """Added where time counts; texts stay what they are."""
 STRENGTHS = (1.0, 4.0, 16.0, 64.0, 256.0)
 """Of the check, until the hooks change the reply."""
-SECONDS = 4.0
-"""For which pairs are timed, where the least number of them takes less."""
 WHY = (
     "A prompt is traced, every written block of a step is a visit in Python, and a stop can take effect between two "
     "tokens: fixed costs, which are a larger share where a step or a reply is short."
@@ -78,11 +76,6 @@ def rows(quick: bool) -> Iterator[BenchRow]:
             yield from _model(model(name), quick)
 
 
-def rounds_of(quick: bool) -> int:
-    """Pairs of a row at least."""
-    return 3 if quick else 9
-
-
 def settings(of: Model, quick: bool) -> list[Setting]:
     """All that are timed: a larger model gets fewer tokens of many rows, and in a short run of one."""
     of_many = 32 if of.name == "demo" else 8
@@ -94,41 +87,42 @@ def settings(of: Model, quick: bool) -> list[Setting]:
 
 
 def _model(of: Model, quick: bool) -> Iterator[BenchRow]:
-    own, rounds = host(of.name), rounds_of(quick)
+    own = host(of.name)
     prompt = render(own, TEXT)
     with Player(HOOKS, of.folder) as hooks:
         for each in settings(of, quick):
-            yield _beside_generate(of, hooks, prompt, each, rounds)
+            yield _beside_generate(of, hooks, prompt, each, quick)
         first = Setting(1, True, tokens=1)
-        yield replace(
-            _beside_generate(of, hooks, prompt, first, rounds), name=f"{of.name}: first token, all blocks", aim=None
-        )
+        found = _beside_generate(of, hooks, prompt, first, quick)
+        yield replace(found, name=f"{of.name}: first token, all blocks", aim=None)
         if not quick:
             long = Setting(16, True, tokens=256 if of.name == "demo" else 64)
-            found = _beside_generate(of, hooks, prompt, long, rounds)
+            found = _beside_generate(of, hooks, prompt, long, quick)
             yield replace(found, name=f"{of.name}: {long.words}, {long.tokens} tokens each")
         if of.name in GPU_MODELS:
-            yield _beside_weights(of, prompt, rounds)
+            yield _beside_weights(of, prompt, quick)
         yield from _own_check(of, own, Reference(of.name, hooks, prompt))
 
 
-def _beside_generate(of: Model, hooks: Player, prompt: Prompt, each: Setting, rounds: int) -> BenchRow:
+def _beside_generate(of: Model, hooks: Player, prompt: Prompt, each: Setting, quick: bool) -> BenchRow:
     hooks.prepare({**task_of(host(of.name), prompt, each, WEAK), "blocks": []})
-    found = paired(ours(of.name, prompt, each), hooks.run, rounds, seconds=SECONDS)
+    found = paired(ours(of.name, prompt, each), hooks.run, **often(quick))
     return found.row(
         SECTION, f"{of.name}: {each.words}", "steered", "transformers generate, unsteered",
         aim=each.aim, why=WHY, note=pace(found, each),
     )  # fmt: skip
 
 
-def _beside_weights(of: Model, prompt: Prompt, rounds: int) -> BenchRow:
+def _beside_weights(of: Model, prompt: Prompt, quick: bool) -> BenchRow:
     own = host(of.name)
     row = Row(prompt, plan(own, range(own.info.blocks), WEAK))
 
     def decode(tokens: int) -> None:
         generate(own, [row], DecodeSettings(max_new_tokens=tokens))
 
-    return beside_weights(own, f"{of.name}: all blocks, batch 1, greedy", SECTION, decode, rounds=rounds)
+    return beside_weights(
+        own, f"{of.name}: all blocks, batch 1, greedy", SECTION, decode, rounds=often(quick)["rounds"]
+    )
 
 
 def pace(found: Paired, each: Setting) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.harness.pairs import clocked, paired
+from bench.harness.pairs import clocked, often, paired
 from bench.harness.row import Aim, BenchRow, skipped
 from bench.models import GPU_MODELS, NO_GPU, Model, host, model
 from bench.opponents.environments import Unavailable
@@ -27,8 +27,6 @@ SECTION = "Reading states and extraction"
 SYSTEM = "You are a careful assistant. " * 20
 """A long system prompt, which every prompt then begins with."""
 SET = "formality"
-SECONDS = 4.0
-"""For which pairs are timed, where the least number of them takes less."""
 ALIKE = 0.999
 """Least cosine of an opponent's direction and the one that the hooks' states give; both are of float32 passes."""
 WHY = (
@@ -39,17 +37,18 @@ Sides = tuple[list[Prompt], list[Prompt]]
 
 
 def rows(quick: bool) -> Iterator[BenchRow]:
-    """Beside bare passes, then beside the libraries, model by model."""
+    """Beside bare passes, then beside the libraries, model by model; in a short run these on the demo alone, since they
+    work out logits at every token of every prompt.
+    """
     for name in ("demo", "random 100 M", *GPU_MODELS):
         if name in GPU_MODELS and not torch.cuda.is_available():
             yield skipped(SECTION, name, "extract", "bare forward passes", NO_GPU)
             continue
-        rounds = 3 if quick else 9
         sides = prompts(host(name))
         with Player("raw hooks", model(name).folder) as hooks:
-            short = quick and name != "demo"  # libraries work out logits at every token of every prompt
-            yield from _beside_bare(host(name), hooks, sides, rounds, long=not short)
-            yield from _libraries(model(name), hooks, sides, 1 if short else rounds)
+            yield from _beside_bare(host(name), hooks, sides, quick)
+            if not quick or name == "demo":
+                yield from _libraries(model(name), hooks, sides, quick)
 
 
 def prompts(of: Host, system: str = "") -> Sides:
@@ -64,7 +63,7 @@ def prompts(of: Host, system: str = "") -> Sides:
     return side("positive"), side("negative")
 
 
-def _beside_bare(of: Host, hooks: Player, sides: Sides, rounds: int, *, long: bool) -> Iterator[BenchRow]:
+def _beside_bare(of: Host, hooks: Player, sides: Sides, quick: bool) -> Iterator[BenchRow]:
     contrast = ContrastSet.load(SET)
     given, behind = ([*side[0], *side[1]] for side in (sides, prompts(of, SYSTEM)))
     works = [
@@ -72,9 +71,9 @@ def _beside_bare(of: Host, hooks: Player, sides: Sides, rounds: int, *, long: bo
         ("whole extraction", lambda: extract(of, contrast), given, Aim(0.95)),
         ("states read behind a long system prompt", lambda: read_states(of, behind), behind, None),
     ]
-    for what, ours, read, aim in works if long else works[:2]:
+    for what, ours, read, aim in works[:2] if quick else works:
         hooks.prepare({"kind": "bare", "batches": _batches(read)})
-        found = paired(clocked(ours), hooks.run, rounds, seconds=SECONDS)
+        found = paired(clocked(ours), hooks.run, **often(quick))
         note = f"ours {len(read) / found.ours:,.0f} prompts/s"
         yield found.row(SECTION, f"{of.name}: {what}", what, "bare forward passes", aim=aim, note=note, why=WHY)
 
@@ -84,7 +83,7 @@ def _batches(given: Sequence[Prompt]) -> list[list[list[int]]]:
     return [[list(given[index].ids) for index in indices] for indices in grouped]
 
 
-def _libraries(of: Model, hooks: Player, sides: Sides, rounds: int) -> Iterator[BenchRow]:
+def _libraries(of: Model, hooks: Player, sides: Sides, quick: bool) -> Iterator[BenchRow]:
     own, contrast = host(of.name), ContrastSet.load(SET)
     states = _states(hooks, sides)
     begins = own.tokenizer.bos_token  # which their tokenizer puts before a text by itself
@@ -99,7 +98,7 @@ def _libraries(of: Model, hooks: Player, sides: Sides, rounds: int) -> Iterator[
                 if least < ALIKE:
                     yield BenchRow(*about, note=f"cosine with the hooks' direction {least:.3f}", status="wrong")
                     continue
-                found = paired(clocked(lambda: extract(own, contrast)), player.run, rounds, warm=0, seconds=SECONDS)
+                found = paired(clocked(lambda: extract(own, contrast)), player.run, warm=0, **often(quick))
                 yield found.row(*about, aim=Aim(2.0), note=note, why=WHY)
         except (Unavailable, Failed) as error:
             yield unmeasured(about, error)

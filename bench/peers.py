@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import torch
 
-from bench.decoding import HOOKS, SECONDS, TEXT, WEAK, WHY, Reference, Setting, ours, pace, rounds_of, settings, task_of
-from bench.harness.pairs import paired
+from bench.decoding import HOOKS, TEXT, WEAK, WHY, Reference, Setting, ours, pace, settings, task_of
+from bench.harness.pairs import often, paired
 from bench.harness.row import Aim, BenchRow, skipped
 from bench.models import GPU_MODELS, NO_GPU, Model, endless, host, model
 from bench.opponents.environments import LIBRARIES, Unavailable
@@ -21,8 +21,8 @@ PARITY = Aim(1.0)
 
 
 def rows(quick: bool) -> Iterator[BenchRow]:
-    """Library by library; in a short run one row and greedily."""
-    for name in ("demo", "random 100 M", *GPU_MODELS):
+    """Library by library; in a short run on the demo alone, one row and greedily."""
+    for name in ("demo",) if quick else ("demo", "random 100 M", *GPU_MODELS):
         if name in GPU_MODELS and not torch.cuda.is_available():
             yield skipped(SECTION, name, "steered", "other libraries", NO_GPU)
             continue
@@ -31,11 +31,11 @@ def rows(quick: bool) -> Iterator[BenchRow]:
         with endless(host(name)):
             with Player(HOOKS, of.folder) as hooks:
                 reference = Reference(name, hooks, prompt)
-            yield from _beside_libraries(of, prompt, reference, chosen, rounds_of(quick))
+            yield from _beside_libraries(of, prompt, reference, chosen, quick)
 
 
 def _beside_libraries(
-    of: Model, prompt: Prompt, reference: Reference, chosen: Sequence[Setting], rounds: int
+    of: Model, prompt: Prompt, reference: Reference, chosen: Sequence[Setting], quick: bool
 ) -> Iterator[BenchRow]:
     found: dict[Setting, list[BenchRow]] = {each: [] for each in chosen}
     for library in LIBRARIES:
@@ -46,7 +46,7 @@ def _beside_libraries(
                     continue
                 for each in chosen:
                     player.prepare(task_of(host(of.name), prompt, each, WEAK))
-                    times = paired(ours(of.name, prompt, each), player.run, rounds, seconds=SECONDS)
+                    times = paired(ours(of.name, prompt, each), player.run, **often(quick))
                     name = f"{of.name}: {each.words}"
                     found[each].append(times.row(SECTION, name, "steered", library, why=WHY, note=pace(times, each)))
         except (Unavailable, Failed) as error:

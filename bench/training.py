@@ -32,11 +32,12 @@ WHY = (
 
 
 def rows(quick: bool) -> Iterator[BenchRow]:
-    """Every model."""
+    """Every model; in a short run the demo alone."""
     yield from _beside("demo", pairs=24, steps=6 if quick else 20, batch=8, rounds=2 if quick else 5)
-    yield from _beside("random 100 M", pairs=8, steps=2 if quick else 8, batch=4, rounds=1 if quick else 3)
-    if not quick:
-        yield _whole()
+    if quick:
+        return
+    yield from _beside("random 100 M", pairs=8, steps=8, batch=4, rounds=3)
+    yield _whole()
 
 
 def _beside(name: str, *, pairs: int, steps: int, batch: int, rounds: int) -> Iterator[BenchRow]:

@@ -27,7 +27,7 @@ from steering.studies.tradeoff.spread import unread
 
 SECTION = "Workers"
 GIVEN = {"recipes": ["sentiment"], "strengths": "-2..2 step 0.4", "n": 50, "random": 5, "n_replies": 8}
-QUICK = {"n": 25, "random": 2, "n_replies": 4}
+QUICK = {"n": 15, "random": 1, "n_replies": 2}
 AIM = Aim(1.7)
 BUSY = "Cores that other programs want are not there for the second worker: look at computing."
 OURS = "two workers of one thread"

@@ -87,6 +87,11 @@ LEAST, LONGEST = 3, 60.0
 """Pairs at least, however long they take, and the seconds after which no more than those are timed."""
 
 
+def often(quick: bool) -> dict[str, Any]:
+    """How many pairs `paired` times of what takes a second and less: in a short run as few as it may."""
+    return {"rounds": LEAST} if quick else {"rounds": 9, "seconds": 4.0}
+
+
 def paired(ours: Work, theirs: Work, rounds: int, *, warm: int = 1, seconds: float = 0.0) -> Paired:
     """Time two pieces of work in turns: ours, theirs, ours, …, ours.
 
