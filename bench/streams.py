@@ -89,21 +89,23 @@ def rows(quick: bool) -> Iterator[BenchRow]:
             page.locator("#run:visible, #start:visible").first.click()
             page.locator(OVER, has_text="done").wait_for()
             with slowed(at) as passes:
-                yield watched(page, client, "/steer, first message", "#run", WRITES, WATCHED)
+                yield from watched(page, client, "/steer, first message", "#run", WRITES, WATCHED)
                 yield _stops(at, page, passes, 3 if quick else 10)
             if quick:
                 return
-            yield _long_conversation(at, page, client)
+            yield from _long_conversation(at, page, client)
             yield from _pasted(page, "/steer", ("#user textarea", "#system textarea"))
         for stream in STREAMS:
             with opened(at, stream.panel, own_time=True) as (page, client):
                 page.wait_for_function("line => document.querySelector(line).innerText.trim() !== ''", arg=stream.size)
                 stream.prepare(page)
-                yield watched(page, client, f"/{stream.panel}, {stream.name}", stream.run, stream.shown, stream.seconds)
+                yield from watched(
+                    page, client, f"/{stream.panel}, {stream.name}", stream.run, stream.shown, stream.seconds
+                )
 
 
-def watched(page: Page, client: CDPSession, what: str, run: str, shown: str, seconds: float) -> BenchRow:
-    """Watch a stream from the click until its time is over, or it is; then stop it.
+def watched(page: Page, client: CDPSession, what: str, run: str, shown: str, seconds: float) -> list[BenchRow]:
+    """Watch a stream from the click until its time is over, or it is; then stop it, and see how long until it is said.
 
     Args:
         page: On which all is ready for the click.
@@ -127,12 +129,20 @@ def watched(page: Page, client: CDPSession, what: str, run: str, shown: str, sec
 
         worked = work(client, watch)
         took, longest, updates = time.perf_counter() - began, page.evaluate("window.longest"), len(sent)
-    if page.locator(STOP).count():
-        page.locator(STOP).first.click()
-        page.locator(OVER).first.wait_for()
     note = f"{updates} updates in {took:.0f} s, longest task {longest:.0f} ms"
     each, aim = [worked / max(updates, 1)], Aim(30.0, least=False)
-    return alone(SECTION, f"{what}: an update", "browser's thread", each, unit="ms", aim=aim, note=note, why=DRAWN)
+    name = f"{what}: an update"
+    found = [alone(SECTION, name, "browser's thread", each, unit="ms", aim=aim, note=note, why=DRAWN)]
+    if page.locator(STOP).count():
+        asked = time.perf_counter()
+        page.locator(STOP).first.click()
+        page.locator(OVER).first.wait_for()
+        said = [time.perf_counter() - asked]
+        name, aim = f"{what}: Stop until the page says so", Aim(1.0, least=False)
+        found.append(
+            alone(SECTION, name, "click in the browser", said, aim=aim, note="the running pass included", why=WHY)
+        )
+    return found
 
 
 @contextmanager
@@ -217,7 +227,7 @@ def _stops(at: Site, page: Page, passes: Passes, rounds: int) -> BenchRow:
     )
 
 
-def _long_conversation(at: Site, page: Page, client: CDPSession) -> BenchRow:
+def _long_conversation(at: Site, page: Page, client: CDPSession) -> list[BenchRow]:
     for turn in range(TURNS):
         page.locator("#follow-up textarea").fill(f"Write a note about the meeting {turn}.")
         page.click("#send")

@@ -42,7 +42,7 @@ class RoomyLayer(DynamicLayer):
         """Add those of the tokens that are read, (row, head, token, width); gives all, views of what lies here."""
         length, more = self.keys.shape[-2], key_states.shape[-2]
         if length + more > self._all_keys.shape[-2]:
-            self._lay_out(length + more + room_behind(length))
+            self._lay_out(length + more + _room_behind(length))
         self._all_keys.narrow(-2, length, more).copy_(key_states)
         self._all_values.narrow(-2, length, more).copy_(value_states)
         self._show(length + more)
@@ -51,14 +51,14 @@ class RoomyLayer(DynamicLayer):
     def _lay_out(self, size: int) -> None:
         # What inference mode makes could not be written into outside of it, where a step may be traced.
         with torch.inference_mode(False), torch.no_grad():
-            self._all_keys, self._all_values = _longer(self.keys, size), _longer(self.values, size)
+            self._all_keys, self._all_values = laid_out(self.keys, size), laid_out(self.values, size)
         self._show(self.keys.shape[-2])
 
     def _show(self, length: int) -> None:
         self.keys, self.values = self._all_keys.narrow(-2, 0, length), self._all_values.narrow(-2, 0, length)
 
 
-def room_behind(length: int) -> int:
+def _room_behind(length: int) -> int:
     """How many places there are behind so many positions."""
     return max(PLACES, length // SHARE)
 
@@ -83,7 +83,7 @@ def with_room(cache: Any, room: int) -> Any:
     length = layers[0].keys.shape[-2]
     if max(layer.keys.nbytes for layer in layers) * (length + room / 2) < LEAST * length:
         return None
-    places = min(room, room_behind(length))
+    places = min(room, _room_behind(length))
     return if_it_fits(lambda: _cache_of(RoomyLayer(each.keys, each.values, places) for each in layers))
 
 
@@ -105,13 +105,14 @@ def growing(known: Iterable[tuple[Tensor, Tensor]]) -> Any:
     return _cache_of(layers)
 
 
+def laid_out(known: Tensor, size: int) -> Tensor:
+    """Keys or values, (row, head, position, width), at the first of so many places; zeros in the others."""
+    whole = torch.zeros((*known.shape[:-2], size, known.shape[-1]), dtype=known.dtype, device=known.device)
+    whole.narrow(-2, 0, known.shape[-2]).copy_(known)
+    return whole
+
+
 def _cache_of(layers: Iterable[Any]) -> Any:
     cache = DynamicCache()
     cache.layers = list(layers)
     return cache
-
-
-def _longer(known: Tensor, size: int) -> Tensor:
-    whole = torch.empty((*known.shape[:-2], size, known.shape[-1]), dtype=known.dtype, device=known.device)
-    whole.narrow(-2, 0, known.shape[-2]).copy_(known)
-    return whole

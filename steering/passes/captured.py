@@ -26,7 +26,7 @@ from steering.model.abilities import alike
 from steering.model.device_memory import free, if_it_fits
 from steering.model.forwards import is_transformers_own
 from steering.model.host import Host
-from steering.passes.cache_room import growing
+from steering.passes.cache_room import growing, laid_out
 from steering.passes.hooked import are_traced, by_hooks, shape_of
 from steering.passes.pass_inputs import accepted, options_of
 from steering.passes.schedule import Schedule
@@ -159,7 +159,7 @@ def captured(host: Host, cache: Any, schedule: Schedule, seen: Tensor, room: int
         place = torch.zeros(1, dtype=torch.long, device=device)
         ids, positions = (torch.zeros(rows, 1, dtype=torch.long, device=device) for _ in range(2))
         mask = torch.zeros(rows, size, dtype=torch.long, device=device)
-        layers = [_Layer(_laid_out(layer.keys, size), _laid_out(layer.values, size), place) for layer in cache.layers]
+        layers = [_Layer(laid_out(layer.keys, size), laid_out(layer.values, size), place) for layer in cache.layers]
         written = schedule.written(schedule.of_step())
         return Captured(host, schedule, written, length, layers, ids, positions, mask, place, cache)
 
@@ -200,13 +200,6 @@ def recorder(host: Host) -> Callable[[Callable[[], Tensor]], Launch]:
 def records(host: Host) -> bool:
     """Whether steps of a model are to be captured, where they can be."""
     return host.device.type == "cuda" and os.environ.get(SWITCH) == "on"
-
-
-def _laid_out(known: Tensor, size: int) -> Tensor:
-    """Keys or values, (row, head, position, width), at the first of as many places."""
-    whole = torch.zeros(*known.shape[:2], size, known.shape[3], dtype=known.dtype, device=known.device)
-    whole[:, :, : known.shape[2]] = known
-    return whole
 
 
 class _Layer(CacheLayerMixin):

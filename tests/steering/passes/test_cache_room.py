@@ -21,6 +21,7 @@ from steering.passes.rows import Batch, Row
 from steering.passes.running import Running
 from steering.passes.schedule import Schedule
 from steering.passes.tracing import read_prompts
+from tests.steering.passes.test_captured import logits_of
 from tests.steering.passes.test_hooked import plans
 from tests.steering.passes.test_passes import TEXTS
 
@@ -54,33 +55,18 @@ def rows_of(host: Host) -> list[Row]:
     return rows
 
 
-def logits_of(host: Host, tokens: int = TOKENS) -> torch.Tensor:
-    """Of every step, (step, row, vocabulary)."""
-
-    def work(job: Any) -> torch.Tensor:
-        rows, found = rows_of(host), []
-        running = Running.begin(host, rows, [SETTINGS] * len(rows))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("steering.passes.running.take", lambda host, states, each: found.append(each.clone()))
-            for _ in range(tokens):
-                running.step()
-        return torch.stack(found)
-
-    return host.run(work, title="Steps")
-
-
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("traced", [False, True], ids=["hooks", "traced"])
 def test_logits_are_the_same_to_the_bit(tiny_host: Callable[[str], Host], name: str, traced: bool) -> None:
     host = tiny_host(name)
     tokens = 6 if traced else TOKENS
-    plain = logits_of(host, tokens)
+    plain = logits_of(host, rows_of(host), tokens)
     with rooms() as made:
         if traced:
             with traced_steps():
-                found = logits_of(host, tokens)
+                found = logits_of(host, rows_of(host), tokens)
         else:
-            found = logits_of(host, tokens)
+            found = logits_of(host, rows_of(host), tokens)
     assert len(made) == host.info.blocks
     assert plain.std() > 0.1
     assert torch.equal(found, plain)
@@ -211,7 +197,7 @@ def test_where_there_is_no_memory_for_it_steps_go_on(tiny_host: Callable[[str], 
         raise torch.OutOfMemoryError("no room")
 
     with rooms() as made, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cache_room, "_longer", full)
+        patch.setattr(cache_room, "laid_out", full)
         found = generate(host, rows_of(host), SETTINGS)
     assert not made
     assert [reply.ids for reply in found] == [reply.ids for reply in plain]

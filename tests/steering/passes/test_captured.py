@@ -51,6 +51,20 @@ def rows_of(host: Host) -> list[Row]:
     return rows
 
 
+def logits_of(host: Host, rows: list[Row], tokens: int) -> torch.Tensor:
+    """Of so many steps, (step, row, vocabulary)."""
+
+    def work(job: Any) -> torch.Tensor:
+        running, found = Running.begin(host, rows, [SETTINGS] * len(rows)), []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("steering.passes.running.take", lambda host, states, each: found.append(each.clone()))
+            for _ in range(tokens):
+                running.step()
+        return torch.stack(found)
+
+    return host.run(work, title="Steps")
+
+
 def launches(made: list[Recording]) -> int:
     """Tokens that came from a launch alone."""
     return sum(max(0, each.launches - TRIALS) for each in made)
@@ -73,20 +87,9 @@ def test_captured_steps_write_what_plain_ones_write(tiny_host: Callable[[str], H
 def test_logits_of_a_launch_are_those_of_a_step_but_for_rounding(tiny_host: Callable[[str], Host]) -> None:
     host = tiny_host("llama")
 
-    def logits() -> torch.Tensor:
-        def work(job: Any) -> torch.Tensor:
-            running, found = Running.begin(host, rows_of(host), [SETTINGS] * 3), []
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("steering.passes.running.take", lambda host, states, each: found.append(each.clone()))
-                for _ in range(TOKENS):
-                    running.step()
-            return torch.stack(found)
-
-        return host.run(work, title="Steps")
-
-    plain = logits()
+    plain = logits_of(host, rows_of(host), TOKENS)
     with recordings() as made:
-        found = logits()
+        found = logits_of(host, rows_of(host), TOKENS)
     assert launches(made) > LEAST
     assert plain.std() > 0.1
     # Attention over places that a mask hides adds up the same numbers in another order.
@@ -238,7 +241,7 @@ def test_where_there_is_no_room_steps_go_on_by_themselves(
         raise torch.OutOfMemoryError("no room")
 
     with recordings() as made, monkeypatch.context() as patch:
-        patch.setattr(captured, "_laid_out", full)
+        patch.setattr(captured, "laid_out", full)
         found = generate(host, rows, SETTINGS)
     assert not made
     assert [reply.ids for reply in found] == [reply.ids for reply in plain]
