@@ -75,7 +75,7 @@ STREAMS = (
     Stream("grid", "26 strengths at every block", "#grid-run", 3, "#grid-size", "#grid-cells [data-x]", _large_grid),
     Stream("refusal", "default", "#refusal-effects-run", 40, "#refusal-size", "#refusal-effects [data-pick]"),
     Stream("tradeoff", "default", "#tradeoff-run", 40, "#tradeoff-size", "#tradeoff-plane svg"),
-    Stream("probe", "default", "#probe-run", 40, "#probe-size", "#probe-curves svg"),
+    Stream("probe", "default", "#probe-run", 20, "#probe-size", "#probe-curves svg"),
 )
 
 
